@@ -1,0 +1,1 @@
+//! The HTTP contract of the FCP daemon: types, routes and a client.

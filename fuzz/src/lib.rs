@@ -1,0 +1,1 @@
+//! Fuzz targets, replayed on committed corpora by an ordinary test.

@@ -1,0 +1,1 @@
+//! The FCP daemon and its egress process.

@@ -1,0 +1,125 @@
+//! Value to bytes.
+
+use alloc::vec::Vec;
+
+use super::{CborError, Value};
+use crate::limits::{MAX_DEPTH, MAX_OBJECT_BYTES};
+
+/// The canonical encoding of `value`.
+///
+/// # Errors
+/// [`CborError::TooDeep`], [`CborError::TooLarge`] or [`CborError::NonFiniteFloat`].
+pub fn encode(value: &Value) -> Result<Vec<u8>, CborError> {
+    let mut out = Vec::new();
+    write(value, 0, &mut out)?;
+    Ok(out)
+}
+
+/// The encoding by which a map orders `key`; keys nest inside their map, so they start one level down.
+pub(super) fn key_bytes(key: &Value) -> Result<Vec<u8>, CborError> {
+    let mut out = Vec::new();
+    write(key, 1, &mut out)?;
+    Ok(out)
+}
+
+fn write(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), CborError> {
+    if depth > MAX_DEPTH {
+        return Err(CborError::TooDeep);
+    }
+    match value {
+        Value::Unsigned(n) => head(0, *n, out),
+        Value::Negative(n) => head(1, *n, out),
+        Value::Bytes(bytes) => string(2, bytes, out)?,
+        Value::Text(text) => string(3, text.as_bytes(), out)?,
+        Value::Array(items) => {
+            head(4, items.len() as u64, out);
+            for item in items {
+                write(item, depth + 1, out)?;
+            }
+        }
+        Value::Map(map) => {
+            head(5, map.entries().len() as u64, out);
+            for (key, item) in map.entries() {
+                write(key, depth + 1, out)?;
+                write(item, depth + 1, out)?;
+            }
+        }
+        Value::Bool(false) => out.push(0xf4),
+        Value::Bool(true) => out.push(0xf5),
+        Value::Null => out.push(0xf6),
+        Value::Float(x) => float(*x, out)?,
+    }
+    if out.len() > MAX_OBJECT_BYTES { Err(CborError::TooLarge) } else { Ok(()) }
+}
+
+/// Major type and argument in the shortest form (RFC 8949 §4.2.1).
+fn head(major: u8, argument: u64, out: &mut Vec<u8>) {
+    let major = major << 5;
+    if let Ok(byte) = u8::try_from(argument) {
+        if byte < 24 {
+            out.push(major | byte);
+        } else {
+            out.extend([major | 24, byte]);
+        }
+    } else if let Ok(short) = u16::try_from(argument) {
+        out.push(major | 25);
+        out.extend(short.to_be_bytes());
+    } else if let Ok(word) = u32::try_from(argument) {
+        out.push(major | 26);
+        out.extend(word.to_be_bytes());
+    } else {
+        out.push(major | 27);
+        out.extend(argument.to_be_bytes());
+    }
+}
+
+/// A string is refused before it is copied.
+fn string(major: u8, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), CborError> {
+    if bytes.len() > MAX_OBJECT_BYTES {
+        return Err(CborError::TooLarge);
+    }
+    head(major, bytes.len() as u64, out);
+    out.extend(bytes);
+    Ok(())
+}
+
+/// The narrowest float that holds `x` exactly; −0 is written as 0.
+fn float(x: f64, out: &mut Vec<u8>) -> Result<(), CborError> {
+    if !x.is_finite() {
+        return Err(CborError::NonFiniteFloat);
+    }
+    let x = if x == 0.0 { 0.0 } else { x };
+    let single = x as f32;
+    if f64::from(single).to_bits() != x.to_bits() {
+        out.push(0xfb);
+        out.extend(x.to_be_bytes());
+    } else if let Some(half) = half_bits(single) {
+        out.push(0xf9);
+        out.extend(half.to_be_bytes());
+    } else {
+        out.push(0xfa);
+        out.extend(single.to_be_bytes());
+    }
+    Ok(())
+}
+
+/// The IEEE 754 half-precision bits of `x`, if it has them exactly.
+fn half_bits(x: f32) -> Option<u16> {
+    let bits = x.to_bits();
+    let sign = (bits >> 16) as u16 & 0x8000;
+    let exponent = ((bits >> 23) & 0xff) as i32 - 127;
+    let mantissa = bits & 0x007f_ffff;
+    match exponent {
+        -127 if mantissa == 0 => Some(sign),
+        -14..=15 if mantissa & 0x1fff == 0 => {
+            Some(sign | (((exponent + 15) as u16) << 10) | (mantissa >> 13) as u16)
+        }
+        // Subnormal halves: the implicit bit becomes explicit and the value is a multiple of 2^-24.
+        -24..=-15 => {
+            let shift = (-1 - exponent) as u32;
+            let full = mantissa | 0x0080_0000;
+            (full & ((1 << shift) - 1) == 0).then(|| sign | (full >> shift) as u16)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,398 @@
+//! Typed values as data items: structs are maps with text keys, and a map with an unknown or missing key is refused.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{CborError, Map, Value};
+use crate::ids::IdError;
+use crate::time::UnixTime;
+
+/// Why a data item is not the expected type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShapeError {
+    /// The bytes are not canonical CBOR.
+    Cbor(CborError),
+    /// Another kind of data item stands here; names the expected one.
+    WrongType(&'static str),
+    /// A number outside its field's range.
+    OutOfRange,
+    /// A byte string of another length.
+    WrongLength,
+    /// A required field is absent; names it.
+    MissingField(&'static str),
+    /// A field that the type does not have; names it.
+    UnknownField(String),
+    /// A text that names no variant of its enum.
+    UnknownVariant(String),
+    /// An identifier that breaks its grammar.
+    Id(IdError),
+    /// A rule of the type that its parts break together; names the rule.
+    Invalid(&'static str),
+    /// The payload begins with another schema's hash.
+    SchemaMismatch,
+}
+
+impl fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cbor(error) => write!(f, "not canonical CBOR: {error}"),
+            Self::WrongType(expected) => write!(f, "expected {expected}"),
+            Self::OutOfRange => f.write_str("a number is out of range"),
+            Self::WrongLength => f.write_str("a byte string has the wrong length"),
+            Self::MissingField(name) => write!(f, "the field `{name}` is missing"),
+            Self::UnknownField(name) => write!(f, "the field `{name}` is unknown"),
+            Self::UnknownVariant(name) => write!(f, "`{name}` is none of the allowed values"),
+            Self::Id(error) => write!(f, "an identifier {error}"),
+            Self::Invalid(rule) => f.write_str(rule),
+            Self::SchemaMismatch => f.write_str("the payload belongs to another schema"),
+        }
+    }
+}
+
+impl core::error::Error for ShapeError {}
+
+impl From<CborError> for ShapeError {
+    fn from(error: CborError) -> Self {
+        Self::Cbor(error)
+    }
+}
+
+/// A type with one canonical data item a value.
+pub trait ToCbor {
+    /// The data item for this value.
+    fn to_cbor(&self) -> Value;
+
+    /// What stands in a map's field of this type; `None` leaves the field out.
+    fn to_field(&self) -> Option<Value> {
+        Some(self.to_cbor())
+    }
+}
+
+/// A type that can be read back from its data item.
+pub trait FromCbor: Sized {
+    /// The value that `value` stands for.
+    ///
+    /// # Errors
+    /// What makes `value` no item of this type.
+    fn from_cbor(value: Value) -> Result<Self, ShapeError>;
+
+    /// Reads a map's field named `name`, which may be absent.
+    ///
+    /// # Errors
+    /// [`ShapeError::MissingField`] for all but optional fields, else as [`FromCbor::from_cbor`].
+    fn from_field(name: &'static str, field: Option<Value>) -> Result<Self, ShapeError> {
+        field.ok_or(ShapeError::MissingField(name)).and_then(Self::from_cbor)
+    }
+}
+
+/// Bytes of any length as a CBOR byte string.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteString(pub Vec<u8>);
+
+impl ToCbor for ByteString {
+    fn to_cbor(&self) -> Value {
+        Value::Bytes(self.0.clone())
+    }
+}
+
+impl FromCbor for ByteString {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::Bytes(bytes) => Ok(Self(bytes)),
+            _ => Err(ShapeError::WrongType("a byte string")),
+        }
+    }
+}
+
+impl<const N: usize> ToCbor for [u8; N] {
+    fn to_cbor(&self) -> Value {
+        Value::Bytes(self.to_vec())
+    }
+}
+
+impl<const N: usize> FromCbor for [u8; N] {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        ByteString::from_cbor(value)?.0.try_into().map_err(|_| ShapeError::WrongLength)
+    }
+}
+
+impl ToCbor for Value {
+    fn to_cbor(&self) -> Value {
+        self.clone()
+    }
+}
+
+impl FromCbor for Value {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        Ok(value)
+    }
+}
+
+impl ToCbor for String {
+    fn to_cbor(&self) -> Value {
+        Value::Text(self.clone())
+    }
+}
+
+impl FromCbor for String {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::Text(text) => Ok(text),
+            _ => Err(ShapeError::WrongType("a text string")),
+        }
+    }
+}
+
+impl ToCbor for bool {
+    fn to_cbor(&self) -> Value {
+        Value::Bool(*self)
+    }
+}
+
+impl FromCbor for bool {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::Bool(bit) => Ok(bit),
+            _ => Err(ShapeError::WrongType("true or false")),
+        }
+    }
+}
+
+macro_rules! unsigned {
+    ($($int:ty),*) => {$(
+        impl ToCbor for $int {
+            fn to_cbor(&self) -> Value {
+                Value::Unsigned(u64::from(*self))
+            }
+        }
+
+        impl FromCbor for $int {
+            fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+                match value {
+                    Value::Unsigned(n) => Self::try_from(n).map_err(|_| ShapeError::OutOfRange),
+                    _ => Err(ShapeError::WrongType("an unsigned integer")),
+                }
+            }
+        }
+    )*};
+}
+
+// `u8` is left out so that a list of small numbers cannot be mistaken for a byte string.
+unsigned!(u16, u32, u64);
+
+impl ToCbor for UnixTime {
+    fn to_cbor(&self) -> Value {
+        Value::Unsigned(self.as_secs())
+    }
+}
+
+impl FromCbor for UnixTime {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        u64::from_cbor(value).map(Self::from_secs)
+    }
+}
+
+impl<T: ToCbor> ToCbor for Vec<T> {
+    fn to_cbor(&self) -> Value {
+        Value::Array(self.iter().map(ToCbor::to_cbor).collect())
+    }
+}
+
+impl<T: FromCbor> FromCbor for Vec<T> {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::Array(items) => items.into_iter().map(T::from_cbor).collect(),
+            _ => Err(ShapeError::WrongType("an array")),
+        }
+    }
+}
+
+/// Sets are arrays in strictly ascending order, so that one set has one encoding.
+impl<T: ToCbor> ToCbor for alloc::collections::BTreeSet<T> {
+    fn to_cbor(&self) -> Value {
+        Value::Array(self.iter().map(ToCbor::to_cbor).collect())
+    }
+}
+
+impl<T: FromCbor + Ord> FromCbor for alloc::collections::BTreeSet<T> {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        let items = Vec::<T>::from_cbor(value)?;
+        if items.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(ShapeError::Invalid("a set must be in ascending order without duplicates"));
+        }
+        Ok(items.into_iter().collect())
+    }
+}
+
+impl<T: ToCbor> ToCbor for Option<T> {
+    fn to_cbor(&self) -> Value {
+        self.as_ref().map_or(Value::Null, ToCbor::to_cbor)
+    }
+
+    fn to_field(&self) -> Option<Value> {
+        self.as_ref().map(ToCbor::to_cbor)
+    }
+}
+
+impl<T: FromCbor> FromCbor for Option<T> {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::Null => Ok(None),
+            other => T::from_cbor(other).map(Some),
+        }
+    }
+
+    /// An absent option has one form, which is absence: an explicit null is refused.
+    fn from_field(_name: &'static str, field: Option<Value>) -> Result<Self, ShapeError> {
+        field.map(T::from_cbor).transpose()
+    }
+}
+
+/// Collects the fields of a struct.
+#[derive(Debug, Default)]
+pub struct MapBuilder(Vec<(Value, Value)>);
+
+impl MapBuilder {
+    /// Adds the field `name`, unless it is an absent option.
+    pub fn field(&mut self, name: &str, value: &impl ToCbor) {
+        if let Some(value) = value.to_field() {
+            self.0.push((Value::Text(name.to_owned()), value));
+        }
+    }
+
+    /// The map of all added fields.
+    ///
+    /// A name added twice keeps its first value; field names are literals of this crate and never collide.
+    pub fn finish(mut self) -> Value {
+        let mut seen = alloc::collections::BTreeSet::new();
+        self.0.retain(|(name, _)| matches!(name, Value::Text(text) if seen.insert(text.clone())));
+        Value::Map(Map::new(self.0).unwrap_or_default())
+    }
+}
+
+/// Takes the fields of a struct out of its map, one by one.
+#[derive(Debug)]
+pub struct FieldReader(Vec<(Value, Value)>);
+
+impl FieldReader {
+    /// A reader over `value`.
+    ///
+    /// # Errors
+    /// [`ShapeError::WrongType`] if it is no map.
+    pub fn new(value: Value) -> Result<Self, ShapeError> {
+        match value {
+            Value::Map(map) => Ok(Self(map.into_entries())),
+            _ => Err(ShapeError::WrongType("a map")),
+        }
+    }
+
+    /// Takes the field `name`.
+    ///
+    /// # Errors
+    /// As [`FromCbor::from_field`].
+    pub fn field<T: FromCbor>(&mut self, name: &'static str) -> Result<T, ShapeError> {
+        let at = self.0.iter().position(|(key, _)| matches!(key, Value::Text(text) if text == name));
+        T::from_field(name, at.map(|at| self.0.remove(at).1))
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// [`ShapeError::UnknownField`] if a field was not taken.
+    pub fn finish(self) -> Result<(), ShapeError> {
+        match self.0.into_iter().next() {
+            None => Ok(()),
+            Some((Value::Text(name), _)) => Err(ShapeError::UnknownField(name)),
+            Some(_) => Err(ShapeError::WrongType("a map with text keys")),
+        }
+    }
+
+    /// What was not taken, for a type that is embedded in the same map.
+    ///
+    /// # Errors
+    /// None in practice; the entries come from a valid map.
+    pub fn rest(self) -> Result<Value, ShapeError> {
+        Ok(Value::Map(Map::new(self.0)?))
+    }
+}
+
+/// Defines a struct together with its one data item: a map from field names to values, absent options left out.
+#[macro_export]
+macro_rules! cbor_map {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident : $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        $vis struct $name { $($(#[$field_meta])* pub $field: $type),* }
+
+        impl $crate::encoding::cbor::ToCbor for $name {
+            fn to_cbor(&self) -> $crate::encoding::cbor::Value {
+                let mut map = $crate::encoding::cbor::MapBuilder::default();
+                $(map.field(stringify!($field), &self.$field);)*
+                map.finish()
+            }
+        }
+
+        impl $crate::encoding::cbor::FromCbor for $name {
+            fn from_cbor(
+                value: $crate::encoding::cbor::Value,
+            ) -> Result<Self, $crate::encoding::cbor::ShapeError> {
+                let mut fields = $crate::encoding::cbor::FieldReader::new(value)?;
+                let this = Self { $($field: fields.field(stringify!($field))?),* };
+                fields.finish()?;
+                Ok(this)
+            }
+        }
+    };
+}
+
+/// Defines an enum whose variants are texts, in CBOR and in JSON, with [`as_str`](#method.as_str) and `FromStr`.
+#[macro_export]
+macro_rules! cbor_enum {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
+        $vis enum $name { $($(#[$variant_meta])* #[serde(rename = $text)] $variant),* }
+
+        impl $name {
+            /// All variants, in order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The text that stands for this variant on disk, on the wire and in JSON.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+
+        impl ::core::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl ::core::str::FromStr for $name {
+            type Err = $crate::encoding::cbor::ShapeError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($text => Ok(Self::$variant),)*
+                    other => Err($crate::encoding::cbor::ShapeError::UnknownVariant(other.into())),
+                }
+            }
+        }
+
+        impl $crate::encoding::cbor::ToCbor for $name {
+            fn to_cbor(&self) -> $crate::encoding::cbor::Value {
+                $crate::encoding::cbor::Value::Text(self.as_str().into())
+            }
+        }
+
+        impl $crate::encoding::cbor::FromCbor for $name {
+            fn from_cbor(
+                value: $crate::encoding::cbor::Value,
+            ) -> Result<Self, $crate::encoding::cbor::ShapeError> {
+                <::alloc::string::String as $crate::encoding::cbor::FromCbor>::from_cbor(value)?.parse()
+            }
+        }
+    };
+}

@@ -1,0 +1,3 @@
+//! How values become bytes: canonical CBOR for all that is stored, signed or sent, and strict JSON at the edges.
+
+pub mod cbor;

@@ -1,0 +1,14 @@
+//! Values and pure functions of FCP: identifiers, encodings, cryptography, tokens, zones, objects and manifests.
+//!
+//! Nothing here owns a clock, a file, a socket or a source of randomness; time and entropy are arguments.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod encoding;
+
+pub mod ids;
+pub mod limits;
+pub mod random;
+pub mod time;

@@ -1,0 +1,1 @@
+//! The tokio runtime of FCP: storage, timer and child processes wired to the machines.

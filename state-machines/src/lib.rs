@@ -1,0 +1,5 @@
+//! All behaviour of FCP as pure state machines.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
