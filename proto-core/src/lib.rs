@@ -8,6 +8,7 @@ extern crate alloc;
 
 pub mod encoding;
 
+pub mod error;
 pub mod ids;
 pub mod limits;
 pub mod random;

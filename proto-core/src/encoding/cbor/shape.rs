@@ -99,10 +99,8 @@ impl ToCbor for ByteString {
 
 impl FromCbor for ByteString {
     fn from_cbor(value: Value) -> Result<Self, ShapeError> {
-        match value {
-            Value::Bytes(bytes) => Ok(Self(bytes)),
-            _ => Err(ShapeError::WrongType("a byte string")),
-        }
+        let Value::Bytes(bytes) = value else { return Err(ShapeError::WrongType("a byte string")) };
+        Ok(Self(bytes))
     }
 }
 
@@ -138,10 +136,8 @@ impl ToCbor for String {
 
 impl FromCbor for String {
     fn from_cbor(value: Value) -> Result<Self, ShapeError> {
-        match value {
-            Value::Text(text) => Ok(text),
-            _ => Err(ShapeError::WrongType("a text string")),
-        }
+        let Value::Text(text) = value else { return Err(ShapeError::WrongType("a text string")) };
+        Ok(text)
     }
 }
 
@@ -153,10 +149,8 @@ impl ToCbor for bool {
 
 impl FromCbor for bool {
     fn from_cbor(value: Value) -> Result<Self, ShapeError> {
-        match value {
-            Value::Bool(bit) => Ok(bit),
-            _ => Err(ShapeError::WrongType("true or false")),
-        }
+        let Value::Bool(bit) = value else { return Err(ShapeError::WrongType("true or false")) };
+        Ok(bit)
     }
 }
 
@@ -202,10 +196,8 @@ impl<T: ToCbor> ToCbor for Vec<T> {
 
 impl<T: FromCbor> FromCbor for Vec<T> {
     fn from_cbor(value: Value) -> Result<Self, ShapeError> {
-        match value {
-            Value::Array(items) => items.into_iter().map(T::from_cbor).collect(),
-            _ => Err(ShapeError::WrongType("an array")),
-        }
+        let Value::Array(items) = value else { return Err(ShapeError::WrongType("an array")) };
+        items.into_iter().map(T::from_cbor).collect()
     }
 }
 
@@ -238,10 +230,7 @@ impl<T: ToCbor> ToCbor for Option<T> {
 
 impl<T: FromCbor> FromCbor for Option<T> {
     fn from_cbor(value: Value) -> Result<Self, ShapeError> {
-        match value {
-            Value::Null => Ok(None),
-            other => T::from_cbor(other).map(Some),
-        }
+        if value == Value::Null { Ok(None) } else { T::from_cbor(value).map(Some) }
     }
 
     /// An absent option has one form, which is absence: an explicit null is refused.
@@ -282,10 +271,8 @@ impl FieldReader {
     /// # Errors
     /// [`ShapeError::WrongType`] if it is no map.
     pub fn new(value: Value) -> Result<Self, ShapeError> {
-        match value {
-            Value::Map(map) => Ok(Self(map.into_entries())),
-            _ => Err(ShapeError::WrongType("a map")),
-        }
+        let Value::Map(map) = value else { return Err(ShapeError::WrongType("a map")) };
+        Ok(Self(map.into_entries()))
     }
 
     /// Takes the field `name`.
