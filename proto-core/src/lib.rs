@@ -11,5 +11,7 @@ pub mod encoding;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod object;
 pub mod random;
 pub mod time;
+pub mod zone;
