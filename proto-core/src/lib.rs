@@ -11,6 +11,7 @@ pub mod encoding;
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod manifest;
 pub mod object;
 pub mod random;
 pub mod time;
