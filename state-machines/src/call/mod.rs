@@ -1,0 +1,3 @@
+//! What a call may do and what becomes of it.
+
+pub mod rates;
