@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::{StorageError, Step};
+use super::error::{Step, StorageError};
 use super::files::{Files, OsFiles, StoredFile};
 
 /// Replaces the file `path` by `bytes`, durably.

@@ -47,6 +47,8 @@ pub enum StorageError {
         /// What is still damaged.
         Vec<Damage>,
     ),
+    /// A thread of the store ended by a defect of ours.
+    Defect,
     /// Storage was closed.
     Closed,
 }
@@ -139,6 +141,7 @@ impl StorageError {
             }
             Self::Io { kind, .. } if no_space(*kind) => Code::StoreFull,
             Self::Io { .. } => Code::StoreFailed,
+            Self::Defect => Code::Internal,
             Self::Closed => Code::Draining,
         }
     }
@@ -162,6 +165,7 @@ impl fmt::Display for StorageError {
             Self::RepairFailed(damages) => list(f, "the journal is damaged even after repair", damages),
             Self::Io { step, path, kind } => write!(f, "{step:?} of {} failed: {kind}", path.display()),
             Self::Unreadable => f.write_str("a stored object cannot be read back"),
+            Self::Defect => f.write_str("a thread of the store ended by a defect"),
             Self::Closed => f.write_str("storage is closed"),
         }
     }

@@ -39,7 +39,7 @@ use fcp_proto_core::ids::ObjectId;
 use fcp_state_machines::persist::{Batch, Completion, Record};
 use tokio::sync::oneshot;
 
-use error::{StorageError, Step};
+use error::{Step, StorageError};
 use files::{Files, Held, OsFiles, StoredFile};
 use index::{Answer, Index, Location, Mark};
 use journal::format::{HomeId, SegmentKey, read_body};
@@ -186,15 +186,15 @@ impl Storage {
     /// Writes what waits, answers it, brings the index up to date and gives the home free. Later appends fail.
     ///
     /// # Errors
-    /// [`StorageError::Unreadable`] if a thread of the store ended by a defect.
+    /// [`StorageError::Defect`] if a thread of the store ended by one.
     pub fn close(&self) -> Result<(), StorageError> {
         self.shared.queue.close();
-        let threads: Vec<_> =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        // Held to the end, so that of two who close neither gives the home free before the threads have ended.
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let mut outcome = Ok(());
-        for (position, thread) in threads.into_iter().enumerate() {
+        for (position, thread) in threads.drain(..).enumerate() {
             if thread.join().is_err() {
-                outcome = Err(StorageError::Unreadable);
+                outcome = Err(StorageError::Defect);
             }
             if position == 0 {
                 // The writer has ended, so nothing more comes for the index.
@@ -245,7 +245,7 @@ struct Shared {
     queue: Queue,
     index: Index,
     end: Mutex<Mark>,
-    /// Where each full segment ends, by number.
+    /// Segments that are open for loads, by number.
     open_files: Mutex<BTreeMap<u64, Arc<dyn StoredFile>>>,
     batches: AtomicU64,
     flushes: AtomicU64,
@@ -263,7 +263,9 @@ impl Shared {
             Answer::At(location) => match self.read(&location) {
                 Ok(Some(bytes)) => Ok(Some(Record { id: *id, bytes })),
                 // The index may be wrong; the journal knows.
-                Ok(None) | Err(_) => self.search(id)?.map_or(Err(StorageError::Unreadable), |found| Ok(Some(found))),
+                Ok(None) | Err(_) => {
+                    self.search(id)?.map_or(Err(StorageError::Unreadable), |found| Ok(Some(found)))
+                }
             },
             Answer::Absent => Ok(None),
             Answer::Unknown => self.search(id),
@@ -283,7 +285,8 @@ impl Shared {
         let mut segments = Vec::new();
         for number in 1..=end.segment {
             let path = path_of(&self.journal, number);
-            let length = self.open_file(number, &path)?.length().map_err(StorageError::io(Step::Read, &path))?;
+            let length =
+                self.open_file(number, &path)?.length().map_err(StorageError::io(Step::Read, &path))?;
             segments.push((number, if number == end.segment { end.offset } else { length }));
         }
         let frames = FrameReader::new(Arc::clone(&self.files), self.journal.clone(), self.home, segments, 0);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
-use super::error::{Damage, StorageError, Step};
+use super::error::{Damage, Step, StorageError};
 use super::files::{Files, Held, Lock};
 use super::index::{Foundation, Index, Location, Mark, Table};
 use super::journal::format::{HEADER_BYTES, Header, HomeId};
@@ -234,10 +234,10 @@ impl Found<'_> {
             let (segment, frame) = frame?;
             waiting.extend(frame.places().map(|place| Location { segment, place }));
             reached = Mark { sequence: frame.head.sequence, segment, offset: frame.end };
-            if waiting.len() >= CATCH_UP_ENTRIES {
-                if let Err(error) = table.write(waiting.drain(..), &self.foundation(reached)) {
-                    return Ok(Err(error));
-                }
+            if waiting.len() >= CATCH_UP_ENTRIES
+                && let Err(error) = table.write(waiting.drain(..), &self.foundation(reached))
+            {
+                return Ok(Err(error));
             }
         }
         if waiting.is_empty() && reached == from && from.sequence > 0 {

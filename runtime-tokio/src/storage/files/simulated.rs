@@ -38,7 +38,7 @@ pub(crate) enum Keep {
     Nothing,
     Everything,
     /// Any sectors of them, and the first few renames.
-    Some(Entropy),
+    Some(Box<Entropy>),
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +107,11 @@ impl Disk {
     /// Whether the fault has happened.
     pub(crate) fn fault_happened(&self) -> bool {
         self.state().fault.is_none()
+    }
+
+    /// Every use of the disk waits until this is dropped.
+    pub(crate) fn pause(&self) -> impl Drop {
+        self.state()
     }
 
     pub(crate) fn set_capacity(&self, bytes: Option<u64>) {
@@ -234,7 +239,7 @@ impl State {
 
     fn check_room(&self, more: u64) -> Result<()> {
         match self.capacity {
-            Some(capacity) if self.used() + more > capacity => Err(ErrorKind::StorageFull.into()),
+            Some(capacity) if more > 0 && self.used() + more > capacity => Err(ErrorKind::StorageFull.into()),
             Some(_) | None => Ok(()),
         }
     }
@@ -359,15 +364,16 @@ impl OpenFile {
     fn change(&self, change: Change, torn: Option<Change>) -> Result<()> {
         let node = self.node;
         let apply = |state: &mut State| {
-            let Change::Write(offset, data) = &change else {
-                let entry = state.nodes.get_mut(&node).unwrap();
-                entry.change(change);
-                entry.allocated = entry.current.len() as u64;
-                return Ok(());
+            let (end, frees) = match &change {
+                Change::Write(offset, data) => (offset + data.len() as u64, false),
+                Change::Length(length) => (*length, true),
             };
             let entry = &state.nodes[&node];
             let occupied = entry.allocated.max(entry.current.len() as u64);
-            state.check_room((offset + data.len() as u64).saturating_sub(occupied))?;
+            state.check_room(end.saturating_sub(occupied))?;
+            if frees {
+                state.nodes.get_mut(&node).unwrap().allocated = end;
+            }
             state.nodes.get_mut(&node).unwrap().change(change);
             Ok(())
         };
@@ -420,8 +426,9 @@ impl StoredFile for OpenFile {
         let node = self.node;
         let flush = |state: &mut State| {
             let entry = state.nodes.get_mut(&node).unwrap();
-            entry.durable = entry.current.clone();
-            entry.unflushed.clear();
+            for change in std::mem::take(&mut entry.unflushed) {
+                Node::apply(&mut entry.durable, &change);
+            }
             *state.syncs.entry(self.path.clone()).or_default() += 1;
             Ok(())
         };

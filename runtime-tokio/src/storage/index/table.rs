@@ -8,7 +8,7 @@ use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError};
 
 use super::backend::Backend;
 use super::{Location, Mark};
-use crate::storage::error::{StorageError, Step};
+use crate::storage::error::{Step, StorageError};
 use crate::storage::files::Files;
 use crate::storage::journal::format::{HomeId, Place};
 

@@ -194,7 +194,8 @@ impl Head {
         };
         let whole = head.encode(key, offset) == *bytes;
         let bounded = head.count as usize <= MAX_BATCH_RECORDS && head.bodies <= MAX_BATCH_BYTES;
-        (whole && bounded).then_some(head)
+        let empty = head.count == 0 && head.bodies == 0;
+        (whole && bounded && (empty || head.kind != Kind::Lost)).then_some(head)
     }
 
     /// The length of the whole frame.

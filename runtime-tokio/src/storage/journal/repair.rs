@@ -8,7 +8,7 @@ use std::path::Path;
 use super::format::{Header, HomeId, Kind, SegmentKey, encode_frame, read_frame};
 use super::scan::{JournalScan, Piece, Segment, path_of, segment_name};
 use crate::storage::atomic_file;
-use crate::storage::error::{StorageError, Step};
+use crate::storage::error::{Step, StorageError};
 use crate::storage::files::{Files, StoredFile};
 
 /// Rewrites every damaged segment of `scan`, after copying it to `quarantine`.

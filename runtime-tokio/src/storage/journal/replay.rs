@@ -7,7 +7,7 @@ use fcp_state_machines::persist::{Batch, Class};
 
 use super::format::{Frame, HEADER_BYTES, HomeId, Kind, SegmentKey, read_frame};
 use super::scan::{Torn, path_of};
-use crate::storage::error::{Damage, Lost, StorageError, Step};
+use crate::storage::error::{Damage, Lost, Step, StorageError};
 use crate::storage::files::{Files, StoredFile};
 
 /// The recovered journal: what recovery did, and, as an iterator, every batch in order.

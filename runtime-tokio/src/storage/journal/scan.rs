@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::format::{
     Frame, HEADER_BYTES, Header, HeaderError, HomeId, Kind, SegmentKey, find_frame, read_frame,
 };
-use crate::storage::error::{Damage, DamageKind, Lost, StorageError, Step};
+use crate::storage::error::{Damage, DamageKind, Lost, Step, StorageError};
 use crate::storage::files::{Files, StoredFile};
 
 /// What the index knows of the journal it was made from.
@@ -92,8 +92,14 @@ pub(crate) fn scan(
     let home = agreed_home(&headers)?.or(witness.map(|witness| witness.home)).unwrap_or(fresh);
     // The index of another journal says nothing about this one.
     let witnessed = witness.filter(|witness| witness.home == home).map_or(0, |witness| witness.last);
-    let mut scan =
-        JournalScan { home, segments: Vec::new(), damages: Vec::new(), torn: None, lost: Vec::new(), next: 1 };
+    let mut scan = JournalScan {
+        home,
+        segments: Vec::new(),
+        damages: Vec::new(),
+        torn: None,
+        lost: Vec::new(),
+        next: 1,
+    };
     let last = numbers.last().copied();
     for (number, file, header) in headers {
         scan.note_missing_before(number);
@@ -183,12 +189,7 @@ impl JournalScan {
     }
 
     /// Names the damage at `offset` and finds the next whole frame.
-    fn skip_damage(
-        &mut self,
-        number: u64,
-        offset: u64,
-        scanner: &Scanner<'_>,
-    ) -> io::Result<Option<Frame>> {
+    fn skip_damage(&mut self, number: u64, offset: u64, scanner: &Scanner<'_>) -> io::Result<Option<Frame>> {
         let next = find_frame(scanner.file, &scanner.key, offset + 1, scanner.length)?;
         let lost = next.as_ref().and_then(|frame| self.lost_before(frame.head.sequence));
         self.damage(number, offset, DamageKind::Frame, lost);
@@ -363,5 +364,8 @@ pub(crate) fn path_of(directory: &Path, number: u64) -> PathBuf {
 
 fn number_of(name: &str) -> Option<u64> {
     let number = name.strip_suffix(".fcj")?.parse().ok()?;
-    (number > 0 && segment_name(number) == name).then_some(number)
+    ((1..=MAX_SEGMENT).contains(&number) && segment_name(number) == name).then_some(number)
 }
+
+/// The highest number of a segment. Chosen: 64 TB of journal; bounds the holes that a stray file can make.
+pub(crate) const MAX_SEGMENT: u64 = 1_000_000;

@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 use super::format::{
     HEADER_BYTES, Header, HomeId, Kind, Place, SegmentKey, encode_frame, fits, frame_bytes, places,
 };
-use super::scan::path_of;
+use super::scan::{MAX_SEGMENT, path_of};
 use crate::storage::atomic_file;
-use crate::storage::error::{StorageError, Step, no_space};
+use crate::storage::error::{Step, StorageError, no_space};
 use crate::storage::files::{Files, StoredFile};
 use crate::storage::index::{Location, Mark};
 
@@ -91,14 +91,22 @@ enum Obstacle {
 
 impl From<StorageError> for Obstacle {
     fn from(error: StorageError) -> Self {
-        match error {
+        match &error {
             // These steps come before the rename, so nothing has changed.
             StorageError::Io { step: Step::Create | Step::Allocate | Step::Write, kind, .. }
-                if no_space(kind) =>
+                if no_space(*kind) =>
             {
                 Self::Refused(Refusal::Full)
             }
-            other => Self::Broken(other),
+            StorageError::Io { .. }
+            | StorageError::Locked { .. }
+            | StorageError::TooNew { .. }
+            | StorageError::ForeignHome { .. }
+            | StorageError::Corrupt(_)
+            | StorageError::RepairFailed(_)
+            | StorageError::Unreadable
+            | StorageError::Defect
+            | StorageError::Closed => Self::Broken(error),
         }
     }
 }
@@ -158,7 +166,8 @@ impl<O: Observer> Writer<O> {
         }
         let size = frame_bytes(&batch.records);
         let staged_end = self.segment.end + staged.bytes.len() as u64;
-        if staged_end > HEADER_BYTES && staged_end + size > self.limits.segment_bytes {
+        let full = staged_end > HEADER_BYTES && staged_end + size > self.limits.segment_bytes;
+        if full && self.segment.number < MAX_SEGMENT {
             self.flush(staged);
             if self.sealed {
                 return Err(Obstacle::Broken(StorageError::Closed));
@@ -254,6 +263,7 @@ impl<O: Observer> Writer<O> {
         let end = self.segment.end;
         let cut = file.set_length(end).and_then(|()| file.sync());
         self.segment.allocated = end;
+        self.observer.flushed(0, 0);
         if let Err(error) = cut {
             let error = self.io(Step::Truncate, error);
             self.seal(&error);
