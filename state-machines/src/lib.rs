@@ -4,4 +4,6 @@
 
 extern crate alloc;
 
+pub mod call;
 pub mod persist;
+pub mod timer;

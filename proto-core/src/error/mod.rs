@@ -9,7 +9,10 @@ mod tests;
 
 pub use registry::Code;
 
+use alloc::string::{String, ToString};
 use core::fmt;
+
+use crate::encoding::cbor::{FromCbor, ShapeError, ToCbor, Value};
 
 /// The exit status of `fwc`, and of anything else that ends with a [`Code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +71,19 @@ impl<'de> serde::Deserialize<'de> for Code {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <alloc::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl ToCbor for Code {
+    fn to_cbor(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+}
+
+impl FromCbor for Code {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        let text = String::from_cbor(value)?;
+        text.parse().map_err(|UnknownCode| ShapeError::UnknownVariant(text))
     }
 }
 

@@ -244,6 +244,11 @@ impl<T: FromCbor> FromCbor for Option<T> {
 pub struct MapBuilder(Vec<(Value, Value)>);
 
 impl MapBuilder {
+    /// A builder that begins with the entries of `map`; any other item counts as an empty map.
+    pub fn from_map(map: Value) -> Self {
+        if let Value::Map(map) = map { Self(map.into_entries()) } else { Self::default() }
+    }
+
     /// Adds the field `name`, unless it is an absent option.
     pub fn field(&mut self, name: &str, value: &impl ToCbor) {
         if let Some(value) = value.to_field() {

@@ -1,0 +1,69 @@
+//! Zones and their policies.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Schema, SignedBody};
+use crate::cbor_map;
+use crate::zone::{Level, Risk, SafetyTier};
+
+cbor_map! {
+    /// The zone of the header; signed by the owner or an operator with `zones`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ZoneDefinition {
+        /// How far what the zone itself says is trusted.
+        pub integrity: Level,
+        /// How secret what the zone holds may be.
+        pub confidentiality: Level,
+        /// What it is for.
+        pub description: String,
+    }
+}
+
+cbor_map! {
+    /// A ceiling over a period.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Budget {
+        /// Its name within the policy.
+        pub name: String,
+        /// `calls`, `requests` or `bytes`.
+        pub unit: String,
+        /// How many a period.
+        pub amount: u64,
+        /// The period in seconds.
+        pub period_secs: u64,
+    }
+}
+
+cbor_map! {
+    /// What may happen in the header's zone; signed by the owner or an operator with `zones`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ZonePolicy {
+        /// Rises by one with every change.
+        pub version: u64,
+        /// Connectors that may be called, `*` for any; empty means none.
+        pub connectors: Vec<String>,
+        /// Operations that may not, exact or ending in `*`.
+        pub denied_operations: Vec<String>,
+        /// The highest risk that may be called.
+        pub max_risk: Risk,
+        /// The highest tier that may be called.
+        pub max_tier: SafetyTier,
+        /// From this tier on, an operation that leaves approval to the policy needs one.
+        pub approval_from: SafetyTier,
+        /// The longest life of a capability token.
+        pub max_token_secs: u64,
+        /// The longest life of a grant.
+        pub max_grant_secs: u64,
+        /// Ceilings over all calls in the zone.
+        pub budgets: Vec<Budget>,
+    }
+}
+
+impl SignedBody for ZoneDefinition {
+    const SCHEMA: Schema = Schema { namespace: "fcp.zone", name: "ZoneDefinition", version: "1.0.0" };
+}
+
+impl SignedBody for ZonePolicy {
+    const SCHEMA: Schema = Schema { namespace: "fcp.zone", name: "ZonePolicy", version: "1.0.0" };
+}
