@@ -269,6 +269,17 @@ fn every_flipped_byte_of_what_was_durable_is_named_and_nothing_is_changed() {
 }
 
 #[test]
+fn without_an_index_a_later_frame_still_proves_damage() {
+    let disk = filled(3);
+    disk.take(&index_file());
+    let mut bytes = disk.bytes(&segment(1));
+    bytes[usize::try_from(HEADER_BYTES).unwrap() + 70] ^= 1;
+    disk.put(&segment(1), &bytes);
+    let Err(StorageError::Corrupt(damages)) = open(&disk) else { panic!("taken for a torn tail") };
+    assert_eq!(damages[0].lost, Some(Lost { first: 1, last: 1 }));
+}
+
+#[test]
 fn a_repair_keeps_the_rest_and_remembers_the_loss() {
     let disk = filled(12);
     let mut bytes = disk.bytes(&segment(2));
