@@ -61,8 +61,8 @@ impl Map {
         Ok(Self(keyed.into_iter().map(|(_, entry)| entry).collect()))
     }
 
-    /// A map of entries that the decoder has already found to be in order.
-    pub(super) fn from_ordered(entries: Vec<(Value, Value)>) -> Self {
+    /// A map of entries that the caller has already put in the order of their encoded keys, without duplicates.
+    pub(crate) fn from_ordered(entries: Vec<(Value, Value)>) -> Self {
         Self(entries)
     }
 
