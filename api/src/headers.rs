@@ -14,3 +14,6 @@ pub const IF_NONE_MATCH: &str = "if-none-match";
 
 /// As [`IF_NONE_MATCH`], by date; the tag wins when both are sent.
 pub const IF_MODIFIED_SINCE: &str = "if-modified-since";
+
+/// Admits a caller over TCP, where there are no peer credentials: 64 hexadecimal digits.
+pub const ADMISSION: &str = "x-fcp-admission";

@@ -119,6 +119,7 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
         .map(|names| names.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
     for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        let schema = without_null(schema);
         parameters.push(json!({
             "name": name,
             "in": "query",
@@ -128,6 +129,17 @@ fn parameters(route: &Route, schemas: &mut Schemas) -> Vec<Value> {
         }));
     }
     parameters
+}
+
+/// The schema of a parameter that is left out where a body's field could be null.
+fn without_null(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    if let Some(types) = schema["type"].as_array_mut() {
+        types.retain(|name| name != "null");
+    }
+    let not_null =
+        schema["oneOf"].as_array().and_then(|any| any.iter().find(|s| s["type"] != "null")).cloned();
+    not_null.unwrap_or(schema)
 }
 
 /// The schema of a path parameter, by its name; `None` only for `id`, which may name anything.

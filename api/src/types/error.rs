@@ -21,7 +21,8 @@ pub struct ErrorBody {
     pub message: String,
     /// Why exactly, as far as is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub why: Option<Box<str>>,
     /// Whether the same request may succeed later unchanged.
     pub retryable: bool,
     /// When to retry at the earliest.
@@ -31,7 +32,8 @@ pub struct ErrorBody {
     pub next: String,
     /// More, by kind of failure; a denial's is a `Denial`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<Value>,
+    #[schema(value_type = Option<Value>)]
+    pub detail: Option<Box<Value>>,
 }
 
 impl ErrorBody {
@@ -52,7 +54,7 @@ impl ErrorBody {
     /// The same failure, with the reason.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {
-        self.why = Some(why.into());
+        self.why = Some(why.into().into_boxed_str());
         self
     }
 
@@ -65,7 +67,7 @@ impl ErrorBody {
 
     /// The gate's denial that this carries, if it carries one.
     pub fn denial(&self) -> Option<Denial> {
-        serde_json::from_value(self.detail.clone()?).ok()
+        serde_json::from_value(*self.detail.clone()?).ok()
     }
 }
 
