@@ -16,7 +16,6 @@ pub mod headers;
 pub mod hex;
 pub mod limits;
 pub mod openapi;
-pub mod proof;
 pub mod query;
 pub mod routes;
 pub mod schema;

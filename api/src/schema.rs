@@ -136,6 +136,9 @@ enumerations! {
     Verdict fcp_proto_core::object::Verdict, "The gate's verdict.";
     ExceptionKind fcp_proto_core::object::ExceptionKind, "Which wall is lowered.";
     RevocationScope fcp_proto_core::object::RevocationScope, "What kind of thing is revoked.";
+    Runtime fcp_proto_core::manifest::Runtime, "What runs a connector's operations.";
+    AuthKind fcp_proto_core::manifest::AuthKind, "How a stored credential is presented.";
+    Presence fcp_proto_core::token::argument::Presence, "Whether an argument may be left out.";
     AuditEventKind fcp_proto_core::object::AuditEventKind, "What happened.";
 }
 
@@ -151,4 +154,67 @@ pub struct Label {
     confidentiality: u8,
     /// The taints of all its sources.
     taints: Vec<Taint>,
+}
+
+/// Bounds on calls. What is not listed is not permitted; empty constraints permit nothing.
+#[derive(ToSchema, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its schema is read")]
+pub struct Constraints {
+    /// Every resource of a call must fit one of these: a resource in which a whole segment may be `*` and the last
+    /// `**`, or `*` alone for everything.
+    #[serde(default)]
+    resource_allow: Vec<String>,
+    /// No resource of a call may fit any of these.
+    #[serde(default)]
+    resource_deny: Vec<String>,
+    /// Every credential of a call must be one of these.
+    #[serde(default)]
+    #[schema(value_type = Vec<CredentialId>)]
+    credential_allow: Vec<String>,
+    /// Every rule must let the call's input pass.
+    #[serde(default)]
+    arguments: Vec<ArgumentRule>,
+    /// Most calls over the whole life of the grant.
+    #[serde(default)]
+    max_calls: Option<u32>,
+    /// Most bytes over the whole life of the grant.
+    #[serde(default)]
+    max_bytes: Option<u64>,
+    /// No call before.
+    #[serde(default)]
+    #[schema(value_type = Option<UnixTime>)]
+    not_before: Option<u64>,
+    /// No call from here on.
+    #[serde(default)]
+    #[schema(value_type = Option<UnixTime>)]
+    expires: Option<u64>,
+}
+
+/// What one argument must be; exactly one check is given.
+#[derive(ToSchema, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its schema is read")]
+pub struct ArgumentRule {
+    /// Where the argument stands in the input (RFC 6901).
+    pointer: String,
+    /// Whether it may be left out; `required` when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<Presence>)]
+    presence: Option<String>,
+    /// It is one of these scalars.
+    #[serde(default)]
+    one_of: Option<Vec<serde_json::Value>>,
+    /// It is a number, at least this.
+    #[serde(default)]
+    min: Option<f64>,
+    /// It is a number, at most this.
+    #[serde(default)]
+    max: Option<f64>,
+    /// It is a text that begins so and has no `.` or `..` between slashes.
+    #[serde(default)]
+    prefix: Option<String>,
+    /// It is a text of at most so many characters, or a list or object of at most so many items.
+    #[serde(default)]
+    max_length: Option<u64>,
 }

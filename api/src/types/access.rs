@@ -1,5 +1,6 @@
 //! How a caller proves who it is: challenges, operators, agents' sessions.
 
+use fcp_proto_core::crypto::sign::Signature;
 use fcp_proto_core::ids::{ConnectorId, KeyId, NodeId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::object::OperatorRight;
 use fcp_proto_core::time::UnixTime;
@@ -16,6 +17,9 @@ pub struct ChallengeIssued {
     /// The node that issued them, which the signed message names too.
     #[schema(value_type = schema::NodeId)]
     pub node: NodeId,
+    /// Names this connection; a session can be opened only on the connection whose binding its proof signs.
+    #[schema(value_type = schema::Challenge)]
+    pub channel_binding: Hex<32>,
     /// Random, for one use.
     #[schema(value_type = schema::Challenge)]
     pub challenge: Hex<32>,
@@ -24,7 +28,7 @@ pub struct ChallengeIssued {
     pub expires_at: UnixTime,
 }
 
-/// A signature that proves a key, over the message of [`crate::proof`].
+/// A signature that proves a key, over the statement of [`fcp_proto_core::crypto::proof`] that the route asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyProof {
@@ -33,7 +37,7 @@ pub struct KeyProof {
     pub challenge: Hex<32>,
     /// The signature.
     #[schema(value_type = schema::Signature)]
-    pub signature: Hex<64>,
+    pub signature: Signature,
 }
 
 /// What opens or keeps a stored key.
@@ -83,7 +87,7 @@ pub struct OpenSession {
     /// The agent.
     #[schema(value_type = schema::PrincipalId)]
     pub agent: PrincipalId,
-    /// Proves the agent's key.
+    /// Proves the agent's key (`SessionProof`).
     pub proof: KeyProof,
     /// How long it should last at most, in seconds; the zone's policy may shorten it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

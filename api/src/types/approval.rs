@@ -4,12 +4,13 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, CredentialId, Digest, ObjectId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::ApprovalKind;
 use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::{Label, Risk, SafetyTier};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallRequest, Constraints};
+use super::CallRequest;
 use crate::schema;
 
 /// Files a request for a call that was or would be refused.
@@ -183,6 +184,7 @@ pub struct ApprovalWatch {
 pub struct StandingGrant {
     /// What bounds it; the resources of the request when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Constraints>)]
     pub constraints: Option<Constraints>,
     /// How long it lasts.
     #[schema(minimum = 1)]

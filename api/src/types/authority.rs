@@ -1,15 +1,17 @@
 //! Agents, grants and revocations.
 
+use fcp_proto_core::crypto::role::Agent;
+use fcp_proto_core::crypto::sign::VerifyingKey;
 use fcp_proto_core::ids::{
     CapabilityId, ConnectorId, KeyId, ObjectId, OperationId, PrincipalId, RoleId, ZoneId,
 };
 use fcp_proto_core::object::RevocationScope;
 use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::token::constraints::Constraints;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Constraints, KeyProof};
-use crate::hex::Hex;
+use super::KeyProof;
 use crate::schema;
 
 /// Enrols an agent with a key that it made itself.
@@ -24,10 +26,10 @@ pub struct AddAgent {
     pub zone: ZoneId,
     /// Its Ed25519 key.
     #[schema(value_type = schema::PublicKey)]
-    pub public_key: Hex<32>,
+    pub public_key: VerifyingKey<Agent>,
     /// Where it keeps its key, as it says.
     pub key_source: String,
-    /// Proves that it has the key.
+    /// Proves that it has the key (`EnrolmentProof`).
     pub proof: KeyProof,
     /// The roles it gets.
     #[serde(default)]
@@ -95,6 +97,7 @@ pub struct AddGrant {
     #[schema(value_type = Vec<schema::OperationId>)]
     pub operations: Vec<OperationId>,
     /// What bounds each call.
+    #[schema(value_type = schema::Constraints)]
     pub constraints: Constraints,
     /// From when; at once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,6 +135,7 @@ pub struct GrantView {
     #[schema(value_type = Vec<schema::OperationId>)]
     pub operations: Vec<OperationId>,
     /// What bounds each call.
+    #[schema(value_type = schema::Constraints)]
     pub constraints: Constraints,
     /// How many calls it served.
     pub calls_used: u64,

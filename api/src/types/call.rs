@@ -62,7 +62,7 @@ pub struct HolderProof {
     /// The token.
     #[schema(value_type = String)]
     pub token: TokenText,
-    /// Proves its holder's key for this call.
+    /// Proves its holder's key for this call (`CallProof`).
     pub proof: KeyProof,
 }
 

@@ -3,6 +3,7 @@
 use fcp_proto_core::ids::{
     CapabilityId, ConnectorId, CredentialId, Digest, KeyId, ObjectId, OperationId, ZoneId,
 };
+use fcp_proto_core::manifest::{AuthKind, Runtime};
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::{Approval, Idempotency, Risk, SafetyTier};
 use serde::{Deserialize, Serialize};
@@ -107,11 +108,11 @@ pub struct ConnectorList {
 pub struct CredentialSlot {
     /// The slot's name.
     pub slot: String,
-    /// How it is injected: `bearer`, `header`, `basic` or `oauth2`.
-    pub kind: String,
-    /// What it is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    /// How it is injected.
+    #[schema(value_type = schema::AuthKind)]
+    pub kind: AuthKind,
+    /// What the owner has to provide.
+    pub description: String,
     /// The credentials stored for it; empty where no daemon was asked.
     #[schema(value_type = Vec<schema::CredentialId>)]
     pub credentials: Vec<CredentialId>,
@@ -122,8 +123,9 @@ pub struct CredentialSlot {
 pub struct ConnectorDetail {
     /// What the list shows.
     pub connector: ConnectorSummary,
-    /// `declarative`, `native` or `wasi`.
-    pub format: String,
+    /// What runs it.
+    #[schema(value_type = schema::Runtime)]
+    pub runtime: Runtime,
     /// BLAKE3 of the package.
     #[schema(value_type = schema::Digest)]
     pub package_digest: Digest,

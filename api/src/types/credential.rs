@@ -1,6 +1,7 @@
 //! Credentials: secrets go in and never come out.
 
 use fcp_proto_core::ids::{ConnectorId, CredentialId, ObjectId, ZoneId};
+use fcp_proto_core::manifest::AuthKind;
 use fcp_proto_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -77,7 +78,8 @@ pub struct CredentialView {
     /// The slot it fills.
     pub slot: String,
     /// How it is injected.
-    pub kind: String,
+    #[schema(value_type = schema::AuthKind)]
+    pub kind: AuthKind,
     /// The zone that may use it.
     #[schema(value_type = schema::ZoneId)]
     pub zone: ZoneId,

@@ -10,7 +10,6 @@ mod authority;
 mod call;
 mod ceremony;
 mod connector;
-mod constraint;
 mod context;
 mod credential;
 mod error;
@@ -52,7 +51,6 @@ pub use connector::{
     CredentialSlot, Install, Installed, OperationDetail, OperationList, OperationSummary, PackageSource,
     RunStatus, SetState, StateChanged,
 };
-pub use constraint::{ArgumentRule, Constraints};
 pub use context::{ContextQuery, ContextView, OpenContext};
 pub use credential::{
     CredentialList, CredentialMaterial, CredentialRemoved, CredentialTest, CredentialView, PutCredential,

@@ -3,10 +3,11 @@
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, KeyId, NodeId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::token::constraints::Constraints;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Constraints, TokenText};
+use super::TokenText;
 use crate::schema;
 
 /// Asks what a token says and whether it holds.
@@ -65,6 +66,7 @@ pub struct TokenReport {
     #[schema(value_type = Vec<schema::ObjectId>)]
     pub grants: Vec<ObjectId>,
     /// What bounds it.
+    #[schema(value_type = schema::Constraints)]
     pub constraints: Constraints,
     /// From when.
     #[schema(value_type = schema::UnixTime)]
