@@ -5,4 +5,5 @@
 extern crate alloc;
 
 pub mod call;
+pub mod persist;
 pub mod timer;

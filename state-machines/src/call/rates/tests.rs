@@ -285,6 +285,39 @@ fn meaningless_limits_are_refused() {
     assert_eq!(rates.limits().count(), 0);
 }
 
+//= docs/spec/rates.md#declared-pools
+#[test]
+fn a_declared_pool_keeps_its_rate_whatever_its_burst() {
+    use fcp_proto_core::manifest::{RateAlgorithm, RatePool, RateScope};
+
+    let connector = ConnectorId::new("github").unwrap();
+    let declared = |algorithm, burst| {
+        let scope = RateScope::Principal;
+        let pool = RatePool { id: "api".into(), requests: 60, window_ms: 60_000, burst, algorithm, scope };
+        Limit::declared(&connector, &pool).unwrap()
+    };
+    let minute = Duration::from_secs(60);
+    let second = Duration::from_secs(1);
+    for (algorithm, burst, expected) in [
+        (RateAlgorithm::TokenBucket, None, Algorithm::TokenBucket { capacity: 60, refill: 1, every: second }),
+        (
+            RateAlgorithm::TokenBucket,
+            Some(5),
+            Algorithm::TokenBucket { capacity: 5, refill: 1, every: second },
+        ),
+        (
+            RateAlgorithm::LeakyBucket,
+            Some(5),
+            Algorithm::LeakyBucket { capacity: 5, leak: 60, every: minute },
+        ),
+        (RateAlgorithm::SlidingWindow, None, Algorithm::SlidingWindow { limit: 60, window: minute }),
+    ] {
+        let limit = declared(algorithm, burst);
+        assert_eq!((limit.id.clone(), limit.scope, limit.algorithm), (id("api"), Scope::Principal, expected));
+        assert_eq!(Rates::new().set_limit(limit, at(0)), Ok(()));
+    }
+}
+
 //= docs/spec/rates.md#refund
 #[test]
 fn a_refund_gives_back_only_what_time_has_not() {
