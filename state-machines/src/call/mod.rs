@@ -1,0 +1,3 @@
+//! One call: what decides it, carries it and lets it leave.
+
+pub mod egress;
