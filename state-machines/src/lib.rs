@@ -5,5 +5,7 @@
 extern crate alloc;
 
 pub mod call;
+pub mod node;
 pub mod persist;
 pub mod timer;
+pub mod trust;
