@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod crypto;
 pub mod encoding;
 
 pub mod error;

@@ -5,6 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Schema, SignedBody};
+use crate::crypto::role;
+use crate::crypto::sign::VerifyingKey;
 use crate::encoding::cbor::{ByteString, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value};
 use crate::ids::{CapabilityId, ConnectorId, NodeId, ObjectId, OperationId, PrincipalId, RoleId};
 use crate::time::UnixTime;
@@ -17,7 +19,7 @@ cbor_map! {
         /// Random bytes that name the home.
         pub home_id: [u8; 32],
         /// The owner's Ed25519 key.
-        pub public_key: [u8; 32],
+        pub public_key: VerifyingKey<role::Owner>,
     }
 }
 
@@ -46,7 +48,7 @@ cbor_map! {
         /// The operator's name.
         pub operator: PrincipalId,
         /// Its Ed25519 key.
-        pub public_key: [u8; 32],
+        pub public_key: VerifyingKey<role::Operator>,
         /// What it may do; empty means nothing.
         pub rights: BTreeSet<OperatorRight>,
         /// From when.
@@ -63,11 +65,11 @@ cbor_map! {
         /// The node's name.
         pub node_id: NodeId,
         /// Ed25519, for what the node asserts.
-        pub signing_key: [u8; 32],
+        pub signing_key: VerifyingKey<role::Node>,
         /// X25519, for what is sealed to it.
         pub encryption_key: [u8; 32],
         /// Ed25519, for the tokens it mints.
-        pub issuance_key: [u8; 32],
+        pub issuance_key: VerifyingKey<role::Issuance>,
         /// Free tags that placement and policy may use.
         pub tags: Vec<String>,
         /// From when.
@@ -131,7 +133,7 @@ cbor_map! {
         /// The agent's name.
         pub principal: PrincipalId,
         /// Its Ed25519 key.
-        pub public_key: [u8; 32],
+        pub public_key: VerifyingKey<role::Agent>,
         /// Where the agent keeps its key, as it says.
         pub key_source: String,
     }
