@@ -258,10 +258,9 @@ impl Home {
     {
         let object = sign(zone, self.now, fields, &self.keys.operator);
         let request = Request::Admit { object: Box::new(object.into()), actor: "op".into() };
-        match self.ask(request)? {
-            Answer::Admitted(id) => Ok(id),
-            other => panic!("{other:?}"),
-        }
+        let answer = self.ask(request)?;
+        let Answer::Admitted(id) = answer else { panic!("{answer:?}") };
+        Ok(id)
     }
 
     /// Grants the agent what `constraints` bound, for an hour.
@@ -323,10 +322,9 @@ impl Home {
 
     /// Makes a call whose connector succeeds with `output`.
     pub fn invoke(&mut self, call: CallRequest, output: &str) -> Result<CallAnswer, Failure> {
-        match self.invoke_with(call, succeeded(output))? {
-            Answer::Called(answer) => Ok(answer),
-            other => panic!("{other:?}"),
-        }
+        let answer = self.invoke_with(call, succeeded(output))?;
+        let Answer::Called(answer) = answer else { panic!("{answer:?}") };
+        Ok(answer)
     }
 
     /// Makes a call of which the connector says `outcome`, if it comes to that.
