@@ -157,7 +157,7 @@ async fn report(control: &UnixDatagram) -> Result<PropertyReport, SandboxError> 
             Some(Message::Started) => {
                 return report.ok_or(SandboxError::LauncherFailed("started the program without a report"));
             }
-            // It ran, if for so short a time that its end was told by another process before its start.
+            // Inner was killed from outside, by the memory limit for one, before it could tell of a start.
             Some(Message::Ended(_)) => {
                 return Err(SandboxError::LauncherFailed("told an end before a start"));
             }

@@ -46,6 +46,26 @@ async fn the_egress_socket_is_descriptor_three() {
     assert_eq!(child.process.wait().await.unwrap(), Ending::Exited(0));
 }
 
+/// The walls leave room for what connectors are made of.
+#[tokio::test]
+async fn an_asynchronous_program_works_inside() {
+    let world = World::new();
+    let folder = world.folder("state");
+    let (mut near, far) = tokio::net::UnixStream::pair().unwrap();
+    let far = far.into_std().unwrap();
+    let mut spec = spec(&["runtime", folder.join("file").to_str().unwrap()]);
+    spec.writable.insert(folder);
+    let mut child = world.sandbox.start(&spec, &world.probe, Some(far.into())).await.unwrap();
+    child.streams.stdin.write_all(b"input").await.unwrap();
+    let mut sent = [0; 5];
+    near.read_exact(&mut sent).await.unwrap();
+    near.write_all(b"reply").await.unwrap();
+    let mut answer = String::new();
+    child.streams.stdout.read_to_string(&mut answer).await.unwrap();
+    assert_eq!((&sent, answer.as_str()), (b"input", "inputreply"));
+    assert_eq!(child.process.wait().await.unwrap(), Ending::Exited(0));
+}
+
 #[tokio::test]
 async fn nothing_is_inherited() {
     let world = World::new();

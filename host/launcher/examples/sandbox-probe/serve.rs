@@ -19,6 +19,7 @@ pub(crate) fn run(name: &str, arguments: &[String]) -> Option<u8> {
         "wait" => wait(),
         "family" => family(),
         "threads" => threads(),
+        "runtime" => runtime(arguments),
         "keep" => std::fs::write(&arguments[0], b"kept")
             .and_then(|()| print(std::fs::read_to_string(&arguments[0]))),
         _ => return None,
@@ -87,4 +88,29 @@ fn threads() -> io::Result<()> {
     let handles: Vec<_> = (0..3).map(|number| std::thread::spawn(move || number * 2)).collect();
     let sum: i32 = handles.into_iter().filter_map(|handle| handle.join().ok()).sum();
     print([sum.to_string()])
+}
+
+/// What connectors are made of: timers, tasks on two threads, blocking file work, and the egress socket, all on tokio.
+fn runtime(arguments: &[String]) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // SAFETY: descriptor 3 is the egress socket, owned by nobody else in this program.
+    let egress = unsafe { std::os::unix::net::UnixStream::from_raw_fd(3) };
+    egress.set_nonblocking(true)?;
+    runtime.block_on(async {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut egress = tokio::net::UnixStream::from_std(egress)?;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let mut line = [0; 5];
+        tokio::io::stdin().read_exact(&mut line).await?;
+        tokio::fs::write(&arguments[0], &line).await?;
+        egress.write_all(&line).await?;
+        egress.read_exact(&mut line).await?;
+        let copied = format!("{}-copy", arguments[0]);
+        tokio::fs::copy(&arguments[0], &copied).await?;
+        let kept = tokio::spawn(tokio::fs::read(copied)).await.map_err(io::Error::other)??;
+        let mut out = tokio::io::stdout();
+        out.write_all(&kept).await?;
+        out.write_all(&line).await?;
+        out.flush().await
+    })
 }
