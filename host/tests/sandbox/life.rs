@@ -105,6 +105,13 @@ async fn it_is_an_ordinary_user_in_its_own_session_below_the_launcher() {
     assert_eq!(outer, expected, "root's programs run as nobody");
 }
 
+/// Waits for the end of a stream, which comes when nobody holds its other end; far longer than it ever takes.
+async fn end_of(stream: &mut tokio::net::unix::pipe::Receiver) {
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(60), stream.read_to_end(&mut rest)).await;
+    ended.expect("something still holds the stream").unwrap();
+}
+
 /// Everything that runs inside holds standard output, so its end is the proof that all of it is gone.
 #[tokio::test]
 async fn the_end_of_the_lifeline_ends_everything() {
@@ -121,8 +128,7 @@ async fn the_end_of_the_lifeline_ends_everything() {
         } else {
             assert_eq!(child.process.kill().await.unwrap(), Ending::LifelineClosed);
         }
-        let mut rest = Vec::new();
-        child.streams.stdout.read_to_end(&mut rest).await.unwrap();
+        end_of(&mut child.streams.stdout).await;
     }
 }
 
@@ -133,8 +139,7 @@ async fn the_death_of_the_launcher_ends_everything() {
     let launcher = i32::try_from(child.process.launcher_id().unwrap()).unwrap();
     let launcher = rustix::process::Pid::from_raw(launcher).unwrap();
     rustix::process::kill_process(launcher, rustix::process::Signal::KILL).unwrap();
-    let mut rest = Vec::new();
-    child.streams.stdout.read_to_end(&mut rest).await.unwrap();
+    end_of(&mut child.streams.stdout).await;
     assert!(matches!(child.process.wait().await, Err(SandboxError::LauncherFailed(_))));
 }
 
