@@ -243,7 +243,7 @@ mod tests {
     fn every_truncation_and_every_flipped_byte_of_the_head_is_survived() {
         let whole = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let path = std::env::temp_dir().join(format!("fcp-elf-{}", std::process::id()));
-        let mut attempt = |bytes: &[u8]| {
+        let attempt = |bytes: &[u8]| {
             File::create(&path).unwrap().write_all(bytes).unwrap();
             drop(linkage(&File::open(&path).unwrap()));
         };

@@ -131,12 +131,10 @@ impl Supervised {
                 Err(error) => return Err(error).at(Step::Synchronise),
             }
             let [lifeline, link, death] = watched.map(|one| !one.revents().is_empty());
-            if link {
-                if let Some(request) = receive_packet::<Request>(self.link.as_fd()).at(Step::Synchronise)? {
-                    match self.serve(request, groups)? {
-                        Some(ending) => return Ok(Some(ending)),
-                        None => continue,
-                    }
+            if link && let Some(request) = receive_packet(self.link.as_fd()).at(Step::Synchronise)? {
+                match self.serve(request, groups)? {
+                    Some(ending) => return Ok(Some(ending)),
+                    None => continue,
                 }
             }
             if lifeline {

@@ -81,10 +81,7 @@ fn conditional(profile: Profile, code: i32) -> Result<Vec<(c_long, Vec<Way>)>, B
         ),
         (SYS_fchmod, no_set_id(1)?),
         (SYS_fchmodat, no_set_id(2)?),
-        (
-            SYS_madvise,
-            vec![vec![SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Le, MAX_ADVICE)?]],
-        ),
+        (SYS_madvise, advice()?),
     ];
     #[cfg(target_arch = "x86_64")]
     {
@@ -92,6 +89,14 @@ fn conditional(profile: Profile, code: i32) -> Result<Vec<(c_long, Vec<Way>)>, B
         rules.push((SYS_arch_prctl, any_of(0, &[ARCH_SET_FS, ARCH_GET_FS, ARCH_CET_STATUS])?));
     }
     Ok(rules)
+}
+
+/// Advice about the program's own memory; not that which poisons pages.
+fn advice() -> Result<Vec<Way>, BackendError> {
+    let ordinary = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Le, MAX_ADVICE)?;
+    let mut ways = any_of(2, &GUARD_ADVICE)?;
+    ways.push(vec![ordinary]);
+    Ok(ways)
 }
 
 /// A thread; in the moderate profile also a process. Never a namespace, never another's parent.
@@ -146,6 +151,9 @@ const SOCKET_TYPE: u32 = 0xf;
 
 /// Advice up to MADV_COLLAPSE, without MADV_HWPOISON and above, <linux/mman-common.h>.
 const MAX_ADVICE: u64 = 25;
+
+/// MADV_GUARD_INSTALL and MADV_GUARD_REMOVE, <linux/mman-common.h>; newer C libraries guard stacks by them.
+const GUARD_ADVICE: [u64; 2] = [102, 103];
 
 // <asm/prctl.h>
 #[cfg(target_arch = "x86_64")]
