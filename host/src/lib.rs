@@ -1,1 +1,3 @@
 //! The FCP daemon and its egress process.
+
+pub mod egress;
