@@ -123,20 +123,31 @@ impl Console {
     pub(crate) fn failure(&self, failure: &Failure) -> ProcessExit {
         finish(&render::failure(failure, self.format, &self.surface), failure.exit_code())
     }
+
+    /// Prints `failure` in words on standard error, for a command whose standard output is another document, and says
+    /// how the process ends.
+    pub(crate) fn failure_in_words(&self, failure: &Failure) -> ProcessExit {
+        finish(&render::failure(failure, Format::Table, &self.surface), failure.exit_code())
+    }
 }
 
 /// Puts both texts out. A reader that has gone away is no failure of ours; an output that cannot be written is.
 fn finish(rendered: &Rendered, code: ExitCode) -> ProcessExit {
     let mut out = io::stdout().lock();
     let written = out.write_all(rendered.stdout.as_bytes()).and_then(|()| out.flush());
-    let code = match written {
-        Ok(()) => code,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        Err(_) if code == ExitCode::Ok => ExitCode::Internal,
-        Err(_) => code,
+    let (complaint, code) = match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            (format!("error: cannot write the output: {error}\n"), worse(code))
+        }
+        Ok(()) | Err(_) => (String::new(), code),
     };
-    // There is no stream left on which a failure of standard error could be reported.
-    let told = io::stderr().lock().write_all(rendered.stderr.as_bytes());
-    let code = if told.is_err() && code == ExitCode::Ok { ExitCode::Internal } else { code };
+    let told = io::stderr().lock().write_all(format!("{complaint}{}", rendered.stderr).as_bytes());
+    // There is no stream left on which a failure of standard error could be reported in words.
+    let code = if told.is_err() { worse(code) } else { code };
     ProcessExit::from(code as u8)
+}
+
+/// The code of an answer that could not be given in full.
+fn worse(code: ExitCode) -> ExitCode {
+    if code == ExitCode::Ok { ExitCode::Internal } else { code }
 }

@@ -6,7 +6,7 @@
 //!     .table(TableSpec::rows("agents", &[Column::new("name", "NAME"), Column::new("zone", "ZONE")]))
 //!     .next("fwc agent show NAME");
 //! console.answer(&answer)         // ends with the exit code
-//! console.failure(&failure)
+//! console.failure(&failure)         // or failure_in_words, where standard output is another document
 //! ```
 //!
 //! Data goes to standard output and everything else to standard error. Whatever came from a service is made safe to

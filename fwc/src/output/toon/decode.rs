@@ -300,14 +300,17 @@ fn read_key(text: &str) -> Result<(String, &str), ToonRule> {
 /// The member written in `text`.
 fn read_member(text: &str, mode: Mode) -> Result<Member<'_>, ToonRule> {
     if let Some((key, bracket)) = header_candidate(text)? {
-        let header = match (key.is_empty() && !text.starts_with('"'), key.ends_with(' ')) {
-            (true, _) => Err(ToonRule::KeylessHeader),
-            (_, true) => Err(ToonRule::MalformedHeader),
-            (false, false) => Header::read(bracket),
+        let quoted = text.starts_with('"');
+        let header = if quoted || !(key.is_empty() || key.ends_with(' ')) {
+            Header::read(bracket)
+        } else if key.is_empty() {
+            Err(ToonRule::KeylessHeader)
+        } else {
+            Err(ToonRule::MalformedHeader)
         };
         match header {
             Ok((header, rest)) => return Ok(Member::Array { key, header, rest }),
-            Err(rule) if mode == Mode::Strict || text.starts_with('"') => return Err(rule),
+            Err(rule) if mode == Mode::Strict || quoted => return Err(rule),
             Err(_) => {}
         }
     }

@@ -41,6 +41,14 @@ fn hidden_characters_are_escaped_and_come_back() {
 }
 
 #[test]
+fn a_quoted_key_may_be_empty_or_end_with_a_space() {
+    for key in ["", " ", "a "] {
+        let document = format!("\"{key}\"[1]{{x}}:\n  1");
+        assert_eq!(strict(&document), Ok(parsed(&format!(r#"{{"{key}":[{{"x":1}}]}}"#))), "{document}");
+    }
+}
+
+#[test]
 fn nesting_is_bounded() {
     let deep = |levels: usize| -> String {
         (0..levels).map(|depth| format!("{}k:\n", "  ".repeat(depth))).collect()
