@@ -132,3 +132,41 @@ async fn the_token_endpoint_is_held_to_the_address_rule() {
     assert_eq!(got.refusal().as_deref(), Some("refresh_failed"));
     assert!(service.requests().is_empty());
 }
+
+#[tokio::test]
+async fn no_answer_repeats_any_token_even_to_a_request_without_a_credential() {
+    let (world, _) = start().await;
+    for echoed in ["old-access-token", "old-refresh-token", "client&secret"] {
+        let answer: Answerer = Arc::new(move |_| Response::new(text(format!("the token is {echoed}."))));
+        let service = Service::start(&["api.example.com"], &["h2"], answer).await;
+        let connector = world.connector("github", "z:work").await;
+        let handle = world.open(call(&world, &service, None)).await;
+        let got = connector.get(handle, &format!("https://api.example.com:{}/", service.port), None).await;
+        assert!(!got.contains(&echoed[..6]), "{:?}", String::from_utf8_lossy(&got.body));
+        let report = world.client.close_call(handle).await.expect("report");
+        assert_eq!(
+            report.refusals.iter().map(|refusal| refusal.name()).collect::<Vec<_>>(),
+            ["secret_in_answer"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_refuses_every_token_does_not_exhaust_the_endpoint() {
+    let answer: Answerer = Arc::new(|seen| {
+        if seen.target == "/token" {
+            return Response::new(text(r#"{"access_token":"never-good-enough"}"#));
+        }
+        Response::builder().status(401).body(text("")).expect("response")
+    });
+    let service = Service::start(&["api.example.com", "login.example.com"], &["h2"], answer).await;
+    let mut world = World::start().await;
+    acknowledge(&mut world, true);
+    let connector = world.connector("github", "z:work").await;
+    let handle = world.open(call(&world, &service, None)).await;
+    for _ in 0..5 {
+        let url = format!("https://api.example.com:{}/", service.port);
+        assert_eq!(connector.get(handle, &url, Some("main")).await.status, 401);
+    }
+    assert_eq!(refreshes(&service), 1);
+}
