@@ -16,4 +16,5 @@ pub mod manifest;
 pub mod object;
 pub mod random;
 pub mod time;
+pub mod token;
 pub mod zone;

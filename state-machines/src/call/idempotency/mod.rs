@@ -116,11 +116,9 @@ impl Default for Config {
     }
 }
 
-/// What the index says of a call before it is decided.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing stands under this key: the call may go on to [`Index::begin`].
-    Fresh(Fresh),
+/// Why a call does not go on: what stands under its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
     /// The same call has completed: its receipt is the answer, and nothing is spent.
     Replay {
         /// The stored receipt.
@@ -142,11 +140,11 @@ pub enum Verdict {
     Full,
 }
 
-impl Verdict {
-    /// The registry's code of a verdict that refuses the call.
+impl Standing {
+    /// The registry's code of the refusal; none if the stored receipt is the answer.
     pub const fn code(&self) -> Option<Code> {
         match self {
-            Self::Fresh(_) | Self::Replay { .. } => None,
+            Self::Replay { .. } => None,
             Self::Conflict => Some(Code::IdempotencyConflict),
             Self::InProgress { .. } => Some(Code::CallInProgress),
             Self::Unknown { .. } => Some(Code::OutcomeUnknown),
@@ -161,6 +159,13 @@ impl Verdict {
 pub struct Fresh {
     scope: Scope,
     call_digest: Digest,
+}
+
+impl Fresh {
+    /// The key and the place it lives in.
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
 }
 
 /// How an unknown outcome was settled.
@@ -201,41 +206,39 @@ impl Index {
         Self { config, entries: BTreeMap::new(), of_principal: BTreeMap::new(), seen: UnixTime::from_secs(0) }
     }
 
-    /// What stands under `scope` for the call with this digest. Changes nothing.
-    pub fn check(&self, scope: Scope, call_digest: Digest, now: Now) -> Verdict {
+    /// Whether the key is free for the call with this digest. Changes nothing.
+    ///
+    /// # Errors
+    /// What stands under the key, the answer to the same call included.
+    pub fn check(&self, scope: Scope, call_digest: Digest, now: Now) -> Result<Fresh, Standing> {
         let Some(entry) = self.entries.get(&scope).filter(|entry| !entry.has_expired(self.moment(now)))
         else {
-            let verdict = Fresh { scope, call_digest };
-            return if self.has_room(&verdict.scope, now) { Verdict::Fresh(verdict) } else { Verdict::Full };
+            return if self.has_room(&scope, now) {
+                Ok(Fresh { scope, call_digest })
+            } else {
+                Err(Standing::Full)
+            };
         };
         if entry.call_digest() != call_digest {
-            return Verdict::Conflict;
+            return Err(Standing::Conflict);
         }
-        match entry {
-            Entry::InProgress(InProgress { intent, .. }) => Verdict::InProgress { intent: *intent },
-            Entry::Completed(Completed { receipt, .. }) => Verdict::Replay { receipt: *receipt },
-            Entry::Unknown(Unknown { intent, .. }) => Verdict::Unknown { intent: *intent },
-        }
+        Err(match entry {
+            Entry::InProgress(InProgress { intent, .. }) => Standing::InProgress { intent: *intent },
+            Entry::Completed(Completed { receipt, .. }) => Standing::Replay { receipt: *receipt },
+            Entry::Unknown(Unknown { intent, .. }) => Standing::Unknown { intent: *intent },
+        })
     }
 
     /// Takes the key for `intent`, in the step that makes the intent durable.
     ///
     /// # Errors
-    /// The verdict that stands by now, if the key was taken or the index filled since the check.
-    pub fn begin(&mut self, fresh: Fresh, intent: ObjectId, now: Now) -> Result<(), Verdict> {
+    /// What stands by now, if the key was taken or the index filled since the check.
+    pub fn begin(&mut self, fresh: Fresh, intent: ObjectId, now: Now) -> Result<(), Standing> {
         let now = self.advance(now);
-        match self.check(fresh.scope, fresh.call_digest, now) {
-            Verdict::Fresh(Fresh { scope, call_digest }) => {
-                self.make_room(&scope, now);
-                self.insert(scope, Entry::InProgress(InProgress { intent, call_digest }));
-                Ok(())
-            }
-            taken @ (Verdict::Replay { .. }
-            | Verdict::Conflict
-            | Verdict::InProgress { .. }
-            | Verdict::Unknown { .. }
-            | Verdict::Full) => Err(taken),
-        }
+        let Fresh { scope, call_digest } = self.check(fresh.scope, fresh.call_digest, now)?;
+        self.make_room(&scope, now);
+        self.insert(scope, Entry::InProgress(InProgress { intent, call_digest }));
+        Ok(())
     }
 
     /// The call of `intent` ended with `receipt`.

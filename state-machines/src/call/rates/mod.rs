@@ -12,6 +12,7 @@
 //! ```
 
 mod bucket;
+mod declared;
 mod demand;
 mod limit;
 mod meter;

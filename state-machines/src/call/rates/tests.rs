@@ -285,6 +285,39 @@ fn meaningless_limits_are_refused() {
     assert_eq!(rates.limits().count(), 0);
 }
 
+//= docs/spec/rates.md#declared-pools
+#[test]
+fn a_declared_pool_keeps_its_rate_whatever_its_burst() {
+    use fcp_proto_core::manifest::{RateAlgorithm, RatePool, RateScope};
+
+    let connector = ConnectorId::new("github").unwrap();
+    let declared = |algorithm, burst| {
+        let scope = RateScope::Principal;
+        let pool = RatePool { id: "api".into(), requests: 60, window_ms: 60_000, burst, algorithm, scope };
+        Limit::declared(&connector, &pool).unwrap()
+    };
+    let minute = Duration::from_secs(60);
+    let second = Duration::from_secs(1);
+    for (algorithm, burst, expected) in [
+        (RateAlgorithm::TokenBucket, None, Algorithm::TokenBucket { capacity: 60, refill: 1, every: second }),
+        (
+            RateAlgorithm::TokenBucket,
+            Some(5),
+            Algorithm::TokenBucket { capacity: 5, refill: 1, every: second },
+        ),
+        (
+            RateAlgorithm::LeakyBucket,
+            Some(5),
+            Algorithm::LeakyBucket { capacity: 5, leak: 60, every: minute },
+        ),
+        (RateAlgorithm::SlidingWindow, None, Algorithm::SlidingWindow { limit: 60, window: minute }),
+    ] {
+        let limit = declared(algorithm, burst);
+        assert_eq!((limit.id.clone(), limit.scope, limit.algorithm), (id("api"), Scope::Principal, expected));
+        assert_eq!(Rates::new().set_limit(limit, at(0)), Ok(()));
+    }
+}
+
 //= docs/spec/rates.md#refund
 #[test]
 fn a_refund_gives_back_only_what_time_has_not() {
@@ -349,6 +382,33 @@ fn a_clock_that_steps_back_gives_nothing() {
         assert!(!passes(&mut rates, 1, 1_040));
         assert!(passes(&mut rates, 2, 1_100));
         assert!(!passes(&mut rates, 1, 1_000), "the later moment was seen already");
+    }
+}
+
+#[test]
+fn the_latest_moment_seen_outlives_the_meters() {
+    for algorithm in [token_bucket(2, 2, 100), leaky(2, 2, 100), sliding(2, 100)] {
+        let mut rates = rates([limit("api", algorithm)]);
+        rates.sweep(at(1_100));
+        assert!(passes(&mut rates, 2, 1_000));
+        assert!(!passes(&mut rates, 2, 1_199), "drawn at 1,100, whatever the clock said");
+        assert!(passes(&mut rates, 2, 1_200));
+    }
+}
+
+#[test]
+fn records_out_of_order_count_from_the_latest() {
+    for algorithm in [token_bucket(2, 2, 60 * SECOND), leaky(2, 2, 60 * SECOND), sliding(2, 60 * SECOND)] {
+        let mut rates = rates([limit("api", algorithm)]);
+        for age in [90, 200] {
+            // The first is over when the second, an older one, comes.
+            rates.replay(&[demand("api", 1)], None, UnixTime::from_secs(START + 300 - age), at(300 * SECOND));
+        }
+        rates.replay(&[demand("api", 1)], None, UnixTime::from_secs(START + 290), at(300 * SECOND));
+        rates.replay(&[demand("api", 1)], None, UnixTime::from_secs(START + 100), at(300 * SECOND));
+        assert_eq!(used(&rates, 319 * SECOND), 2);
+        assert!(!passes(&mut rates, 2, 319 * SECOND));
+        assert!(passes(&mut rates, 2, 350 * SECOND));
     }
 }
 
