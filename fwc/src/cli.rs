@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, Parser};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::PrincipalId;
 
 use crate::commands::Command;
-use crate::render::{Outcome, Renderer};
+use crate::output::Format;
+use crate::render::{Outcome, Renderer, Stream};
 use crate::{Failure, usage};
 
 /// Lets AI agents use outside services without trusting the agent, the connector or the network
@@ -22,48 +23,63 @@ use crate::{Failure, usage};
     Exit codes: 0 done, 1 defect, 2 usage, 3 no such command, 4 ambiguous, 5 invalid input, 6 denied,\n\
     7 service or connector failed, 8 daemon unreachable, 9 approval required, 10 outcome unknown"
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What holds for every command.
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     /// The command.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
+    /// The command's name, as typed: `agent list`.
+    #[arg(skip)]
+    pub(crate) name: String,
+}
+
+impl Cli {
+    /// What shows this command's answer.
+    pub(crate) fn renderer(&self) -> Renderer {
+        let is_document = matches!(self.command, Command::Convert(_) | Command::Completions(_));
+        let stream = if is_document { Stream::Document } else { Stream::Answer };
+        Renderer::new(&self.global, &self.name, stream)
+    }
 }
 
 /// What holds for every command.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
-pub struct Global {
+pub(crate) struct Global {
     /// The FCP home; ~/.fcp when neither this nor FCP_HOME is given
     #[arg(long, global = true, env = "FCP_HOME", hide_env_values = true, value_name = "DIR")]
-    pub home: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
     /// Shows answers and failures as JSON
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
+    /// How to show them; a table on a terminal and TOON elsewhere when absent
+    #[arg(long, global = true)]
+    pub(crate) format: Option<Format>,
     /// Reads installed manifests instead of asking the daemon, and says so
     #[arg(long, global = true)]
-    pub offline: bool,
+    pub(crate) offline: bool,
     /// Speaks as this agent, whose key lies in the home, for this command
     #[arg(long = "agent", id = "global_agent", global = true, value_name = "NAME")]
-    pub agent: Option<PrincipalId>,
+    pub(crate) agent: Option<PrincipalId>,
     /// Speaks as this operator; needed only where there are several
     #[arg(long = "operator", id = "global_operator", global = true, value_name = "NAME")]
-    pub operator: Option<PrincipalId>,
+    pub(crate) operator: Option<PrincipalId>,
     /// A file that holds the operator's passphrase; asked for on the terminal otherwise
     #[arg(long, global = true, env = "FCP_PASSPHRASE_FILE", hide_env_values = true, value_name = "PATH")]
-    pub passphrase_file: Option<PathBuf>,
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// A daemon on TCP instead of the home's socket
     #[arg(long, global = true, value_name = "ADDRESS:PORT", requires = "admission_file")]
-    pub host: Option<SocketAddr>,
+    pub(crate) host: Option<SocketAddr>,
     /// A file that holds the token with which a daemon on TCP admits callers
     #[arg(long, global = true, value_name = "PATH")]
-    pub admission_file: Option<PathBuf>,
+    pub(crate) admission_file: Option<PathBuf>,
 }
 
 /// Why a command line is not run.
 #[derive(Debug)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// Help or the version was asked for.
     Shown(clap::Error),
     /// It cannot be understood.
@@ -72,14 +88,15 @@ pub enum Stop {
 
 impl Stop {
     /// Shows it, and returns its exit code.
-    pub fn report(self) -> ExitCode {
-        let (renderer, outcome) = match self {
-            Self::Shown(help) => (Renderer::new(&Global::default()), Ok(Outcome::Text(help.to_string()))),
-            Self::Refused(failure, json) => {
-                (Renderer::new(&Global { json, ..Global::default() }), Err(failure))
-            }
+    pub(crate) fn report(self) -> ExitCode {
+        let (json, outcome) = match self {
+            Self::Shown(help) => (false, Ok(Outcome::Text(help.to_string()))),
+            Self::Refused(failure, json) => (json, Err(failure)),
         };
-        ExitCode::from(renderer.finish(outcome))
+        let global = Global { json, ..Global::default() };
+        // Nobody named a format yet, so words are the one form that every reader of a misspelt line can use.
+        let stream = if json { Stream::Answer } else { Stream::Document };
+        Renderer::new(&global, "", stream).finish(outcome)
     }
 }
 
@@ -87,16 +104,30 @@ impl Stop {
 ///
 /// # Errors
 /// Help that was asked for, or what is wrong with the line.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // Before `--`, so that a command run by `agent run` does not decide how we fail.
     let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
-    Cli::try_parse_from(&arguments).map_err(|error| stop(error, json))
+    let parsed = command().try_get_matches_from(&arguments).and_then(|matches| {
+        let name = name_of(&matches);
+        Ok(Cli { name, ..Cli::from_arg_matches(&matches)? })
+    });
+    parsed.map_err(|error| stop(error, json))
 }
 
 /// The commands as data, for completions and the test of the help.
-pub fn command() -> clap::Command {
+pub(crate) fn command() -> clap::Command {
     Cli::command()
+}
+
+fn name_of(matches: &ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut inner = matches;
+    while let Some((word, next)) = inner.subcommand() {
+        words.push(word);
+        inner = next;
+    }
+    words.join(" ")
 }
 
 fn stop(error: clap::Error, json: bool) -> Stop {

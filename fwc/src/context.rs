@@ -13,7 +13,6 @@ use fcp_proto_core::crypto::proof::SessionProof;
 use fcp_proto_core::crypto::role::Agent;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::PrincipalId;
-use fcp_proto_core::time::UnixTime;
 
 use crate::cli::Global;
 use crate::home::Home;
@@ -25,11 +24,11 @@ use crate::{Failure, Result, internal, key_file, passphrase, usage};
 const SPEAK: &str = "run it inside `fwc agent run NAME -- COMMAND`, or add --agent NAME, or --passphrase-file FILE as an operator";
 
 /// The home, the daemon, and who speaks.
-pub struct Context {
+pub(crate) struct Context {
     /// The home.
-    pub home: Home,
+    pub(crate) home: Home,
     /// What shows answers.
-    pub renderer: Renderer,
+    pub(crate) renderer: Renderer,
     global: Global,
     session: Option<SessionFile>,
     client: Client,
@@ -40,7 +39,7 @@ impl Context {
     ///
     /// # Errors
     /// What is wrong with the home, the session file or the address.
-    pub fn new(global: &Global) -> Result<Self> {
+    pub(crate) fn new(global: &Global, renderer: Renderer) -> Result<Self> {
         let home = Home::new(global.home.as_deref())?;
         let session = match std::env::var_os(session_file::VARIABLE) {
             Some(path) if !path.is_empty() => Some(SessionFile::load(&PathBuf::from(path))?),
@@ -51,12 +50,11 @@ impl Context {
             (None, Some(session)) if global.home.is_none() => Target::Unix(session.socket.clone()),
             (None, _) => Target::Unix(home.socket()),
         };
-        let renderer = Renderer::new(global);
         Ok(Self { home, renderer, global: global.clone(), session, client: Client::new(target) })
     }
 
     /// Whether the daemon must not be asked.
-    pub const fn is_offline(&self) -> bool {
+    pub(crate) const fn is_offline(&self) -> bool {
         self.global.offline
     }
 
@@ -64,7 +62,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Code::UsageError`] with `--offline`.
-    pub fn client(&mut self) -> Result<&mut Client> {
+    pub(crate) fn client(&mut self) -> Result<&mut Client> {
         if self.global.offline {
             return Err(usage("--offline was given, and only the daemon can answer this")
                 .next("leave out --offline; `fwc list`, `show`, `ops`, `schema` and `search` work without the daemon"));
@@ -76,7 +74,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`] if nothing says which.
-    pub async fn as_agent(&mut self) -> Result<&mut Client> {
+    pub(crate) async fn as_agent(&mut self) -> Result<&mut Client> {
         self.client()?;
         if let Some(name) = self.global.agent.clone() {
             self.open_session(&name, None).await?;
@@ -95,7 +93,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`] if neither is possible.
-    pub async fn as_caller(&mut self) -> Result<&mut Client> {
+    pub(crate) async fn as_caller(&mut self) -> Result<&mut Client> {
         if self.global.agent.is_some() || self.session.is_some() {
             self.as_agent().await
         } else {
@@ -107,7 +105,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Code::UnlockFailed`] if the passphrase is wrong; [`Code::Unauthenticated`] if there is none to be had.
-    pub async fn as_operator(&mut self) -> Result<&mut Client> {
+    pub(crate) async fn as_operator(&mut self) -> Result<&mut Client> {
         self.client()?;
         if let Target::Unix(path) = self.client.target() {
             // Ask for a passphrase only where a daemon can use it.
@@ -128,7 +126,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`] if there is neither.
-    pub fn passphrase(&self) -> Result<fcp_api::secret::Secret> {
+    pub(crate) fn passphrase(&self) -> Result<fcp_api::secret::Secret> {
         match &self.global.passphrase_file {
             Some(path) => passphrase::from_file(path),
             None => passphrase::ask("Operator passphrase: ", SPEAK),
@@ -136,17 +134,12 @@ impl Context {
     }
 
     /// Whether the passphrase comes from a file.
-    pub const fn has_passphrase_file(&self) -> bool {
+    pub(crate) const fn has_passphrase_file(&self) -> bool {
         self.global.passphrase_file.is_some()
     }
 
-    /// The operator named on the command line.
-    pub const fn operator(&self) -> Option<&PrincipalId> {
-        self.global.operator.as_ref()
-    }
-
     /// Closes the operator's key, if this command opened it. It closes with the connection in any case.
-    pub async fn lock_operator(&mut self) {
+    pub(crate) async fn lock_operator(&mut self) {
         if self.client.is_operator() {
             let locked = self.client.send::<LockOperator>(&[], &Nothing {}).await;
             self.client.set_operator(None);
@@ -158,7 +151,7 @@ impl Context {
     ///
     /// # Errors
     /// What the daemon refuses.
-    pub async fn challenge(&mut self) -> Result<ChallengeIssued> {
+    pub(crate) async fn challenge(&mut self) -> Result<ChallengeIssued> {
         Ok(self.client()?.send::<IssueChallenge>(&[], &Nothing {}).await?.body)
     }
 
@@ -166,7 +159,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Code::NotFound`] if the home has no key of the agent; what the daemon refuses.
-    pub async fn open_session(
+    pub(crate) async fn open_session(
         &mut self,
         agent: &PrincipalId,
         lifetime_secs: Option<u64>,
@@ -188,13 +181,6 @@ impl Context {
         self.client.set_session(Some(opened.session.clone()));
         Ok(opened)
     }
-}
-
-/// Now, for what this process says of itself.
-#[allow(clippy::disallowed_methods, reason = "the one place where the command line reads the clock")]
-pub fn now() -> UnixTime {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    UnixTime::from_secs(since.map_or(0, |since| since.as_secs()))
 }
 
 /// The failure of a home that does not exist.

@@ -9,14 +9,14 @@ use crate::{Failure, Result};
 
 /// A home's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Home(PathBuf);
+pub(crate) struct Home(PathBuf);
 
 impl Home {
     /// The home at `given`, or `~/.fcp`.
     ///
     /// # Errors
     /// [`Code::HomeMissing`] if neither is given nor known; [`Code::InputInvalid`] if it cannot be made absolute.
-    pub fn new(given: Option<&Path>) -> Result<Self> {
+    pub(crate) fn new(given: Option<&Path>) -> Result<Self> {
         let path = match given {
             Some(path) => path.to_owned(),
             None => std::env::home_dir()
@@ -33,42 +33,42 @@ impl Home {
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// What the daemon makes anew at each start.
-    pub fn run(&self) -> PathBuf {
+    pub(crate) fn run(&self) -> PathBuf {
         self.0.join("run")
     }
 
     /// The daemon's socket.
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.run().join("fcp.sock")
     }
 
     /// What the daemon prints before its own log is open.
-    pub fn daemon_output(&self) -> PathBuf {
+    pub(crate) fn daemon_output(&self) -> PathBuf {
         self.run().join("daemon.log")
     }
 
     /// Files that hand agents' sessions down.
-    pub fn sessions(&self) -> PathBuf {
+    pub(crate) fn sessions(&self) -> PathBuf {
         self.run().join("sessions")
     }
 
     /// Agents' keys.
-    pub fn agents(&self) -> PathBuf {
+    pub(crate) fn agents(&self) -> PathBuf {
         self.0.join("agents")
     }
 
     /// One agent's key.
-    pub fn agent_key(&self, agent: &PrincipalId) -> PathBuf {
+    pub(crate) fn agent_key(&self, agent: &PrincipalId) -> PathBuf {
         self.agents().join(format!("{agent}.key"))
     }
 
     /// The manifests of the installed connectors, as the daemon leaves them for reading without it.
-    pub fn manifests(&self) -> PathBuf {
+    pub(crate) fn manifests(&self) -> PathBuf {
         self.0.join("connectors")
     }
 }

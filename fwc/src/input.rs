@@ -15,25 +15,25 @@ use crate::{Failure, Result, file_failure, usage};
 
 /// Where the input comes from; an empty object when nothing is said.
 #[derive(Args, Clone, Debug, Default)]
-pub struct InputArgs {
+pub(crate) struct InputArgs {
     /// The input as JSON
     #[arg(long, value_name = "JSON", conflicts_with_all = ["file", "stdin"])]
-    pub input: Option<String>,
+    pub(crate) input: Option<String>,
     /// A file that holds the input as JSON
     #[arg(long, value_name = "PATH", conflicts_with = "stdin")]
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// Reads the input as JSON from standard input
     #[arg(long)]
-    pub stdin: bool,
+    pub(crate) stdin: bool,
     /// Sets a field, such as `labels.0=bug`: JSON if the value is JSON, text otherwise
     #[arg(long, value_name = "PATH=VALUE")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// Sets a field to a text, whatever it looks like
     #[arg(long, value_name = "PATH=TEXT")]
-    pub set_text: Vec<String>,
+    pub(crate) set_text: Vec<String>,
     /// Fills a field from a kept result without reading it: `body=HANDLE` or `body=HANDLE#/pointer`
     #[arg(long, value_name = "PATH=HANDLE")]
-    pub set_handle: Vec<String>,
+    pub(crate) set_handle: Vec<String>,
 }
 
 impl InputArgs {
@@ -41,7 +41,7 @@ impl InputArgs {
     ///
     /// # Errors
     /// What is wrong with the input, and where.
-    pub fn read(&self) -> Result<(Value, BTreeMap<String, HandleInput>)> {
+    pub(crate) fn read(&self) -> Result<(Value, BTreeMap<String, HandleInput>)> {
         let mut input = self.base()?;
         for assignment in &self.set {
             let (path, text) = split(assignment)?;

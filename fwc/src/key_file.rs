@@ -14,7 +14,7 @@ use crate::{Failure, Result, internal, private_file};
 ///
 /// # Errors
 /// [`Code::Internal`] if the system yields none.
-pub fn generate<R: SigningRole>() -> Result<SigningKey<R>> {
+pub(crate) fn generate<R: SigningRole>() -> Result<SigningKey<R>> {
     let mut seed = Zeroizing::new([0_u8; 32]);
     let filled = rustix::rand::getrandom(&mut seed[..], rustix::rand::GetRandomFlags::empty());
     match filled {
@@ -27,7 +27,7 @@ pub fn generate<R: SigningRole>() -> Result<SigningKey<R>> {
 ///
 /// # Errors
 /// [`Code::Conflict`] if the file exists.
-pub fn store<R: SigningRole>(path: &Path, key: &SigningKey<R>) -> Result<()> {
+pub(crate) fn store<R: SigningRole>(path: &Path, key: &SigningKey<R>) -> Result<()> {
     let mut text = Zeroizing::new(first_line::<R>());
     text.push('\n');
     for byte in key.expose_seed() {
@@ -42,7 +42,7 @@ pub fn store<R: SigningRole>(path: &Path, key: &SigningKey<R>) -> Result<()> {
 ///
 /// # Errors
 /// [`Code::NotFound`] if there is none; [`Code::MalformedInput`] if it is something else.
-pub fn load<R: SigningRole>(path: &Path) -> Result<SigningKey<R>> {
+pub(crate) fn load<R: SigningRole>(path: &Path) -> Result<SigningKey<R>> {
     let text = private_file::read(path)?;
     let malformed = || {
         Failure::new(Code::MalformedInput)

@@ -4,11 +4,11 @@ use core::str::FromStr;
 
 /// A length of time of at least a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lifetime(u64);
+pub(crate) struct Lifetime(u64);
 
 impl Lifetime {
     /// The length in seconds.
-    pub const fn as_secs(self) -> u64 {
+    pub(crate) const fn as_secs(self) -> u64 {
         self.0
     }
 }

@@ -17,7 +17,7 @@ use crate::{Failure, Result, file_failure, internal};
 ///
 /// # Errors
 /// What is wrong with the home or a manifest.
-pub fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Answer> {
+pub(crate) fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Answer> {
     let mut connectors = Vec::new();
     for path in paths(home)? {
         let manifest = read(&path)?;
@@ -33,7 +33,7 @@ pub fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Answ
 ///
 /// # Errors
 /// [`Code::ConnectorUnknown`] if no manifest of it lies in the home.
-pub fn show(home: &Home, connector: &ConnectorId) -> Result<Answer> {
+pub(crate) fn show(home: &Home, connector: &ConnectorId) -> Result<Answer> {
     let manifest = find(home, connector)?;
     let slots: Vec<Value> = manifest
         .auth
@@ -55,7 +55,7 @@ pub fn show(home: &Home, connector: &ConnectorId) -> Result<Answer> {
 ///
 /// # Errors
 /// As [`show`].
-pub fn operations(home: &Home, connector: &ConnectorId) -> Result<Answer> {
+pub(crate) fn operations(home: &Home, connector: &ConnectorId) -> Result<Answer> {
     let manifest = find(home, connector)?;
     let operations = manifest.operations.iter().map(|(id, op)| operation_summary(id, op)).collect();
     Answer::local(&OperationList { connector: connector.clone(), operations }, Source::Offline)
@@ -65,7 +65,7 @@ pub fn operations(home: &Home, connector: &ConnectorId) -> Result<Answer> {
 ///
 /// # Errors
 /// As [`show`], and [`Code::OperationUnknown`].
-pub fn operation(home: &Home, connector: &ConnectorId, id: &OperationId) -> Result<Answer> {
+pub(crate) fn operation(home: &Home, connector: &ConnectorId, id: &OperationId) -> Result<Answer> {
     let manifest = find(home, connector)?;
     let operation = manifest.operation(id).ok_or_else(|| {
         Failure::new(Code::OperationUnknown)

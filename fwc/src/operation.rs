@@ -8,10 +8,10 @@ use crate::{Failure, Result};
 
 /// An operation's name on the command line.
 #[derive(Args, Clone, Debug)]
-pub struct OperationName {
+pub(crate) struct OperationName {
     /// The operation, such as `github.issues.create`, or the connector followed by the operation
     #[arg(value_name = "OPERATION", required = true, num_args = 1..=2)]
-    pub words: Vec<String>,
+    pub(crate) words: Vec<String>,
 }
 
 impl OperationName {
@@ -19,7 +19,7 @@ impl OperationName {
     ///
     /// # Errors
     /// [`Code::InvalidName`] with the rule that the name breaks.
-    pub fn resolve(&self) -> Result<(ConnectorId, OperationId)> {
+    pub(crate) fn resolve(&self) -> Result<(ConnectorId, OperationId)> {
         let (connector, operation) = match self.words.as_slice() {
             [operation] => (operation.split('.').next().unwrap_or_default(), operation.clone()),
             [connector, operation] if belongs(operation, connector) => {

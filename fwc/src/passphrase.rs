@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 16 * 1024;
 ///
 /// # Errors
 /// What makes the file unfit.
-pub fn from_file(path: &Path) -> Result<Secret> {
+pub(crate) fn from_file(path: &Path) -> Result<Secret> {
     whole(&private_file::read(path)?)
 }
 
@@ -26,7 +26,7 @@ pub fn from_file(path: &Path) -> Result<Secret> {
 ///
 /// # Errors
 /// [`Code::UsageError`] on a terminal, where it would be echoed.
-pub fn from_stdin() -> Result<Secret> {
+pub(crate) fn from_stdin() -> Result<Secret> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         return Err(crate::usage("--stdin needs a pipe: on a terminal the secret would be shown"));
@@ -41,7 +41,7 @@ pub fn from_stdin() -> Result<Secret> {
 ///
 /// # Errors
 /// [`Code::Unauthenticated`] if there is no terminal, with `instead` as the way out.
-pub fn ask(question: &str, instead: &str) -> Result<Secret> {
+pub(crate) fn ask(question: &str, instead: &str) -> Result<Secret> {
     let terminal = open_terminal(instead)?;
     let silent = Silence::begin(&terminal)?;
     let answer = prompt(&terminal, question);
@@ -54,7 +54,7 @@ pub fn ask(question: &str, instead: &str) -> Result<Secret> {
 ///
 /// # Errors
 /// As [`ask`].
-pub fn ask_openly(question: &str, instead: &str) -> Result<Secret> {
+pub(crate) fn ask_openly(question: &str, instead: &str) -> Result<Secret> {
     let terminal = open_terminal(instead)?;
     whole(&prompt(&terminal, question)?)
 }
@@ -63,12 +63,12 @@ pub fn ask_openly(question: &str, instead: &str) -> Result<Secret> {
 ///
 /// # Errors
 /// As [`ask`].
-pub fn show(text: &str, instead: &str) -> Result<()> {
+pub(crate) fn show(text: &str, instead: &str) -> Result<()> {
     tell(&open_terminal(instead)?, text)
 }
 
 /// Whether there is a terminal to ask on.
-pub fn has_terminal() -> bool {
+pub(crate) fn has_terminal() -> bool {
     open_terminal("").is_ok()
 }
 

@@ -17,7 +17,7 @@ const MAX_BYTES: u64 = 64 * 1024;
 ///
 /// # Errors
 /// Says which folder cannot be made.
-pub fn create_folder(path: &Path) -> Result<()> {
+pub(crate) fn create_folder(path: &Path) -> Result<()> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|error| file_failure("make the folder", path, &error))
 }
@@ -26,7 +26,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// [`Code::Conflict`] if there is such a file; nothing is overwritten.
-pub fn create(path: &Path, content: &[u8]) -> Result<()> {
+pub(crate) fn create(path: &Path, content: &[u8]) -> Result<()> {
     let failed = |error: std::io::Error| file_failure("write", path, &error);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| sync_folder(path));
@@ -41,7 +41,7 @@ pub fn create(path: &Path, content: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// [`Code::NotPermitted`] if others may read it, or if it is someone else's.
-pub fn read(path: &Path) -> Result<Zeroizing<String>> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>> {
     let failed = |error: std::io::Error| file_failure("read", path, &error);
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;

@@ -1,62 +1,69 @@
-//! What commands return, and how it is shown: answers on standard output, failures on standard error.
+//! What commands return, and how it gets to the console.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode as ProcessExit;
 
-use fcp_api::types::{Meta, Reply, Source};
+use fcp_api::types::{Reply, Source};
 use fcp_proto_core::error::{Code, ExitCode};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::cli::Global;
-use crate::{Failure, Result, internal};
+use crate::output::text::reveal;
+use crate::output::{self, Column, Console, TableSpec, TruthSource};
+use crate::{Failure, Result};
 
-/// An answer, and where it comes from.
+/// An answer, and where it comes from; the command's name is added when it is shown.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// The answer's own fields: an object.
-    pub body: Value,
-    /// Where it comes from.
-    pub meta: Meta,
-}
+pub(crate) struct Answer(output::Answer);
 
 impl Answer {
     /// What the daemon answered.
     ///
     /// # Errors
     /// [`Code::Internal`] if the answer has no JSON form, which is a defect.
-    pub fn of<T: Serialize>(reply: Reply<T>) -> Result<Self> {
-        Ok(Self { body: to_value(&reply.body)?, meta: reply.meta })
+    pub(crate) fn of<T: Serialize>(reply: Reply<T>) -> Result<Self> {
+        Self::local(&reply.body, reply.meta.source)
     }
 
     /// What this process found out itself.
     ///
     /// # Errors
     /// As [`Answer::of`].
-    pub fn local<T: Serialize>(body: &T, source: Source) -> Result<Self> {
-        Ok(Self { body: to_value(body)?, meta: Meta::new(source, crate::context::now()) })
+    pub(crate) fn local<T: Serialize>(body: &T, source: Source) -> Result<Self> {
+        let source = match source {
+            Source::Mesh => TruthSource::Mesh,
+            Source::Host => TruthSource::Host,
+            Source::NodeLocal => TruthSource::NodeLocal,
+            Source::Offline => TruthSource::Offline,
+        };
+        output::Answer::of("", source, body).map(Self).map_err(from_output)
     }
 
-    fn whole(&self) -> Value {
-        let mut whole = self.body.clone();
-        if let (Some(object), Ok(meta)) = (whole.as_object_mut(), serde_json::to_value(&self.meta)) {
-            object.insert("meta".into(), meta);
-        }
-        whole
+    /// This answer with the rows in the member `rows` shown in these columns.
+    pub(crate) fn table(self, rows: &'static str, columns: &[(&'static str, &'static str)]) -> Self {
+        let columns: Vec<Column> = columns.iter().map(|(path, title)| Column::new(path, title)).collect();
+        Self(self.0.table(TableSpec::rows(rows, &columns)))
     }
-}
 
-fn to_value<T: Serialize>(body: &T) -> Result<Value> {
-    serde_json::to_value(body).map_err(|error| internal(&format!("an answer has no JSON form: {error}")))
+    /// This answer with a command to go on with.
+    pub(crate) fn next(self, command: impl Into<String>) -> Self {
+        Self(self.0.next(command))
+    }
+
+    /// This answer with something the reader should know.
+    pub(crate) fn note(self, note: impl Into<String>) -> Self {
+        Self(self.0.note(note))
+    }
 }
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// With an answer.
     Answer(Box<Answer>),
     /// With an answer that tells of a failure, such as a chain that does not verify.
     Failed(Box<Answer>, Code),
-    /// With bytes that are shown as they are, such as a completion script.
+    /// With a text that is shown as it is, such as a completion script.
     Text(String),
     /// With everything shown already.
     Shown,
@@ -70,87 +77,108 @@ impl From<Answer> for Outcome {
     }
 }
 
+/// Where a command's standard output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// To the answer or the failure.
+    Answer,
+    /// To another document, such as a conversion's; failures are then told in words.
+    Document,
+}
+
 /// Shows answers and failures in the form that was asked for.
 #[derive(Clone, Debug)]
-pub struct Renderer {
-    json: bool,
+pub(crate) struct Renderer {
+    console: Console,
+    command: String,
+    stream: Stream,
 }
 
 impl Renderer {
     /// The renderer of one command line.
-    pub const fn new(global: &Global) -> Self {
-        Self { json: global.json }
+    pub(crate) fn new(global: &Global, command: &str, stream: Stream) -> Self {
+        Self { console: Console::detect(global.format, global.json), command: command.to_owned(), stream }
     }
 
-    /// Shows one answer of a stream, on a line of its own.
+    /// Shows one answer of a stream: its data as JSON on a line, whatever the format, so that lines can be read as
+    /// they come.
     ///
     /// # Errors
     /// [`Code::Internal`] if standard output is closed.
-    pub fn stream(&self, answer: &Answer) -> Result<()> {
-        print(&format!("{}\n", answer.whole()))
+    pub(crate) fn stream(&self, answer: &Answer) -> Result<()> {
+        let line = output::json::to_line(&answer.0.data);
+        let line = if std::io::stdout().is_terminal() { reveal(&line).into_owned() } else { line };
+        print(&format!("{line}\n"))
     }
 
-    /// Shows how a command ended, and returns its exit code.
-    pub fn finish(&self, outcome: Result<Outcome>) -> u8 {
-        let (shown, code) = match outcome {
-            Ok(Outcome::Answer(answer)) => (print(&pretty(&answer.whole())), ExitCode::Ok as u8),
-            Ok(Outcome::Failed(answer, code)) => (print(&pretty(&answer.whole())), code.exit_code() as u8),
-            Ok(Outcome::Text(text)) => (print(&text), ExitCode::Ok as u8),
-            Ok(Outcome::Shown) => (Ok(()), ExitCode::Ok as u8),
-            Ok(Outcome::Exit(code)) => (Ok(()), code),
-            Err(failure) => return self.fail(&failure),
-        };
-        match shown {
-            Ok(()) => code,
+    /// Shows how a command ended, and returns how the process ends.
+    pub(crate) fn finish(&self, outcome: Result<Outcome>) -> ProcessExit {
+        match outcome {
+            Ok(Outcome::Answer(answer)) => self.console.answer(&self.named(*answer)),
+            Ok(Outcome::Failed(answer, code)) => {
+                let shown = self.console.answer(&self.named(*answer));
+                if shown == ProcessExit::SUCCESS { ProcessExit::from(code.exit_code() as u8) } else { shown }
+            }
+            Ok(Outcome::Text(text)) => match print(&text) {
+                Ok(()) => ProcessExit::from(ExitCode::Ok as u8),
+                Err(failure) => self.fail(&failure),
+            },
+            Ok(Outcome::Shown) => ProcessExit::from(ExitCode::Ok as u8),
+            Ok(Outcome::Exit(code)) => ProcessExit::from(code),
             Err(failure) => self.fail(&failure),
         }
     }
 
-    fn fail(&self, failure: &Failure) -> u8 {
-        let text = if self.json {
-            serde_json::to_value(failure).map_or_else(|_| failure.to_string(), |value| pretty(&value))
-        } else {
-            explain(failure)
-        };
-        // Where standard error is closed, the exit code is all that can be said.
-        let _closed = std::io::stderr().write_all(text.as_bytes()).err();
-        failure.code.exit_code() as u8
+    fn named(&self, answer: Answer) -> output::Answer {
+        output::Answer { command: self.command.clone(), ..answer.0 }
+    }
+
+    fn fail(&self, failure: &Failure) -> ProcessExit {
+        let failure = to_output(failure);
+        match self.stream {
+            Stream::Answer => self.console.failure(&failure),
+            Stream::Document => self.console.failure_in_words(&failure),
+        }
     }
 }
 
-/// What failed, why, what to do next; each on its line, control characters shown as escapes.
-fn explain(failure: &Failure) -> String {
-    let mut text = format!("error: {} [{} {}]\n", plain(&failure.message), failure.code, failure.code.name());
-    if let Some(why) = &failure.why {
-        text.push_str(&format!("  why: {}\n", plain(why)));
-    }
+/// A failure in the daemon's words, for the console.
+pub(crate) fn to_output(failure: &Failure) -> output::Failure {
+    let why = failure.why.as_deref().unwrap_or_default();
+    let mut shown = output::Failure::new(failure.code, failure.message.clone(), why);
     if let Some(denial) = failure.denial() {
-        text.push_str(&format!("  check: {}\n", denial.check));
-        let rule = denial.rule.map(|rule| format!("  rule: {}\n", plain(&rule)));
-        let id = denial.decision_id.map(|id| format!("  decision: {id}\n"));
-        let command = denial.command.map(|command| format!("  ask: {}\n", plain(&command)));
-        text.extend([rule, id, command].into_iter().flatten());
+        let rule = denial.rule.map_or(String::new(), |rule| format!(": {rule}"));
+        shown.why = join(&shown.why, &format!("the check `{}` refused{rule}", denial.check));
+        shown.next.extend(denial.command);
+        shown.next.extend(denial.decision_id.map(|id| format!("fwc explain {id}")));
     }
     if let Some(wait) = failure.retry_after_ms {
-        text.push_str(&format!("  retry after: {wait} ms\n"));
+        shown.next.push(format!("wait {wait} ms, then retry"));
     }
-    text.push_str(&format!("  next: {}\n", plain(&failure.next)));
-    text
+    shown.next.push(failure.next.clone());
+    shown.detail = failure.detail.as_deref().cloned().map(Into::into);
+    shown
 }
 
-fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+/// A failure of the console's, in the words of commands.
+pub(crate) fn from_output(failure: output::Failure) -> Failure {
+    let next = failure.steps().join("; ");
+    let mut own = Failure::new(failure.code).because(failure.why).next(next);
+    own.message = failure.what;
+    own
 }
 
-fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
+fn join(first: &str, second: &str) -> String {
+    if first.is_empty() { second.to_owned() } else { format!("{first}; {second}") }
 }
 
+/// A reader that has gone away is no failure of ours.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
-        Failure::new(Code::Internal)
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(Code::Internal)
             .because(format!("standard output: {error}"))
-            .next("give it somewhere to write")
-    })
+            .next("give it somewhere to write")),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

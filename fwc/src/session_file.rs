@@ -13,31 +13,31 @@ use serde::{Deserialize, Serialize};
 use crate::{Failure, Result, private_file};
 
 /// The variable that holds the file's path.
-pub const VARIABLE: &str = "FCP_SESSION";
+pub(crate) const VARIABLE: &str = "FCP_SESSION";
 
 /// What the file holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SessionFile {
+pub(crate) struct SessionFile {
     /// The format's version: 1.
-    pub version: u32,
+    pub(crate) version: u32,
     /// The daemon's socket.
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// The session's name.
-    pub session_id: Hex<16>,
+    pub(crate) session_id: Hex<16>,
     /// The session.
-    pub session: Secret,
+    pub(crate) session: Secret,
     /// The agent.
-    pub agent: PrincipalId,
+    pub(crate) agent: PrincipalId,
     /// Its zone.
-    pub zone: ZoneId,
+    pub(crate) zone: ZoneId,
     /// Until when it lasts.
-    pub expires_at: UnixTime,
+    pub(crate) expires_at: UnixTime,
 }
 
 impl SessionFile {
     /// The file's content for a session of the daemon at `socket`.
-    pub fn new(opened: &SessionOpened, socket: PathBuf) -> Self {
+    pub(crate) fn new(opened: &SessionOpened, socket: PathBuf) -> Self {
         Self {
             version: 1,
             socket,
@@ -53,7 +53,7 @@ impl SessionFile {
     ///
     /// # Errors
     /// What makes the file impossible to write.
-    pub fn store(&self, folder: &Path) -> Result<PathBuf> {
+    pub(crate) fn store(&self, folder: &Path) -> Result<PathBuf> {
         private_file::create_folder(folder)?;
         let path = folder.join(format!("{}.json", self.session_id));
         private_file::create(&path, &body::write(self)?)?;
@@ -64,7 +64,7 @@ impl SessionFile {
     ///
     /// # Errors
     /// What makes the file unfit, and that the session is probably over if there is none.
-    pub fn load(path: &Path) -> Result<Self> {
+    pub(crate) fn load(path: &Path) -> Result<Self> {
         let again = "open a new session with `fwc agent run NAME -- COMMAND`";
         let text = private_file::read(path).map_err(|failure| failure.next(again))?;
         let file: Self = body::read(text.as_bytes(), text.len()).map_err(|failure| failure.next(again))?;

@@ -23,7 +23,7 @@ use crate::{Failure, Result, file_failure, internal, key_file, private_file, usa
 
 /// Agents.
 #[derive(Subcommand, Clone, Debug)]
-pub enum AgentCommand {
+pub(crate) enum AgentCommand {
     /// Makes an agent and its key; only the public key leaves this place
     Add(Add),
     /// Lists the agents
@@ -39,30 +39,30 @@ pub enum AgentCommand {
 #[command(
     after_help = "Examples:\n  fwc agent add mail --zone z:work\n  fwc agent add review --zone z:project:apollo --role reviewers"
 )]
-pub struct Add {
+pub(crate) struct Add {
     /// Its name
     #[arg(value_name = "NAME")]
-    pub name: PrincipalId,
+    pub(crate) name: PrincipalId,
     /// Its zone
     #[arg(long)]
-    pub zone: ZoneId,
+    pub(crate) zone: ZoneId,
     /// A role it gets
     #[arg(long)]
-    pub role: Vec<RoleId>,
+    pub(crate) role: Vec<RoleId>,
 }
 
 /// Lists agents.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc agent list")]
-pub struct List {}
+pub(crate) struct List {}
 
 /// Shows an agent.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc agent show mail")]
-pub struct Show {
+pub(crate) struct Show {
     /// Its name
     #[arg(value_name = "NAME")]
-    pub name: PrincipalId,
+    pub(crate) name: PrincipalId,
 }
 
 /// Runs a command.
@@ -70,27 +70,39 @@ pub struct Show {
 #[command(
     after_help = "Examples:\n  fwc agent run mail -- my-agent --task inbox\n  fwc agent run mail --for 1h -- sh -c 'fwc invoke github.issues.list --set owner=me'"
 )]
-pub struct Run {
+pub(crate) struct Run {
     /// The agent
     #[arg(value_name = "NAME")]
-    pub name: PrincipalId,
+    pub(crate) name: PrincipalId,
     /// How long the session lasts at most; it ends with the command in any case
     #[arg(long = "for", value_name = "TIME")]
-    pub lifetime: Option<Lifetime>,
+    pub(crate) lifetime: Option<Lifetime>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<std::ffi::OsString>,
+    pub(crate) command: Vec<std::ffi::OsString>,
 }
 
 /// `fwc agent`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(command: AgentCommand, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(command: AgentCommand, context: &mut Context) -> Result<Outcome> {
     match command {
         AgentCommand::Add(args) => add(args, context).await,
         AgentCommand::List(List {}) => {
-            Ok(Answer::of(context.as_caller().await?.get::<ListAgents>(&[], &Nothing {}).await?)?.into())
+            Ok(Answer::of(context.as_caller().await?.get::<ListAgents>(&[], &Nothing {}).await?)?
+                .table(
+                    "agents",
+                    &[
+                        ("name", "AGENT"),
+                        ("zone", "ZONE"),
+                        ("live_grants", "LIVE GRANTS"),
+                        ("open_sessions", "SESSIONS"),
+                        ("revoked", "REVOKED"),
+                        ("key_id", "KEY"),
+                    ],
+                )
+                .into())
         }
         AgentCommand::Show(args) => {
             let path = [args.name.as_str()];
@@ -128,9 +140,12 @@ async fn add(args: Add, context: &mut Context) -> Result<Outcome> {
     };
     match context.client()?.send::<AddAgent>(&[], &request).await {
         Ok(reply) => {
-            let mut answer = Answer::of(reply)?;
-            answer.body["key_file"] = path.display().to_string().into();
-            Ok(answer.into())
+            let next = format!(
+                "fwc grant add {} OPERATION --zone {} --for 30d --allow PATTERN",
+                reply.body.name, reply.body.zone
+            );
+            let note = format!("its key lies in {}", path.display());
+            Ok(Answer::of(reply)?.note(note).next(next).into())
         }
         Err(failure) if failure.code == Code::DaemonUnreachable && !failure.retryable => Err(failure),
         Err(failure) => {

@@ -26,18 +26,18 @@ const WATCH_WAIT: Duration = Duration::from_secs(30);
 #[command(
     after_help = "Examples:\n  fwc request github.issues.create --file issue.json --note 'as we said on Monday'"
 )]
-pub struct Request {
+pub(crate) struct Request {
     /// What should be approved
     #[command(flatten)]
-    pub call: CallArgs,
+    pub(crate) call: CallArgs,
     /// What the person should know
     #[arg(long)]
-    pub note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 /// Requests.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Approvals {
+pub(crate) enum Approvals {
     /// Lists requests, newest first
     List(List),
     /// Shows a request with all its arguments in full
@@ -52,7 +52,7 @@ pub enum Approvals {
 
 /// Where a request stands, on the command line.
 #[derive(ValueEnum, Clone, Copy, Debug)]
-pub enum StatusArg {
+pub(crate) enum StatusArg {
     /// It waits
     Pending,
     /// It was approved
@@ -80,24 +80,24 @@ impl From<StatusArg> for ApprovalStatus {
 /// Lists requests.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc approvals list\n  fwc approvals list --status denied")]
-pub struct List {
+pub(crate) struct List {
     /// Only those that stand so
     #[arg(long)]
-    pub status: Option<StatusArg>,
+    pub(crate) status: Option<StatusArg>,
     /// At most so many
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// Continues where another list ended, as its `next` says
     #[arg(long, value_name = "NEXT")]
-    pub after: Option<String>,
+    pub(crate) after: Option<String>,
 }
 
 /// Shows a request.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc approvals show ID")]
-pub struct Show {
+pub(crate) struct Show {
     /// The request
-    pub request_id: ObjectId,
+    pub(crate) request_id: ObjectId,
 }
 
 /// Approves a request.
@@ -106,54 +106,54 @@ pub struct Show {
     after_help = "Examples:\n  fwc approvals approve ID\n  fwc approvals approve ID --yes --for 10m\n  \
     fwc approvals approve ID --grant 8h --allow 'github:repo/me/site/**'"
 )]
-pub struct ApproveArgs {
+pub(crate) struct ApproveArgs {
     /// The request
-    pub request_id: ObjectId,
+    pub(crate) request_id: ObjectId,
     /// Approves without asking again; the call shown by `approvals show` is the one approved
     #[arg(long)]
-    pub yes: bool,
+    pub(crate) yes: bool,
     /// Only this kind of what is asked for: execution, elevation or declassification
     #[arg(long, value_name = "KIND")]
-    pub kind: Vec<ApprovalKind>,
+    pub(crate) kind: Vec<ApprovalKind>,
     /// How long the approval can be used
     #[arg(long = "for", value_name = "TIME")]
-    pub lifetime: Option<Lifetime>,
+    pub(crate) lifetime: Option<Lifetime>,
     /// Also makes a standing grant of this length for the like
     #[arg(long, value_name = "TIME")]
-    pub grant: Option<Lifetime>,
+    pub(crate) grant: Option<Lifetime>,
     /// What bounds the standing grant; the request's own resources otherwise
     #[command(flatten)]
-    pub constraints: ConstraintArgs,
+    pub(crate) constraints: ConstraintArgs,
     /// For the record
     #[arg(long)]
-    pub note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 /// Denies a request.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc approvals deny ID --note 'not on a Friday'")]
-pub struct DenyArgs {
+pub(crate) struct DenyArgs {
     /// The request
-    pub request_id: ObjectId,
+    pub(crate) request_id: ObjectId,
     /// For the record, and for the agent
     #[arg(long)]
-    pub note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 /// Watches requests.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc approvals watch\n  fwc approvals watch --count 1")]
-pub struct Watch {
+pub(crate) struct Watch {
     /// Ends after so many changes; never otherwise
     #[arg(long)]
-    pub count: Option<u64>,
+    pub(crate) count: Option<u64>,
 }
 
 /// `fwc request`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn request(args: Request, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn request(args: Request, context: &mut Context) -> Result<Outcome> {
     let request = types::FileRequest { call: args.call.read()?, note: args.note };
     Ok(Answer::of(context.as_agent().await?.send::<FileRequest>(&[], &request).await?)?.into())
 }
@@ -162,12 +162,24 @@ pub async fn request(args: Request, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(command: Approvals, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(command: Approvals, context: &mut Context) -> Result<Outcome> {
     match command {
         Approvals::List(args) => {
             let query =
                 ApprovalQuery { status: args.status.map(Into::into), after: args.after, limit: args.limit };
-            Ok(Answer::of(context.as_caller().await?.get::<ListApprovals>(&[], &query).await?)?.into())
+            Ok(Answer::of(context.as_caller().await?.get::<ListApprovals>(&[], &query).await?)?
+                .table(
+                    "approvals",
+                    &[
+                        ("request_id", "REQUEST"),
+                        ("status", "STATUS"),
+                        ("agent", "AGENT"),
+                        ("operation", "OPERATION"),
+                        ("tier", "TIER"),
+                        ("missing", "MISSING"),
+                    ],
+                )
+                .into())
         }
         Approvals::Show(args) => {
             let path = args.request_id.to_string();

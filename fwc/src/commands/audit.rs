@@ -18,7 +18,7 @@ const FOLLOW_WAIT: Duration = Duration::from_secs(30);
 
 /// The audit chain.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Audit {
+pub(crate) enum Audit {
     /// Verifies every link, identifier and signed head
     Verify(Verify),
     /// Shows the newest events, one a line
@@ -30,10 +30,10 @@ pub enum Audit {
 /// Which chains.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc audit verify\n  fwc audit head --zone z:work")]
-pub struct Verify {
+pub(crate) struct Verify {
     /// Only this zone's chain
     #[arg(long)]
-    pub zone: Option<ZoneId>,
+    pub(crate) zone: Option<ZoneId>,
 }
 
 /// Which events.
@@ -41,28 +41,28 @@ pub struct Verify {
 #[command(
     after_help = "Examples:\n  fwc audit tail --zone z:work\n  fwc audit tail --follow --kind capability.denied"
 )]
-pub struct Tail {
+pub(crate) struct Tail {
     /// The zone whose chain it is; z:owner otherwise
     #[arg(long)]
-    pub zone: Option<ZoneId>,
+    pub(crate) zone: Option<ZoneId>,
     /// How many events to begin with
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub lines: u32,
+    pub(crate) lines: u32,
     /// Goes on with new events as they come
     #[arg(long)]
-    pub follow: bool,
+    pub(crate) follow: bool,
     /// Only this kind, such as capability.denied
     #[arg(long)]
-    pub kind: Option<AuditEventKind>,
+    pub(crate) kind: Option<AuditEventKind>,
     /// Only those caused by this actor
     #[arg(long)]
-    pub by: Option<String>,
+    pub(crate) by: Option<String>,
     /// Only this connector's
     #[arg(long)]
-    pub connector: Option<ConnectorId>,
+    pub(crate) connector: Option<ConnectorId>,
     /// Only this call's
     #[arg(long)]
-    pub call: Option<CallId>,
+    pub(crate) call: Option<CallId>,
 }
 
 /// Asks why.
@@ -70,16 +70,16 @@ pub struct Tail {
 #[command(
     after_help = "Examples:\n  fwc explain ID   # of a call, decision, receipt, request, grant, token or event"
 )]
-pub struct Explain {
+pub(crate) struct Explain {
     /// The identifier
-    pub id: String,
+    pub(crate) id: String,
 }
 
 /// `fwc audit`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(command: Audit, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome> {
     match command {
         Audit::Verify(args) => {
             let request = VerifyAudit { zone: args.zone };
@@ -90,7 +90,12 @@ pub async fn run(command: Audit, context: &mut Context) -> Result<Outcome> {
         }
         Audit::Head(args) => {
             let query = VerifyAudit { zone: args.zone };
-            Ok(Answer::of(context.client()?.get::<GetAuditHead>(&[], &query).await?)?.into())
+            Ok(Answer::of(context.client()?.get::<GetAuditHead>(&[], &query).await?)?
+                .table(
+                    "chains",
+                    &[("zone", "ZONE"), ("node", "NODE"), ("events", "EVENTS"), ("head_event", "HEAD")],
+                )
+                .into())
         }
         Audit::Tail(args) => tail(args, context).await,
     }
@@ -127,7 +132,7 @@ async fn tail(args: Tail, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn explain(args: Explain, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn explain(args: Explain, context: &mut Context) -> Result<Outcome> {
     let reply = context.as_caller().await?.get::<routes::Explain>(&[&args.id], &Nothing {}).await?;
     Ok(Answer::of(reply)?.into())
 }

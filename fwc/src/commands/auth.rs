@@ -14,7 +14,7 @@ use crate::{Failure, Result, passphrase, usage};
 
 /// Credentials.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Auth {
+pub(crate) enum Auth {
     /// Stores or replaces a credential; the secret is asked for, or read with --stdin
     Set(Set),
     /// Lists what may be known of the credentials
@@ -27,7 +27,7 @@ pub enum Auth {
 
 /// How a credential is presented, on the command line.
 #[derive(ValueEnum, Clone, Copy, Debug)]
-pub enum KindArg {
+pub(crate) enum KindArg {
     /// A token after `Authorization: Bearer`
     Bearer,
     /// The value of the header that the manifest names
@@ -54,50 +54,50 @@ impl From<AuthKind> for KindArg {
 #[command(after_help = "Examples:\n  fwc auth set me --connector github --slot token --zone z:work\n  \
     pass show github | fwc auth set me --connector github --slot token --zone z:work --stdin\n  \
     fwc auth set crm --connector crm --slot login --zone z:work --username me")]
-pub struct Set {
+pub(crate) struct Set {
     /// The credential's name
-    pub name: CredentialId,
+    pub(crate) name: CredentialId,
     /// The connector that may use it
     #[arg(long)]
-    pub connector: ConnectorId,
+    pub(crate) connector: ConnectorId,
     /// The slot it fills, as `fwc show CONNECTOR` lists them
     #[arg(long)]
-    pub slot: String,
+    pub(crate) slot: String,
     /// The zone that may use it
     #[arg(long)]
-    pub zone: ZoneId,
+    pub(crate) zone: ZoneId,
     /// How it is presented; as the connector's manifest says otherwise
     #[arg(long)]
-    pub kind: Option<KindArg>,
+    pub(crate) kind: Option<KindArg>,
     /// The user name (basic)
     #[arg(long)]
-    pub username: Option<String>,
+    pub(crate) username: Option<String>,
     /// The client's id (oauth2)
     #[arg(long)]
-    pub client_id: Option<String>,
+    pub(crate) client_id: Option<String>,
     /// Reads the secret from standard input; for oauth2 a JSON object with access_token, refresh_token, client_secret
     #[arg(long)]
-    pub stdin: bool,
+    pub(crate) stdin: bool,
 }
 
 /// Lists credentials.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc auth list")]
-pub struct List {}
+pub(crate) struct List {}
 
 /// Names a credential.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc auth test me\n  fwc auth remove me")]
-pub struct Named {
+pub(crate) struct Named {
     /// The credential's name
-    pub name: CredentialId,
+    pub(crate) name: CredentialId,
 }
 
 /// `fwc auth`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(command: Auth, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(command: Auth, context: &mut Context) -> Result<Outcome> {
     match command {
         Auth::Set(args) => set(args, context).await,
         Auth::List(List {}) => {
@@ -133,7 +133,20 @@ async fn set(args: Set, context: &mut Context) -> Result<Outcome> {
         types::PutCredential { connector: args.connector, slot: args.slot, zone: args.zone, material };
     let path = [args.name.as_str()];
     let reply = context.as_operator().await?.send::<PutCredential>(&path, &request).await?;
-    Ok(Answer::of(reply)?.into())
+    Ok(Answer::of(reply)?
+        .table(
+            "credentials",
+            &[
+                ("name", "NAME"),
+                ("connector", "CONNECTOR"),
+                ("slot", "SLOT"),
+                ("kind", "KIND"),
+                ("zone", "ZONE"),
+                ("version", "VERSION"),
+                ("accepted_at", "ACCEPTED"),
+            ],
+        )
+        .into())
 }
 
 async fn kind_of_slot(args: &Set, context: &mut Context) -> Result<KindArg> {

@@ -20,19 +20,19 @@ const MARGIN: Duration = Duration::from_secs(15);
 
 /// What is called, with all its arguments.
 #[derive(Args, Clone, Debug)]
-pub struct CallArgs {
+pub(crate) struct CallArgs {
     /// The operation
     #[command(flatten)]
-    pub operation: OperationName,
+    pub(crate) operation: OperationName,
     /// The input
     #[command(flatten)]
-    pub input: InputArgs,
+    pub(crate) input: InputArgs,
     /// The zone; the agent's own otherwise
     #[arg(long)]
-    pub zone: Option<ZoneId>,
+    pub(crate) zone: Option<ZoneId>,
     /// Makes a repetition of this very call harmless
     #[arg(long, value_name = "KEY")]
-    pub idempotency_key: Option<String>,
+    pub(crate) idempotency_key: Option<String>,
 }
 
 impl CallArgs {
@@ -40,7 +40,7 @@ impl CallArgs {
     ///
     /// # Errors
     /// What is wrong with its name or input.
-    pub fn read(&self) -> Result<CallRequest> {
+    pub(crate) fn read(&self) -> Result<CallRequest> {
         let (connector, operation) = self.operation.resolve()?;
         let (input, handles) = self.input.read()?;
         let (zone, idempotency_key) = (self.zone.clone(), self.idempotency_key.clone());
@@ -50,16 +50,16 @@ impl CallArgs {
 
 /// How a call is made.
 #[derive(Args, Clone, Debug)]
-pub struct OptionArgs {
+pub(crate) struct OptionArgs {
     /// An approval to spend on this call
     #[arg(long, value_name = "ID")]
-    pub approval: Vec<ObjectId>,
+    pub(crate) approval: Vec<ObjectId>,
     /// Longest time for the whole call, in milliseconds
     #[arg(long, value_name = "MS")]
-    pub deadline_ms: Option<u64>,
+    pub(crate) deadline_ms: Option<u64>,
     /// Keeps the output behind a handle instead of showing it, so that it does not join the agent's context
     #[arg(long)]
-    pub keep: bool,
+    pub(crate) keep: bool,
 }
 
 impl From<OptionArgs> for CallOptions {
@@ -73,37 +73,37 @@ impl From<OptionArgs> for CallOptions {
 #[command(after_help = "Examples:\n  fwc invoke github.issues.list --set owner=me --set repo=site\n  \
     fwc invoke github issues.create --file issue.json --idempotency-key 2026-11-a\n  \
     echo '{\"sql\":\"select 1\"}' | fwc invoke sqlite.query --stdin --keep")]
-pub struct Invoke {
+pub(crate) struct Invoke {
     /// What
     #[command(flatten)]
-    pub call: CallArgs,
+    pub(crate) call: CallArgs,
     /// How
     #[command(flatten)]
-    pub options: OptionArgs,
+    pub(crate) options: OptionArgs,
 }
 
 /// Tries a call out.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc simulate github.issues.create --file issue.json")]
-pub struct Simulate {
+pub(crate) struct Simulate {
     /// What
     #[command(flatten)]
-    pub call: CallArgs,
+    pub(crate) call: CallArgs,
     /// How
     #[command(flatten)]
-    pub options: OptionArgs,
+    pub(crate) options: OptionArgs,
 }
 
 /// Asks ahead.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc preflight github.issues.create")]
-pub struct Preflight {
+pub(crate) struct Preflight {
     /// The operation
     #[command(flatten)]
-    pub operation: OperationName,
+    pub(crate) operation: OperationName,
     /// The zone; the agent's own otherwise
     #[arg(long)]
-    pub zone: Option<ZoneId>,
+    pub(crate) zone: Option<ZoneId>,
 }
 
 /// Cancels a call.
@@ -111,16 +111,16 @@ pub struct Preflight {
 #[command(
     after_help = "Examples:\n  fwc cancel 0123456789abcdef0123456789abcdef\n  fwc history   # shows the calls"
 )]
-pub struct Cancel {
+pub(crate) struct Cancel {
     /// The call
-    pub call_id: CallId,
+    pub(crate) call_id: CallId,
 }
 
 /// `fwc invoke`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn invoke(args: Invoke, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn invoke(args: Invoke, context: &mut Context) -> Result<Outcome> {
     let call = args.call.read()?;
     let request = types::Invoke { call, options: args.options.into(), holder_proof: None };
     let client = context.as_agent().await?;
@@ -135,7 +135,7 @@ pub async fn invoke(args: Invoke, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn simulate(args: Simulate, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn simulate(args: Simulate, context: &mut Context) -> Result<Outcome> {
     let call = args.call.read()?;
     let request = types::Invoke { call, options: args.options.into(), holder_proof: None };
     let reply = context.as_agent().await?.send::<SimulateCall>(&[], &request).await?;
@@ -146,7 +146,7 @@ pub async fn simulate(args: Simulate, context: &mut Context) -> Result<Outcome> 
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn preflight(args: Preflight, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn preflight(args: Preflight, context: &mut Context) -> Result<Outcome> {
     let (connector, operation) = args.operation.resolve()?;
     let request = types::Preflight { connector, operation, zone: args.zone, holder_proof: None };
     let reply = context.as_agent().await?.send::<PreflightOperation>(&[], &request).await?;
@@ -157,7 +157,7 @@ pub async fn preflight(args: Preflight, context: &mut Context) -> Result<Outcome
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn cancel(args: Cancel, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn cancel(args: Cancel, context: &mut Context) -> Result<Outcome> {
     let call_id = args.call_id.to_string();
     let reply = context.as_caller().await?.send::<CancelCall>(&[&call_id], &Nothing {}).await?;
     Ok(Answer::of(reply)?.into())

@@ -25,61 +25,61 @@ use crate::{Failure, Result, file_failure, usage};
     after_help = "Examples:\n  fwc install github.fcp --zone z:work\n  fwc install ./mine.fcp --dev\n  \
     fwc install sqlite.fcp --zone z:work --config '{\"path\":\"/home/me/notes.db\"}'"
 )]
-pub struct Install {
+pub(crate) struct Install {
     /// The package
-    pub package: PathBuf,
+    pub(crate) package: PathBuf,
     /// A zone to bind it to; the manifest's home zone otherwise
     #[arg(long)]
-    pub zone: Vec<ZoneId>,
+    pub(crate) zone: Vec<ZoneId>,
     /// Its configuration as JSON
     #[arg(long, value_name = "JSON", conflicts_with = "config_file")]
-    pub config: Option<String>,
+    pub(crate) config: Option<String>,
     /// A file that holds its configuration as JSON
     #[arg(long, value_name = "PATH")]
-    pub config_file: Option<PathBuf>,
+    pub(crate) config_file: Option<PathBuf>,
     /// Accepts a package that no trusted publisher signed; shown in `fwc status`
     #[arg(long)]
-    pub dev: bool,
+    pub(crate) dev: bool,
 }
 
 /// Removes a connector.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc uninstall github --reason 'not used'")]
-pub struct Uninstall {
+pub(crate) struct Uninstall {
     /// The connector
-    pub connector: ConnectorId,
+    pub(crate) connector: ConnectorId,
     /// For the record
     #[arg(long)]
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Enables a connector.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc enable github")]
-pub struct Enable {
+pub(crate) struct Enable {
     /// The connector
-    pub connector: ConnectorId,
+    pub(crate) connector: ConnectorId,
     /// For the record
     #[arg(long)]
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Disables a connector.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc disable github --reason 'odd traffic'")]
-pub struct Disable {
+pub(crate) struct Disable {
     /// The connector
-    pub connector: ConnectorId,
+    pub(crate) connector: ConnectorId,
     /// For the record
     #[arg(long)]
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// `fwc install`: looks at the package here, and has the daemon refuse any other.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn install(args: Install, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn install(args: Install, context: &mut Context) -> Result<Outcome> {
     let (bytes, package) = read_package(&args.package)?;
     let zones =
         if args.zone.is_empty() { vec![package.manifest().zones.home.clone()] } else { args.zone.clone() };
@@ -101,7 +101,7 @@ pub async fn install(args: Install, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn uninstall(args: Uninstall, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn uninstall(args: Uninstall, context: &mut Context) -> Result<Outcome> {
     let (path, request) = ([args.connector.as_str()], SetState { reason: args.reason });
     Ok(Answer::of(context.as_operator().await?.send::<RemoveConnector>(&path, &request).await?)?.into())
 }
@@ -110,7 +110,7 @@ pub async fn uninstall(args: Uninstall, context: &mut Context) -> Result<Outcome
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn enable(args: Enable, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn enable(args: Enable, context: &mut Context) -> Result<Outcome> {
     let (path, request) = ([args.connector.as_str()], SetState { reason: args.reason });
     Ok(Answer::of(context.as_operator().await?.send::<EnableConnector>(&path, &request).await?)?.into())
 }
@@ -119,7 +119,7 @@ pub async fn enable(args: Enable, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn disable(args: Disable, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn disable(args: Disable, context: &mut Context) -> Result<Outcome> {
     let (path, request) = ([args.connector.as_str()], SetState { reason: args.reason });
     Ok(Answer::of(context.as_operator().await?.send::<DisableConnector>(&path, &request).await?)?.into())
 }

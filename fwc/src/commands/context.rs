@@ -11,7 +11,7 @@ use crate::render::{Answer, Outcome};
 
 /// Contexts.
 #[derive(Subcommand, Clone, Debug)]
-pub enum ContextCommand {
+pub(crate) enum ContextCommand {
     /// Opens a fresh context for an agent: what it read before no longer counts
     New(New),
     /// Shows what an agent has read
@@ -21,29 +21,29 @@ pub enum ContextCommand {
 /// Opens a context.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc context new mail --reason 'new task'")]
-pub struct New {
+pub(crate) struct New {
     /// The agent
     #[arg(value_name = "AGENT")]
-    pub name: PrincipalId,
+    pub(crate) name: PrincipalId,
     /// For the record
     #[arg(long)]
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Shows a context.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc context show mail")]
-pub struct Show {
+pub(crate) struct Show {
     /// The agent; the one that speaks otherwise
     #[arg(value_name = "AGENT")]
-    pub name: Option<PrincipalId>,
+    pub(crate) name: Option<PrincipalId>,
 }
 
 /// `fwc context`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(command: ContextCommand, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(command: ContextCommand, context: &mut Context) -> Result<Outcome> {
     match command {
         ContextCommand::New(args) => {
             let request = OpenContextRequest { agent: args.name, reason: args.reason };

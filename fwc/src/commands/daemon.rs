@@ -23,22 +23,22 @@ const DOWN_WAIT: Duration = Duration::from_secs(45);
 /// Stops the daemon.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc down\n  fwc down --wait 2m")]
-pub struct Down {
+pub(crate) struct Down {
     /// How long to wait until it has ended
     #[arg(long, value_name = "TIME")]
-    pub wait: Option<Lifetime>,
+    pub(crate) wait: Option<Lifetime>,
 }
 
 /// Shows the daemon's status.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc status\n  fwc status --json")]
-pub struct Status {}
+pub(crate) struct Status {}
 
 /// `fwc status`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn status(_args: Status, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn status(_args: Status, context: &mut Context) -> Result<Outcome> {
     let home = context.home.clone();
     let reply = context.client()?.get::<GetStatus>(&[], &Nothing {}).await.map_err(|failure| {
         let absent = failure.code == Code::DaemonUnreachable && !home.path().exists();
@@ -51,7 +51,7 @@ pub async fn status(_args: Status, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn down(args: Down, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn down(args: Down, context: &mut Context) -> Result<Outcome> {
     if let Target::Tcp { .. } = context.client()?.target() {
         return Ok(Answer::of(context.as_operator().await?.send::<Shutdown>(&[], &Nothing {}).await?)?.into());
     }

@@ -13,63 +13,64 @@ use crate::{Result, offline};
 /// Lists the connectors.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc list\n  fwc list --zone z:work\n  fwc list --offline")]
-pub struct List {
+pub(crate) struct List {
     /// Only those bound to this zone
     #[arg(long)]
-    pub zone: Option<ZoneId>,
+    pub(crate) zone: Option<ZoneId>,
 }
 
 /// Shows a connector.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc show github\n  fwc show github --json")]
-pub struct Show {
+pub(crate) struct Show {
     /// The connector, such as `github`
-    pub connector: ConnectorId,
+    pub(crate) connector: ConnectorId,
 }
 
 /// Lists operations.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc ops github\n  fwc ops github --offline")]
-pub struct Ops {
+pub(crate) struct Ops {
     /// The connector, such as `github`
-    pub connector: ConnectorId,
+    pub(crate) connector: ConnectorId,
 }
 
 /// Shows an operation.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc schema github.issues.create\n  fwc schema github issues.create")]
-pub struct Schema {
+pub(crate) struct Schema {
     /// The operation
     #[command(flatten)]
-    pub operation: OperationName,
+    pub(crate) operation: OperationName,
 }
 
 /// Finds connectors.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc search issue create\n  fwc search mail --offline")]
-pub struct Search {
+pub(crate) struct Search {
     /// Words that all must occur in a connector's or an operation's name or description
     #[arg(required = true)]
-    pub words: Vec<String>,
+    pub(crate) words: Vec<String>,
 }
 
 /// `fwc list`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn list(args: List, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn list(args: List, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
-        return offline::list(&context.home, args.zone.as_ref(), &[]).map(Outcome::from);
+        return offline::list(&context.home, args.zone.as_ref(), &[])
+            .map(|answer| offline_connectors(answer).into());
     }
     let query = ConnectorQuery { zone: args.zone, search: None };
-    Ok(Answer::of(context.client()?.get::<ListConnectors>(&[], &query).await?)?.into())
+    Ok(connectors(Answer::of(context.client()?.get::<ListConnectors>(&[], &query).await?)?).into())
 }
 
 /// `fwc show`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn show(args: Show, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn show(args: Show, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
         return offline::show(&context.home, &args.connector).map(Outcome::from);
     }
@@ -81,19 +82,19 @@ pub async fn show(args: Show, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn ops(args: Ops, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn ops(args: Ops, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
-        return offline::operations(&context.home, &args.connector).map(Outcome::from);
+        return offline::operations(&context.home, &args.connector).map(|answer| operations(answer).into());
     }
     let path = [args.connector.as_str()];
-    Ok(Answer::of(context.client()?.get::<ListOperations>(&path, &Nothing {}).await?)?.into())
+    Ok(operations(Answer::of(context.client()?.get::<ListOperations>(&path, &Nothing {}).await?)?).into())
 }
 
 /// `fwc schema`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn schema(args: Schema, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn schema(args: Schema, context: &mut Context) -> Result<Outcome> {
     let (connector, operation) = args.operation.resolve()?;
     if context.is_offline() {
         return offline::operation(&context.home, &connector, &operation).map(Outcome::from);
@@ -106,10 +107,48 @@ pub async fn schema(args: Schema, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn search(args: Search, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn search(args: Search, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
-        return offline::list(&context.home, None, &args.words).map(Outcome::from);
+        return offline::list(&context.home, None, &args.words)
+            .map(|answer| offline_connectors(answer).into());
     }
     let query = ConnectorQuery { zone: None, search: Some(args.words.join(" ")) };
-    Ok(Answer::of(context.client()?.get::<ListConnectors>(&[], &query).await?)?.into())
+    Ok(connectors(Answer::of(context.client()?.get::<ListConnectors>(&[], &query).await?)?).into())
+}
+
+fn connectors(answer: Answer) -> Answer {
+    let columns = [
+        ("id", "CONNECTOR"),
+        ("version", "VERSION"),
+        ("enabled", "ENABLED"),
+        ("zones", "ZONES"),
+        ("operations", "OPERATIONS"),
+        ("max_tier", "HIGHEST TIER"),
+        ("description", "DESCRIPTION"),
+    ];
+    answer.table("connectors", &columns).next("fwc ops CONNECTOR")
+}
+
+fn offline_connectors(answer: Answer) -> Answer {
+    let columns = [
+        ("id", "CONNECTOR"),
+        ("version", "VERSION"),
+        ("operations", "OPERATIONS"),
+        ("max_tier", "HIGHEST TIER"),
+        ("description", "DESCRIPTION"),
+    ];
+    let note = "read from the manifests in the home; whether a connector is enabled, bound and healthy only the daemon knows";
+    answer.table("connectors", &columns).note(note)
+}
+
+fn operations(answer: Answer) -> Answer {
+    let columns = [
+        ("id", "OPERATION"),
+        ("tier", "TIER"),
+        ("risk", "RISK"),
+        ("approval", "APPROVAL"),
+        ("idempotency", "IDEMPOTENCY"),
+        ("description", "DESCRIPTION"),
+    ];
+    answer.table("operations", &columns).next("fwc schema OPERATION")
 }

@@ -17,7 +17,7 @@ use crate::render::{Answer, Outcome};
 /// Looks for what is wrong.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc doctor\n  fwc doctor --offline")]
-pub struct Doctor {}
+pub(crate) struct Doctor {}
 
 /// What a look at one thing found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -64,7 +64,7 @@ struct Report {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome> {
     let mut checks = vec![look_at_program(), look_at_home(context.home.path())];
     let mut source = Source::Offline;
     if context.is_offline() {
@@ -76,7 +76,8 @@ pub async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome> {
     let count = |finding| checks.iter().filter(|look| look.finding == finding).count();
     let (problems, unknown) = (count(Finding::Problem), count(Finding::Unknown));
     let code = problem_code(&checks);
-    let answer = Answer::local(&Report { problems, unknown, checks }, source)?;
+    let columns = [("check", "CHECK"), ("finding", "FINDING"), ("detail", "DETAIL"), ("remedy", "REMEDY")];
+    let answer = Answer::local(&Report { problems, unknown, checks }, source)?.table("checks", &columns);
     Ok(code.map_or_else(|| answer.clone().into(), |code| Outcome::Failed(Box::new(answer.clone()), code)))
 }
 

@@ -13,7 +13,7 @@ use crate::{Result, file_failure};
 
 /// Exceptions.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Exception {
+pub(crate) enum Exception {
     /// Lists the lowered walls
     List(List),
     /// Lets a connector reach a declared host at an address that is not global unicast
@@ -25,61 +25,68 @@ pub enum Exception {
 /// Lists them.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc exception list")]
-pub struct List {}
+pub(crate) struct List {}
 
 /// Lowers the egress wall.
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Examples:\n  fwc exception egress github --to-host api.github.test --network 127.0.0.1/32 --port 8443 \\\n    --ca-file ca.pem --reason 'local double' --for 1h"
 )]
-pub struct Egress {
+pub(crate) struct Egress {
     /// The connector
-    pub connector: ConnectorId,
+    pub(crate) connector: ConnectorId,
     /// The host, as the manifest declares it
     #[arg(long = "to-host", value_name = "HOST")]
-    pub declared_host: String,
+    pub(crate) declared_host: String,
     /// The address or network that it may resolve to
     #[arg(long, value_name = "NETWORK")]
-    pub network: String,
+    pub(crate) network: String,
     /// The only port
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub port: u16,
+    pub(crate) port: u16,
     /// A certificate authority to trust for this host instead of the public ones
     #[arg(long, value_name = "PATH")]
-    pub ca_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     /// Why
     #[arg(long)]
-    pub reason: String,
+    pub(crate) reason: String,
     /// How long; until it is removed otherwise
     #[arg(long = "for", value_name = "TIME")]
-    pub lifetime: Option<Lifetime>,
+    pub(crate) lifetime: Option<Lifetime>,
 }
 
 /// Lowers the sandbox wall.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc exception sandbox sqlite cgroup-memory --reason 'no cgroups here'")]
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     /// The connector
-    pub connector: ConnectorId,
+    pub(crate) connector: ConnectorId,
     /// The property, as `fwc doctor` names it
-    pub property: String,
+    pub(crate) property: String,
     /// Why
     #[arg(long)]
-    pub reason: String,
+    pub(crate) reason: String,
     /// How long; until it is removed otherwise
     #[arg(long = "for", value_name = "TIME")]
-    pub lifetime: Option<Lifetime>,
+    pub(crate) lifetime: Option<Lifetime>,
 }
 
 /// `fwc exception`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(command: Exception, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(command: Exception, context: &mut Context) -> Result<Outcome> {
     let request = match command {
         Exception::List(List {}) => {
             let reply = context.client()?.get::<ListExceptions>(&[], &Nothing {}).await?;
-            return Ok(Answer::of(reply)?.into());
+            let columns = [
+                ("connector", "CONNECTOR"),
+                ("rule", "RULE"),
+                ("reason", "REASON"),
+                ("expires_at", "EXPIRES"),
+                ("removed", "REMOVED"),
+            ];
+            return Ok(Answer::of(reply)?.table("exceptions", &columns).into());
         }
         Exception::Egress(args) => {
             let ca_file = args.ca_file.as_deref().map(absolute).transpose()?;

@@ -24,25 +24,25 @@ use crate::{Failure, Result, file_failure, passphrase, usage};
 /// What bounds the calls of a grant. Nothing is allowed that is not named.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Bounds")]
-pub struct ConstraintArgs {
+pub(crate) struct ConstraintArgs {
     /// Resources that may be touched, such as `github:repo/me/site/**`; `*` for everything
     #[arg(long, value_name = "PATTERN")]
-    pub allow: Vec<String>,
+    pub(crate) allow: Vec<String>,
     /// Resources that may not
     #[arg(long, value_name = "PATTERN")]
-    pub deny: Vec<String>,
+    pub(crate) deny: Vec<String>,
     /// A stored credential that may be used
     #[arg(long, value_name = "NAME")]
-    pub credential: Vec<CredentialId>,
+    pub(crate) credential: Vec<CredentialId>,
     /// A rule on an argument as JSON, such as '{"pointer":"/state","one_of":["open"]}'
     #[arg(long, value_name = "JSON")]
-    pub argument: Vec<String>,
+    pub(crate) argument: Vec<String>,
     /// Most calls in all
     #[arg(long, value_name = "N")]
-    pub max_calls: Option<u32>,
+    pub(crate) max_calls: Option<u32>,
     /// Most bytes in all
     #[arg(long, value_name = "N")]
-    pub max_bytes: Option<u64>,
+    pub(crate) max_bytes: Option<u64>,
 }
 
 impl ConstraintArgs {
@@ -50,7 +50,7 @@ impl ConstraintArgs {
     ///
     /// # Errors
     /// Which of them is malformed.
-    pub fn read(&self) -> Result<Option<Constraints>> {
+    pub(crate) fn read(&self) -> Result<Option<Constraints>> {
         let constraints = Constraints {
             resource_allow: patterns(&self.allow)?,
             resource_deny: patterns(&self.deny)?,
@@ -80,7 +80,7 @@ fn argument_rule(text: &str) -> Result<ArgumentRule> {
 
 /// Grants.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Grant {
+pub(crate) enum Grant {
     /// Gives an agent or role leave to call operations
     Add(Add),
     /// Lists grants, newest first
@@ -93,22 +93,22 @@ pub enum Grant {
     after_help = "Examples:\n  fwc grant add mail github.issues.list --zone z:work --for 30d --allow 'github:repo/me/**' --credential me\n  \
     fwc grant add --role reviewers github.pulls.get --zone z:work --for 8h --allow '*' --max-calls 100"
 )]
-pub struct Add {
+pub(crate) struct Add {
     /// The agent, unless --role is given; then the operations, all of one connector
     #[arg(value_name = "AGENT OPERATION", required = true)]
-    pub words: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// Everyone with this role instead of one agent
     #[arg(long)]
-    pub role: Option<RoleId>,
+    pub(crate) role: Option<RoleId>,
     /// The zone
     #[arg(long)]
-    pub zone: ZoneId,
+    pub(crate) zone: ZoneId,
     /// How long it lasts
     #[arg(long = "for", value_name = "TIME")]
-    pub lifetime: Lifetime,
+    pub(crate) lifetime: Lifetime,
     /// What bounds it
     #[command(flatten)]
-    pub constraints: ConstraintArgs,
+    pub(crate) constraints: ConstraintArgs,
 }
 
 impl Add {
@@ -116,7 +116,7 @@ impl Add {
     ///
     /// # Errors
     /// What is missing or malformed.
-    pub fn read(self) -> Result<AddGrant> {
+    pub(crate) fn read(self) -> Result<AddGrant> {
         let (agent, operations) = match (&self.role, self.words.split_first()) {
             (Some(_), _) => (None, self.words.as_slice()),
             (None, Some((agent, operations))) => (Some(read_name(agent, PrincipalId::new)?), operations),
@@ -163,16 +163,16 @@ fn connector_of(operations: &[OperationId]) -> Result<ConnectorId> {
 /// Lists grants.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc grant list\n  fwc grant list --to mail --live")]
-pub struct List {
+pub(crate) struct List {
     /// Only those of this agent, through its roles too
     #[arg(long, value_name = "AGENT")]
-    pub to: Option<PrincipalId>,
+    pub(crate) to: Option<PrincipalId>,
     /// Only this connector's
     #[arg(long)]
-    pub connector: Option<ConnectorId>,
+    pub(crate) connector: Option<ConnectorId>,
     /// Only those that live
     #[arg(long)]
-    pub live: bool,
+    pub(crate) live: bool,
 }
 
 /// Revokes.
@@ -180,28 +180,28 @@ pub struct List {
 #[command(
     after_help = "Examples:\n  fwc revoke Capability GRANT --reason 'no longer needed'\n  fwc revoke IssuerKey mail --reason 'key lost'\n  fwc revoke ConnectorBinary DIGEST --reason 'CVE'"
 )]
-pub struct Revoke {
+pub(crate) struct Revoke {
     /// The kind: Capability, IssuerKey, NodeAttestation, ZoneKey or ConnectorBinary
-    pub scope: RevocationScope,
+    pub(crate) scope: RevocationScope,
     /// What: a token, grant, key or digest in hexadecimal; a node, agent or operator by name
-    pub target: String,
+    pub(crate) target: String,
     /// Why
     #[arg(long)]
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// Lists revocations.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc revocations --limit 20")]
-pub struct Revocations {
+pub(crate) struct Revocations {
     /// Which part
     #[command(flatten)]
-    pub page: PageArgs,
+    pub(crate) page: PageArgs,
 }
 
 /// Tokens.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Token {
+pub(crate) enum Token {
     /// Says what a token holds and whether it is good
     Inspect(Inspect),
 }
@@ -211,20 +211,20 @@ pub enum Token {
 #[command(
     after_help = "Examples:\n  fwc token inspect --file token.cose\n  fwc token inspect --stdin < token.txt"
 )]
-pub struct Inspect {
+pub(crate) struct Inspect {
     /// A file that holds the token: its bytes, or base64url
     #[arg(long, value_name = "PATH", conflicts_with = "stdin", required_unless_present = "stdin")]
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// Reads the token in base64url from standard input
     #[arg(long)]
-    pub stdin: bool,
+    pub(crate) stdin: bool,
 }
 
 /// `fwc grant`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(command: Grant, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(command: Grant, context: &mut Context) -> Result<Outcome> {
     match command {
         Grant::Add(args) => {
             let request = args.read()?;
@@ -234,7 +234,20 @@ pub async fn run(command: Grant, context: &mut Context) -> Result<Outcome> {
         Grant::List(args) => {
             let query =
                 GrantQuery { agent: args.to, connector: args.connector, live: args.live.then_some(true) };
-            Ok(Answer::of(context.as_caller().await?.get::<ListGrants>(&[], &query).await?)?.into())
+            Ok(Answer::of(context.as_caller().await?.get::<ListGrants>(&[], &query).await?)?
+                .table(
+                    "grants",
+                    &[
+                        ("grant_id", "GRANT"),
+                        ("agent", "AGENT"),
+                        ("role", "ROLE"),
+                        ("zone", "ZONE"),
+                        ("operations", "OPERATIONS"),
+                        ("live", "LIVE"),
+                        ("expires_at", "EXPIRES"),
+                    ],
+                )
+                .into())
         }
     }
 }
@@ -243,7 +256,7 @@ pub async fn run(command: Grant, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn revoke(args: Revoke, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn revoke(args: Revoke, context: &mut Context) -> Result<Outcome> {
     let request = types::Revoke { scope: args.scope, target: args.target, reason: args.reason };
     Ok(Answer::of(context.as_operator().await?.send::<routes::Revoke>(&[], &request).await?)?.into())
 }
@@ -252,16 +265,27 @@ pub async fn revoke(args: Revoke, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn revocations(args: Revocations, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn revocations(args: Revocations, context: &mut Context) -> Result<Outcome> {
     let query = Page { after: args.page.after, limit: args.page.limit };
-    Ok(Answer::of(context.client()?.get::<ListRevocations>(&[], &query).await?)?.into())
+    Ok(Answer::of(context.client()?.get::<ListRevocations>(&[], &query).await?)?
+        .table(
+            "revocations",
+            &[
+                ("seq", "SEQ"),
+                ("scope", "SCOPE"),
+                ("targets", "TARGETS"),
+                ("reason", "REASON"),
+                ("effective_at", "FROM"),
+            ],
+        )
+        .into())
 }
 
 /// `fwc token`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn token(command: Token, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn token(command: Token, context: &mut Context) -> Result<Outcome> {
     let Token::Inspect(args) = command;
     let token = match &args.file {
         Some(path) => token_in(path)?,

@@ -13,13 +13,13 @@ use crate::render::{Answer, Outcome};
 
 /// Which part of a long list.
 #[derive(Args, Clone, Debug, Default)]
-pub struct PageArgs {
+pub(crate) struct PageArgs {
     /// At most so many
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// Continues where another list ended, as its `next` says
     #[arg(long, value_name = "NEXT")]
-    pub after: Option<String>,
+    pub(crate) after: Option<String>,
 }
 
 /// Lists calls.
@@ -27,33 +27,33 @@ pub struct PageArgs {
 #[command(
     after_help = "Examples:\n  fwc history\n  fwc history --connector github --outcome unknown\n  fwc history --by mail --limit 20"
 )]
-pub struct History {
+pub(crate) struct History {
     /// Only this agent's
     #[arg(long, value_name = "AGENT")]
-    pub by: Option<PrincipalId>,
+    pub(crate) by: Option<PrincipalId>,
     /// Only this connector's
     #[arg(long)]
-    pub connector: Option<ConnectorId>,
+    pub(crate) connector: Option<ConnectorId>,
     /// Only this operation's
     #[arg(long)]
-    pub operation: Option<OperationId>,
+    pub(crate) operation: Option<OperationId>,
     /// Only those in this zone
     #[arg(long)]
-    pub zone: Option<ZoneId>,
+    pub(crate) zone: Option<ZoneId>,
     /// Only those that ended so: succeeded, failed or unknown
     #[arg(long)]
-    pub outcome: Option<CallOutcome>,
+    pub(crate) outcome: Option<CallOutcome>,
     /// Only those denied or failed with this code, such as FCP-3101
     #[arg(long)]
-    pub code: Option<Code>,
+    pub(crate) code: Option<Code>,
     /// Which part
     #[command(flatten)]
-    pub page: PageArgs,
+    pub(crate) page: PageArgs,
 }
 
 /// Receipts.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Receipts {
+pub(crate) enum Receipts {
     /// Lists receipts, newest first
     List(ListArgs),
     /// Shows a receipt
@@ -63,24 +63,24 @@ pub enum Receipts {
 /// Lists receipts.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc receipts list\n  fwc receipts list --connector github")]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// Only those of this agent's calls
     #[arg(long, value_name = "AGENT")]
-    pub by: Option<PrincipalId>,
+    pub(crate) by: Option<PrincipalId>,
     /// Only those of this connector's calls
     #[arg(long)]
-    pub connector: Option<ConnectorId>,
+    pub(crate) connector: Option<ConnectorId>,
     /// Which part
     #[command(flatten)]
-    pub page: PageArgs,
+    pub(crate) page: PageArgs,
 }
 
 /// Shows a receipt.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc receipts show ID")]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// The receipt or decision
-    pub receipt_id: ObjectId,
+    pub(crate) receipt_id: ObjectId,
 }
 
 /// Reads a kept result.
@@ -88,16 +88,16 @@ pub struct ShowArgs {
 #[command(
     after_help = "Examples:\n  fwc result HANDLE\n  fwc invoke slack.chat.post --set-handle text=HANDLE   # uses it unread"
 )]
-pub struct ReadResult {
+pub(crate) struct ReadResult {
     /// The handle that the call returned
-    pub handle: ObjectId,
+    pub(crate) handle: ObjectId,
 }
 
 /// `fwc history`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn history(args: History, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn history(args: History, context: &mut Context) -> Result<Outcome> {
     let query = HistoryQuery {
         agent: args.by,
         connector: args.connector,
@@ -110,14 +110,27 @@ pub async fn history(args: History, context: &mut Context) -> Result<Outcome> {
         after: args.page.after,
         limit: args.page.limit,
     };
-    Ok(Answer::of(context.as_caller().await?.get::<ListCalls>(&[], &query).await?)?.into())
+    Ok(Answer::of(context.as_caller().await?.get::<ListCalls>(&[], &query).await?)?
+        .table(
+            "calls",
+            &[
+                ("call_id", "CALL"),
+                ("started_at", "AT"),
+                ("agent", "AGENT"),
+                ("operation", "OPERATION"),
+                ("outcome", "OUTCOME"),
+                ("effect", "EFFECT"),
+                ("code", "CODE"),
+            ],
+        )
+        .into())
 }
 
 /// `fwc receipts`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn receipts(command: Receipts, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn receipts(command: Receipts, context: &mut Context) -> Result<Outcome> {
     match command {
         Receipts::List(args) => {
             let query = ReceiptQuery {
@@ -126,7 +139,20 @@ pub async fn receipts(command: Receipts, context: &mut Context) -> Result<Outcom
                 after: args.page.after,
                 limit: args.page.limit,
             };
-            Ok(Answer::of(context.as_caller().await?.get::<ListReceipts>(&[], &query).await?)?.into())
+            Ok(Answer::of(context.as_caller().await?.get::<ListReceipts>(&[], &query).await?)?
+                .table(
+                    "receipts",
+                    &[
+                        ("receipt_id", "RECEIPT"),
+                        ("kind", "KIND"),
+                        ("agent", "AGENT"),
+                        ("operation", "OPERATION"),
+                        ("outcome", "OUTCOME"),
+                        ("verdict", "VERDICT"),
+                        ("code", "CODE"),
+                    ],
+                )
+                .into())
         }
         Receipts::Show(args) => {
             let path = args.receipt_id.to_string();
@@ -139,7 +165,7 @@ pub async fn receipts(command: Receipts, context: &mut Context) -> Result<Outcom
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn result(args: ReadResult, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn result(args: ReadResult, context: &mut Context) -> Result<Outcome> {
     let path = args.handle.to_string();
     Ok(Answer::of(context.as_caller().await?.get::<GetResult>(&[&path], &Nothing {}).await?)?.into())
 }

@@ -1,22 +1,23 @@
 //! The commands, one file a group: each is arguments, what the daemon is asked, and the answer.
 
-pub mod agent;
-pub mod approvals;
-pub mod audit;
-pub mod auth;
-pub mod call;
-pub mod connector;
-pub mod context;
-pub mod daemon;
-pub mod discover;
-pub mod doctor;
-pub mod exception;
-pub mod grant;
-pub mod history;
-pub mod package;
-pub mod scaffold;
-pub mod up;
-pub mod zones;
+pub(crate) mod agent;
+pub(crate) mod approvals;
+pub(crate) mod audit;
+pub(crate) mod auth;
+pub(crate) mod call;
+pub(crate) mod connector;
+pub(crate) mod context;
+pub(crate) mod convert;
+pub(crate) mod daemon;
+pub(crate) mod discover;
+pub(crate) mod doctor;
+pub(crate) mod exception;
+pub(crate) mod grant;
+pub(crate) mod history;
+pub(crate) mod package;
+pub(crate) mod scaffold;
+pub(crate) mod up;
+pub(crate) mod zones;
 
 use clap::Subcommand;
 
@@ -26,7 +27,7 @@ use crate::render::Outcome;
 
 /// Every command.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Starts the daemon, and makes the home's owner if it has none
     Up(up::Up),
     /// Stops the daemon
@@ -108,6 +109,8 @@ pub enum Command {
     Package(package::Package),
     /// Begins a new declarative connector
     New(scaffold::New),
+    /// Converts data between formats, from standard input to standard output
+    Convert(convert::Convert),
     /// Writes a completion script for a shell
     Completions(scaffold::Completions),
 }
@@ -116,7 +119,7 @@ pub enum Command {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(command: Command, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(command: Command, context: &mut Context) -> Result<Outcome> {
     match command {
         Command::Up(args) => up::run(args, context).await,
         Command::Down(args) => daemon::down(args, context).await,
@@ -153,6 +156,7 @@ pub async fn run(command: Command, context: &mut Context) -> Result<Outcome> {
         Command::Disable(args) => connector::disable(args, context).await,
         Command::Package(command) => package::run(command),
         Command::New(args) => scaffold::new(args),
+        Command::Convert(args) => self::convert::run(args),
         Command::Completions(args) => scaffold::completions(args),
     }
 }

@@ -18,7 +18,7 @@ use crate::{Failure, Result, file_failure, internal, key_file, usage};
 
 /// Packages.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Package {
+pub(crate) enum Package {
     /// Builds a package from a folder with manifest.toml and cases.toml
     Build(Build),
     /// Adds a publisher's signature to a package
@@ -35,67 +35,67 @@ pub enum Package {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc package build my-connector --out my-connector.fcp\n  \
     fwc package build sqlite --code target/release/fcp-connector-sqlite --platform x86_64-linux --out sqlite.fcp")]
-pub struct Build {
+pub(crate) struct Build {
     /// The folder
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// The package to write; an existing one is not overwritten
     #[arg(long, value_name = "PATH")]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// The executable of a native connector
     #[arg(long, value_name = "PATH", requires = "platform")]
-    pub code: Option<PathBuf>,
+    pub(crate) code: Option<PathBuf>,
     /// What the executable runs on, such as x86_64-linux
     #[arg(long, requires = "code")]
-    pub platform: Option<String>,
+    pub(crate) platform: Option<String>,
 }
 
 /// Signs a package.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc package sign my-connector.fcp --key publisher.key")]
-pub struct Sign {
+pub(crate) struct Sign {
     /// The package, which is replaced by the signed one
-    pub package: PathBuf,
+    pub(crate) package: PathBuf,
     /// The publisher's key file
     #[arg(long, value_name = "PATH")]
-    pub key: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// Looks into a package.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc package inspect my-connector.fcp")]
-pub struct Inspect {
+pub(crate) struct Inspect {
     /// The package
-    pub package: PathBuf,
+    pub(crate) package: PathBuf,
 }
 
 /// Verifies a package.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc package verify my-connector.fcp --trust PUBLICKEY\n  \
     fwc package verify my-connector.fcp --trust KEY1 --trust KEY2 --threshold 2")]
-pub struct Verify {
+pub(crate) struct Verify {
     /// The package
-    pub package: PathBuf,
+    pub(crate) package: PathBuf,
     /// A trusted publisher's public key, 64 hexadecimal digits
     #[arg(long, value_name = "KEY", required = true)]
-    pub trust: Vec<String>,
+    pub(crate) trust: Vec<String>,
     /// How many of them must have signed
     #[arg(long, default_value_t = 1)]
-    pub threshold: usize,
+    pub(crate) threshold: usize,
 }
 
 /// Makes a key.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc package keygen publisher.key")]
-pub struct Keygen {
+pub(crate) struct Keygen {
     /// The key file to write; an existing one is not overwritten
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 /// `fwc package`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub fn run(command: Package) -> Result<Outcome> {
+pub(crate) fn run(command: Package) -> Result<Outcome> {
     match command {
         Package::Build(args) => build(&args),
         Package::Sign(args) => sign(&args),
@@ -121,7 +121,7 @@ pub fn run(command: Package) -> Result<Outcome> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read_package(path: &Path) -> Result<(Vec<u8>, Parsed)> {
+pub(crate) fn read_package(path: &Path) -> Result<(Vec<u8>, Parsed)> {
     let length = std::fs::metadata(path).map_err(|error| file_failure("read", path, &error))?.len();
     if length > (MAX_HEAD_BYTES + MAX_CODE_BYTES + 64) as u64 {
         return Err(Failure::new(Code::InputTooLarge)

@@ -24,15 +24,15 @@ const CASES: &str = include_str!("scaffold/cases.toml");
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc new weather --api-host api.weather.example\n  \
     fwc package build weather --out weather.fcp && fwc install weather.fcp --dev")]
-pub struct New {
+pub(crate) struct New {
     /// The connector's id, which is the folder's name too
-    pub connector: ConnectorId,
+    pub(crate) connector: ConnectorId,
     /// The host of the service
     #[arg(long = "api-host", default_value = "api.example.com", value_name = "HOST")]
-    pub api_host: String,
+    pub(crate) api_host: String,
     /// Where to make the folder
     #[arg(long, default_value = ".", value_name = "DIR")]
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 /// Writes a completion script.
@@ -40,16 +40,16 @@ pub struct New {
 #[command(
     after_help = "Examples:\n  fwc completions bash > ~/.local/share/bash-completion/completions/fwc\n  fwc completions zsh > ~/.zfunc/_fwc"
 )]
-pub struct Completions {
+pub(crate) struct Completions {
     /// The shell
-    pub shell: Shell,
+    pub(crate) shell: Shell,
 }
 
 /// `fwc new`.
 ///
 /// # Errors
 /// [`Code::InvalidName`] for an id that cannot begin an operation; [`Code::Conflict`] if the folder exists.
-pub fn new(args: New) -> Result<Outcome> {
+pub(crate) fn new(args: New) -> Result<Outcome> {
     let id = args.connector.as_str();
     let manifest = MANIFEST.replace("@ID@", id).replace("@HOST@", &args.api_host);
     let cases = CASES.replace("@ID@", id).replace("@HOST@", &args.api_host);
@@ -76,7 +76,7 @@ pub fn new(args: New) -> Result<Outcome> {
 ///
 /// # Errors
 /// None in practice: the script is text.
-pub fn completions(args: Completions) -> Result<Outcome> {
+pub(crate) fn completions(args: Completions) -> Result<Outcome> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut cli::command(), "fwc", &mut script);
     let script = String::from_utf8(script).map_err(|error| crate::internal(&error.to_string()))?;

@@ -20,6 +20,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::home::Home;
 use crate::lifetime::Lifetime;
+use crate::output::progress::Steps;
 use crate::render::{Answer, Outcome};
 use crate::{Failure, Result, file_failure, internal, passphrase, private_file, usage};
 
@@ -40,27 +41,28 @@ const SHOWN_OUTPUT: usize = 2_000;
 #[command(
     after_help = "Examples:\n  fwc up\n  fwc up --home /tmp/try --passphrase-file pass --phrase-file phrase   # without a terminal"
 )]
-pub struct Up {
+pub(crate) struct Up {
     /// In a new home: the first operator's name
     #[arg(long, default_value = "owner", value_name = "NAME")]
-    pub first_operator: PrincipalId,
+    pub(crate) first_operator: PrincipalId,
     /// In a new home: this device's name; the daemon chooses one otherwise
     #[arg(long, value_name = "NAME")]
-    pub node: Option<NodeId>,
+    pub(crate) node: Option<NodeId>,
     /// In a new home: writes the owner's phrase to this new file instead of showing it; keep it away from this machine
     #[arg(long, value_name = "PATH")]
-    pub phrase_file: Option<PathBuf>,
+    pub(crate) phrase_file: Option<PathBuf>,
     /// How long to wait until the daemon is healthy
     #[arg(long, value_name = "TIME")]
-    pub wait: Option<Lifetime>,
+    pub(crate) wait: Option<Lifetime>,
 }
 
 /// `fwc up`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
     let wait = args.wait.map_or(UP_WAIT, |wait| Duration::from_secs(wait.as_secs()));
+    let steps = Steps::detect();
     let (mut child, running) = match context.client()?.get::<GetHealth>(&[], &Nothing {}).await {
         Ok(_) => (None, true),
         Err(failure) if failure.code == Code::DaemonUnreachable && failure.retryable => {
@@ -68,10 +70,20 @@ pub async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
         }
         Err(failure) => return Err(failure),
     };
-    let mut health = wait_until_healthy(context, child.as_mut(), wait).await?;
+    let step = steps.begin("daemon");
+    let mut health = match wait_until_healthy(context, child.as_mut(), wait).await {
+        Ok(health) => health,
+        Err(failure) => {
+            step.fail(failure.code.name());
+            return Err(failure);
+        }
+    };
+    step.done(&format!("process {}", health.pid));
     let mut made = None;
     if health.status == HealthStatus::CeremonyRequired {
-        made = Some(ceremony(&args, context).await?);
+        let done = ceremony(&args, context).await?;
+        steps.begin("owner").done(&format!("key {}", done.owner_key));
+        made = Some(done);
         health = wait_until_healthy(context, child.as_mut(), wait).await?;
     }
     let body = json!({
@@ -88,7 +100,7 @@ pub async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// [`Code::NotFound`] if it is nowhere.
-pub fn find_host() -> Result<PathBuf> {
+pub(crate) fn find_host() -> Result<PathBuf> {
     let name = "fcp-host";
     let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(name)));
     let on_path = std::env::var_os("PATH");
@@ -178,7 +190,7 @@ fn not_started(log: &Path, status: &str) -> Failure {
 ///
 /// # Errors
 /// What failed; the home then has no owner still, and the ceremony can begin afresh.
-pub async fn ceremony(args: &Up, context: &mut Context) -> Result<CeremonyDone> {
+pub(crate) async fn ceremony(args: &Up, context: &mut Context) -> Result<CeremonyDone> {
     if args.phrase_file.is_none() && !passphrase::has_terminal() {
         return Err(usage("this home needs an owner, and there is no terminal to show the phrase on")
             .next("run it on a terminal, or with --passphrase-file PATH --phrase-file NEWPATH"));

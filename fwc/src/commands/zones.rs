@@ -11,7 +11,7 @@ use crate::render::{Answer, Outcome};
 
 /// Zones.
 #[derive(Subcommand, Clone, Debug)]
-pub enum Zones {
+pub(crate) enum Zones {
     /// Lists the zones, most trusted first
     List(List),
     /// Shows a zone with its policy
@@ -21,24 +21,37 @@ pub enum Zones {
 /// Lists the zones.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc zones list")]
-pub struct List {}
+pub(crate) struct List {}
 
 /// Shows a zone.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc zones show z:work")]
-pub struct Show {
+pub(crate) struct Show {
     /// The zone
-    pub zone: ZoneId,
+    pub(crate) zone: ZoneId,
 }
 
 /// `fwc zones`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub async fn run(command: Zones, context: &mut Context) -> Result<Outcome> {
+pub(crate) async fn run(command: Zones, context: &mut Context) -> Result<Outcome> {
     let client = context.client()?;
     match command {
-        Zones::List(List {}) => Ok(Answer::of(client.get::<ListZones>(&[], &Nothing {}).await?)?.into()),
+        Zones::List(List {}) => Ok(Answer::of(client.get::<ListZones>(&[], &Nothing {}).await?)?
+            .table(
+                "zones",
+                &[
+                    ("zone", "ZONE"),
+                    ("integrity", "INTEGRITY"),
+                    ("confidentiality", "CONFIDENTIALITY"),
+                    ("max_tier", "HIGHEST TIER"),
+                    ("approval_from", "APPROVAL FROM"),
+                    ("connectors", "CONNECTORS"),
+                    ("agents", "AGENTS"),
+                ],
+            )
+            .into()),
         Zones::Show(args) => {
             Ok(Answer::of(client.get::<GetZone>(&[args.zone.as_str()], &Nothing {}).await?)?.into())
         }

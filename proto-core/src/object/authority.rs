@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 use super::{Schema, SignedBody};
 use crate::crypto::role;
 use crate::crypto::sign::VerifyingKey;
-use crate::encoding::cbor::{ByteString, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value};
+use crate::encoding::cbor::{FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value};
 use crate::ids::{CapabilityId, ConnectorId, NodeId, ObjectId, OperationId, PrincipalId, RoleId};
 use crate::time::UnixTime;
+use crate::token::constraints::Constraints;
 use crate::{cbor_enum, cbor_map};
 
 cbor_map! {
@@ -187,7 +188,7 @@ cbor_map! {
         /// The operations it gives; empty means none.
         pub operations: BTreeSet<OperationId>,
         /// What bounds each call; empty means none.
-        pub constraints: ByteString,
+        pub constraints: Constraints,
         /// From when.
         pub not_before: UnixTime,
         /// Until when, exclusive.

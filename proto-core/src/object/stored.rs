@@ -129,6 +129,14 @@ macro_rules! any_object {
                 Err(ShapeError::UnknownVariant(alloc::string::ToString::to_string(&stored.header.schema)))
             }
 
+            /// The object as stored.
+            ///
+            /// # Errors
+            /// As [`cbor::encode`].
+            pub fn store(&self) -> Result<StoredObject, CborError> {
+                match self { $(Self::$variant(object) => object.store(),)+ }
+            }
+
             /// The header.
             pub fn header(&self) -> &Header {
                 match self { $(Self::$variant(object) => &object.header,)+ }

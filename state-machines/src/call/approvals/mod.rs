@@ -55,7 +55,13 @@ pub struct Approvals {
 
 impl Approvals {
     /// Takes a request.
-    pub fn apply_request(&mut self, id: ObjectId, zone: ZoneId, principal: PrincipalId, request: ApprovalRequest) {
+    pub fn apply_request(
+        &mut self,
+        id: ObjectId,
+        zone: ZoneId,
+        principal: PrincipalId,
+        request: ApprovalRequest,
+    ) {
         self.requests.insert(id, Filed { request, principal, zone, decision: None });
     }
 
@@ -97,7 +103,8 @@ impl Approvals {
 
     /// Gives back what `intent` spent; only for a call that provably was not delivered.
     pub fn refund(&mut self, intent: &ObjectId) {
-        for decided in self.decisions.values_mut().filter(|decided| decided.spent_by.as_ref() == Some(intent)) {
+        for decided in self.decisions.values_mut().filter(|decided| decided.spent_by.as_ref() == Some(intent))
+        {
             decided.spent_by = None;
         }
     }

@@ -2,10 +2,11 @@
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
-use alloc::vec::Vec;
 
-use fcp_proto_core::ids::{ConnectorId, CredentialId, Digest, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
-use fcp_proto_core::object::{ApprovalKind, Reservation};
+use fcp_proto_core::ids::{
+    ConnectorId, CredentialId, Digest, ObjectId, OperationId, PrincipalId, TokenId, ZoneId,
+};
+use fcp_proto_core::object::ApprovalKind;
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::Label;
 
@@ -37,7 +38,6 @@ pub struct Authorized {
     pub(super) grants: BTreeSet<ObjectId>,
     pub(super) approvals: BTreeSet<ObjectId>,
     pub(super) kinds: BTreeSet<ApprovalKind>,
-    pub(super) reservations: Vec<Reservation>,
     pub(super) input_label: Label,
     pub(super) lease_seq: Option<u64>,
     pub(super) seal: Seal,
@@ -81,8 +81,6 @@ getters! {
     approvals: BTreeSet<ObjectId>,
     /// What those approvals permit.
     kinds: BTreeSet<ApprovalKind>,
-    /// What it takes from pools and budgets.
-    reservations: [Reservation],
     /// The merged label of its inputs.
     input_label: Label,
     /// The fencing token of its lease.

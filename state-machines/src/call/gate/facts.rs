@@ -1,5 +1,6 @@
 //! What the gate reads: plain values, filled by the machines that own the state behind them.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,9 +10,11 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{
     CapabilityId, ConnectorId, CredentialId, Digest, NodeId, ObjectId, OperationId, PrincipalId, ZoneId,
 };
-use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, Grant, Reservation, ZonePolicy};
+use fcp_proto_core::manifest::Role;
+use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, Grant, ZonePolicy};
 use fcp_proto_core::time::UnixTime;
-use fcp_proto_core::token::Claims;
+use fcp_proto_core::token::claims::Claims;
+use fcp_proto_core::token::resource::Resource;
 use fcp_proto_core::zone::{Approval, Idempotency, Label, Level, Risk, SafetyTier};
 
 /// All that a decision rests on.
@@ -66,8 +69,8 @@ pub struct InputFacts {
     pub canonical: String,
     /// What identifies the call.
     pub call_digest: Digest,
-    /// The resources it touches, by the operation's templates.
-    pub resources: BTreeSet<String>,
+    /// The resources it touches, by the operation's templates, sorted.
+    pub resources: Vec<Resource>,
     /// The credentials it uses.
     pub credentials: BTreeSet<CredentialId>,
 }
@@ -77,8 +80,8 @@ pub struct InputFacts {
 pub enum TokenFacts {
     /// The caller has proved its key and holds no token for this operation.
     Absent,
-    /// The bytes are no token.
-    Malformed,
+    /// The bytes are no token, for this reason.
+    Malformed(Code),
     /// No known key has the token's key id.
     UnknownKey,
     /// The bytes are a token; the claims are the verifier's if the signature is valid, and not to be read if it is not.
@@ -86,7 +89,7 @@ pub enum TokenFacts {
         /// The signature.
         signature: SignatureFacts,
         /// The claims.
-        claims: Claims,
+        claims: Box<Claims>,
         /// The attestation that covers the issuing key, if there is one.
         issuer: Option<IssuerFacts>,
     },
@@ -189,15 +192,6 @@ pub struct ConnectorFacts {
     pub operation: Option<OperationFacts>,
 }
 
-/// What a field of the input does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// It decides what happens.
-    Control,
-    /// It is merely carried.
-    Content,
-}
-
 /// An operation as declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationFacts {
@@ -213,10 +207,8 @@ pub struct OperationFacts {
     pub approval: Approval,
     /// The role of the input's top-level fields; one that is not listed is control.
     pub roles: BTreeMap<String, Role>,
-    /// How secret what it sends may be; absent means as secret as the zone.
-    pub audience: Option<Level>,
-    /// How trusted what drives it must be; absent means by its tier.
-    pub integrity: Option<Level>,
+    /// How secret what it sends may be.
+    pub audience: Level,
     /// The longest a call may take, in seconds.
     pub timeout_secs: u64,
 }
@@ -304,8 +296,8 @@ pub enum LeaseFacts {
 /// What pools and budgets say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RateFacts {
-    /// There is room; this is what the call takes.
-    Room(Vec<Reservation>),
+    /// There is room.
+    Room,
     /// A pool is used up.
     Limited {
         /// The pool.

@@ -15,27 +15,27 @@ mod authorized;
 mod checks;
 mod denial;
 mod facts;
-#[cfg(test)]
-mod tests;
 
 pub use authorized::{Authorized, Seal};
 pub use denial::Denial;
 pub use facts::{
-    ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts, IssuerFacts, KeyFacts,
-    LeaseFacts, OperationFacts, RateFacts, RevocationFacts, Role, SignatureFacts, TokenFacts, ZoneFacts,
+    ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
+    IssuerFacts, KeyFacts, LeaseFacts, OperationFacts, RateFacts, RevocationFacts, SignatureFacts,
+    TokenFacts, ZoneFacts,
 };
 
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::ApprovalKind;
 use fcp_proto_core::time::UnixTime;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 
 /// What the gate decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The call may be dispatched, once.
-    Authorized(Authorized),
+    Authorized(Box<Authorized>),
     /// The same call was made before under this key: its stored receipt is the answer, and nothing is spent.
     Replay(ObjectId),
     /// The call may not be made.
@@ -48,7 +48,7 @@ pub enum Decision {
 /// reserves is for the one decider that asked.
 pub fn decide(facts: &Facts, now: UnixTime) -> Decision {
     match checks::all(facts, now) {
-        Ok(checks::Passed::Spend(authorized)) => Decision::Authorized(authorized),
+        Ok(checks::Passed::Spend(authorized)) => Decision::Authorized(Box::new(authorized)),
         Ok(checks::Passed::Replay(receipt)) => Decision::Replay(receipt),
         Err(denial) => Decision::Denied(denial),
     }

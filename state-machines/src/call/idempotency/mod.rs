@@ -161,6 +161,13 @@ pub struct Fresh {
     call_digest: Digest,
 }
 
+impl Fresh {
+    /// The key and the place it lives in.
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
 /// How an unknown outcome was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {

@@ -53,7 +53,7 @@ impl Bucket {
     pub(super) fn draw(&mut self, amount: u64, at: Tick) -> Mark {
         if self.used(at) == 0 {
             self.repaid = self.drawn;
-            self.anchor = self.anchor.max(at);
+            self.anchor = at;
         }
         self.drawn = self.drawn.saturating_add(u128::from(amount));
         Mark::Bucket { drawn: self.drawn, refunded: self.refunded }

@@ -386,6 +386,33 @@ fn a_clock_that_steps_back_gives_nothing() {
 }
 
 #[test]
+fn the_latest_moment_seen_outlives_the_meters() {
+    for algorithm in [token_bucket(2, 2, 100), leaky(2, 2, 100), sliding(2, 100)] {
+        let mut rates = rates([limit("api", algorithm)]);
+        rates.sweep(at(1_100));
+        assert!(passes(&mut rates, 2, 1_000));
+        assert!(!passes(&mut rates, 2, 1_199), "drawn at 1,100, whatever the clock said");
+        assert!(passes(&mut rates, 2, 1_200));
+    }
+}
+
+#[test]
+fn records_out_of_order_count_from_the_latest() {
+    for algorithm in [token_bucket(2, 2, 60 * SECOND), leaky(2, 2, 60 * SECOND), sliding(2, 60 * SECOND)] {
+        let mut rates = rates([limit("api", algorithm)]);
+        for age in [90, 200] {
+            // The first is over when the second, an older one, comes.
+            rates.replay(&[demand("api", 1)], None, UnixTime::from_secs(START + 300 - age), at(300 * SECOND));
+        }
+        rates.replay(&[demand("api", 1)], None, UnixTime::from_secs(START + 290), at(300 * SECOND));
+        rates.replay(&[demand("api", 1)], None, UnixTime::from_secs(START + 100), at(300 * SECOND));
+        assert_eq!(used(&rates, 319 * SECOND), 2);
+        assert!(!passes(&mut rates, 2, 319 * SECOND));
+        assert!(passes(&mut rates, 2, 350 * SECOND));
+    }
+}
+
+#[test]
 fn the_end_of_the_clock_and_the_largest_amounts_do_not_overflow() {
     let most = MAX_TIME;
     for algorithm in [

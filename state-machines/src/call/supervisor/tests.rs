@@ -550,6 +550,16 @@ fn reports_about_an_earlier_process_change_nothing() {
     assert_eq!(bench.name(), StateName::Ready);
 }
 
+#[test]
+fn durations_of_nothing_still_let_time_pass() {
+    let config = Config { health_every: Duration::ZERO, health_timeout: Duration::ZERO, ..Config::default() };
+    let mut bench = Bench::new(config).ready();
+    let start = bench.now;
+    bench.due(Reason::HealthDue);
+    bench.due(Reason::HealthTimeout);
+    assert_eq!(bench.now - start, 2 * MS);
+}
+
 /// A driver that keeps its contract, and what it has seen.
 struct World {
     bench: Bench,

@@ -4,9 +4,9 @@
 //! batch touched. A chain moves only inside a batch, and a batch that fails seals the node, so what is in memory never
 //! disagrees with what is durable. Spec: `docs/spec/audit.md`.
 
-mod verify;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use verify::{Fault, Finding, Report, Verifier};
 

@@ -22,7 +22,11 @@ fn chain(n: u64) -> (Vec<(ObjectId, AuditEvent)>, AuditHead) {
     let mut chains = Chains::new(node());
     let events = (0..n)
         .map(|at| {
-            let event = chains.event(&zone(), Entry::new(AuditEventKind::NodeStarted, "node"), UnixTime::from_secs(at));
+            let event = chains.event(
+                &zone(),
+                Entry::new(AuditEventKind::NodeStarted, "node"),
+                UnixTime::from_secs(at),
+            );
             chains.advance(&zone(), id(at), event.seq);
             (id(at), event)
         })
@@ -30,7 +34,11 @@ fn chain(n: u64) -> (Vec<(ObjectId, AuditEvent)>, AuditHead) {
     (events, chains.head(&zone()).unwrap())
 }
 
-fn verify(events: &[(ObjectId, AuditEvent)], head: Option<&AuditHead>, known: Option<(u64, ObjectId)>) -> Option<Fault> {
+fn verify(
+    events: &[(ObjectId, AuditEvent)],
+    head: Option<&AuditHead>,
+    known: Option<(u64, ObjectId)>,
+) -> Option<Fault> {
     let known: BTreeMap<_, _> = known.map(|known| (zone(), known)).into_iter().collect();
     let mut verifier = Verifier::new(node(), known);
     for (id, event) in events {

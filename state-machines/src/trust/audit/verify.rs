@@ -122,7 +122,9 @@ impl Verifier {
         }
         match self.chains.get(zone) {
             None if event.seq != 0 || event.prev.is_some() => return Some(Fault::NoBeginning),
-            Some(last) if event.seq != last.seq + 1 => return Some(Fault::OutOfSequence { expected: last.seq + 1 }),
+            Some(last) if event.seq != last.seq + 1 => {
+                return Some(Fault::OutOfSequence { expected: last.seq + 1 });
+            }
             Some(last) if event.prev != Some(last.id) => return Some(Fault::WrongPredecessor),
             None | Some(_) => {}
         }

@@ -1,10 +1,10 @@
 //! Which key must stand under which object.
 
 use fcp_proto_core::object::{
-    ApprovalRequest, ApprovalToken, AuditHead, ConnectorInstall, ConnectorState, CredentialRecord, DecisionReceipt, Enrolment,
-    Grant, Membership, NodeAttestation, OperationIntent, OperationReceipt, OperatorDelegation, OperatorRight,
-    OwnerException, OwnerRoot, RevocationEvent, RevocationHead, RevocationObject, Role, RoleAssignment, Settlement,
-    SignedBody, ZoneDefinition, ZonePolicy,
+    ApprovalRequest, ApprovalToken, AuditHead, ConnectorInstall, ConnectorState, CredentialRecord,
+    DecisionReceipt, Enrolment, Grant, Membership, NodeAttestation, OperationIntent, OperationReceipt,
+    OperatorDelegation, OperatorRight, OwnerException, OwnerRoot, RevocationEvent, RevocationHead,
+    RevocationObject, Role, RoleAssignment, Settlement, SignedBody, ZoneDefinition, ZonePolicy,
 };
 
 /// Whose key must stand under an object.

@@ -9,18 +9,17 @@
 //! none. What is not signed by the right key does not come in. Spec: `docs/spec/authority.md`.
 
 mod duty;
-#[cfg(test)]
-mod tests;
 
 pub use duty::{Duty, Signatory};
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use fcp_proto_core::crypto::{key_id, verify};
+use fcp_proto_core::crypto::role::{self, SigningRole};
+use fcp_proto_core::crypto::sign::{Signature, VerifyingKey};
 use fcp_proto_core::ids::{KeyId, NodeId, ObjectId, PrincipalId, RoleId, ZoneId};
 use fcp_proto_core::object::{
-    AnyObject, Enrolment, Grant, Grantee, Header, NodeAttestation, Object, OperatorDelegation, OperatorRight, RevocationScope,
-    Role, Signed, ZoneDefinition, ZonePolicy,
+    AnyObject, Enrolment, Grant, Grantee, Header, NodeAttestation, Object, OperatorDelegation, OperatorRight,
+    OwnerRoot, RevocationScope, Role, Signed, ZoneDefinition, ZonePolicy,
 };
 use fcp_proto_core::time::UnixTime;
 
@@ -39,8 +38,6 @@ pub enum Unauthorized {
     Signature,
     /// There is an owner already.
     OwnerExists,
-    /// It has an older version than what it would replace.
-    Outdated,
 }
 
 /// A grant in force or not, with what its signature needs to be judged again.
@@ -72,10 +69,36 @@ pub struct Principal {
 pub struct Owner {
     /// The home's name.
     pub home_id: [u8; 32],
-    /// The Ed25519 key.
-    pub public_key: [u8; 32],
-    /// Its id.
-    pub key_id: KeyId,
+    /// The owner's public key.
+    pub public_key: VerifyingKey<role::Owner>,
+}
+
+/// A key that may sign what it signed, by whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthorityKey {
+    /// The owner's.
+    Owner(VerifyingKey<role::Owner>),
+    /// An operator's.
+    Operator(VerifyingKey<role::Operator>),
+    /// A node's.
+    Node(VerifyingKey<role::Node>),
+}
+
+impl AuthorityKey {
+    fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), Unauthorized> {
+        fn by<R: SigningRole>(
+            key: &VerifyingKey<R>,
+            message: &[u8],
+            signature: &Signature,
+        ) -> Result<(), Unauthorized> {
+            key.verify(message, signature).map_err(|_| Unauthorized::Signature)
+        }
+        match self {
+            Self::Owner(key) => by(key, message, signature),
+            Self::Operator(key) => by(key, message, signature),
+            Self::Node(key) => by(key, message, signature),
+        }
+    }
 }
 
 /// Everything the owner has said, by name.
@@ -97,14 +120,33 @@ impl Authority {
     ///
     /// # Errors
     /// The first reason why it does not.
-    pub fn check<T: Signatory>(&self, object: &Object<Signed<T>>, revoked: &Revocations) -> Result<(), Unauthorized> {
-        let signer = object.body.signer;
-        let key = self.key_for(signer, T::DUTY, object.header.created_at, revoked)?;
+    pub fn check<T: Signatory>(
+        &self,
+        object: &Object<Signed<T>>,
+        revoked: &Revocations,
+    ) -> Result<(), Unauthorized> {
+        let key = self.key_for(object.body.signer, T::DUTY, object.header.created_at, revoked)?;
         let bytes = object.signing_bytes().map_err(|_| Unauthorized::Signature)?;
-        if verify(&key, &bytes, &object.body.signature) { Ok(()) } else { Err(Unauthorized::Signature) }
+        key.verify(&bytes, &object.body.signature)
     }
 
-    /// The public key `signer`, if its holder has `duty` at `at` and the key is not revoked.
+    /// Whether `object` may be the root of this home: there is none yet, and it is signed by the key it names.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn check_root(&self, object: &Object<Signed<OwnerRoot>>) -> Result<(), Unauthorized> {
+        if self.owner.is_some() {
+            return Err(Unauthorized::OwnerExists);
+        }
+        let key = object.body.fields.public_key;
+        if key.key_id() != object.body.signer {
+            return Err(Unauthorized::UnknownSigner);
+        }
+        let bytes = object.signing_bytes().map_err(|_| Unauthorized::Signature)?;
+        AuthorityKey::Owner(key).verify(&bytes, &object.body.signature)
+    }
+
+    /// The key `signer`, if its holder has `duty` at `at` and the key is not revoked.
     ///
     /// # Errors
     /// Why it may not sign that.
@@ -114,11 +156,12 @@ impl Authority {
         duty: Duty,
         at: UnixTime,
         revoked: &Revocations,
-    ) -> Result<[u8; 32], Unauthorized> {
+    ) -> Result<AuthorityKey, Unauthorized> {
         if revoked.is_revoked(RevocationScope::IssuerKey, signer.as_bytes(), at) {
             return Err(Unauthorized::Revoked);
         }
-        let owner = self.owner.filter(|owner| owner.key_id == signer).map(|owner| owner.public_key);
+        let owner = self.owner.filter(|owner| owner.public_key.key_id() == signer);
+        let owner = owner.map(|owner| AuthorityKey::Owner(owner.public_key));
         match duty {
             Duty::Owner => owner.ok_or(Unauthorized::UnknownSigner),
             Duty::Operator(right) => owner.map_or_else(|| self.operator_key(signer, right, at), Ok),
@@ -129,18 +172,36 @@ impl Authority {
         }
     }
 
-    fn operator_key(&self, signer: KeyId, right: OperatorRight, at: UnixTime) -> Result<[u8; 32], Unauthorized> {
+    fn operator_key(
+        &self,
+        signer: KeyId,
+        right: OperatorRight,
+        at: UnixTime,
+    ) -> Result<AuthorityKey, Unauthorized> {
         let operator = self.operators.get(&signer).ok_or(Unauthorized::UnknownSigner)?;
         let live = operator.not_before <= at && operator.expires_at.is_none_or(|end| at < end);
-        if live && operator.rights.contains(&right) { Ok(operator.public_key) } else { Err(Unauthorized::NoRight) }
+        if live && operator.rights.contains(&right) {
+            Ok(AuthorityKey::Operator(operator.public_key))
+        } else {
+            Err(Unauthorized::NoRight)
+        }
     }
 
-    fn node_key(&self, signer: KeyId, at: UnixTime, revoked: &Revocations) -> Result<[u8; 32], Unauthorized> {
+    fn node_key(
+        &self,
+        signer: KeyId,
+        at: UnixTime,
+        revoked: &Revocations,
+    ) -> Result<AuthorityKey, Unauthorized> {
         let node = self.nodes.get(&signer).ok_or(Unauthorized::UnknownSigner)?;
         if revoked.is_revoked(RevocationScope::NodeAttestation, node.node_id.as_str().as_bytes(), at) {
             return Err(Unauthorized::Revoked);
         }
-        if node.issued_at <= at && at < node.expires_at { Ok(node.signing_key) } else { Err(Unauthorized::NoRight) }
+        if node.issued_at <= at && at < node.expires_at {
+            Ok(AuthorityKey::Node(node.signing_key))
+        } else {
+            Err(Unauthorized::NoRight)
+        }
     }
 
     /// Takes an object of authority whose signature was checked; any other kind changes nothing here.
@@ -148,15 +209,14 @@ impl Authority {
         let zone = || object.header().zone_id.clone();
         match object {
             AnyObject::OwnerRoot(root) => {
-                let public_key = root.body.fields.public_key;
-                let key_id = key_id(&public_key);
-                self.owner.get_or_insert(Owner { home_id: root.body.fields.home_id, public_key, key_id });
+                let OwnerRoot { home_id, public_key } = root.body.fields;
+                self.owner.get_or_insert(Owner { home_id, public_key });
             }
             AnyObject::OperatorDelegation(it) => {
-                self.operators.insert(key_id(&it.body.fields.public_key), it.body.fields.clone());
+                self.operators.insert(it.body.fields.public_key.key_id(), it.body.fields.clone());
             }
             AnyObject::NodeAttestation(it) => {
-                self.nodes.insert(key_id(&it.body.fields.signing_key), it.body.fields.clone());
+                self.nodes.insert(it.body.fields.signing_key.key_id(), it.body.fields.clone());
             }
             AnyObject::ZoneDefinition(it) => {
                 self.zones.insert(zone(), it.body.fields.clone());
@@ -198,13 +258,17 @@ impl Authority {
 
     fn enrol(&mut self, zone: ZoneId, enrolment: &Enrolment) {
         let principal =
-            Principal { enrolment: enrolment.clone(), zone, key_id: key_id(&enrolment.public_key) };
+            Principal { enrolment: enrolment.clone(), zone, key_id: enrolment.public_key.key_id() };
         self.principals.insert(enrolment.principal.clone(), principal);
     }
 
     fn grant(&mut self, id: ObjectId, header: &Header, signer: KeyId, grant: &Grant) {
-        let known =
-            KnownGrant { grant: grant.clone(), zone: header.zone_id.clone(), signer, created_at: header.created_at };
+        let known = KnownGrant {
+            grant: grant.clone(),
+            zone: header.zone_id.clone(),
+            signer,
+            created_at: header.created_at,
+        };
         self.grants.insert(id, known);
     }
 
@@ -225,7 +289,7 @@ impl Authority {
 
     /// The attestation of the node whose issuance key is `key`.
     pub fn issuer(&self, key: KeyId) -> Option<&NodeAttestation> {
-        self.nodes.values().find(|node| key_id(&node.issuance_key) == key)
+        self.nodes.values().find(|node| node.issuance_key.key_id() == key)
     }
 
     /// The nodes' names.

@@ -19,10 +19,16 @@ pub(super) fn check(permitted: Permitted<'_>) -> Result<Installed<'_>, Denial> {
         return denied(Code::ConnectorDisabled, format!("{} is disabled", facts.connector_id));
     }
     if !connector.zones.contains(&facts.zone_id) {
-        return denied(Code::ConnectorNotInZone, format!("{} is not bound to {}", facts.connector_id, facts.zone_id));
+        return denied(
+            Code::ConnectorNotInZone,
+            format!("{} is not bound to {}", facts.connector_id, facts.zone_id),
+        );
     }
     let Some(operation) = &connector.operation else {
-        return denied(Code::OperationUnknown, format!("{} has no {}", facts.connector_id, facts.operation_id));
+        return denied(
+            Code::OperationUnknown,
+            format!("{} has no {}", facts.connector_id, facts.operation_id),
+        );
     };
     let carried = permitted.claims.grants.iter().any(|entry| {
         entry.capability == operation.capability

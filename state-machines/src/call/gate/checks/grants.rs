@@ -22,7 +22,8 @@ pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
         contains(&held, id, known)?;
     }
     let operation = &held.facts.operation_id;
-    let carried = held.claims.grants.iter().any(|entry| entry.operation.as_ref().is_none_or(|it| it == operation));
+    let carried =
+        held.claims.grants.iter().any(|entry| entry.operation.as_ref().is_none_or(|it| it == operation));
     if !carried {
         return Err(denial(Code::OperationNotGranted, format!("the token does not carry {operation}")));
     }
@@ -53,7 +54,9 @@ fn live(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial
 /// The token's connector, operations, constraints and times lie within the grant's.
 fn contains(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial> {
     let (claims, grant) = (held.claims, &known.grant);
-    let exceeds = |what: &str| Err(denial(Code::GrantExceeded, format!("the grant {id} does not give the token's {what}")));
+    let exceeds = |what: &str| {
+        Err(denial(Code::GrantExceeded, format!("the grant {id} does not give the token's {what}")))
+    };
     if grant.connector != held.facts.connector_id {
         return Err(denial(Code::OperationNotGranted, format!("the grant {id} is for {}", grant.connector)));
     }
@@ -67,7 +70,7 @@ fn contains(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), De
     if !grant.constraints.contains(&claims.constraints) {
         return exceeds("constraints");
     }
-    if claims.exp > grant.expires_at {
+    if claims.expires > grant.expires_at {
         return exceeds("times");
     }
     Ok(())

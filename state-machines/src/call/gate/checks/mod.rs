@@ -17,13 +17,12 @@ mod token_signature;
 mod zone_policy;
 
 use alloc::collections::BTreeSet;
-use alloc::vec::Vec;
 use core::ops::Deref;
 
 use fcp_proto_core::ids::ObjectId;
-use fcp_proto_core::object::{ApprovalKind, Reservation};
+use fcp_proto_core::object::ApprovalKind;
 use fcp_proto_core::time::UnixTime;
-use fcp_proto_core::token::Claims;
+use fcp_proto_core::token::claims::Claims;
 use fcp_proto_core::zone::Label;
 
 use super::authorized::{Authorized, Seal};
@@ -31,6 +30,7 @@ use super::denial::Denial;
 use super::facts::{ConnectorFacts, Facts, InputFacts, IssuerFacts, OperationFacts, ZoneFacts};
 
 /// How a walk through all checks ends well.
+#[allow(clippy::large_enum_variant, reason = "it lives for one match")]
 pub(super) enum Passed {
     /// A call to dispatch.
     Spend(Authorized),
@@ -90,7 +90,7 @@ proofs! {
     /// 14
     Leased after Approved { lease_seq: Option<u64> }
     /// 15
-    Rated after Leased { reservations: Vec<Reservation> }
+    Rated after Leased {}
 }
 
 /// Walks all checks in order; the first that refuses ends it.
@@ -135,7 +135,7 @@ fn authorize(rated: Rated<'_>) -> Authorized {
         operation: facts.operation_id.clone(),
         input: input.canonical.clone(),
         call_digest: input.call_digest,
-        resources: input.resources.clone(),
+        resources: input.resources.iter().map(|it| it.as_str().into()).collect(),
         credentials: input.credentials.clone(),
         idempotency_key: facts.idempotency_key.clone(),
         interface_hash: rated.connector.interface_hash,
@@ -143,13 +143,12 @@ fn authorize(rated: Rated<'_>) -> Authorized {
         grants: rated.claims.grant_object_ids.iter().copied().collect(),
         approvals: rated.before.before.approvals.clone(),
         kinds: rated.before.before.kinds.clone(),
-        reservations: rated.reservations.clone(),
         input_label: rated.input_label.clone(),
         lease_seq: rated.lease_seq,
         seal: Seal {
             revocation_seq: facts.revocation.head_seq,
             checked_at: rated.now,
-            token_id: rated.claims.cti,
+            token_id: rated.claims.token_id,
         },
     }
 }

@@ -11,13 +11,15 @@ use crate::call::gate::{Denial, RateFacts};
 //= docs/spec/gate.md#15-rates
 pub(super) fn check(leased: Leased<'_>) -> Result<Rated<'_>, Denial> {
     match &leased.facts.rates {
-        RateFacts::Room(reservations) => Ok(Rated { reservations: reservations.clone(), before: leased }),
+        RateFacts::Room => Ok(Rated { before: leased }),
         RateFacts::Limited { pool, retry_after_ms } => Err(Denial {
             retry_after_ms: Some(*retry_after_ms),
             ..Denial::new(GateCheck::Rates, Code::RateLimited, format!("the pool {pool} is used up"))
         }),
-        RateFacts::BudgetExceeded { budget } => {
-            Err(Denial::new(GateCheck::Rates, Code::BudgetExceeded, format!("the budget {budget} is used up")))
-        }
+        RateFacts::BudgetExceeded { budget } => Err(Denial::new(
+            GateCheck::Rates,
+            Code::BudgetExceeded,
+            format!("the budget {budget} is used up"),
+        )),
     }
 }

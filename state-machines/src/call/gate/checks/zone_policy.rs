@@ -16,7 +16,8 @@ pub(super) fn check(granted: Granted<'_>) -> Result<Permitted<'_>, Denial> {
         return Err(denial(Code::ZoneUnknown, format!("there is no zone {}", facts.zone_id)));
     };
     if facts.principal_zone != facts.zone_id {
-        let rule = format!("{} belongs to {}, not to {}", facts.principal, facts.principal_zone, facts.zone_id);
+        let rule =
+            format!("{} belongs to {}, not to {}", facts.principal, facts.principal_zone, facts.zone_id);
         return Err(denial(Code::ZoneMismatch, rule));
     }
     names_permitted(facts, &zone.policy)?;
@@ -30,7 +31,10 @@ pub(super) fn check(granted: Granted<'_>) -> Result<Permitted<'_>, Denial> {
 fn names_permitted(facts: &Facts, policy: &ZonePolicy) -> Result<(), Denial> {
     let (connector, operation) = (facts.connector_id.as_str(), facts.operation_id.as_str());
     if !policy.connectors.iter().any(|pattern| matches(pattern, connector)) {
-        return Err(denial(Code::ZonePolicyDenied, format!("the zone does not permit the connector {connector}")));
+        return Err(denial(
+            Code::ZonePolicyDenied,
+            format!("the zone does not permit the connector {connector}"),
+        ));
     }
     if policy.denied_operations.iter().any(|pattern| matches(pattern, operation)) {
         return Err(denial(Code::ZonePolicyDenied, format!("the zone denies the operation {operation}")));
@@ -40,7 +44,7 @@ fn names_permitted(facts: &Facts, policy: &ZonePolicy) -> Result<(), Denial> {
 
 fn lives_permitted(granted: &Granted<'_>, policy: &ZonePolicy) -> Result<(), Denial> {
     let claims = granted.claims;
-    if claims.exp.saturating_since(claims.iat) > policy.max_token_secs {
+    if claims.expires.saturating_since(claims.issued_at) > policy.max_token_secs {
         return Err(denial(Code::ZonePolicyDenied, "the token lives longer than the zone permits"));
     }
     let too_long = |id| {
