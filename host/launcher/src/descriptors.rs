@@ -54,8 +54,11 @@ fn lay_out(delivered: Delivered, control: &OwnedFd, link: &OwnedFd, limit: u32) 
     let code = fcntl_dupfd_cloexec(&delivered.code, above)?;
     let control = fcntl_dupfd_cloexec(control, above)?;
     let link = fcntl_dupfd_cloexec(link, above)?;
-    let streams: Vec<OwnedFd> =
-        delivered.streams.iter().map(|stream| fcntl_dupfd_cloexec(stream, above)).collect::<Result<_, _>>()?;
+    let streams: Vec<OwnedFd> = delivered
+        .streams
+        .iter()
+        .map(|stream| fcntl_dupfd_cloexec(stream, above))
+        .collect::<Result<_, _>>()?;
     copy_onto(code.as_raw_fd(), base, true)?;
     copy_onto(control.as_raw_fd(), base + 1, true)?;
     copy_onto(link.as_raw_fd(), base + 2, true)?;

@@ -21,7 +21,8 @@ pub(crate) struct Linkage {
 
 /// Reads what the program is linked to.
 pub(crate) fn linkage(code: &File) -> Result<Linkage, Refusal> {
-    let program = Elf::read(code).map_err(|error| Refusal::Code(format!("it is not a 64-bit ELF program: {error}")))?;
+    let program =
+        Elf::read(code).map_err(|error| Refusal::Code(format!("it is not a 64-bit ELF program: {error}")))?;
     let Some(interpreter) = program.interpreter else { return Ok(Linkage::default()) };
     let loader = permitted_loader(&interpreter)
         .ok_or_else(|| Refusal::Code(format!("its loader {interpreter:?} is not one of the system's")))?;
@@ -97,8 +98,9 @@ impl Elf {
         if size != 56 || count > MAX_SEGMENTS {
             return Err(invalid("its segment table is malformed"));
         }
-        let segments: Vec<Segment> =
-            (0..u64::from(count)).map(|index| Segment::read(file, table, index)).collect::<io::Result<_>>()?;
+        let segments: Vec<Segment> = (0..u64::from(count))
+            .map(|index| Segment::read(file, table, index))
+            .collect::<io::Result<_>>()?;
         let interpreter = segments.iter().find(|segment| segment.kind == PT_INTERP);
         let interpreter = interpreter.map(|segment| string_at(file, segment.offset)).transpose()?;
         let dynamic = segments.iter().find(|segment| segment.kind == PT_DYNAMIC);
@@ -109,7 +111,8 @@ impl Elf {
 
 impl Segment {
     fn read(file: &File, table: u64, index: u64) -> io::Result<Self> {
-        let offset = table.checked_add(index * 56).ok_or_else(|| invalid("its segment table is malformed"))?;
+        let offset =
+            table.checked_add(index * 56).ok_or_else(|| invalid("its segment table is malformed"))?;
         let row: [u8; 56] = read_at(file, offset)?;
         let (kind, offset) = (u32_at(&row, 0), u64_at(&row, 8));
         Ok(Self { kind, offset, address: u64_at(&row, 16), length: u64_at(&row, 32) })
@@ -120,7 +123,10 @@ fn needed(file: &File, dynamic: &Segment, segments: &[Segment]) -> io::Result<Ve
     let mut names = Vec::new();
     let mut strings = None;
     for index in 0..(dynamic.length / 16).min(MAX_DYNAMIC) {
-        let offset = dynamic.offset.checked_add(index * 16).ok_or_else(|| invalid("its dynamic table is malformed"))?;
+        let offset = dynamic
+            .offset
+            .checked_add(index * 16)
+            .ok_or_else(|| invalid("its dynamic table is malformed"))?;
         let row: [u8; 16] = read_at(file, offset)?;
         match u64_at(&row, 0) {
             DT_NULL => break,
@@ -150,7 +156,8 @@ fn file_offset(segments: &[Segment], address: u64) -> Option<u64> {
 fn string_at(file: &File, offset: u64) -> io::Result<String> {
     let mut bytes = [0; MAX_STRING];
     let length = file.read_at(&mut bytes, offset)?;
-    let end = bytes[..length].iter().position(|byte| *byte == 0).ok_or_else(|| invalid("a string does not end"))?;
+    let end =
+        bytes[..length].iter().position(|byte| *byte == 0).ok_or_else(|| invalid("a string does not end"))?;
     String::from_utf8(bytes[..end].to_vec()).map_err(|_| invalid("a string is not UTF-8"))
 }
 
@@ -221,7 +228,13 @@ mod tests {
         for name in ["", ".", "..", "../shadow", "/etc/shadow", "lib/x", ".hidden", "a\nb"] {
             assert!(find_library(name).is_err(), "{name}");
         }
-        for path in ["/etc/ld-x", "/lib64/../etc/ld-x", "ld-linux-x86-64.so.2", "/lib64/libc.so.6", "/tmp/ld-linux.so"] {
+        for path in [
+            "/etc/ld-x",
+            "/lib64/../etc/ld-x",
+            "ld-linux-x86-64.so.2",
+            "/lib64/libc.so.6",
+            "/tmp/ld-linux.so",
+        ] {
             assert_eq!(permitted_loader(path), None, "{path}");
         }
     }
@@ -230,7 +243,7 @@ mod tests {
     fn every_truncation_and_every_flipped_byte_of_the_head_is_survived() {
         let whole = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let path = std::env::temp_dir().join(format!("fcp-elf-{}", std::process::id()));
-        let mut attempt = |bytes: &[u8]| {
+        let attempt = |bytes: &[u8]| {
             File::create(&path).unwrap().write_all(bytes).unwrap();
             drop(linkage(&File::open(&path).unwrap()));
         };

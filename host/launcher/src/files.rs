@@ -74,7 +74,12 @@ fn grants<'paths>(
     paths.chain(spec.devices.iter().map(|device| (Path::new(device.path()), device_rights(*device))))
 }
 
-fn grant(rules: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>, abi: ABI) -> io::Result<RulesetCreated> {
+fn grant(
+    rules: RulesetCreated,
+    path: &Path,
+    rights: BitFlags<AccessFs>,
+    abi: ABI,
+) -> io::Result<RulesetCreated> {
     let rights = if path.is_dir() { rights } else { rights & AccessFs::from_file(abi) };
     let place = PathFd::new(path).map_err(io::Error::other)?;
     rules.add_rule(PathBeneath::new(place, rights)).map_err(io::Error::other)

@@ -25,7 +25,8 @@ impl Groups {
         else {
             return groups;
         };
-        let wanted: Vec<Wish> = wishes(&spec.limits).filter(|wish| !spec.without.contains(&wish.mechanism)).collect();
+        let wanted: Vec<Wish> =
+            wishes(&spec.limits).filter(|wish| !spec.without.contains(&wish.mechanism)).collect();
         for wish in &wanted {
             let place = version_1(&mounts, &membership, wish.controller);
             groups.try_in(place.into_iter().collect(), std::slice::from_ref(wish), Version::One);
@@ -56,8 +57,10 @@ impl Groups {
             if fs::create_dir(&folder).is_err() {
                 continue;
             }
-            let met: Vec<_> = wishes.iter().filter(|wish| wish.grant(&place, &folder, version).is_ok()).collect();
-            let may_enter = rustix::fs::access(folder.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok();
+            let met: Vec<_> =
+                wishes.iter().filter(|wish| wish.grant(&place, &folder, version).is_ok()).collect();
+            let may_enter =
+                rustix::fs::access(folder.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok();
             if met.is_empty() || !may_enter {
                 remove(&folder);
                 continue;
@@ -94,7 +97,8 @@ impl Wish {
         let files = match version {
             Version::One => &self.files[0],
             Version::Two => {
-                let enable = fs::write(parent.join("cgroup.subtree_control"), format!("+{}", self.controller));
+                let enable =
+                    fs::write(parent.join("cgroup.subtree_control"), format!("+{}", self.controller));
                 let ready = fs::read_to_string(folder.join("cgroup.controllers"))?;
                 if !ready.split_whitespace().any(|controller| controller == self.controller) {
                     return enable.and(Err(io::Error::from(io::ErrorKind::Unsupported)));
@@ -197,7 +201,8 @@ fn remove_abandoned(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     for entry in entries {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|id| id.parse::<u32>().ok());
+        let owner =
+            name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|id| id.parse::<u32>().ok());
         if owner.is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
             // A race with another launcher that does the same is lost without harm.
             drop(fs::remove_dir(entry.path()));
@@ -226,7 +231,10 @@ mod tests {
     #[test]
     fn finds_the_own_group_of_each_version() {
         let membership = "9:memory:/box/a\n3:cpu,cpuacct:/\n0::/user.slice/fcp.service\n";
-        assert_eq!(version_1(MOUNTS, membership, "memory").unwrap(), Path::new("/sys/fs/cgroup/memory/box/a"));
+        assert_eq!(
+            version_1(MOUNTS, membership, "memory").unwrap(),
+            Path::new("/sys/fs/cgroup/memory/box/a")
+        );
         assert_eq!(version_1(MOUNTS, membership, "cpu").unwrap(), Path::new("/sys/fs/cgroup/cpu,cpuacct"));
         assert_eq!(version_1(MOUNTS, membership, "pids"), None);
         assert_eq!(

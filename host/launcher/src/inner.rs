@@ -127,7 +127,11 @@ fn let_one_execution_through(link: &OwnedFd, process: Pid) -> Outcome<bool> {
     let (id, number) = system::next_notification(listener.as_fd()).at(Step::Execute)?;
     if i64::from(number) != libc::SYS_execveat {
         rustix::process::kill_process(process, Signal::KILL).at(Step::Execute)?;
-        return Err(Refusal::Failed { step: Step::Execute, subject: "another call".to_owned(), errno: libc::EPERM });
+        return Err(Refusal::Failed {
+            step: Step::Execute,
+            subject: "another call".to_owned(),
+            errno: libc::EPERM,
+        });
     }
     system::let_continue(listener.as_fd(), id).at(Step::Execute)?;
     // Held until the call is over; what comes after it is refused from the moment this is closed.

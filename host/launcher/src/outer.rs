@@ -36,7 +36,8 @@ pub(crate) fn run(control: &OwnedFd) -> u8 {
 fn serve(control: &OwnedFd) -> Outcome<Ending> {
     let (order, descriptors) = receive_order(control.as_fd())?;
     let mut descriptors = descriptors.into_iter();
-    let code = File::from(descriptors.next().ok_or_else(|| Refusal::Malformed("it came without code".to_owned()))?);
+    let code =
+        File::from(descriptors.next().ok_or_else(|| Refusal::Malformed("it came without code".to_owned()))?);
     let spec = order.spec;
     if !make_room(spec.limits.descriptors) {
         let remedy = "raise the daemon's hard RLIMIT_NOFILE, or lower limits.descriptors".to_owned();
@@ -75,13 +76,16 @@ fn supervise(control: &OwnedFd, mut plan: Plan, groups: &Groups) -> Outcome<Endi
     }
     let status = waitpid(Some(process), WaitOptions::empty()).at(Step::Synchronise)?;
     // Without a word of inner, its own end is what is known.
-    ending.map(|told| told.unwrap_or_else(|| status.map_or(Ending::LifelineClosed, |(_, status)| ending_of(status))))
+    ending.map(|told| {
+        told.unwrap_or_else(|| status.map_or(Ending::LifelineClosed, |(_, status)| ending_of(status)))
+    })
 }
 
 /// Forks into as many namespaces as the machine permits.
 fn fork_inner(plan: &mut Plan) -> Outcome<Option<Pid>> {
     let absent = |mechanism| plan.spec.without.contains(&mechanism);
-    let mut wanted: Vec<(Mechanism, i32)> = NAMESPACES.iter().copied().filter(|(name, _)| !absent(*name)).collect();
+    let mut wanted: Vec<(Mechanism, i32)> =
+        NAMESPACES.iter().copied().filter(|(name, _)| !absent(*name)).collect();
     if plan.privileged {
         // The user namespace comes last, so that the mounts belong to the system's and nobody inside has power over them.
         wanted.retain(|(name, _)| *name != Mechanism::UserNamespace);
@@ -127,12 +131,10 @@ impl Supervised {
                 Err(error) => return Err(error).at(Step::Synchronise),
             }
             let [lifeline, link, death] = watched.map(|one| !one.revents().is_empty());
-            if link {
-                if let Some(request) = receive_packet::<Request>(self.link.as_fd()).at(Step::Synchronise)? {
-                    match self.serve(request, groups)? {
-                        Some(ending) => return Ok(Some(ending)),
-                        None => continue,
-                    }
+            if link && let Some(request) = receive_packet(self.link.as_fd()).at(Step::Synchronise)? {
+                match self.serve(request, groups)? {
+                    Some(ending) => return Ok(Some(ending)),
+                    None => continue,
                 }
             }
             if lifeline {

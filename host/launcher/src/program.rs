@@ -48,8 +48,10 @@ fn become_program(
     loader: Option<&std::path::Path>,
     placed: &descriptors::Placed,
 ) -> Outcome<std::convert::Infallible> {
-    let strings = |text: &[String]| text.iter().map(|one| CString::new(one.as_str())).collect::<Result<Vec<_>, _>>();
-    let variables: Vec<String> = spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let strings =
+        |text: &[String]| text.iter().map(|one| CString::new(one.as_str())).collect::<Result<Vec<_>, _>>();
+    let variables: Vec<String> =
+        spec.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let arguments: Vec<String> = [&spec.name].into_iter().chain(&spec.arguments).cloned().collect();
     let arguments = strings(&arguments).map_err(io::Error::other).at(Step::Execute)?;
     let environment = strings(&variables).map_err(io::Error::other).at(Step::Execute)?;
@@ -74,8 +76,10 @@ fn filter(spec: &SandboxSpec, walls: &mut Walls, placed: &descriptors::Placed) -
         // Inner waits for a packet that may carry a listener.
         return send_packet(placed.link.as_fd(), &Fate::Walled).at(Step::FilterSyscalls);
     }
-    let list: BpfProgram = syscalls::permitted(spec.profile, placed.code).map_err(io::Error::other).at(Step::FilterSyscalls)?;
-    let listener = system::load_filter_with_listener(&mut syscalls::single_execution()).at(Step::FilterSyscalls)?;
+    let list: BpfProgram =
+        syscalls::permitted(spec.profile, placed.code).map_err(io::Error::other).at(Step::FilterSyscalls)?;
+    let listener =
+        system::load_filter_with_listener(&mut syscalls::single_execution()).at(Step::FilterSyscalls)?;
     send_descriptor(&placed.link, &listener).at(Step::FilterSyscalls)?;
     drop(listener);
     walls.raise(Mechanism::SingleExecution);

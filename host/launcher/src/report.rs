@@ -209,9 +209,13 @@ fn demands(property: Property, spec: &SandboxSpec) -> Demand {
         }
         Property::CodeSealed => (&[&[M::Seals]], &[], "hand over the code as a sealed memfd"),
         Property::MemoryBounded => (&[&[M::RlimitAddressSpace], &[M::CgroupMemory]], &[], CGROUPS),
-        Property::ProcessesBounded => (&[&[M::RlimitProcesses], &[M::CgroupProcesses]], &[M::SyscallFilter], CGROUPS),
+        Property::ProcessesBounded => {
+            (&[&[M::RlimitProcesses], &[M::CgroupProcesses]], &[M::SyscallFilter], CGROUPS)
+        }
         Property::CpuBounded => cpu_demand(spec),
-        Property::DescriptorsBounded => (&[&[M::RlimitDescriptors]], &[], "raise the daemon's hard RLIMIT_NOFILE"),
+        Property::DescriptorsBounded => {
+            (&[&[M::RlimitDescriptors]], &[], "raise the daemon's hard RLIMIT_NOFILE")
+        }
         Property::FileSizeBounded => (&[&[M::RlimitFileSize]], &[], "raise the daemon's hard RLIMIT_FSIZE"),
         Property::NoSightOfOthers => (
             &[&[M::PidNamespace, M::IpcNamespace, M::PrivateRoot, M::SyscallFilter]],
@@ -242,8 +246,10 @@ fn cpu_demand(spec: &SandboxSpec) -> Demand {
 
 const NAMESPACES: &str = "permit user namespaces: sysctl kernel.unprivileged_userns_clone=1, \
     user.max_user_namespaces above 0, kernel.apparmor_restrict_unprivileged_userns=0 or a profile for fcp-launcher";
-const CGROUPS: &str = "delegate a control group to the daemon (systemd: Delegate=yes), or run it as another user than root";
-const CPU_SHARE: &str = "delegate a control group with the cpu controller (systemd: Delegate=yes), or give a total in seconds";
+const CGROUPS: &str =
+    "delegate a control group to the daemon (systemd: Delegate=yes), or run it as another user than root";
+const CPU_SHARE: &str =
+    "delegate a control group with the cpu controller (systemd: Delegate=yes), or give a total in seconds";
 const SECCOMP: &str = "use a kernel with CONFIG_SECCOMP_FILTER, Linux 5.12 or later";
 
 #[cfg(test)]

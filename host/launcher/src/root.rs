@@ -7,8 +7,9 @@ use crate::walls::Walls;
 use fcp_launcher::{SandboxSpec, Step};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-    fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
+    unmount,
 };
 use rustix::process::{chdir, fchdir, pivot_root};
 use std::fs;
@@ -27,7 +28,8 @@ pub(crate) fn enter(spec: &SandboxSpec, walls: &Walls) -> Outcome<()> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).at(Step::MountRoot)?;
     let trees = trees(spec, walls)?;
     let root = empty_root().at(Step::MountRoot)?;
-    move_mount(&root, "", CWD, STAGE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).at_subject(Step::MountRoot, STAGE)?;
+    move_mount(&root, "", CWD, STAGE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .at_subject(Step::MountRoot, STAGE)?;
     fchdir(&root).at(Step::MountRoot)?;
     for tree in &trees {
         attach(tree).at_subject(Step::MountRoot, tree.place.display())?;
@@ -48,8 +50,9 @@ fn trees(spec: &SandboxSpec, walls: &Walls) -> Outcome<Vec<Tree>> {
     grants.sort();
     let mut trees = Vec::new();
     for (path, attributes) in grants {
-        let source = openat2(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
-            .at_subject(Step::OpenGrant, path.display())?;
+        let source =
+            openat2(CWD, &path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+                .at_subject(Step::OpenGrant, path.display())?;
         trees.push(tree(path, &source, attributes)?);
     }
     let libraries = walls.libraries.iter().map(|path| (path.clone(), no_device | libc::MOUNT_ATTR_RDONLY));
@@ -81,7 +84,9 @@ fn empty_root() -> rustix::io::Result<OwnedFd> {
     fsconfig_set_string(&context, "mode", "0755")?;
     fsconfig_set_string(&context, "size", ROOT_SIZE)?;
     fsconfig_create(&context)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 

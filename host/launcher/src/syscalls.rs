@@ -48,7 +48,16 @@ fn instruction(code: u32, if_true: u8, if_false: u8, k: u32) -> sock_filter {
 
 /// Calls that are harmless with any arguments, inside the other walls.
 fn plain() -> impl Iterator<Item = c_long> {
-    MEMORY.iter().chain(FILES).chain(STREAMS).chain(WAITING).chain(TASKS).chain(SIGNALS).chain(SOCKET).chain(LEGACY).copied()
+    MEMORY
+        .iter()
+        .chain(FILES)
+        .chain(STREAMS)
+        .chain(WAITING)
+        .chain(TASKS)
+        .chain(SIGNALS)
+        .chain(SOCKET)
+        .chain(LEGACY)
+        .copied()
 }
 
 /// Calls that are permitted with some arguments.
@@ -59,11 +68,20 @@ fn conditional(profile: Profile, code: i32) -> Result<Vec<(c_long, Vec<Way>)>, B
         (SYS_clone, vec![clone_flags(profile)?]),
         (SYS_prlimit64, vec![vec![quad_equal(2, 0)?]]),
         (SYS_ioctl, any_of(1, &[FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TCGETS])?),
-        (SYS_prctl, any_of(0, &[PR_SET_NAME as u64, PR_GET_NAME as u64, PR_SET_VMA as u64, PR_GET_DUMPABLE as u64])?),
-        (SYS_socketpair, vec![vec![equal(0, AF_UNIX.unsigned_abs())?, masked(1, SOCKET_TYPE, SOCK_STREAM.unsigned_abs())?]]),
+        (
+            SYS_prctl,
+            any_of(0, &[PR_SET_NAME as u64, PR_GET_NAME as u64, PR_SET_VMA as u64, PR_GET_DUMPABLE as u64])?,
+        ),
+        (
+            SYS_socketpair,
+            vec![vec![
+                equal(0, AF_UNIX.unsigned_abs())?,
+                masked(1, SOCKET_TYPE, SOCK_STREAM.unsigned_abs())?,
+            ]],
+        ),
         (SYS_fchmod, no_set_id(1)?),
         (SYS_fchmodat, no_set_id(2)?),
-        (SYS_madvise, vec![vec![SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Le, MAX_ADVICE)?]]),
+        (SYS_madvise, advice()?),
     ];
     #[cfg(target_arch = "x86_64")]
     {
@@ -71,6 +89,14 @@ fn conditional(profile: Profile, code: i32) -> Result<Vec<(c_long, Vec<Way>)>, B
         rules.push((SYS_arch_prctl, any_of(0, &[ARCH_SET_FS, ARCH_GET_FS, ARCH_CET_STATUS])?));
     }
     Ok(rules)
+}
+
+/// Advice about the program's own memory; not that which poisons pages.
+fn advice() -> Result<Vec<Way>, BackendError> {
+    let ordinary = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Le, MAX_ADVICE)?;
+    let mut ways = any_of(2, &GUARD_ADVICE)?;
+    ways.push(vec![ordinary]);
+    Ok(ways)
 }
 
 /// A thread; in the moderate profile also a process. Never a namespace, never another's parent.
@@ -109,7 +135,8 @@ fn masked(argument: u8, mask: u32, value: u32) -> Result<SeccompCondition, Backe
 /// The low half only: the kernel reads these arguments as 32 bits.
 fn any_of(argument: u8, values: &[u64]) -> Result<Vec<Way>, BackendError> {
     let condition = |value: &u64| {
-        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *value).map(|only| vec![only])
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *value)
+            .map(|only| vec![only])
     };
     values.iter().map(condition).collect()
 }
@@ -124,6 +151,9 @@ const SOCKET_TYPE: u32 = 0xf;
 
 /// Advice up to MADV_COLLAPSE, without MADV_HWPOISON and above, <linux/mman-common.h>.
 const MAX_ADVICE: u64 = 25;
+
+/// MADV_GUARD_INSTALL and MADV_GUARD_REMOVE, <linux/mman-common.h>; newer C libraries guard stacks by them.
+const GUARD_ADVICE: [u64; 2] = [102, 103];
 
 // <asm/prctl.h>
 #[cfg(target_arch = "x86_64")]

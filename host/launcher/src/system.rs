@@ -32,11 +32,15 @@ pub(crate) fn enter_new_user_namespace() -> io::Result<()> {
 #[allow(unsafe_code, reason = "no safe wrapper exists for close_range")]
 pub(crate) fn close_range(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: takes no pointers. Callers close only what leaked in, or what they have forgotten before.
-    checked(unsafe { libc::syscall(libc::SYS_close_range, c_long::from(first), c_long::from(last), 0) }).map(drop)
+    checked(unsafe { libc::syscall(libc::SYS_close_range, c_long::from(first), c_long::from(last), 0) })
+        .map(drop)
 }
 
 /// Copies a descriptor onto a number, replacing what is there.
-#[allow(unsafe_code, reason = "dup3 onto a chosen number has no safe wrapper without owning the number first")]
+#[allow(
+    unsafe_code,
+    reason = "dup3 onto a chosen number has no safe wrapper without owning the number first"
+)]
 pub(crate) fn copy_onto(source: RawFd, number: RawFd, close_on_exec: bool) -> io::Result<()> {
     let flags = if close_on_exec { libc::O_CLOEXEC } else { 0 };
     // SAFETY: takes no pointers. Callers use it only in the process that becomes the program, for numbers they lay out.
@@ -73,7 +77,8 @@ pub(crate) fn set_mount_attributes(tree: BorrowedFd<'_>, attributes: u64, recurs
 #[allow(unsafe_code, reason = "the landlock crate keeps its answer to itself")]
 pub(crate) fn landlock_version() -> usize {
     // SAFETY: with a null pointer, no size and the flag for the version, the call only answers.
-    let answer = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<u8>(), 0, LANDLOCK_VERSION) };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<u8>(), 0, LANDLOCK_VERSION) };
     usize::try_from(answer).unwrap_or(0)
 }
 
@@ -81,7 +86,8 @@ pub(crate) fn landlock_version() -> usize {
 #[allow(unsafe_code, reason = "no safe wrapper exists for this prctl")]
 pub(crate) fn forbid_executable_gain() -> io::Result<()> {
     // SAFETY: takes no pointers.
-    checked(c_long::from(unsafe { libc::prctl(libc::PR_SET_MDWE, libc::PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) })).map(drop)
+    checked(c_long::from(unsafe { libc::prctl(libc::PR_SET_MDWE, libc::PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) }))
+        .map(drop)
 }
 
 /// Gives SIGPIPE its default action back, which Rust's start changes and an execution would keep.

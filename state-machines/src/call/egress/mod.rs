@@ -31,4 +31,4 @@ pub use open::{EgressHandle, OpenCall, OpenRefusal};
 pub use refusal::Refusal;
 pub use rule::{EgressException, EgressRule, Limits, Method, PathTemplate, TemplateError, Transport};
 pub use seal::{Scope, Seals};
-pub use url::{Origin, Scheme, Target};
+pub use url::{Origin, Scheme, Target, percent_encode};

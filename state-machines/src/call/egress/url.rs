@@ -162,7 +162,7 @@ impl fmt::Display for Target {
 }
 
 /// Every byte but letters, digits and `-._~` as `%XX`.
-pub(crate) fn percent_encode(text: &str) -> String {
+pub fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if is_unreserved(byte) {
