@@ -1,3 +1,4 @@
 //! The FCP daemon and its egress process.
 
 pub mod egress;
+pub mod sandbox;

@@ -6,12 +6,15 @@
 
 extern crate alloc;
 
+pub mod crypto;
 pub mod encoding;
 
 pub mod error;
 pub mod ids;
 pub mod limits;
+pub mod manifest;
 pub mod object;
 pub mod random;
 pub mod time;
+pub mod token;
 pub mod zone;

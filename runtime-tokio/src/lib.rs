@@ -1,1 +1,3 @@
 //! The tokio runtime of FCP: storage, timer and child processes wired to the machines.
+
+pub mod storage;

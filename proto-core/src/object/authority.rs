@@ -5,9 +5,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Schema, SignedBody};
-use crate::encoding::cbor::{ByteString, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value};
+use crate::crypto::role;
+use crate::crypto::sign::VerifyingKey;
+use crate::encoding::cbor::{FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value};
 use crate::ids::{CapabilityId, ConnectorId, NodeId, ObjectId, OperationId, PrincipalId, RoleId};
 use crate::time::UnixTime;
+use crate::token::constraints::Constraints;
 use crate::{cbor_enum, cbor_map};
 
 cbor_map! {
@@ -17,7 +20,7 @@ cbor_map! {
         /// Random bytes that name the home.
         pub home_id: [u8; 32],
         /// The owner's Ed25519 key.
-        pub public_key: [u8; 32],
+        pub public_key: VerifyingKey<role::Owner>,
     }
 }
 
@@ -46,7 +49,7 @@ cbor_map! {
         /// The operator's name.
         pub operator: PrincipalId,
         /// Its Ed25519 key.
-        pub public_key: [u8; 32],
+        pub public_key: VerifyingKey<role::Operator>,
         /// What it may do; empty means nothing.
         pub rights: BTreeSet<OperatorRight>,
         /// From when.
@@ -63,11 +66,11 @@ cbor_map! {
         /// The node's name.
         pub node_id: NodeId,
         /// Ed25519, for what the node asserts.
-        pub signing_key: [u8; 32],
+        pub signing_key: VerifyingKey<role::Node>,
         /// X25519, for what is sealed to it.
         pub encryption_key: [u8; 32],
         /// Ed25519, for the tokens it mints.
-        pub issuance_key: [u8; 32],
+        pub issuance_key: VerifyingKey<role::Issuance>,
         /// Free tags that placement and policy may use.
         pub tags: Vec<String>,
         /// From when.
@@ -131,7 +134,7 @@ cbor_map! {
         /// The agent's name.
         pub principal: PrincipalId,
         /// Its Ed25519 key.
-        pub public_key: [u8; 32],
+        pub public_key: VerifyingKey<role::Agent>,
         /// Where the agent keeps its key, as it says.
         pub key_source: String,
     }
@@ -185,7 +188,7 @@ cbor_map! {
         /// The operations it gives; empty means none.
         pub operations: BTreeSet<OperationId>,
         /// What bounds each call; empty means none.
-        pub constraints: ByteString,
+        pub constraints: Constraints,
         /// From when.
         pub not_before: UnixTime,
         /// Until when, exclusive.

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Body, Schema, SignedBody, TraceContext};
+use crate::encoding::cbor::ByteString;
 use crate::error::Code;
 use crate::ids::{
     CallId, ConnectorId, CredentialId, Digest, NodeId, ObjectId, OperationId, PrincipalId, TokenId,
@@ -41,17 +42,6 @@ cbor_map! {
 }
 
 cbor_map! {
-    /// What a call took from a pool or budget before it was dispatched.
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Reservation {
-        /// The pool's key.
-        pub pool: String,
-        /// How much.
-        pub amount: u64,
-    }
-}
-
-cbor_map! {
     /// A call that is about to be dispatched; signed by the node, durable before the effect.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct OperationIntent {
@@ -70,15 +60,15 @@ cbor_map! {
         /// The capability token.
         pub token_id: TokenId,
         /// The grants that permit it.
-        pub grants: Vec<ObjectId>,
+        pub grants: BTreeSet<ObjectId>,
         /// The approvals it spends.
-        pub approvals: Vec<ObjectId>,
+        pub approvals: BTreeSet<ObjectId>,
         /// The caller's key.
         pub idempotency_key: Option<String>,
         /// Until when the key is remembered.
         pub idempotency_expires_at: Option<UnixTime>,
-        /// What it took from pools and budgets.
-        pub reservations: Vec<Reservation>,
+        /// What it took from pools and budgets, each as canonical CBOR (docs/spec/rates.md).
+        pub reservations: Vec<ByteString>,
         /// The merged label of its inputs.
         pub input_label: Label,
         /// The head of the revocation chain it was checked against.

@@ -27,7 +27,7 @@ pub use authority::{
 };
 pub use call::{
     CallOutcome, CallRecord, DecisionReceipt, Effect, GateCheck, OperationIntent, OperationReceipt,
-    Reservation, SettledBy, Settlement, Usage, Verdict,
+    SettledBy, Settlement, Usage, Verdict,
 };
 pub use connector::{ConnectorInstall, ConnectorState, CredentialRecord, ExceptionKind, OwnerException};
 pub use context::{ContextEntry, ContextOpened, KeptResult};

@@ -3,11 +3,10 @@
 use alloc::vec::Vec;
 
 use super::{Body, Header, Object, Schema};
-use crate::encoding::cbor::{self, CborError, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value};
+use crate::crypto::role::SigningRole;
+use crate::crypto::sign::{Signature, SigningKey, signing_bytes};
+use crate::encoding::cbor::{CborError, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value};
 use crate::ids::KeyId;
-
-/// The domain of every signature over canonical CBOR.
-const SIGN_DOMAIN: &[u8] = b"FCP2-SIGN-V1";
 
 /// A type that stands in objects only together with a signature.
 pub trait SignedBody: ToCbor + FromCbor {
@@ -23,7 +22,7 @@ pub struct Signed<T> {
     /// The key that signed.
     pub signer: KeyId,
     /// Ed25519 over [`signing_bytes`](Object::signing_bytes).
-    pub signature: [u8; 64],
+    pub signature: Signature,
 }
 
 impl<T: SignedBody> Body for Signed<T> {
@@ -49,18 +48,14 @@ impl<T: SignedBody> FromCbor for Signed<T> {
 }
 
 impl<T: SignedBody> Object<Signed<T>> {
-    /// The object over `fields`, signed by the key `signer` through `sign`.
+    /// The object over `fields`, signed with `key`.
     ///
     /// # Errors
     /// As [`cbor::encode`].
-    pub fn sign(
-        header: Header,
-        fields: T,
-        signer: KeyId,
-        sign: impl FnOnce(&[u8]) -> [u8; 64],
-    ) -> Result<Self, CborError> {
-        let bytes = signing_bytes(&header, &fields, signer)?;
-        Ok(Self { header, body: Signed { fields, signer, signature: sign(&bytes) } })
+    pub fn sign<R: SigningRole>(header: Header, fields: T, key: &SigningKey<R>) -> Result<Self, CborError> {
+        let signer = key.key_id();
+        let signature = key.sign(&bytes_to_sign(&header, &fields, signer)?);
+        Ok(Self { header, body: Signed { fields, signer, signature } })
     }
 
     /// The bytes its signature covers: the domain, the first eight bytes of the schema text's BLAKE3 hash, and the
@@ -69,17 +64,14 @@ impl<T: SignedBody> Object<Signed<T>> {
     /// # Errors
     /// As [`cbor::encode`].
     pub fn signing_bytes(&self) -> Result<Vec<u8>, CborError> {
-        signing_bytes(&self.header, &self.body.fields, self.body.signer)
+        bytes_to_sign(&self.header, &self.body.fields, self.body.signer)
     }
 }
 
-fn signing_bytes<T: SignedBody>(header: &Header, fields: &T, signer: KeyId) -> Result<Vec<u8>, CborError> {
+fn bytes_to_sign<T: SignedBody>(header: &Header, fields: &T, signer: KeyId) -> Result<Vec<u8>, CborError> {
     let mut view = MapBuilder::default();
     view.field("header", header);
     view.field("fields", fields);
     view.field("signer", &signer);
-    let mut bytes = SIGN_DOMAIN.to_vec();
-    bytes.extend(&blake3::hash(T::SCHEMA.id().signing_text().as_bytes()).as_bytes()[..8]);
-    bytes.extend(cbor::encode(&view.finish())?);
-    Ok(bytes)
+    signing_bytes(&T::SCHEMA.id().signing_text(), &view.finish())
 }

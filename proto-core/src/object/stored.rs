@@ -1,12 +1,11 @@
 //! Objects as bytes, and their identity.
 
 use alloc::vec::Vec;
-use core::fmt;
-
-use zeroize::Zeroizing;
 
 use super::{Header, Schema};
 use crate::cbor_map;
+use crate::crypto::role;
+use crate::crypto::secret::SymmetricKey;
 use crate::encoding::cbor::{self, ByteString, CborError, FromCbor, ShapeError, ToCbor};
 use crate::ids::ObjectId;
 
@@ -16,26 +15,7 @@ const CONTENT_DOMAIN: &[u8] = b"FCP2-OBJECT-V1";
 const ID_DOMAIN: &[u8] = b"FCP2-OBJECT-V2";
 
 /// The secret that names a zone's objects; without it an identity can be neither computed nor checked.
-#[derive(Clone)]
-pub struct ObjectIdKey(Zeroizing<[u8; 32]>);
-
-impl ObjectIdKey {
-    /// The key made of `bytes`, which must be 32 random bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-
-    /// The key's bytes, to be sealed.
-    pub fn expose(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ObjectIdKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ObjectIdKey(redacted)")
-    }
-}
+pub type ObjectIdKey = SymmetricKey<role::ObjectId>;
 
 /// A type that can be the body of an object.
 pub trait Body: ToCbor + FromCbor {
@@ -147,6 +127,14 @@ macro_rules! any_object {
                     return stored.open().map(Self::$variant);
                 })+
                 Err(ShapeError::UnknownVariant(alloc::string::ToString::to_string(&stored.header.schema)))
+            }
+
+            /// The object as stored.
+            ///
+            /// # Errors
+            /// As [`cbor::encode`].
+            pub fn store(&self) -> Result<StoredObject, CborError> {
+                match self { $(Self::$variant(object) => object.store(),)+ }
             }
 
             /// The header.

@@ -2,14 +2,21 @@ use alloc::collections::BTreeSet;
 use alloc::string::ToString;
 
 use super::*;
+use crate::crypto::role;
+use crate::crypto::sign::SigningKey;
 use crate::encoding::cbor::{self, ShapeError, ToCbor};
-use crate::ids::{KeyId, ObjectId, PrincipalId, RoleId, ZoneId};
+use crate::ids::{ObjectId, PrincipalId, RoleId, ZoneId};
+use crate::random::Entropy;
 use crate::time::UnixTime;
 use crate::zone::{Label, Level};
 
 fn role() -> Object<Signed<Role>> {
     let fields = Role { role_id: RoleId::new("reader").unwrap(), description: "reads".into() };
-    Object::sign(header(&<Role as SignedBody>::SCHEMA), fields, KeyId::default(), |_| [7; 64]).unwrap()
+    Object::sign(header(&<Role as SignedBody>::SCHEMA), fields, &key()).unwrap()
+}
+
+fn key() -> SigningKey<role::Owner> {
+    SigningKey::generate(&mut Entropy::from_seed(&[1; 32].into()))
 }
 
 fn header(schema: &Schema) -> Header {
@@ -21,18 +28,22 @@ fn header(schema: &Schema) -> Header {
 #[test]
 fn objects_read_back_and_keep_their_identity() {
     let object = role();
-    let key = ObjectIdKey::from_bytes([9; 32]);
+    let key = ObjectIdKey::from_bytes([9; 32].into());
     let stored = object.store().unwrap();
     let again = StoredObject::from_bytes(&stored.to_bytes().unwrap()).unwrap();
     assert_eq!(again.open::<Signed<Role>>().as_ref(), Ok(&object));
     assert_eq!(again.id(&key), stored.id(&key));
-    assert_ne!(again.id(&ObjectIdKey::from_bytes([8; 32])), stored.id(&key), "the key names the object");
+    assert_ne!(
+        again.id(&ObjectIdKey::from_bytes([8; 32].into())),
+        stored.id(&key),
+        "the key names the object"
+    );
     assert_eq!(AnyObject::open(&again), Ok(AnyObject::from(object)));
 }
 
 #[test]
 fn a_changed_header_or_body_is_another_object() {
-    let key = ObjectIdKey::from_bytes([9; 32]);
+    let key = ObjectIdKey::from_bytes([9; 32].into());
     let id = |object: &Object<Signed<Role>>| object.store().unwrap().id(&key).unwrap();
     let (mut other_header, mut other_body) = (role(), role());
     other_header.header.created_at = UnixTime::from_secs(2);

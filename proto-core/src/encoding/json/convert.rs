@@ -155,3 +155,10 @@ impl FromCbor for Json {
         })
     }
 }
+
+/// For fields of typed values, whose text has already been parsed strictly.
+impl<'de> serde::Deserialize<'de> for Json {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(serde_json::Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}

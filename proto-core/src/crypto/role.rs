@@ -1,0 +1,75 @@
+//! What a key is for, as a value to store and as a type to check.
+
+use core::fmt::Debug;
+use core::hash::Hash;
+
+use crate::cbor_enum;
+
+cbor_enum! {
+    /// What a key is for.
+    pub enum KeyRole {
+        /// The root of all authority of one owner.
+        Owner = "owner",
+        /// Delegated by the owner to approve, grant, install and administer.
+        Operator = "operator",
+        /// A device's own signatures: receipts, audit heads, revocations.
+        Node = "node",
+        /// A device's capability tokens.
+        Issuance = "issuance",
+        /// What is sealed to a device (X25519).
+        Encryption = "encryption",
+        /// A principal that makes calls.
+        Agent = "agent",
+        /// Whoever signs connector packages.
+        Publisher = "publisher",
+        /// Seals stored credentials.
+        Vault = "vault",
+        /// Names the objects of a zone.
+        ObjectId = "object_id",
+        /// Wraps other keys.
+        Wrapping = "wrapping",
+    }
+}
+
+/// A role as a type.
+pub trait Role: private::Sealed + Copy + Debug + Ord + Hash + 'static {
+    /// The same role as a value.
+    const ROLE: KeyRole;
+}
+
+/// A role whose keys sign.
+pub trait SigningRole: Role {}
+
+/// A role whose keys are symmetric.
+pub trait SymmetricRole: Role {}
+
+/// A role whose keys may prove who makes a call or opens a session.
+pub trait HolderRole: SigningRole {}
+
+mod private {
+    pub trait Sealed {}
+}
+
+macro_rules! roles {
+    ($($kind:ident: $($name:ident),+;)+) => {$($(
+        #[doc = concat!("The role [`KeyRole::", stringify!($name), "`].")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name;
+
+        impl private::Sealed for $name {}
+        impl $kind for $name {}
+
+        impl Role for $name {
+            const ROLE: KeyRole = KeyRole::$name;
+        }
+    )+)+};
+}
+
+roles! {
+    SigningRole: Owner, Operator, Node, Issuance, Agent, Publisher;
+    SymmetricRole: Vault, ObjectId, Wrapping;
+}
+
+impl HolderRole for Owner {}
+impl HolderRole for Operator {}
+impl HolderRole for Agent {}

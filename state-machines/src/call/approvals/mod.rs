@@ -1,0 +1,140 @@
+//! Requests for a person's word, and the words.
+//!
+//! A request is filed for one call and names everything its approval will bind. A decision serves one call once: it is
+//! spent in the batch of that call's intent. Spec: `docs/spec/gate.md#13-approval`.
+
+use alloc::collections::BTreeMap;
+
+use fcp_proto_core::ids::{Digest, KeyId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::object::{ApprovalRequest, ApprovalToken};
+use fcp_proto_core::time::UnixTime;
+
+/// A decision and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The decision.
+    pub token: ApprovalToken,
+    /// The key that signed it.
+    pub signer: KeyId,
+    /// The call's intent that spent it.
+    pub spent_by: Option<ObjectId>,
+}
+
+/// A request and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filed {
+    /// The request.
+    pub request: ApprovalRequest,
+    /// Who asks.
+    pub principal: PrincipalId,
+    /// Where.
+    pub zone: ZoneId,
+    /// The decision, by its object id.
+    pub decision: Option<ObjectId>,
+}
+
+/// Why a decision cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecidable {
+    /// There is no such request.
+    Unknown,
+    /// It was decided before.
+    Decided,
+    /// Its time is over.
+    Expired,
+    /// The decision does not bind what the request names.
+    Mismatch,
+}
+
+/// All requests and decisions that may still matter.
+#[derive(Clone, Debug, Default)]
+pub struct Approvals {
+    requests: BTreeMap<ObjectId, Filed>,
+    decisions: BTreeMap<ObjectId, Decided>,
+}
+
+impl Approvals {
+    /// Takes a request.
+    pub fn apply_request(
+        &mut self,
+        id: ObjectId,
+        zone: ZoneId,
+        principal: PrincipalId,
+        request: ApprovalRequest,
+    ) {
+        self.requests.insert(id, Filed { request, principal, zone, decision: None });
+    }
+
+    /// Whether `token` decides a request that waits for a decision, and binds what that names.
+    ///
+    /// # Errors
+    /// The first reason why it does not.
+    pub fn check_decision(&self, token: &ApprovalToken, now: UnixTime) -> Result<&Filed, Undecidable> {
+        let filed = self.requests.get(&token.approval_request).ok_or(Undecidable::Unknown)?;
+        let asked = &filed.request;
+        if filed.decision.is_some() {
+            return Err(Undecidable::Decided);
+        }
+        if now >= asked.expires_at {
+            return Err(Undecidable::Expired);
+        }
+        let binds = token.call_digest == asked.call_digest
+            && token.interface_hash == asked.interface_hash
+            && token.code_digest == asked.code_digest
+            && token.label_digest == asked.label_digest
+            && token.kinds.is_subset(&asked.kinds);
+        if binds { Ok(filed) } else { Err(Undecidable::Mismatch) }
+    }
+
+    /// Takes a decision.
+    pub fn apply_decision(&mut self, id: ObjectId, signer: KeyId, token: ApprovalToken) {
+        if let Some(filed) = self.requests.get_mut(&token.approval_request) {
+            filed.decision = Some(id);
+        }
+        self.decisions.insert(id, Decided { token, signer, spent_by: None });
+    }
+
+    /// Marks a decision as spent by the intent.
+    pub fn spend(&mut self, decision: &ObjectId, intent: ObjectId) {
+        if let Some(decided) = self.decisions.get_mut(decision) {
+            decided.spent_by = Some(intent);
+        }
+    }
+
+    /// Gives back what `intent` spent; only for a call that provably was not delivered.
+    pub fn refund(&mut self, intent: &ObjectId) {
+        for decided in self.decisions.values_mut().filter(|decided| decided.spent_by.as_ref() == Some(intent))
+        {
+            decided.spent_by = None;
+        }
+    }
+
+    /// The decisions over calls with this digest, oldest id first.
+    pub fn over(&self, call_digest: &Digest) -> impl Iterator<Item = (&ObjectId, &Decided)> {
+        self.decisions.iter().filter(move |(_, decided)| decided.token.call_digest == *call_digest)
+    }
+
+    /// One decision.
+    pub fn decision(&self, id: &ObjectId) -> Option<&Decided> {
+        self.decisions.get(id)
+    }
+
+    /// One request.
+    pub fn request(&self, id: &ObjectId) -> Option<&Filed> {
+        self.requests.get(id)
+    }
+
+    /// All requests, oldest id first.
+    pub fn requests(&self) -> impl Iterator<Item = (&ObjectId, &Filed)> {
+        self.requests.iter()
+    }
+
+    /// Forgets what can no longer be used.
+    pub fn expire(&mut self, now: UnixTime) {
+        self.decisions.retain(|_, decided| now < decided.token.expires_at);
+        let decisions = &self.decisions;
+        self.requests.retain(|_, filed| {
+            now < filed.request.expires_at || filed.decision.is_some_and(|id| decisions.contains_key(&id))
+        });
+    }
+}

@@ -1,0 +1,81 @@
+//! Check 6: the token stands on live grants, and claims no more than they give.
+
+use alloc::format;
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::object::GateCheck;
+
+use super::{Granted, Held};
+use crate::call::gate::{Denial, GrantFacts};
+
+//= docs/spec/gate.md#6-grants
+pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
+    if held.claims.grant_object_ids.is_empty() {
+        return Err(denial(Code::GrantMissing, "the token names no grant"));
+    }
+    for id in &held.claims.grant_object_ids {
+        let Some(known) = held.facts.grants.get(id) else {
+            return Err(denial(Code::GrantMissing, format!("the grant {id} does not exist")));
+        };
+        live(&held, id, known)?;
+        contains(&held, id, known)?;
+    }
+    let operation = &held.facts.operation_id;
+    let carried =
+        held.claims.grants.iter().any(|entry| entry.operation.as_ref().is_none_or(|it| it == operation));
+    if !carried {
+        return Err(denial(Code::OperationNotGranted, format!("the token does not carry {operation}")));
+    }
+    Ok(Granted { before: held })
+}
+
+/// The grant is in force, for this principal, in this zone.
+fn live(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial> {
+    let now = held.now;
+    if known.revoked {
+        return Err(denial(Code::GrantRevoked, format!("the grant {id} was revoked")));
+    }
+    if !known.signer_valid {
+        return Err(denial(Code::GrantIssuerInvalid, format!("nobody who may grant signed {id}")));
+    }
+    if !known.names_principal {
+        return Err(denial(Code::GrantPrincipalMismatch, format!("the grant {id} is for another")));
+    }
+    if known.zone_id != held.facts.zone_id {
+        return Err(denial(Code::GrantZoneMismatch, format!("the grant {id} is for {}", known.zone_id)));
+    }
+    if now < known.grant.not_before || now >= known.grant.expires_at {
+        return Err(denial(Code::GrantExpired, format!("the grant {id} is not in force at {now}")));
+    }
+    Ok(())
+}
+
+/// The token's connector, operations, constraints and times lie within the grant's.
+fn contains(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial> {
+    let (claims, grant) = (held.claims, &known.grant);
+    let exceeds = |what: &str| {
+        Err(denial(Code::GrantExceeded, format!("the grant {id} does not give the token's {what}")))
+    };
+    if grant.connector != held.facts.connector_id {
+        return Err(denial(Code::OperationNotGranted, format!("the grant {id} is for {}", grant.connector)));
+    }
+    let operations_within = claims.grants.iter().all(|entry| {
+        grant.capabilities.contains(&entry.capability)
+            && entry.operation.as_ref().is_some_and(|operation| grant.operations.contains(operation))
+    });
+    if !operations_within {
+        return exceeds("operations");
+    }
+    if !grant.constraints.contains(&claims.constraints) {
+        return exceeds("constraints");
+    }
+    if claims.expires > grant.expires_at {
+        return exceeds("times");
+    }
+    Ok(())
+}
+
+fn denial(code: Code, rule: impl Into<alloc::string::String>) -> Denial {
+    Denial::new(GateCheck::Grants, code, rule)
+}

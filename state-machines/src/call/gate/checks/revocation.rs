@@ -1,0 +1,36 @@
+//! Check 4: nothing involved is revoked, as far as is known freshly enough for the operation's tier.
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::limits::REVOCATION_FRESHNESS_SECS;
+use fcp_proto_core::object::GateCheck;
+use fcp_proto_core::zone::SafetyTier;
+
+use super::{Bound, NotRevoked};
+use crate::call::gate::{Denial, Facts};
+
+//= docs/spec/gate.md#4-revocation
+pub(super) fn check(bound: Bound<'_>) -> Result<NotRevoked<'_>, Denial> {
+    let known = &bound.facts.revocation;
+    let revoked = [
+        (known.token, Code::TokenRevoked),
+        (known.issuer_key, Code::IssuerKeyRevoked),
+        (known.holder_key, Code::IssuerKeyRevoked),
+        (known.node, Code::NodeRevoked),
+        (known.connector, Code::ConnectorRevoked),
+        (known.zone_key, Code::ZoneKeyRevoked),
+    ];
+    if let Some((_, code)) = revoked.iter().find(|(hit, _)| *hit) {
+        return Err(Denial::new(GateCheck::Revocation, *code, code.meaning()));
+    }
+    if needs_freshness(bound.facts) && known.head_age_secs > REVOCATION_FRESHNESS_SECS {
+        let rule = alloc::format!("the revocation head was certified {} s ago", known.head_age_secs);
+        return Err(Denial::new(GateCheck::Revocation, Code::RevocationStale, rule));
+    }
+    Ok(NotRevoked { before: bound })
+}
+
+/// Everything but a safe operation does; an unknown operation is treated as one that is not safe.
+fn needs_freshness(facts: &Facts) -> bool {
+    let operation = facts.connector.as_ref().and_then(|connector| connector.operation.as_ref());
+    operation.is_none_or(|operation| operation.tier != SafetyTier::Safe)
+}

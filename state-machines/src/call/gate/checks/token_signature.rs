@@ -1,0 +1,32 @@
+//! Check 2: the token's signature verifies, before any claim is read.
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::object::GateCheck;
+
+use super::{Decoded, Signed};
+use crate::call::gate::{Denial, HolderFacts, SignatureFacts, TokenFacts};
+
+//= docs/spec/gate.md#2-token-signature
+pub(super) fn check(decoded: Decoded<'_>) -> Result<Signed<'_>, Denial> {
+    let denied = |code: Code| Err(Denial::new(GateCheck::TokenSignature, code, code.meaning()));
+    match &decoded.facts.token {
+        TokenFacts::Absent => Err(no_token(&decoded)),
+        TokenFacts::Malformed(code) => denied(*code),
+        TokenFacts::UnknownKey => denied(Code::TokenIssuerUnknown),
+        TokenFacts::Decoded { signature: SignatureFacts::Invalid, .. } => denied(Code::TokenSignatureInvalid),
+        TokenFacts::Decoded { signature: SignatureFacts::Valid, claims, issuer } => {
+            Ok(Signed { claims, issuer: issuer.as_ref(), before: decoded })
+        }
+    }
+}
+
+/// A proven principal without a token for this has not been granted it; anyone else has proved nothing.
+fn no_token(decoded: &Decoded<'_>) -> Denial {
+    let facts = decoded.facts;
+    if facts.holder == HolderFacts::Proved(facts.principal.clone()) {
+        let rule = alloc::format!("no grant gives {} the operation {}", facts.principal, facts.operation_id);
+        Denial::new(GateCheck::Grants, Code::OperationNotGranted, rule)
+    } else {
+        Denial::new(GateCheck::Holder, Code::HolderProofMissing, "the caller has proved no key")
+    }
+}

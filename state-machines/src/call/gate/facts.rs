@@ -1,0 +1,313 @@
+//! What the gate reads: plain values, filled by the machines that own the state behind them.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use fcp_proto_core::encoding::json::{Json, Pointer};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{
+    CapabilityId, ConnectorId, CredentialId, Digest, NodeId, ObjectId, OperationId, PrincipalId, ZoneId,
+};
+use fcp_proto_core::manifest::Role;
+use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, Grant, ZonePolicy};
+use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::token::claims::Claims;
+use fcp_proto_core::token::resource::Resource;
+use fcp_proto_core::zone::{Approval, Idempotency, Label, Level, Risk, SafetyTier};
+
+/// All that a decision rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// The zone the call is made in.
+    pub zone_id: ZoneId,
+    /// The zone the principal is enrolled in.
+    pub principal_zone: ZoneId,
+    /// Who asks.
+    pub principal: PrincipalId,
+    /// The connector asked for.
+    pub connector_id: ConnectorId,
+    /// The operation asked for.
+    pub operation_id: OperationId,
+    /// The caller's idempotency key.
+    pub idempotency_key: Option<String>,
+    /// Check 1.
+    pub input: Result<InputFacts, Code>,
+    /// Checks 2, 3 and 6.
+    pub token: TokenFacts,
+    /// Check 4.
+    pub revocation: RevocationFacts,
+    /// Check 5.
+    pub holder: HolderFacts,
+    /// Check 6: what is known of each grant the token names; a name without an entry is unknown.
+    pub grants: BTreeMap<ObjectId, GrantFacts>,
+    /// Check 7; absent if there is no such zone.
+    pub zone: Option<ZoneFacts>,
+    /// Check 8; absent if there is no such connector.
+    pub connector: Option<ConnectorFacts>,
+    /// Check 9.
+    pub key: KeyFacts,
+    /// Check 10: the first place where the input does not fit the schema.
+    pub schema: Result<(), String>,
+    /// Check 12.
+    pub flow: FlowFacts,
+    /// Check 13: the decided approvals that name this call's digest or were handed in with the call.
+    pub approvals: Vec<ApprovalFacts>,
+    /// Check 14.
+    pub lease: LeaseFacts,
+    /// Check 15.
+    pub rates: RateFacts,
+}
+
+/// The call as decoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputFacts {
+    /// The input.
+    pub json: Json,
+    /// The input as canonical JSON.
+    pub canonical: String,
+    /// What identifies the call.
+    pub call_digest: Digest,
+    /// The resources it touches, by the operation's templates, sorted.
+    pub resources: Vec<Resource>,
+    /// The credentials it uses.
+    pub credentials: BTreeSet<CredentialId>,
+}
+
+/// What came of the token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TokenFacts {
+    /// The caller has proved its key and holds no token for this operation.
+    Absent,
+    /// The bytes are no token, for this reason.
+    Malformed(Code),
+    /// No known key has the token's key id.
+    UnknownKey,
+    /// The bytes are a token; the claims are the verifier's if the signature is valid, and not to be read if it is not.
+    Decoded {
+        /// The signature.
+        signature: SignatureFacts,
+        /// The claims.
+        claims: Box<Claims>,
+        /// The attestation that covers the issuing key, if there is one.
+        issuer: Option<IssuerFacts>,
+    },
+}
+
+/// The verdict over a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureFacts {
+    /// It verifies under the key it names.
+    Valid,
+    /// It does not.
+    Invalid,
+}
+
+/// The attestation behind an issuing key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerFacts {
+    /// The attested node.
+    pub node_id: NodeId,
+    /// From when.
+    pub issued_at: UnixTime,
+    /// Until when, exclusive.
+    pub expires_at: UnixTime,
+}
+
+/// What is revoked, and how fresh that knowledge is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationFacts {
+    /// The token's id.
+    pub token: bool,
+    /// The key that issued it.
+    pub issuer_key: bool,
+    /// The principal's own key.
+    pub holder_key: bool,
+    /// The node that would run the call, or the one that issued the token.
+    pub node: bool,
+    /// The connector's code, package or interface.
+    pub connector: bool,
+    /// The zone's key.
+    pub zone_key: bool,
+    /// Seconds since the members certified the revocation head.
+    pub head_age_secs: u64,
+    /// The head's number.
+    pub head_seq: u64,
+}
+
+/// What the caller proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HolderFacts {
+    /// Nothing.
+    Missing,
+    /// Its proof does not verify.
+    Invalid,
+    /// It holds this principal's key.
+    Proved(PrincipalId),
+}
+
+/// A grant and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GrantFacts {
+    /// The grant.
+    pub grant: Grant,
+    /// The zone of its header.
+    pub zone_id: ZoneId,
+    /// Whether the owner or a live operator with the right to grant signed it.
+    pub signer_valid: bool,
+    /// Whether it is revoked.
+    pub revoked: bool,
+    /// Whether it is for this principal, by name or by role.
+    pub names_principal: bool,
+    /// Calls made on it so far.
+    pub calls_used: u64,
+    /// Bytes sent and received on it so far.
+    pub bytes_used: u64,
+}
+
+/// A zone as defined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneFacts {
+    /// How far what the zone itself says is trusted.
+    pub integrity: Level,
+    /// How secret what it holds may be.
+    pub confidentiality: Level,
+    /// Its policy.
+    pub policy: ZonePolicy,
+}
+
+/// A connector as installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectorFacts {
+    /// Whether calls may reach it.
+    pub enabled: bool,
+    /// The zones it is bound to.
+    pub zones: BTreeSet<ZoneId>,
+    /// Its interface.
+    pub interface_hash: Digest,
+    /// Its code.
+    pub code_digest: Digest,
+    /// The operation; absent if the connector has no such one.
+    pub operation: Option<OperationFacts>,
+}
+
+/// An operation as declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationFacts {
+    /// The capability it needs.
+    pub capability: CapabilityId,
+    /// Its risk.
+    pub risk: Risk,
+    /// Its tier.
+    pub tier: SafetyTier,
+    /// What a repeated call does.
+    pub idempotency: Idempotency,
+    /// Who must agree.
+    pub approval: Approval,
+    /// The role of the input's top-level fields; one that is not listed is control.
+    pub roles: BTreeMap<String, Role>,
+    /// How secret what it sends may be.
+    pub audience: Level,
+    /// The longest a call may take, in seconds.
+    pub timeout_secs: u64,
+}
+
+/// What is known of the idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFacts {
+    /// There is none, or it is new.
+    Fresh,
+    /// The same call ended under it, with this receipt.
+    Completed(ObjectId),
+    /// Another call used it.
+    OtherCall,
+    /// The same call is under way.
+    InProgress,
+    /// The same call was dispatched and its outcome is unknown; this is its intent.
+    Unknown(ObjectId),
+}
+
+/// Where the input's values come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowFacts {
+    /// The label of the principal's context, and so of whatever it writes itself.
+    pub context: Label,
+    /// Parts of the input that were taken from kept results.
+    pub handles: Vec<HandleFacts>,
+    /// The digest of all these labels.
+    pub label_digest: Digest,
+}
+
+/// A part of the input that was taken from a kept result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandleFacts {
+    /// Where it stands in the input.
+    pub at: Pointer,
+    /// Its label.
+    pub label: Label,
+}
+
+/// A decided approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovalFacts {
+    /// Its object id.
+    pub id: ObjectId,
+    /// Whether a live operator with the right to approve signed it.
+    pub signer_valid: bool,
+    /// Whether it is revoked.
+    pub revoked: bool,
+    /// The decision.
+    pub decision: ApprovalDecision,
+    /// What it permits.
+    pub kinds: BTreeSet<ApprovalKind>,
+    /// The call it is for.
+    pub call_digest: Digest,
+    /// The interface it saw.
+    pub interface_hash: Digest,
+    /// The code it saw.
+    pub code_digest: Digest,
+    /// The labels it saw.
+    pub label_digest: Digest,
+    /// Until when it can be used, exclusive.
+    pub expires_at: UnixTime,
+    /// Whether a call spent it.
+    pub used: bool,
+}
+
+/// What is known of the lease over what the call touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseFacts {
+    /// The operation needs none.
+    NotNeeded,
+    /// This node holds it.
+    Held {
+        /// Its fencing token.
+        seq: u64,
+        /// Until when, exclusive.
+        expires_at: UnixTime,
+    },
+    /// This node does not hold it.
+    Missing,
+    /// Another node holds a newer one.
+    Superseded,
+}
+
+/// What pools and budgets say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RateFacts {
+    /// There is room.
+    Room,
+    /// A pool is used up.
+    Limited {
+        /// The pool.
+        pool: String,
+        /// Milliseconds until there is room.
+        retry_after_ms: u64,
+    },
+    /// A budget is used up.
+    BudgetExceeded {
+        /// The budget.
+        budget: String,
+    },
+}

@@ -1,0 +1,60 @@
+//! The gate: one pure function that decides whether a call may be made.
+//!
+//! It reads [`Facts`], plain values that other machines filled, and walks fifteen checks in a fixed order. It is the only
+//! place where [`Authorized`] is made, and nothing is dispatched without one. Spec: `docs/spec/gate.md`.
+//!
+//! ```text
+//! Facts ──► decode ► token ► binding ► revocation ► holder ► grants ► zone ► connector ► key
+//!                ► schema ► constraints ► flow ► approval ► lease ► rates ──► Authorized
+//!                     └─ each may end it: Denied { check, code, rule }; the key may also end it with Replay
+//! ```
+//!
+//! The order is a matter of types: each check takes the proof of the check before it, and adds what it established.
+
+mod authorized;
+mod checks;
+mod denial;
+mod facts;
+
+pub use authorized::{Authorized, Seal};
+pub use denial::Denial;
+pub use facts::{
+    ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
+    IssuerFacts, KeyFacts, LeaseFacts, OperationFacts, RateFacts, RevocationFacts, SignatureFacts,
+    TokenFacts, ZoneFacts,
+};
+
+use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::object::ApprovalKind;
+use fcp_proto_core::time::UnixTime;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+
+/// What the gate decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The call may be dispatched, once.
+    Authorized(Box<Authorized>),
+    /// The same call was made before under this key: its stored receipt is the answer, and nothing is spent.
+    Replay(ObjectId),
+    /// The call may not be made.
+    Denied(Denial),
+}
+
+/// Decides over one call.
+///
+/// It has no effect: the same facts at the same time always give the same decision, and spending what the decision
+/// reserves is for the one decider that asked.
+pub fn decide(facts: &Facts, now: UnixTime) -> Decision {
+    match checks::all(facts, now) {
+        Ok(checks::Passed::Spend(authorized)) => Decision::Authorized(Box::new(authorized)),
+        Ok(checks::Passed::Replay(receipt)) => Decision::Replay(receipt),
+        Err(denial) => Decision::Denied(denial),
+    }
+}
+
+/// What a person would have to approve for the call to pass checks 12 and 13; empty if nothing.
+pub fn approvals_needed(facts: &Facts) -> BTreeSet<ApprovalKind> {
+    checks::approvals_needed(facts)
+}

@@ -1,0 +1,267 @@
+//! From outcome to receipt.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::encoding::cbor::ByteString;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{CallId, ObjectId};
+use fcp_proto_core::object::{
+    AuditEventKind, Body, CallOutcome, Effect, Header, KeptResult, Object, OperationReceipt, Usage,
+};
+use fcp_proto_core::time::{Now, UnixTime};
+use fcp_proto_core::zone::Label;
+
+use super::super::ledger::{self, Unit, Unstorable};
+use super::super::{Answer, CallAnswer, Node, Outcome, Then};
+use crate::call::gate::Authorized;
+use crate::call::rates;
+use crate::persist::Class;
+use crate::trust::audit::Entry;
+
+use super::{Call, Unsettled, unstorable};
+
+impl Node {
+    /// What became of a call.
+    pub fn handle_outcome(&mut self, call_id: CallId, outcome: Outcome, now: Now) {
+        let now = self.advance(now);
+        // Only the first outcome counts: a call without a reservation has ended.
+        let ongoing = |call: &Call| call.reservation.is_some();
+        let Some(mut call) =
+            self.calls.get(&call_id).is_some_and(ongoing).then(|| self.calls.remove(&call_id)).flatten()
+        else {
+            return;
+        };
+        let ended = Ended::new(outcome, &call, now);
+        if let Some(reservation) = call.reservation.take() {
+            if ended.delivered {
+                self.rates.settle(reservation, ended.rate_usage(), now);
+            } else {
+                self.undo(&call, reservation, now);
+            }
+        }
+        if let Err(error) = self.write_receipt(call_id, &call, &ended, now) {
+            self.failed = true;
+            self.answer(call.request, Err(unstorable(error)));
+        }
+        self.calls.insert(call_id, call);
+        self.seal(now);
+    }
+
+    /// Gives back what a call took that provably was not delivered.
+    pub(super) fn undo(&mut self, call: &Call, reservation: rates::Reservation, now: Now) {
+        self.rates.refund(reservation, now);
+        self.approvals.refund(&call.intent);
+        for grant in call.authorized.grants() {
+            if let Some(used) = self.grant_use.get_mut(grant) {
+                used.calls = used.calls.saturating_sub(1);
+            }
+        }
+    }
+
+    fn write_receipt(
+        &mut self,
+        call_id: CallId,
+        call: &Call,
+        ended: &Ended,
+        now: Now,
+    ) -> Result<(), Unstorable> {
+        let intent = call.intent;
+        let zone = call.authorized.zone().clone();
+        let label = self.output_label(&call.authorized, ended);
+        let mut unit = Unit::new(Class::Normal);
+        let kept = self.keep_output(&mut unit, call_id, call, ended, &label, now.unix)?;
+        let fields = OperationReceipt {
+            call_id,
+            intent,
+            outcome: ended.outcome,
+            effect: ended.effect,
+            error: ended.error.as_ref().map(|(code, _)| *code),
+            message: ended.error.as_ref().map(|(_, message)| message.clone()),
+            output_digest: ended.output.as_ref().map(|output| hash::digest(output.as_bytes())),
+            result: kept,
+            output_label: label.clone(),
+            usage: ended.usage.clone(),
+            executed_at: now.unix,
+            executed_by: self.node_id.clone(),
+        };
+        let header =
+            ledger::own_header::<OperationReceipt>(&zone, now.unix).with_refs([intent]).with_refs(kept);
+        let receipt = unit.store(&ledger::sign(header, fields, &self.keys.signing)?, &self.keys)?;
+        self.join_context(&mut unit, call, ended, &label, receipt, now.unix)?;
+        self.audit_end(&mut unit, call_id, call, ended, receipt);
+        let answer = CallAnswer {
+            call_id,
+            receipt,
+            outcome: ended.outcome,
+            effect: ended.effect,
+            error: ended.error.clone(),
+            output: ended.output.clone().filter(|_| !call.keep),
+            kept,
+            label,
+            usage: ended.usage.clone(),
+        };
+        unit.then(Then::Answer(call.request, Ok(Box::new(Answer::Called(answer)))));
+        unit.then(Then::Forget(call_id));
+        for grant in call.authorized.grants() {
+            self.grant_use.entry(*grant).or_default().bytes +=
+                ended.usage.bytes_sent + ended.usage.bytes_received;
+        }
+        self.end_key(call, call_id, receipt, ended, now);
+        self.commit(unit);
+        Ok(())
+    }
+
+    /// The label of what came back: as its author is trusted and as secret as it is declared, and no better than what
+    /// went in.
+    fn output_label(&self, authorized: &Authorized, ended: &Ended) -> Label {
+        let zone = self.authority.zone(authorized.zone()).map(|(it, _)| it.clone());
+        let operation = self
+            .catalog
+            .get(authorized.connector())
+            .and_then(|it| it.manifest.operation(authorized.operation()));
+        let (Some(zone), Some(operation), true) = (zone, operation, ended.delivered) else {
+            return authorized.input_label().clone();
+        };
+        let declared = Label {
+            integrity: operation.output.trust.level(zone.integrity),
+            confidentiality: operation.output.confidentiality.level(zone.confidentiality),
+            taints: operation.output.taints.clone(),
+        };
+        declared.merge(authorized.input_label())
+    }
+
+    /// An output is kept if the caller wants it behind a handle, or may ask for it again by its key.
+    fn keep_output(
+        &self,
+        unit: &mut Unit<Then>,
+        call_id: CallId,
+        call: &Call,
+        ended: &Ended,
+        label: &Label,
+        now: UnixTime,
+    ) -> Result<Option<ObjectId>, Unstorable> {
+        let Some(output) = ended.output.as_ref().filter(|_| call.keep || call.scope.is_some()) else {
+            return Ok(None);
+        };
+        let principal = call.principal().clone();
+        let body = KeptResult {
+            call_id,
+            principal: principal.clone(),
+            intent: call.intent,
+            output: ByteString(output.as_bytes().to_vec()),
+        };
+        let zone = call.authorized.zone();
+        let header = Header::new(&<KeptResult as Body>::SCHEMA, zone, now, label.clone(), Some(principal));
+        unit.store(&Object { header: header.with_refs([call.intent]), body }, &self.keys).map(Some)
+    }
+
+    /// Whatever the caller is about to see joins its context first.
+    fn join_context(
+        &mut self,
+        unit: &mut Unit<Then>,
+        call: &Call,
+        ended: &Ended,
+        label: &Label,
+        receipt: ObjectId,
+        now: UnixTime,
+    ) -> Result<(), Unstorable> {
+        if !ended.delivered || (call.keep && ended.error.is_none()) {
+            return Ok(());
+        }
+        self.join(unit, call.principal(), call.authorized.zone(), label, receipt, now)
+    }
+
+    fn audit_end(
+        &self,
+        unit: &mut Unit<Then>,
+        call_id: CallId,
+        call: &Call,
+        ended: &Ended,
+        receipt: ObjectId,
+    ) {
+        let kind = match ended.outcome {
+            CallOutcome::Succeeded | CallOutcome::Failed => AuditEventKind::CallEnded,
+            CallOutcome::Unknown => AuditEventKind::CallUnknown,
+        };
+        let entry = Entry {
+            connector: Some(call.authorized.connector().clone()),
+            operation: Some(call.authorized.operation().clone()),
+            call_id: Some(call_id),
+            token_id: Some(call.token_id),
+            code: ended.error.as_ref().map(|(code, _)| *code),
+            trace: call.trace.clone(),
+            ..Entry::new(kind, call.principal().as_str()).about(receipt).saying(ended.effect.as_str())
+        };
+        unit.audit(call.authorized.zone(), entry);
+    }
+
+    /// What the idempotency key says from now on. A call that failed without effect may be tried again under its key.
+    fn end_key(&mut self, call: &Call, call_id: CallId, receipt: ObjectId, ended: &Ended, now: Now) {
+        let (scope, intent) = (call.scope.as_ref(), call.intent);
+        if ended.outcome == CallOutcome::Unknown {
+            let unsettled = Unsettled {
+                call_id,
+                zone: call.authorized.zone().clone(),
+                scope: scope.cloned(),
+                call_digest: *call.authorized.call_digest(),
+                grants: call.grants().clone(),
+            };
+            self.unsettled.insert(intent, unsettled);
+        }
+        let Some(scope) = scope else { return };
+        let done = match (ended.outcome, ended.effect) {
+            (CallOutcome::Unknown, _) | (_, Effect::Unknown) => self.keys_used.mark_unknown(scope, intent),
+            (CallOutcome::Failed, Effect::None) => self.keys_used.release(scope, intent),
+            (CallOutcome::Succeeded, _) | (CallOutcome::Failed, Effect::Made) => {
+                self.keys_used.complete(scope, intent, receipt, now)
+            }
+        };
+        self.failed |= done.is_err();
+    }
+}
+
+/// A call's end.
+struct Ended {
+    delivered: bool,
+    outcome: CallOutcome,
+    effect: Effect,
+    error: Option<(Code, String)>,
+    output: Option<String>,
+    usage: Usage,
+}
+
+impl Ended {
+    fn new(outcome: Outcome, call: &Call, now: Now) -> Self {
+        let elapsed = now.mono.saturating_since(call.began).as_millis();
+        let timed = |usage: Usage| Usage { duration_ms: u64::try_from(elapsed).unwrap_or(u64::MAX), ..usage };
+        let nothing = Usage { requests: 0, bytes_sent: 0, bytes_received: 0, duration_ms: 0 };
+        let (delivered, outcome, effect, error, output, usage) = match outcome {
+            Outcome::NotDelivered { code, message } => {
+                (false, CallOutcome::Failed, Effect::None, Some((code, message)), None, nothing)
+            }
+            Outcome::Succeeded { output, effect, usage } => {
+                (true, CallOutcome::Succeeded, effect, None, Some(output), usage)
+            }
+            // A failure that leaves the effect in doubt is an unknown outcome, whatever the connector calls it.
+            Outcome::Failed { code, message, effect: Effect::Unknown, usage }
+            | Outcome::Unknown { code, message, usage } => {
+                (true, CallOutcome::Unknown, Effect::Unknown, Some((code, message)), None, usage)
+            }
+            Outcome::Failed { code, message, effect, usage } => {
+                (true, CallOutcome::Failed, effect, Some((code, message)), None, usage)
+            }
+        };
+        Self { delivered, outcome, effect, error, output, usage: timed(usage) }
+    }
+
+    fn rate_usage(&self) -> rates::Usage {
+        rates::Usage {
+            requests: self.usage.requests.max(1),
+            tokens: 0,
+            bytes: self.usage.bytes_sent + self.usage.bytes_received,
+            cost: 0,
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What becomes durable, in which order, and what waits for it.
+//!
+//! Work arrives as [`Unit`]s: objects, audit entries, and the outputs that must not be seen before they are durable. One
+//! batch is in flight at a time; whatever arrives meanwhile is merged into the next, which is group commit. Places in the
+//! chains are given out when a batch is sealed, so that a batch which the disk refuses leaves no gap.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::mem;
+
+use fcp_proto_core::crypto::role;
+use fcp_proto_core::crypto::sign::SigningKey;
+use fcp_proto_core::encoding::cbor::CborError;
+use fcp_proto_core::ids::{NodeId, ObjectId, ZoneId};
+use fcp_proto_core::object::{AuditEvent, AuditHead, Body, Header, Object, SignedBody, StoredObject};
+use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::zone::{Label, default_level};
+
+use super::NodeKeys;
+use crate::persist::{Batch, BatchToken, Class, Record};
+use crate::trust::audit::{Chains, Entry};
+
+/// What one event makes durable, and what follows.
+#[derive(Debug)]
+pub(super) struct Unit<Then> {
+    class: Class,
+    records: Vec<Record>,
+    entries: Vec<(ZoneId, Entry)>,
+    then: Vec<Then>,
+}
+
+impl<Then> Unit<Then> {
+    pub(super) fn new(class: Class) -> Self {
+        Self { class, records: Vec::new(), entries: Vec::new(), then: Vec::new() }
+    }
+
+    /// Adds an object and gives its identity.
+    pub(super) fn store<T: Body>(
+        &mut self,
+        object: &Object<T>,
+        keys: &NodeKeys,
+    ) -> Result<ObjectId, Unstorable> {
+        let record = record(object, keys)?;
+        let id = record.id;
+        self.records.push(record);
+        Ok(id)
+    }
+
+    /// Adds an object that is encoded already.
+    pub(super) fn store_encoded(
+        &mut self,
+        stored: &StoredObject,
+        keys: &NodeKeys,
+    ) -> Result<ObjectId, Unstorable> {
+        let record = record_of(stored, keys)?;
+        let id = record.id;
+        self.records.push(record);
+        Ok(id)
+    }
+
+    /// Adds an event of the chain of `zone`.
+    pub(super) fn audit(&mut self, zone: &ZoneId, entry: Entry) {
+        self.entries.push((zone.clone(), entry));
+    }
+
+    /// About how many bytes it takes in a batch.
+    fn size(&self) -> usize {
+        self.records.iter().map(|record| record.bytes.len()).sum::<usize>() + self.entries.len() * EVENT_BYTES
+    }
+
+    /// Adds what follows once all is durable.
+    pub(super) fn then(&mut self, then: Then) {
+        self.then.push(then);
+    }
+}
+
+/// Why an object cannot be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unstorable {
+    /// This node has no key for the zone.
+    NoZoneKey,
+    /// It has no canonical encoding within the limits.
+    Encoding(CborError),
+}
+
+impl From<CborError> for Unstorable {
+    fn from(error: CborError) -> Self {
+        Self::Encoding(error)
+    }
+}
+
+/// A batch that the disk has not answered for.
+#[derive(Debug)]
+struct Flight<Then> {
+    token: BatchToken,
+    then: Vec<Then>,
+    /// The chains without it, should it be refused.
+    chains_before: Chains,
+}
+
+/// What waits, what is in flight, and the ends of the chains.
+#[derive(Debug)]
+pub(super) struct Ledger<Then> {
+    chains: Chains,
+    waiting: Vec<Unit<Then>>,
+    in_flight: Option<Flight<Then>>,
+    next_token: u64,
+}
+
+impl<Then> Ledger<Then> {
+    pub(super) fn new(node_id: NodeId) -> Self {
+        Self { chains: Chains::new(node_id), waiting: Vec::new(), in_flight: None, next_token: 0 }
+    }
+
+    pub(super) fn chains(&self) -> &Chains {
+        &self.chains
+    }
+
+    pub(super) fn chains_mut(&mut self) -> &mut Chains {
+        &mut self.chains
+    }
+
+    pub(super) fn push(&mut self, unit: Unit<Then>) {
+        self.waiting.push(unit);
+    }
+
+    /// Whether everything that was pushed is durable.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight.is_none()
+    }
+
+    /// The next batch, if none is in flight and something waits. Units of one class travel together; a reserved one goes
+    /// first, because it must not share the fate of one that a full disk refuses.
+    pub(super) fn seal(
+        &mut self,
+        keys: &NodeKeys,
+        now: UnixTime,
+    ) -> Result<Option<(BatchToken, Batch)>, Unstorable> {
+        if self.in_flight.is_some() || self.waiting.is_empty() {
+            return Ok(None);
+        }
+        let reserved = self.waiting.iter().any(|unit| unit.class == Class::Reserved);
+        let class = if reserved { Class::Reserved } else { Class::Normal };
+        let chains_before = self.chains.clone();
+        let units = self.take(class);
+        let (records, then) = self.merge(units, keys, now)?;
+        let token = BatchToken(self.next_token);
+        self.next_token += 1;
+        self.in_flight = Some(Flight { token, then, chains_before });
+        Ok(Some((token, Batch { class, records })))
+    }
+
+    /// The waiting units of `class`, as many as one batch may hold, and at least one.
+    fn take(&mut self, class: Class) -> Vec<Unit<Then>> {
+        let (mut taken, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for unit in mem::take(&mut self.waiting) {
+            let size = unit.size();
+            if unit.class == class && (taken.is_empty() || bytes + size <= MAX_BATCH_BYTES) {
+                bytes += size;
+                taken.push(unit);
+            } else {
+                left.push(unit);
+            }
+        }
+        self.waiting = left;
+        taken
+    }
+
+    fn merge(
+        &mut self,
+        units: Vec<Unit<Then>>,
+        keys: &NodeKeys,
+        now: UnixTime,
+    ) -> Result<(Vec<Record>, Vec<Then>), Unstorable> {
+        let (mut records, mut then) = (Vec::new(), Vec::new());
+        let mut touched = BTreeSet::new();
+        for unit in units {
+            records.extend(unit.records);
+            then.extend(unit.then);
+            for (zone, entry) in unit.entries {
+                records.push(self.link(&zone, entry, keys, now)?);
+                touched.insert(zone);
+            }
+        }
+        for zone in &touched {
+            if let Some(head) = self.chains.head(zone) {
+                let header = own_header::<AuditHead>(zone, now);
+                records.push(record(&Object::sign(header, head, &keys.signing)?, keys)?);
+            }
+        }
+        Ok((records, then))
+    }
+
+    fn link(
+        &mut self,
+        zone: &ZoneId,
+        entry: Entry,
+        keys: &NodeKeys,
+        now: UnixTime,
+    ) -> Result<Record, Unstorable> {
+        let body = self.chains.event(zone, entry, now);
+        let seq = body.seq;
+        let header = Header::new(&<AuditEvent as Body>::SCHEMA, zone, now, own_label(zone), None);
+        let record = record(&Object { header: header.with_refs(body.prev), body }, keys)?;
+        self.chains.advance(zone, record.id, seq);
+        Ok(record)
+    }
+
+    /// What waited for the batch `token`, now that it is durable; nothing if it is not the one in flight.
+    pub(super) fn complete(&mut self, token: BatchToken) -> Vec<Then> {
+        self.land(token).map(|flight| flight.then).unwrap_or_default()
+    }
+
+    /// Everything that still waits, for a node that takes no more.
+    pub(super) fn drain(&mut self) -> Vec<Then> {
+        mem::take(&mut self.waiting).into_iter().flat_map(|unit| unit.then).collect()
+    }
+
+    /// What waited for the batch `token`, now that nothing of it is stored; the chains are as if it had never been.
+    pub(super) fn refuse(&mut self, token: BatchToken) -> Vec<Then> {
+        let Some(flight) = self.land(token) else { return Vec::new() };
+        self.chains = flight.chains_before;
+        flight.then
+    }
+
+    fn land(&mut self, token: BatchToken) -> Option<Flight<Then>> {
+        self.in_flight.take_if(|flight| flight.token == token)
+    }
+}
+
+/// The header of something the node itself says.
+pub(super) fn own_header<T: SignedBody>(zone: &ZoneId, now: UnixTime) -> Header {
+    Header::new(&T::SCHEMA, zone, now, own_label(zone), None)
+}
+
+/// Signs what the node itself says.
+pub(super) fn sign<T: SignedBody>(
+    header: Header,
+    fields: T,
+    key: &SigningKey<role::Node>,
+) -> Result<Object<fcp_proto_core::object::Signed<T>>, Unstorable> {
+    Ok(Object::sign(header, fields, key)?)
+}
+
+/// The label of what the node itself says: trusted as its zone, and to stay in it.
+pub(super) fn own_label(zone: &ZoneId) -> Label {
+    let level = default_level(zone);
+    Label { confidentiality: level, ..Label::trusted(level) }
+}
+
+fn record<T: Body>(object: &Object<T>, keys: &NodeKeys) -> Result<Record, Unstorable> {
+    record_of(&object.store()?, keys)
+}
+
+fn record_of(stored: &StoredObject, keys: &NodeKeys) -> Result<Record, Unstorable> {
+    let key = keys.zones.get(&stored.header.zone_id).ok_or(Unstorable::NoZoneKey)?;
+    Ok(Record { id: stored.id(key)?, bytes: stored.to_bytes()? })
+}
+
+/// Units are merged up to this many bytes. Chosen: well under what a journal takes as one batch.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// About what one audit event takes.
+const EVENT_BYTES: usize = 1024;

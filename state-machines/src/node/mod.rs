@@ -1,0 +1,298 @@
+//! A node: all machines composed, and the one decider over calls.
+//!
+//! Requests come in with [`Node::handle_request`], what became of dispatched calls with [`Node::handle_outcome`], what
+//! became of batches with [`Node::handle_completion`]; [`Node::poll_output`] says what to do, in order. Everything that
+//! must not be seen before it is durable (a dispatch, an answer) comes out only after its batch.
+//!
+//! ```text
+//! request ─► prepare (facts) ─► gate ─► reserve ─┐ one step
+//!                               intent ◄─────────┘
+//!              Persist ─► durable ─► seal still holds? ─► Dispatch ─► outcome
+//!                                                         receipt, context, audit ─► Persist ─► durable ─► Answer
+//! ```
+//!
+//! Spec: `docs/spec/calls.md`.
+
+mod admit;
+mod calls;
+mod catalog;
+mod facts;
+mod keys;
+mod ledger;
+mod lifecycle;
+mod output;
+mod replay;
+mod request;
+mod sessions;
+mod tokens;
+
+pub use catalog::{BadInstall, Catalog, Credential, Installed};
+pub use keys::NodeKeys;
+pub use output::{Answer, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal};
+pub use replay::ReplayError;
+pub use request::{
+    CallRequest, Canceller, FiledApproval, Handle, Request, RequestId, SchemaCheck, SessionRequest,
+};
+pub use sessions::{Session, SessionId, Sessions};
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{CallId, NodeId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::object::AnyObject;
+use fcp_proto_core::random::Entropy;
+use fcp_proto_core::time::{Now, UnixTime};
+
+use crate::call::approvals::Approvals;
+use crate::call::contexts::Contexts;
+use crate::call::idempotency;
+use crate::call::rates::Rates;
+use crate::persist::{BatchToken, Completion};
+use crate::trust::audit::Chains;
+use crate::trust::authority::Authority;
+use crate::trust::revocation::Revocations;
+
+use calls::Call;
+use ledger::{Ledger, Unit};
+
+/// What follows once a unit is durable.
+#[derive(Debug)]
+enum Then {
+    /// The object takes force.
+    Apply(ObjectId, Box<AnyObject>),
+    /// The call goes to its connector.
+    Dispatch(CallId),
+    /// The call is over.
+    Forget(CallId),
+    /// The request is answered.
+    Answer(RequestId, Result<Box<Answer>, Box<Failure>>),
+}
+
+/// How a node is set up.
+#[derive(Debug)]
+pub struct NodeConfig {
+    /// The node's name, as attested.
+    pub node_id: NodeId,
+    /// Its secrets.
+    pub keys: NodeKeys,
+    /// How long a session lasts, in seconds.
+    pub session_secs: u64,
+    /// Fresh entropy of this start.
+    pub entropy: Entropy,
+}
+
+/// A node: all machines composed, and the one decider over calls.
+#[derive(Debug)]
+pub struct Node {
+    node_id: NodeId,
+    keys: NodeKeys,
+    session_secs: u64,
+    entropy: Entropy,
+    authority: Authority,
+    revocations: Revocations,
+    catalog: Catalog,
+    contexts: Contexts,
+    approvals: Approvals,
+    keys_used: idempotency::Index,
+    rates: Rates,
+    grant_use: BTreeMap<ObjectId, GrantUse>,
+    sessions: Sessions,
+    calls: BTreeMap<CallId, Call>,
+    unsettled: BTreeMap<ObjectId, calls::Unsettled>,
+    refusals: lifecycle::Refusals,
+    ledger: Ledger<Then>,
+    outputs: VecDeque<Output>,
+    latest: UnixTime,
+    failed: bool,
+}
+
+/// What was called on a grant so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct GrantUse {
+    calls: u64,
+    bytes: u64,
+}
+
+impl Node {
+    /// A node that knows nothing yet; [`Node::replay`] what its journal holds, then [`Node::start`].
+    pub fn new(config: NodeConfig) -> Self {
+        Self {
+            ledger: Ledger::new(config.node_id.clone()),
+            node_id: config.node_id,
+            keys: config.keys,
+            session_secs: config.session_secs,
+            entropy: config.entropy,
+            authority: Authority::default(),
+            revocations: Revocations::default(),
+            catalog: Catalog::default(),
+            contexts: Contexts::default(),
+            approvals: Approvals::default(),
+            keys_used: idempotency::Index::new(idempotency::Config::default()),
+            rates: Rates::new(),
+            grant_use: BTreeMap::new(),
+            sessions: Sessions::default(),
+            calls: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
+            refusals: lifecycle::Refusals::default(),
+            outputs: VecDeque::new(),
+            latest: UnixTime::from_secs(0),
+            failed: false,
+        }
+    }
+
+    /// Takes a request. Its answer comes out with the same id, once.
+    pub fn handle_request(&mut self, id: RequestId, request: Request, now: Now, schema: &dyn SchemaCheck) {
+        let now = self.advance(now);
+        if self.failed {
+            self.answer(id, Err(Failure::new(Code::StoreFailed, Code::StoreFailed.meaning())));
+            return;
+        }
+        let taken = match request {
+            Request::Admit { object, actor } => self.admit(id, *object, &actor, now),
+            Request::OpenSession(request) => self.open_session(id, &request, now),
+            Request::CloseSession(session) => self.close_session(id, session),
+            Request::Invoke(call) => self.invoke(id, &call, now, schema),
+            Request::Simulate(call) => self.simulate(id, &call, now, schema),
+            Request::FileApproval { call, note, valid_secs } => {
+                self.file_approval(id, &call, note, valid_secs, now, schema)
+            }
+            Request::Cancel { call_id, by } => self.cancel(id, call_id, &by),
+            Request::ReadKept { session, binding, result, zone, principal, label } => {
+                let read = lifecycle::KeptRead { result, zone, principal, label };
+                self.read_kept(id, session, &binding, &read, now)
+            }
+            Request::OpenContext { principal, actor } => self.open_context(id, &principal, &actor, now),
+            Request::Settle { intent, effect, settled_by, note, actor } => {
+                let settling = calls::Settling { intent, effect, settled_by, note, actor };
+                self.settle(id, settling, now)
+            }
+            Request::Record { zone, entry } => {
+                self.record(id, &zone, *entry);
+                Ok(())
+            }
+        };
+        if let Err(failure) = taken {
+            self.answer(id, Err(failure));
+        }
+        self.seal(now);
+    }
+
+    /// Takes what became of a batch.
+    pub fn handle_completion(&mut self, token: BatchToken, completion: Completion, now: Now) {
+        let now = self.advance(now);
+        match completion {
+            Completion::Durable => {
+                for then in self.ledger.complete(token) {
+                    self.follow(then, now);
+                }
+            }
+            Completion::Refused(refusal) => {
+                for then in self.ledger.refuse(token) {
+                    self.abandon(then, refusal, now);
+                }
+            }
+            Completion::Failed => self.fail(token),
+        }
+        self.seal(now);
+    }
+
+    /// What to do next; `None` when there is nothing until the next input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Whether everything said so far is durable and answered.
+    pub fn is_idle(&self) -> bool {
+        self.ledger.is_idle() && self.calls.is_empty() && self.outputs.is_empty()
+    }
+
+    /// Whether a write failed and the node must be restarted.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// The node's name.
+    pub fn node_id(&self) -> &NodeId {
+        &self.node_id
+    }
+
+    /// Everything the owner has said.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// What is revoked.
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// What is installed.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Requests for approval and decisions.
+    pub fn approvals(&self) -> &Approvals {
+        &self.approvals
+    }
+
+    /// The context of a principal, if there is such a principal.
+    pub fn context(&self, principal: &PrincipalId) -> Option<crate::call::contexts::Context> {
+        let zone = &self.authority.principal(principal)?.zone;
+        Some(self.contexts.of(principal, &self.fresh_label(zone)))
+    }
+
+    /// Open sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The audit chains' ends.
+    pub fn chains(&self) -> &Chains {
+        self.ledger.chains()
+    }
+
+    /// Pools and budgets.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// Calls under way.
+    pub fn calls_under_way(&self) -> impl Iterator<Item = (&CallId, &PrincipalId)> {
+        self.calls.iter().map(|(id, call)| (id, call.principal()))
+    }
+
+    /// Intents whose outcome is unknown.
+    pub fn unsettled(&self) -> impl Iterator<Item = &ObjectId> {
+        self.unsettled.keys()
+    }
+
+    /// The key that names the objects of a zone, for whoever verifies what is stored.
+    pub fn zone_key(&self, zone: &ZoneId) -> Option<&fcp_proto_core::object::ObjectIdKey> {
+        self.keys.zones.get(zone)
+    }
+
+    /// The present time, never before any time seen: what has expired never revives.
+    fn advance(&mut self, now: Now) -> Now {
+        self.latest = self.latest.max(now.unix);
+        Now { unix: self.latest, ..now }
+    }
+
+    fn answer(&mut self, request: RequestId, answer: Result<Answer, Failure>) {
+        let answer = answer.map(Box::new).map_err(Box::new);
+        self.outputs.push_back(Output::Answer { request, answer });
+    }
+
+    fn commit(&mut self, unit: Unit<Then>) {
+        self.ledger.push(unit);
+    }
+
+    fn seal(&mut self, now: Now) {
+        match self.ledger.seal(&self.keys, now.unix) {
+            Ok(Some((token, batch))) => self.outputs.push_back(Output::Persist { token, batch }),
+            Ok(None) => {}
+            Err(_) => self.failed = true,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a node is asked.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use fcp_proto_core::crypto::proof::{Challenge, ChannelBinding};
+use fcp_proto_core::crypto::sign::Signature;
+use fcp_proto_core::encoding::json::{Json, Pointer};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{CallId, ConnectorId, CredentialId, ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::object::{AnyObject, ApprovalRequest, Effect, SettledBy, TraceContext};
+use fcp_proto_core::zone::Label;
+
+use super::sessions::SessionId;
+use crate::trust::audit::Entry;
+
+/// Names one request among those a node has not yet answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Whether an input fits an operation's schema; implemented by the host.
+pub trait SchemaCheck {
+    /// Whether `input` fits.
+    ///
+    /// # Errors
+    /// The first place where it does not, and why.
+    fn check(&self, connector: &ConnectorId, operation: &OperationId, input: &Json) -> Result<(), String>;
+}
+
+/// What a node is asked.
+#[derive(Debug)]
+pub enum Request {
+    /// Take an object that the owner or an operator signed: a zone, grant, principal, decision, installation, credential,
+    /// exception or revocation.
+    Admit {
+        /// The object.
+        object: Box<AnyObject>,
+        /// Who sent it.
+        actor: String,
+    },
+    /// Open a session for a principal that proves its key.
+    OpenSession(SessionRequest),
+    /// Close a session.
+    CloseSession(SessionId),
+    /// Make a call.
+    Invoke(CallRequest),
+    /// Decide over a call and spend nothing.
+    Simulate(CallRequest),
+    /// Ask a person to approve a call.
+    FileApproval {
+        /// The call.
+        call: CallRequest,
+        /// What the caller says about it.
+        note: Option<String>,
+        /// Seconds in which it can be decided.
+        valid_secs: u64,
+    },
+    /// Stop a call that is under way.
+    Cancel {
+        /// The call.
+        call_id: CallId,
+        /// Who asks; a principal may cancel only its own.
+        by: Canceller,
+    },
+    /// Read a kept result: it joins the reader's context.
+    ReadKept {
+        /// The reader's session.
+        session: SessionId,
+        /// The connection it comes on.
+        binding: ChannelBinding,
+        /// The result.
+        result: ObjectId,
+        /// The result's zone, as stored.
+        zone: ZoneId,
+        /// Whose call made it, as stored.
+        principal: PrincipalId,
+        /// Its label, as stored.
+        label: Label,
+    },
+    /// Open a fresh context for a principal.
+    OpenContext {
+        /// Whose.
+        principal: PrincipalId,
+        /// Who opens it.
+        actor: String,
+    },
+    /// Say what became of a call whose outcome is unknown.
+    Settle {
+        /// The call's intent.
+        intent: ObjectId,
+        /// What it turned out to have done.
+        effect: Effect,
+        /// How that is known.
+        settled_by: SettledBy,
+        /// What the person says, or the probe's answer.
+        note: Option<String>,
+        /// Who says so.
+        actor: String,
+    },
+    /// Tell the audit chain something that the host saw.
+    Record {
+        /// In which zone.
+        zone: ZoneId,
+        /// What.
+        entry: Box<Entry>,
+    },
+}
+
+/// Who cancels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Canceller {
+    /// An operator, by name.
+    Operator(String),
+    /// The holder of a session.
+    Session(SessionId),
+}
+
+/// A principal that proves its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRequest {
+    /// Who.
+    pub principal: PrincipalId,
+    /// What it answers, which the host gave out once.
+    pub challenge: Challenge,
+    /// What binds the proof to the connection.
+    pub binding: ChannelBinding,
+    /// The proof.
+    pub proof: Signature,
+}
+
+/// A call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallRequest {
+    /// The caller's session.
+    pub session: SessionId,
+    /// The connection it comes on.
+    pub binding: ChannelBinding,
+    /// The zone, if not the principal's own.
+    pub zone: Option<ZoneId>,
+    /// The connector.
+    pub connector: ConnectorId,
+    /// The operation.
+    pub operation: OperationId,
+    /// The input, with kept results already put in, or why it cannot be read.
+    pub input: Result<Json, Code>,
+    /// Which parts of the input are kept results.
+    pub handles: Vec<Handle>,
+    /// The credential to use, where there are several.
+    pub credential: Option<CredentialId>,
+    /// The caller's idempotency key.
+    pub idempotency_key: Option<String>,
+    /// The longest it may take, in milliseconds, if less than the operation's own bound.
+    pub deadline_ms: Option<u64>,
+    /// Whether to keep the output behind a handle instead of showing it.
+    pub keep: bool,
+    /// The caller's trace.
+    pub trace: Option<TraceContext>,
+}
+
+/// A part of an input that is a kept result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handle {
+    /// Where it stands.
+    pub at: Pointer,
+    /// The result.
+    pub result: ObjectId,
+    /// The zone it is kept in.
+    pub zone: ZoneId,
+    /// Whose call made it.
+    pub principal: PrincipalId,
+    /// Its label.
+    pub label: Label,
+}
+
+/// What a request for approval shows to whoever files it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FiledApproval {
+    /// The request's object id.
+    pub id: ObjectId,
+    /// The request.
+    pub request: ApprovalRequest,
+}

@@ -1,0 +1,126 @@
+//! Who has proved a key, and the short tokens that stand for it.
+//!
+//! A session begins with a proof that binds the principal's key to the connection, and its name is a secret that only that
+//! caller has. Tokens are minted from the principal's live grants when a call needs one; each names one grant, so that
+//! the constraints of one never lend themselves to another. Spec: `docs/spec/sessions.md`.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::fmt;
+
+use fcp_proto_core::crypto::proof::ChannelBinding;
+use fcp_proto_core::ids::{ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::random::Entropy;
+use fcp_proto_core::time::UnixTime;
+
+/// The secret name of a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId([u8; 32]);
+
+impl SessionId {
+    /// The name made of `bytes`.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The name's bytes, to be handed to its holder and nobody else.
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(redacted)")
+    }
+}
+
+/// A principal that has proved its key.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Who.
+    pub principal: PrincipalId,
+    /// The principal's zone.
+    pub zone: ZoneId,
+    /// The connection's binding.
+    pub binding: ChannelBinding,
+    /// Until when.
+    pub expires_at: UnixTime,
+    /// The tokens minted so far, by the grant they stand on.
+    pub(super) tokens: BTreeMap<ObjectId, MintedToken>,
+}
+
+/// A token as its holder keeps it.
+#[derive(Clone, Debug)]
+pub(super) struct MintedToken {
+    pub bytes: Vec<u8>,
+    pub operations: Vec<OperationId>,
+    pub expires_at: UnixTime,
+}
+
+/// All open sessions.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    open: BTreeMap<SessionId, Session>,
+}
+
+impl Sessions {
+    /// Opens a session for `secs` seconds.
+    pub(super) fn open(
+        &mut self,
+        principal: PrincipalId,
+        zone: ZoneId,
+        binding: ChannelBinding,
+        expires_at: UnixTime,
+        entropy: &mut Entropy,
+    ) -> SessionId {
+        let id = SessionId(entropy.bytes());
+        self.open.insert(id, Session { principal, zone, binding, expires_at, tokens: BTreeMap::new() });
+        id
+    }
+
+    /// The live session of that name on that connection.
+    pub fn get(&self, id: SessionId, binding: &ChannelBinding, now: UnixTime) -> Option<&Session> {
+        self.open.get(&id).filter(|session| session.binding == *binding && now < session.expires_at)
+    }
+
+    /// The principal of a session, whatever its connection; for cancellation and display.
+    pub fn principal(&self, id: SessionId) -> Option<&PrincipalId> {
+        self.open.get(&id).map(|session| &session.principal)
+    }
+
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.open.get_mut(&id)
+    }
+
+    pub(super) fn close(&mut self, id: SessionId) -> Option<Session> {
+        self.open.remove(&id)
+    }
+
+    /// Forgets tokens that stand on `grant`.
+    pub(super) fn forget_grant(&mut self, grant: &ObjectId) {
+        for session in self.open.values_mut() {
+            session.tokens.remove(grant);
+        }
+    }
+
+    /// Closes every session that has ended or that `gone` says must not go on.
+    pub(super) fn retain(&mut self, now: UnixTime, gone: impl Fn(&Session) -> bool) {
+        self.open.retain(|_, session| now < session.expires_at && !gone(session));
+    }
+
+    /// How many are open.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// All open sessions, without their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.open.values()
+    }
+}

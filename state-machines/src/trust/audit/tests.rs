@@ -1,0 +1,110 @@
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::*;
+
+fn zone() -> ZoneId {
+    ZoneId::new("z:work").unwrap()
+}
+
+fn node() -> NodeId {
+    NodeId::new("node-1").unwrap()
+}
+
+fn id(n: u64) -> ObjectId {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&n.to_le_bytes());
+    ObjectId::from_bytes(bytes)
+}
+
+/// A chain of `n` events, with a head after the last.
+fn chain(n: u64) -> (Vec<(ObjectId, AuditEvent)>, AuditHead) {
+    let mut chains = Chains::new(node());
+    let events = (0..n)
+        .map(|at| {
+            let event = chains.event(
+                &zone(),
+                Entry::new(AuditEventKind::NodeStarted, "node"),
+                UnixTime::from_secs(at),
+            );
+            chains.advance(&zone(), id(at), event.seq);
+            (id(at), event)
+        })
+        .collect();
+    (events, chains.head(&zone()).unwrap())
+}
+
+fn verify(
+    events: &[(ObjectId, AuditEvent)],
+    head: Option<&AuditHead>,
+    known: Option<(u64, ObjectId)>,
+) -> Option<Fault> {
+    let known: BTreeMap<_, _> = known.map(|known| (zone(), known)).into_iter().collect();
+    let mut verifier = Verifier::new(node(), known);
+    for (id, event) in events {
+        verifier.event(&zone(), *id, event, true);
+    }
+    if let Some(head) = head {
+        verifier.head(&zone(), head, true);
+    }
+    verifier.finish().first_bad.map(|finding| finding.fault)
+}
+
+#[test]
+fn a_whole_chain_verifies() {
+    let (events, head) = chain(5);
+    assert_eq!(verify(&events, Some(&head), Some((3, id(3)))), None);
+}
+
+#[test]
+fn each_way_to_tamper_is_named() {
+    let (events, head) = chain(5);
+    let without = |at: usize| {
+        let mut left = events.clone();
+        left.remove(at);
+        left
+    };
+    assert_eq!(verify(&without(0), Some(&head), None), Some(Fault::NoBeginning));
+    assert_eq!(verify(&without(2), Some(&head), None), Some(Fault::OutOfSequence { expected: 2 }));
+    assert_eq!(verify(&without(4), Some(&head), None), Some(Fault::HeadMismatch));
+    assert_eq!(verify(&events, None, None), Some(Fault::Unsealed));
+
+    let mut repeated = events.clone();
+    repeated.insert(3, events[2].clone());
+    assert_eq!(verify(&repeated, Some(&head), None), Some(Fault::OutOfSequence { expected: 3 }));
+
+    let mut swapped = events.clone();
+    swapped.swap(1, 2);
+    assert_eq!(verify(&swapped, Some(&head), None), Some(Fault::OutOfSequence { expected: 1 }));
+
+    let mut relinked = events.clone();
+    relinked[2].1.prev = Some(id(99));
+    assert_eq!(verify(&relinked, Some(&head), None), Some(Fault::WrongPredecessor));
+
+    let mut foreign = events.clone();
+    foreign[4].1.node_id = NodeId::new("node-2").unwrap();
+    assert_eq!(verify(&foreign, Some(&head), None), Some(Fault::Foreign));
+}
+
+#[test]
+fn a_saved_head_reveals_rollback_and_fork() {
+    let (events, head) = chain(5);
+    assert_eq!(verify(&events, Some(&head), Some((9, id(9)))), Some(Fault::Truncated { known: 9 }));
+    assert_eq!(verify(&events, Some(&head), Some((3, id(77)))), Some(Fault::Forked));
+    assert_eq!(verify(&[], None, Some((0, id(0)))), Some(Fault::Truncated { known: 0 }));
+}
+
+#[test]
+fn altered_content_and_false_heads_are_named() {
+    let (events, head) = chain(2);
+    let mut verifier = Verifier::new(node(), BTreeMap::new());
+    verifier.event(&zone(), events[0].0, &events[0].1, false);
+    assert_eq!(verifier.finish().first_bad.map(|found| found.fault), Some(Fault::Altered));
+
+    let mut verifier = Verifier::new(node(), BTreeMap::new());
+    for (id, event) in &events {
+        verifier.event(&zone(), *id, event, true);
+    }
+    verifier.head(&zone(), &head, false);
+    assert_eq!(verifier.finish().first_bad.map(|found| found.fault), Some(Fault::HeadSignature));
+}

@@ -1,0 +1,6 @@
+//! Who may do what, what no longer holds, and what happened.
+
+pub mod audit;
+pub mod authority;
+pub mod ceremony;
+pub mod revocation;
