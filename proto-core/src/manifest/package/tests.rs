@@ -17,7 +17,7 @@ fn native_manifest() -> String {
     let (_, rest) = rest.split_once("[network]").unwrap();
     let (middle, rest) = rest.split_once("[operations.\"notes.note.get\".http]").unwrap();
     let (_, rest) = rest.split_once("[operations.\"notes.note.get\".hints]").unwrap();
-    let network = "methods = [\"GET\"]\npaths = [\"/books/{**}\"]";
+    let network = "methods = [\"GET\"]\npaths = [\"/books/{rest*}\"]";
     alloc::format!(
         "{before}{}[operations.\"notes.note.get\".network]\nhosts = [\"api.notes.example\"]\n{network}\n\n[operations.\"notes.note.get\".hints]{rest}",
         middle.replace("\nhosts = [\"{config.base_url}\"]\n", "\n")
