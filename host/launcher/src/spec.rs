@@ -261,11 +261,7 @@ mod tests {
         for path in
             ["/", "relative", "/a/../b", "/a//b", "/a/", "/a/./b", "/proc/self", "/sys", "/dev/vda", ""]
         {
-<<<<<<< HEAD
-            assert_eq!(problem_of(|spec| drop(spec.writable.insert(path.into()))), "writable", "{path}");
-=======
             assert_eq!(problem_of(|spec| spec.writable.extend([path.into()])), "writable", "{path}");
->>>>>>> launcher
         }
     }
 
@@ -293,11 +289,7 @@ mod tests {
     fn nul_bytes_and_odd_names_are_refused() {
         assert_eq!(problem_of(|spec| spec.arguments.push("a\0b".into())), "arguments");
         assert_eq!(
-<<<<<<< HEAD
-            problem_of(|spec| drop(spec.environment.insert("A=B".into(), String::new()))),
-=======
             problem_of(|spec| spec.environment.extend([("A=B".into(), String::new())])),
->>>>>>> launcher
             "environment"
         );
         assert_eq!(problem_of(|spec| spec.name.clear()), "name");

@@ -16,6 +16,8 @@ cbor_enum! {
         Node = "node",
         /// A device's capability tokens.
         Issuance = "issuance",
+        /// What is sealed to a device (X25519).
+        Encryption = "encryption",
         /// A principal that makes calls.
         Agent = "agent",
         /// Whoever signs connector packages.

@@ -243,6 +243,16 @@ fn resources_cannot_be_spelled_from_within_a_field() {
 }
 
 #[test]
+fn resources_of_paths_keep_slashes_and_refuse_second_names() {
+    let template: Template = "files:{path|segments}".parse().unwrap();
+    let of = |path: &str| template.render_resource(&json!({ "path": path }), &json!({}));
+    assert_eq!(of("/a b/c").unwrap(), "files:/a%20b/c");
+    for bad in ["/a/../b", "/a//b", "/a/", "/./a", ".."] {
+        assert!(of(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn configuration_is_complete_typed_and_closed() {
     let manifest = sample();
     let resolved = manifest.resolve_config(&json!({})).unwrap();
