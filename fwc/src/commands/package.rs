@@ -14,7 +14,7 @@ use fcp_proto_core::manifest::package::{
 use serde_json::{Value, json};
 
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, file_failure, internal, key_file, usage};
+use crate::{Failure, Result, file_failure, key_file, usage};
 
 /// Packages.
 #[derive(Subcommand, Clone, Debug)]
