@@ -343,6 +343,8 @@ const GRANTS: &[Change] = &[
             token_grant("github.admin", Some("github.issues.get")),
             token_grant("github.read", Some("github.repos.delete")),
             token_grant("github.read", None),
+            token_grant("github.write", Some("github.repos.delete")),
+            token_grant("github.zeal", Some("github.issues.create")),
         ];
         token(f, |it| it.grants.extend([d.pick(&more).clone()]));
     }),
