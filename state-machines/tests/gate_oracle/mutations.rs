@@ -481,6 +481,27 @@ const CONSTRAINTS: &[Change] = &[
         names.sort();
         input(f, |it| it.resources = names);
     }),
+    ("the call names no resource", |f, d| {
+        input(f, |it| it.resources.clear());
+        let (allow, deny) = (patterns(&["*"]), some_patterns(d));
+        token(f, |it| {
+            it.constraints.resource_allow = allow.clone();
+            it.constraints.resource_deny = deny.clone();
+        });
+        for known in f.grants.values_mut() {
+            known.grant.constraints.resource_allow = allow.clone();
+            known.grant.constraints.resource_deny = deny.clone();
+        }
+    }),
+    ("token and grant ask for other beginnings", |f, d| {
+        const BEGINNINGS: [&str; 6] = ["", "a", "acme/", "acme/s", "acme/site", "b"];
+        let mut begins = |it: &mut Constraints| {
+            let check = ArgumentCheck::Prefix((*d.pick(&BEGINNINGS)).into());
+            it.arguments = vec![rule("/repo", Presence::Required, check)];
+        };
+        f.grants.values_mut().for_each(|it| begins(&mut it.grant.constraints));
+        token(f, |it| begins(&mut it.constraints));
+    }),
     ("the call uses other credentials", |f, d| {
         let sets: [&[&str]; 4] = [&[], &["spare"], &["github-token", "spare"], &["github"]];
         let set = d.pick(&sets).iter().map(|it| it.parse().expect("a name")).collect();
