@@ -60,6 +60,7 @@ impl Node {
     }
 
     /// The decision and what it spends are one step: from here on nothing else can spend it.
+    //= docs/spec/calls.md#order
     fn admit_call(
         &mut self,
         request: RequestId,
@@ -168,6 +169,7 @@ impl Node {
         unit.store(&ledger::sign(header, fields, &self.keys.signing)?, &self.keys)
     }
 
+    //= docs/spec/audit.md#what-is-told
     fn audit_admission(
         &self,
         unit: &mut Unit<Then>,
@@ -202,6 +204,7 @@ impl Node {
     }
 
     /// The intent is durable: if nothing was revoked meanwhile, and nobody cancelled, the call goes out.
+    //= docs/spec/calls.md#order
     pub(in crate::node) fn dispatch(&mut self, call_id: CallId, now: Now) {
         let Some(call) = self.calls.get(&call_id) else { return };
         let stopped = if call.cancelled {
@@ -227,6 +230,7 @@ impl Node {
     }
 
     /// Whether anything that the decision rests on was revoked since.
+    //= docs/spec/revocation.md#effect
     fn revoked_meanwhile(&self, call: &Call, now: UnixTime) -> Option<Code> {
         if self.revocations.head_seq() == call.authorized.seal().revocation_seq {
             return None;
