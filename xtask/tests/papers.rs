@@ -68,7 +68,8 @@ fn proofs(readme: &str) -> Vec<(&str, Vec<&str>)> {
     let rows = readme.lines().skip_while(|line| *line != "## What works").skip(1);
     let rows = rows.take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("| "));
     let rows = rows.filter(|line| !line.starts_with("| what"));
-    rows.map(|row| (row, row.rsplit('|').nth(1).unwrap_or("").split('`').skip(1).step_by(2).collect())).collect()
+    rows.map(|row| (row, row.rsplit('|').nth(1).unwrap_or("").split('`').skip(1).step_by(2).collect()))
+        .collect()
 }
 
 #[test]

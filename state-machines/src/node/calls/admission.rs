@@ -71,6 +71,7 @@ impl Node {
     ) -> Result<(), Failure> {
         let call_id = CallId::from_bytes(self.entropy.bytes());
         let fits = prepared.fits.ok_or_else(|| internal("an authorized call without room in its pools"))?;
+        //= docs/spec/gate.md#deciding-and-spending
         let reservation =
             self.rates.reserve(fits, now).map_err(|_| internal("room in the pools vanished"))?;
         let mut unit = Unit::new(Class::Normal);

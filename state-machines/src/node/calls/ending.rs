@@ -248,6 +248,7 @@ impl Ended {
             Outcome::Succeeded { output, effect, usage } => {
                 (true, CallOutcome::Succeeded, effect, None, Some(output), usage)
             }
+            //= docs/spec/stdio.md#effects
             // A failure that leaves the effect in doubt is an unknown outcome, whatever the connector calls it.
             Outcome::Failed { code, message, effect: Effect::Unknown, usage }
             | Outcome::Unknown { code, message, usage } => {
