@@ -24,7 +24,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["fcp-proto-core", "fcp-state-machines"];
 
 /// What would make a crate impure.
-const IMPURE: &[&str] = &["tokio", "mio", "async-io", "hyper", "reqwest", "rustix", "libc", "getrandom", "rand", "socket2"];
+const IMPURE: &[&str] =
+    &["tokio", "mio", "async-io", "hyper", "reqwest", "rustix", "libc", "getrandom", "rand", "socket2"];
 
 fn metadata() -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
@@ -60,7 +61,8 @@ fn forbidden(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
             continue;
         };
         let ours = to.iter().filter(|name| arrows.contains_key(*name) && !permitted.contains(&name.as_str()));
-        let impure = to.iter().filter(|name| PURE.contains(&from.as_str()) && IMPURE.contains(&name.as_str()));
+        let impure =
+            to.iter().filter(|name| PURE.contains(&from.as_str()) && IMPURE.contains(&name.as_str()));
         found.extend(ours.chain(impure).map(|name| format!("{from} -> {name}")));
     }
     found

@@ -9,21 +9,20 @@ pub fn digest(bytes: &[u8]) -> Digest {
 
 /// The key id of a public key: the first eight bytes of BLAKE3 in derive-key mode with the context `FCP2-KID`.
 pub fn key_id(public_key: &[u8; 32]) -> KeyId {
-    KeyId::from_bytes(first_eight(blake3::derive_key("FCP2-KID", public_key)))
+    KeyId::from_bytes(first_eight(&blake3::derive_key("FCP2-KID", public_key)))
 }
 
 /// The id of a secret symmetric key, from which the key cannot be found.
 pub(super) fn secret_key_id(secret: &[u8; 32]) -> KeyId {
-    let mut derived = zeroize::Zeroizing::new(blake3::derive_key("FCP2-SECRET-KEY-ID", secret));
-    KeyId::from_bytes(first_eight(core::mem::take(&mut *derived)))
+    KeyId::from_bytes(first_eight(&blake3::derive_key("FCP2-SECRET-KEY-ID", secret)))
 }
 
 /// The first eight bytes of BLAKE3 over a schema's text, which begin what is signed.
 pub fn schema_prefix(schema: &str) -> [u8; 8] {
-    first_eight(*blake3::hash(schema.as_bytes()).as_bytes())
+    first_eight(blake3::hash(schema.as_bytes()).as_bytes())
 }
 
-fn first_eight(hash: [u8; 32]) -> [u8; 8] {
+fn first_eight(hash: &[u8; 32]) -> [u8; 8] {
     let mut short = [0; 8];
     short.copy_from_slice(&hash[..8]);
     short

@@ -72,7 +72,7 @@ pub struct Claims {
     pub constraints: Constraints,
 }
 
-/// Where a moment lies to a token's times, with the tolerated skew of clocks.
+/// Where a moment lies to a token's times. Skew of clocks is tolerated at the beginning, never at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Validity {
     /// Too early.
@@ -212,7 +212,7 @@ impl fmt::Display for Label {
 impl Claims {
     /// Where `now` lies to the token's times.
     pub fn validity_at(&self, now: UnixTime) -> Validity {
-        if now >= self.expires.saturating_add(TOKEN_SKEW_SECS) {
+        if now >= self.expires {
             Validity::Expired
         } else if now.saturating_add(TOKEN_SKEW_SECS) < self.not_before {
             Validity::NotYet

@@ -251,10 +251,10 @@ fn minting_refuses_what_reading_would_refuse() {
 }
 
 #[test]
-fn a_token_is_valid_from_nbf_to_exp_with_five_minutes_of_skew() {
+fn a_token_is_valid_from_five_minutes_before_nbf_until_exp() {
     let at = |seconds| claims().validity_at(UnixTime::from_secs(seconds));
     assert_eq!(
-        [at(0), at(699), at(700), at(2_299), at(2_300), at(u64::MAX)],
+        [at(0), at(699), at(700), at(1_999), at(2_000), at(u64::MAX)],
         [
             Validity::NotYet,
             Validity::NotYet,

@@ -67,7 +67,7 @@ impl Node {
         let (rates, fits) = self.rate_facts(call, &principal, &zone_id, &credentials, grants.keys(), now);
         self.certify_alone(now.unix);
         let facts = Facts {
-            revocation: self.revocation_facts(call, &token, &principal, now.unix),
+            revocation: self.revocation_facts(call, &zone_id, &token, &principal, now.unix),
             holder: HolderFacts::Proved(principal.clone()),
             zone: self.zone_facts(&zone_id),
             connector: self.connector_facts(call, &zone_id),
@@ -247,6 +247,7 @@ impl Node {
     fn revocation_facts(
         &self,
         call: &CallRequest,
+        zone: &ZoneId,
         token: &TokenFacts,
         principal: &PrincipalId,
         now: UnixTime,
@@ -265,7 +266,7 @@ impl Node {
             }
             TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => (false, false, false),
         };
-        let zone = call.zone.as_ref().and_then(|zone| self.keys.zones.get(zone));
+        let zone = self.keys.zones.get(zone);
         RevocationFacts {
             token: token_revoked,
             issuer_key,

@@ -1,0 +1,57 @@
+//! Replays the committed corpora, and simple mutations of every entry.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use fcp_fuzz::Target;
+
+fn corpus() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus")
+}
+
+fn entries(target: Target) -> Vec<Vec<u8>> {
+    let folder = corpus().join(target.name());
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    files.map(|file| fs::read(file.expect("readable").path()).expect("readable")).collect()
+}
+
+#[test]
+fn every_corpus_entry_keeps_its_targets_properties() {
+    for target in Target::ALL {
+        let entries = entries(*target);
+        assert!(!entries.is_empty(), "{} has no corpus", target.name());
+        for entry in entries {
+            target.run(&entry);
+        }
+    }
+}
+
+/// Cuts, flipped bits and doubled bytes of every entry: small, exhaustive and the same each time.
+#[test]
+fn mutated_entries_keep_the_properties() {
+    for target in Target::ALL {
+        for entry in entries(*target) {
+            let step = entry.len() / 256 + 1;
+            for at in (0..entry.len()).step_by(step) {
+                target.run(&entry[..at]);
+                target.run(&[&entry[..at], &entry[at..=at], &entry[at..]].concat());
+                for bit in 0..8 {
+                    let mut bent = entry.clone();
+                    bent[at] ^= 1 << bit;
+                    target.run(&bent);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_corpus_folder_belongs_to_a_target() {
+    let folders: BTreeSet<String> = fs::read_dir(corpus())
+        .expect("the corpora exist")
+        .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
+        .collect();
+    let targets: BTreeSet<String> = Target::ALL.iter().map(|target| String::from(target.name())).collect();
+    assert_eq!(folders, targets);
+}

@@ -1,0 +1,239 @@
+//! Every vector file under `vectors/{cbor,json,keys,tokens}` is read, and each of its cases must hold.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use fcp_proto_core::crypto::phrase::RecoveryPhrase;
+use fcp_proto_core::crypto::role::{Agent, Node};
+use fcp_proto_core::crypto::secret::SecretBytes;
+use fcp_proto_core::crypto::sign::{Signature, SigningKey, VerifyingKey, signing_bytes};
+use fcp_proto_core::crypto::wrap::WrappedKey;
+use fcp_proto_core::crypto::{derive, hash};
+use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
+use fcp_proto_core::encoding::json::{Json, Pointer, parse};
+use fcp_proto_core::token::Token;
+use zeroize::Zeroizing;
+
+const FOLDERS: [&str; 4] = ["cbor", "json", "keys", "tokens"];
+
+const LARGEST: usize = 1 << 20;
+
+/// Checks one case, described by an object.
+type Check = fn(&Case<'_>);
+
+const FILES: [(&str, Check); 17] = [
+    ("cbor/accept.json", cbor_accept),
+    ("cbor/reject.json", cbor_reject),
+    ("json/accept.json", json_accept),
+    ("json/pointer.json", json_pointer),
+    ("json/reject.json", json_reject),
+    ("keys/blake3.json", blake3),
+    ("keys/ed25519.json", ed25519),
+    ("keys/ed25519_reject.json", ed25519_reject),
+    ("keys/hkdf.json", hkdf),
+    ("keys/key_id.json", key_id),
+    ("keys/phrase.json", phrase),
+    ("keys/phrase_reject.json", phrase_reject),
+    ("keys/signing_bytes.json", signed),
+    ("keys/wrapped_key.json", wrapped_key),
+    ("keys/wrapped_key_reject.json", wrapped_key_reject),
+    ("tokens/accept.json", token_accept),
+    ("tokens/reject.json", token_reject),
+];
+
+/// One case and its place, for messages.
+struct Case<'a> {
+    place: String,
+    fields: &'a Json,
+}
+
+impl Case<'_> {
+    fn optional(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(|value| value.as_str().expect("a text"))
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.optional(name).unwrap_or_else(|| panic!("{}: no {name}", self.place))
+    }
+
+    fn bytes(&self, name: &str) -> Vec<u8> {
+        hex::decode(self.text(name)).unwrap_or_else(|_| panic!("{}: {name} is no hex", self.place))
+    }
+
+    fn array<const N: usize>(&self, name: &str) -> [u8; N] {
+        self.bytes(name).try_into().unwrap_or_else(|_| panic!("{}: {name} has another length", self.place))
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../vectors")
+}
+
+#[test]
+fn every_vector_holds() {
+    for (file, check) in FILES {
+        let bytes = fs::read(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let document = parse(&bytes, LARGEST).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let cases = document.get("cases").and_then(Json::as_array).expect("a list of cases");
+        assert!(!cases.is_empty(), "{file} has no case");
+        for (number, fields) in cases.iter().enumerate() {
+            let case = Case { place: format!("{file} case {number}"), fields };
+            assert!(!case.text("source").is_empty(), "{} has no source", case.place);
+            check(&case);
+        }
+    }
+}
+
+#[test]
+fn no_vector_file_is_left_unread() {
+    let mut found = BTreeSet::new();
+    for folder in FOLDERS {
+        for entry in fs::read_dir(root().join(folder)).expect("the folder exists") {
+            let name = entry.expect("readable").file_name().into_string().expect("UTF-8");
+            found.insert(format!("{folder}/{name}"));
+        }
+    }
+    let read: BTreeSet<String> = FILES.iter().map(|(file, _)| String::from(*file)).collect();
+    assert_eq!(found, read);
+}
+
+fn cbor_accept(case: &Case<'_>) {
+    let bytes = case.bytes("hex");
+    let item = cbor::decode(&bytes).unwrap_or_else(|error| panic!("{}: {error}", case.place));
+    assert_eq!(cbor::encode(&item), Ok(bytes), "{}", case.place);
+    if let Some(text) = case.optional("json") {
+        let value = parse(text.as_bytes(), LARGEST).expect("valid");
+        assert_eq!(Json::from_cbor(item), Ok(value), "{}", case.place);
+    }
+}
+
+fn cbor_reject(case: &Case<'_>) {
+    let error = cbor::decode(&case.bytes("hex")).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+fn json_accept(case: &Case<'_>) {
+    let value = parse(case.text("text").as_bytes(), LARGEST);
+    let canonical = value.map(|value| value.to_canonical());
+    assert_eq!(canonical.as_deref(), Ok(case.text("canonical")), "{}", case.place);
+}
+
+fn json_reject(case: &Case<'_>) {
+    let bytes = case.optional("text").map_or_else(|| case.bytes("hex"), |text| text.as_bytes().to_vec());
+    let rule = parse(&bytes, LARGEST).map_err(|error| format!("{:?}", error.rule));
+    assert_eq!(rule, Err(case.text("error").into()), "{}", case.place);
+}
+
+fn json_pointer(case: &Case<'_>) {
+    let document = parse(case.text("document").as_bytes(), LARGEST).expect("valid");
+    match Pointer::new(case.text("pointer")) {
+        Ok(pointer) => {
+            let found = document.pointer(&pointer).map(Json::to_canonical);
+            assert_eq!(found.as_deref(), case.optional("value"), "{}", case.place);
+            assert_eq!(case.optional("error"), None, "{}", case.place);
+        }
+        Err(error) => assert_eq!(format!("{error:?}"), case.text("error"), "{}", case.place),
+    }
+}
+
+fn blake3(case: &Case<'_>) {
+    let input = case.bytes("input");
+    let actual = match case.optional("key") {
+        Some(_) => hash::Hasher::keyed(&case.array("key"), "").with(&input).finish(),
+        None => *hash::digest(&input).as_bytes(),
+    };
+    assert_eq!(actual, case.array("hash"), "{}", case.place);
+}
+
+fn ed25519(case: &Case<'_>) {
+    let key = SigningKey::<Node>::from_seed(&Zeroizing::new(case.array("seed")));
+    let message = case.bytes("message");
+    let signature = Signature::from_bytes(case.array("signature"));
+    assert_eq!(key.verifying_key().as_bytes(), &case.array("public"), "{}", case.place);
+    assert_eq!(key.sign(&message), signature, "{}", case.place);
+    let public = VerifyingKey::<Node>::from_bytes(&case.array("public")).expect("a key");
+    assert_eq!(public.verify(&message, &signature), Ok(()), "{}", case.place);
+}
+
+fn ed25519_reject(case: &Case<'_>) {
+    let signature = Signature::from_bytes(case.array("signature"));
+    let error = match VerifyingKey::<Node>::from_bytes(&case.array("public")) {
+        Ok(key) => match key.verify(&case.bytes("message"), &signature) {
+            Ok(()) => String::from("none"),
+            Err(_) => String::from("signature"),
+        },
+        Err(error) => format!("{error:?}"),
+    };
+    assert_eq!(error, case.text("error"), "{}", case.place);
+}
+
+fn hkdf(case: &Case<'_>) {
+    let expected = case.bytes("output");
+    let mut output = vec![0; expected.len()];
+    derive::hkdf_sha256(&case.bytes("salt"), &case.bytes("secret"), &case.bytes("info"), &mut output)
+        .expect("short enough");
+    assert_eq!(output, expected, "{}", case.place);
+}
+
+fn key_id(case: &Case<'_>) {
+    assert_eq!(hash::key_id(&case.array("public")).as_bytes(), &case.array("key_id"), "{}", case.place);
+}
+
+fn phrase(case: &Case<'_>) {
+    let phrase = RecoveryPhrase::from_entropy(Zeroizing::new(case.array("entropy")));
+    assert_eq!(phrase.words().as_str(), case.text("words"), "{}", case.place);
+    let read = RecoveryPhrase::parse(case.text("words")).expect("a phrase");
+    assert_eq!(read.owner_key().verifying_key().to_string(), case.text("owner"), "{}", case.place);
+}
+
+fn phrase_reject(case: &Case<'_>) {
+    let error = RecoveryPhrase::parse(case.text("words")).map(|_| ()).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+fn signed(case: &Case<'_>) {
+    let item = cbor::decode(&case.bytes("item")).expect("canonical");
+    assert_eq!(signing_bytes(case.text("schema"), &item), Ok(case.bytes("bytes")), "{}", case.place);
+}
+
+fn wrapped_key(case: &Case<'_>) {
+    let bytes = case.bytes("record");
+    let record = WrappedKey::from_cbor(cbor::decode(&bytes).expect("canonical")).expect("a record");
+    let passphrase = SecretBytes::from(String::from(case.text("passphrase")));
+    let key: SigningKey<Agent> = record.open_with_passphrase(&passphrase).expect("opens");
+    assert_eq!(key.expose_seed(), &case.array("seed"), "{}", case.place);
+    assert_eq!(cbor::encode(&record.to_cbor()), Ok(bytes), "{}", case.place);
+}
+
+fn wrapped_key_reject(case: &Case<'_>) {
+    let item = cbor::decode(&case.bytes("record")).expect("canonical");
+    let passphrase = SecretBytes::from(String::from(case.text("passphrase")));
+    let error = match WrappedKey::from_cbor(item) {
+        Ok(record) => match record.open_with_passphrase::<SigningKey<Agent>>(&passphrase) {
+            Ok(_) => String::from("none"),
+            Err(error) => format!("{error:?}"),
+        },
+        Err(error) => format!("{error:?}"),
+    };
+    assert_eq!(error, case.text("error"), "{}", case.place);
+}
+
+fn token_accept(case: &Case<'_>) {
+    let issuer = case.text("issuer").parse().expect("a key");
+    let token = Token::decode(&case.bytes("token")).and_then(|token| token.verify(&issuer));
+    let token = token.unwrap_or_else(|error| panic!("{}: {error}", case.place));
+    assert_eq!(token.claims().principal_id.as_str(), case.text("principal"), "{}", case.place);
+    assert_eq!(token.claims().zone_id.as_str(), case.text("zone"), "{}", case.place);
+    let payload = token.claims().to_payload().expect("readable claims are writable");
+    let payload = cbor::encode(&payload).expect("small");
+    let contained = token.as_bytes().windows(payload.len()).any(|window| window == payload);
+    assert!(contained, "{}: the claims do not encode to the signed payload", case.place);
+}
+
+fn token_reject(case: &Case<'_>) {
+    let issuer = case.text("issuer").parse().expect("a key");
+    let verified = Token::decode(&case.bytes("token")).and_then(|token| token.verify(&issuer));
+    let error = verified.map(|_| ()).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
