@@ -268,11 +268,12 @@ impl Vault {
         asked: Option<(&CredentialKey, u64)>,
     ) -> Result<(Metadata, Option<Secret>), VaultError> {
         let invalid = |reason: String| VaultError::Invalid { file: path.to_owned(), reason };
-        let bytes = read_private(&*self.files, path).map_err(|error| match error {
-            HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind(_) => {
-                invalid(error.to_string())
-            }
-            other => VaultError::File(other),
+        let bytes = read_private(&*self.files, path).map_err(|error| {
+            let untrusted = matches!(
+                error,
+                HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind(_)
+            );
+            if untrusted { invalid(error.to_string()) } else { VaultError::File(error) }
         })?;
         let record = Record::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?;
         let metadata = record.metadata();
