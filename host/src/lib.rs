@@ -1,6 +1,7 @@
 //! The FCP daemon and its egress process.
 
 pub mod ceremony;
+pub mod connectors;
 pub mod egress;
 pub mod home;
 pub mod keys;
