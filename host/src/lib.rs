@@ -1,6 +1,8 @@
 //! The FCP daemon and its egress process.
 
+pub mod api;
 pub mod ceremony;
+pub mod daemon;
 pub mod egress;
 pub mod home;
 pub mod keys;

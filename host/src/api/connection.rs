@@ -9,7 +9,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::exchange;
 use super::listen::{Accepted, Listeners};
@@ -36,7 +36,7 @@ pub async fn serve(app: Arc<App>, mut listeners: Listeners) {
     loop {
         let accepted = tokio::select! {
             accepted = listeners.accept() => accepted,
-            _ = draining.wait_for(|draining| *draining) => break,
+            () = stopping(&mut draining) => break,
         };
         let accepted = match accepted {
             Ok(accepted) => accepted,
@@ -64,6 +64,12 @@ pub async fn serve(app: Arc<App>, mut listeners: Listeners) {
 
 /// How long open connections may take to end once calls have. Chosen.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Waits until the daemon stops.
+async fn stopping(draining: &mut watch::Receiver<bool>) {
+    // Without a sender there is no daemon any more.
+    drop(draining.wait_for(|draining| *draining).await);
+}
 
 async fn admit(app: &Arc<App>, connection: u64, accepted: Accepted) {
     match accepted {
@@ -94,7 +100,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(app: &Arc<App>,
     let mut draining = app.draining.subscribe();
     let ended = tokio::select! {
         ended = &mut served => ended,
-        _ = draining.wait_for(|draining| *draining) => {
+        () = stopping(&mut draining) => {
             served.as_mut().graceful_shutdown();
             served.await
         }

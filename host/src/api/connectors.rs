@@ -9,7 +9,7 @@ use fcp_api::types::{
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId};
-use fcp_proto_core::manifest::{HostRule, Network, Operation};
+use fcp_proto_core::manifest::{Network, Operation};
 use fcp_proto_core::object::ConnectorState;
 use fcp_state_machines::node::{Installed, Node};
 
@@ -48,7 +48,7 @@ fn operation_summary(id: &OperationId, operation: &Operation) -> OperationSummar
 
 fn hosts_of(networks: impl IntoIterator<Item = Network>) -> Vec<String> {
     let hosts = networks.into_iter().flat_map(|network| network.hosts);
-    let hosts: std::collections::BTreeSet<String> = hosts.map(|host: HostRule| host.to_string()).collect();
+    let hosts: std::collections::BTreeSet<String> = hosts.map(String::from).collect();
     hosts.into_iter().collect()
 }
 

@@ -61,19 +61,19 @@ fn secret(slot: &AuthSlot, material: CredentialMaterial) -> Result<Secret, Error
         (AuthKind::Bearer, CredentialMaterial::Bearer { token }) => Secret::Bearer(bytes(token)),
         (AuthKind::Header, CredentialMaterial::Header { value }) => Secret::Header(bytes(value)),
         (AuthKind::Basic, CredentialMaterial::Basic { username, password }) => {
-            Secret::Basic { username, password: bytes(password) }
+            Secret::Basic { user: username.into(), password: bytes(password) }
         }
         (
             AuthKind::Oauth2,
             CredentialMaterial::Oauth2 { access_token, refresh_token, expires_at, client_id, client_secret },
-        ) => Secret::OAuth2(OAuth2 {
+        ) => Secret::OAuth2(Box::new(OAuth2 {
             access: bytes(access_token),
             refresh: refresh_token.map(bytes),
             expires_at,
             token_url: slot.token_url.clone().unwrap_or_default(),
             client_id: client_id.unwrap_or_default(),
             client_secret: client_secret.map(bytes),
-        }),
+        })),
         (kind, _) => {
             let why = format!("the slot takes a secret of the kind `{}`", kind.as_str());
             return Err(ErrorBody::new(Code::InputInvalid).because(why));
@@ -121,7 +121,7 @@ impl Serve for PutCredential {
             connector: body.connector,
             slot: body.slot,
             kind: slot.kind.as_str().to_owned(),
-            hosts: slot.hosts.iter().map(ToString::to_string).collect(),
+            hosts: slot.hosts.iter().cloned().map(String::from).collect(),
             version: version.await?,
             removed: false,
         };

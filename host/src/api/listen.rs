@@ -5,10 +5,12 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::ids::Digest;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::daemon::StartError;
-use crate::home::Config;
+use crate::home::{Config, Home, HomeError, read_private};
 
 /// Where the daemon listens.
 #[derive(Debug)]
@@ -53,6 +55,27 @@ pub async fn listen(socket: &Path, config: &Config) -> Result<Listeners, StartEr
     };
     Ok(Listeners { unix, tcp, path: socket.to_owned() })
 }
+
+/// The digest of the token that admits callers over TCP, read from its file; absent without TCP.
+///
+/// # Errors
+/// What is wrong with the file, which must be there and open to this user only.
+pub fn admission(home: &Home, config: &Config) -> Result<Option<Digest>, StartError> {
+    if config.listen.tcp.is_none() {
+        return Ok(None);
+    }
+    let path = config.listen.tcp_token_file.clone().unwrap_or_else(|| home.path().join("run").join("admission"));
+    let bytes = read_private(&**home.files(), &path).map_err(StartError::Home)?;
+    let text = bytes.trim_ascii();
+    if text.len() < MIN_TOKEN_BYTES {
+        let reason = format!("a token has at least {MIN_TOKEN_BYTES} characters");
+        return Err(StartError::Home(HomeError::Damaged { file: path, reason }));
+    }
+    Ok(Some(hash::digest(text)))
+}
+
+/// Shortest token that admits callers over TCP: 128 bits in hexadecimal.
+const MIN_TOKEN_BYTES: usize = 32;
 
 async fn remove_stale(socket: &Path) -> io::Result<()> {
     let about = match std::fs::symlink_metadata(socket) {

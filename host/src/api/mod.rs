@@ -42,5 +42,5 @@ mod watch;
 mod zones;
 
 pub use connection::serve;
-pub use listen::{Listeners, listen};
+pub use listen::{Listeners, admission, listen};
 pub use mount::Table;

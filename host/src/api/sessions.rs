@@ -16,7 +16,6 @@ use fcp_state_machines::node::{Answer, Node, Request, SessionRequest};
 use fcp_state_machines::trust::audit::Entry;
 
 use super::access::{Caller, public_name};
-use super::ceremony::blocking;
 use super::denial::failed;
 use super::mount::{Ask, Serve};
 use super::sign::unexpected;
