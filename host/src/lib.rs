@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod ceremony;
+pub mod connectors;
 pub mod daemon;
 pub mod egress;
 pub mod home;
