@@ -1,5 +1,11 @@
 //! The FCP daemon and its egress process.
 
+pub mod api;
+pub mod ceremony;
 pub mod connectors;
+pub mod daemon;
 pub mod egress;
+pub mod home;
+pub mod keys;
 pub mod sandbox;
+pub mod vault;

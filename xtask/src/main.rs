@@ -6,8 +6,14 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 
 /// The binaries that a running FCP consists of.
-const PACKAGES: [&str; 6] =
-    ["fwc", "fcp-host", "fcp-launcher", "fcp-connector-engine", "fcp-connector-sqlite", "fcp-connector-filesystem"];
+const PACKAGES: [&str; 6] = [
+    "fwc",
+    "fcp-host",
+    "fcp-launcher",
+    "fcp-connector-engine",
+    "fcp-connector-sqlite",
+    "fcp-connector-filesystem",
+];
 
 fn main() -> ExitCode {
     match run() {

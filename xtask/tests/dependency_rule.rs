@@ -11,9 +11,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fcp-runtime-tokio", &["fcp-proto-core", "fcp-state-machines"]),
     ("fcp-sdk", &["fcp-proto-core"]),
     ("fcp-connector-engine", &["fcp-proto-core", "fcp-sdk"]),
-    ("fcp-connector-filesystem", &["fcp-sdk"]),
-    ("fcp-connector-sqlite", &["fcp-sdk"]),
-    ("fcp-host", &["fcp-api", "fcp-proto-core", "fcp-runtime-tokio", "fcp-sdk", "fcp-state-machines"]),
+    ("fcp-connector-filesystem", &["fcp-proto-core", "fcp-sdk"]),
+    ("fcp-connector-sqlite", &["fcp-proto-core", "fcp-sdk"]),
+    (
+        "fcp-host",
+        &["fcp-api", "fcp-launcher", "fcp-proto-core", "fcp-runtime-tokio", "fcp-sdk", "fcp-state-machines"],
+    ),
     ("fcp-launcher", &[]),
     ("fwc", &["fcp-api", "fcp-proto-core"]),
     ("fcp-fuzz", &["fcp-api", "fcp-proto-core", "fcp-state-machines"]),
@@ -24,7 +27,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["fcp-proto-core", "fcp-state-machines"];
 
 /// What would make a crate impure.
-const IMPURE: &[&str] = &["tokio", "mio", "async-io", "hyper", "reqwest", "rustix", "libc", "getrandom", "rand", "socket2"];
+const IMPURE: &[&str] =
+    &["tokio", "mio", "async-io", "hyper", "reqwest", "rustix", "libc", "getrandom", "rand", "socket2"];
 
 fn metadata() -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
@@ -60,7 +64,8 @@ fn forbidden(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
             continue;
         };
         let ours = to.iter().filter(|name| arrows.contains_key(*name) && !permitted.contains(&name.as_str()));
-        let impure = to.iter().filter(|name| PURE.contains(&from.as_str()) && IMPURE.contains(&name.as_str()));
+        let impure =
+            to.iter().filter(|name| PURE.contains(&from.as_str()) && IMPURE.contains(&name.as_str()));
         found.extend(ours.chain(impure).map(|name| format!("{from} -> {name}")));
     }
     found

@@ -46,14 +46,14 @@ impl LiveCall {
         lock(&self.state).secrets.get(slot).cloned().ok_or(Refusal::CallClosed)
     }
 
-    /// Every secret that does not change.
-    pub(crate) fn fixed_secrets(&self) -> Vec<Secret> {
+    /// Every secret that no answer may repeat.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
         let state = lock(&self.state);
-        let fixed = state.secrets.values().filter_map(|secret| match secret {
-            CallSecret::Fixed(secret) => Some(secret.clone()),
-            CallSecret::OAuth(_) => None,
+        let secrets = state.secrets.values().flat_map(|secret| match secret {
+            CallSecret::Fixed(secret) => vec![secret.clone()],
+            CallSecret::OAuth(shared) => shared.secrets(),
         });
-        fixed.collect()
+        secrets.collect()
     }
 
     /// What a name resolved to the first time this call asked.
@@ -137,6 +137,7 @@ impl Calls {
     }
 
     /// The call a handle names, for the connection of its own connector and zone, with the news of its end.
+    //= docs/spec/egress.md#connection
     pub(crate) fn find(
         &self,
         handle: &EgressHandle,

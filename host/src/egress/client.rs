@@ -116,10 +116,9 @@ impl EgressClient {
     /// # Errors
     /// If there is no such call or egress is gone.
     pub async fn close_call(&self, handle: EgressHandle) -> Result<CallReport, ClientError> {
-        match self.ask(Request::Close(handle), None).await? {
-            Answer::Report(report) => Ok(report),
-            other => Err(unexpected(&other)),
-        }
+        let answer = self.ask(Request::Close(handle), None).await?;
+        let refused = unexpected(&answer);
+        if let Answer::Report(report) = answer { Ok(report) } else { Err(refused) }
     }
 
     /// Serves a connector at its descriptor.
@@ -136,10 +135,9 @@ impl EgressClient {
     /// # Errors
     /// If egress is gone.
     pub async fn revoke(&self, scope: Scope, sequence: u64) -> Result<Vec<EgressHandle>, ClientError> {
-        match self.ask(Request::Revoke { scope, sequence }, None).await? {
-            Answer::Ended(handles) => Ok(handles),
-            other => Err(unexpected(&other)),
-        }
+        let answer = self.ask(Request::Revoke { scope, sequence }, None).await?;
+        let refused = unexpected(&answer);
+        if let Answer::Ended(handles) = answer { Ok(handles) } else { Err(refused) }
     }
 
     /// Carries a call over to a newer revocation head against which it was checked again.
@@ -163,10 +161,9 @@ impl EgressClient {
     /// # Errors
     /// If egress is gone.
     pub async fn ping(&self) -> Result<Vitals, ClientError> {
-        match self.ask(Request::Ping, None).await? {
-            Answer::Alive(vitals) => Ok(vitals),
-            other => Err(unexpected(&other)),
-        }
+        let answer = self.ask(Request::Ping, None).await?;
+        let refused = unexpected(&answer);
+        if let Answer::Alive(vitals) = answer { Ok(vitals) } else { Err(refused) }
     }
 
     /// Asks the process to end.
@@ -178,10 +175,8 @@ impl EgressClient {
     }
 
     async fn done(&self, request: Request, descriptor: Option<OwnedFd>) -> Result<(), ClientError> {
-        match self.ask(request, descriptor).await? {
-            Answer::Done => Ok(()),
-            other => Err(unexpected(&other)),
-        }
+        let answer = self.ask(request, descriptor).await?;
+        if matches!(answer, Answer::Done) { Ok(()) } else { Err(unexpected(&answer)) }
     }
 
     async fn ask(&self, request: Request, descriptor: Option<OwnedFd>) -> Result<Answer, ClientError> {

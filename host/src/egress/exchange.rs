@@ -220,6 +220,8 @@ impl Exchange<'_> {
         let resolver = &*self.shared.environment.resolver;
         let (pinned, mut sender) = upstream::reach(resolver, self.call, admitted, self.connections).await?;
         let secret = self.secret(parts.slot.as_deref(), &pinned).await?;
+        // Before the check: an ended call has no secrets left to search for.
+        let scrubber = Scrubber::new(self.needles());
         // Nothing may come between this check and the sending.
         self.shared.calls.stands(self.call)?;
         let request = self.compose(&pinned, parts, secret.as_ref(), body, sender.wants_absolute())?;
@@ -232,7 +234,6 @@ impl Exchange<'_> {
             Err(_) => return Err(Refusal::IdleTimeout),
         };
         self.note_answer(response.status(), parts.slot.as_deref());
-        let scrubber = Scrubber::new(self.needles(secret.as_ref()));
         check_head(&response, &scrubber)?;
         Ok(Checked { response, scrubber, admitted: pinned.admitted().clone() })
     }
@@ -276,13 +277,13 @@ impl Exchange<'_> {
         Ok(request)
     }
 
-    fn needles(&self, injected: Option<&Secret>) -> Needles {
-        let fixed = self.call.fixed_secrets();
-        let all = fixed.iter().chain(injected).map(Secret::expose);
+    fn needles(&self) -> Needles {
+        let secrets = self.call.secrets();
         // The password of a `user:password` pair is a secret by itself.
-        Needles::new(all.flat_map(|secret| {
-            [secret].into_iter().chain(secret.split_once(':').map(|(_, password)| password))
-        }))
+        let password = |secret: &'_ str| secret.split_once(':').map(|(_, password)| password.to_owned());
+        let passwords: Vec<_> =
+            secrets.iter().filter_map(|secret| password(secret.expose())).map(Secret::new).collect();
+        Needles::new(secrets.iter().chain(&passwords).map(Secret::expose))
     }
 
     fn outgoing(&self, headers: HeaderMap) -> HeaderMap {

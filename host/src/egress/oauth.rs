@@ -31,24 +31,34 @@ pub(crate) struct Refreshable {
     generation: AtomicU64,
     /// The service refused the token although its time is not over.
     refused: AtomicBool,
+    /// The tokens of this time and the one before, for the search of answers.
+    known: Mutex<Vec<Secret>>,
     state: Arc<AsyncMutex<TokenState>>,
 }
 
 struct TokenState {
     token: OAuthToken,
+    /// When it was refreshed last, and when that failed last.
+    refreshed_at: Option<Instant>,
     failed_at: Option<Instant>,
 }
 
 impl Refreshable {
     pub(crate) fn new(key: (ConnectorId, ZoneId, CredentialId), token: OAuthToken) -> Self {
         let generation = AtomicU64::new(token.generation);
-        let state = Arc::new(AsyncMutex::new(TokenState { token, failed_at: None }));
-        Self { key, generation, refused: AtomicBool::new(false), state }
+        let known = Mutex::new(secrets_of(&token));
+        let state = Arc::new(AsyncMutex::new(TokenState { token, refreshed_at: None, failed_at: None }));
+        Self { key, generation, refused: AtomicBool::new(false), known, state }
     }
 
     /// The generation of the token it holds.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
+    }
+
+    /// The tokens that no answer may repeat.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        lock(&self.known).clone()
     }
 
     /// Notes that the service answered 401: the next request refreshes first.
@@ -63,7 +73,10 @@ impl Refreshable {
         call: &Arc<LiveCall>,
     ) -> Result<Secret, Refusal> {
         let state = Arc::clone(&self.state).lock_owned().await;
-        if !self.refused.load(Ordering::Relaxed) && !is_over(&state.token, (desk.environment.unix_time)()) {
+        // A service that refuses even a new token is not cured by a newer one.
+        let refused = self.refused.load(Ordering::Relaxed)
+            && state.refreshed_at.is_none_or(|at| at.elapsed() >= REFUSED_PAUSE);
+        if !refused && !is_over(&state.token, (desk.environment.unix_time)()) {
             return Ok(state.token.access_token.clone());
         }
         if state.failed_at.is_some_and(|at| at.elapsed() < FAILURE_PAUSE) {
@@ -117,6 +130,15 @@ impl RefreshDesk {
     }
 }
 
+fn secrets_of(token: &OAuthToken) -> Vec<Secret> {
+    std::iter::once(&token.access_token)
+        .chain(&token.refresh_token)
+        .chain(&token.client_secret)
+        .cloned()
+        .collect()
+}
+
+//= docs/spec/egress.md#refresh
 fn is_over(token: &OAuthToken, now: UnixTime) -> bool {
     token.expires_at.is_some_and(|end| now.saturating_add(REFRESH_AHEAD_SECS) >= end)
 }
@@ -140,7 +162,10 @@ async fn refresh(
             let access = token.access_token.clone();
             shared.generation.store(token.generation, Ordering::Relaxed);
             shared.refused.store(false, Ordering::Relaxed);
-            *state = TokenState { token, failed_at: None };
+            let mut known = secrets_of(&token);
+            known.extend(secrets_of(&state.token));
+            *lock(&shared.known) = known;
+            *state = TokenState { token, refreshed_at: Some(Instant::now()), failed_at: None };
             Ok(access)
         }
         Err(refusal) => {
@@ -256,6 +281,9 @@ const REFRESH_AHEAD_SECS: u64 = 300;
 
 /// After a failed refresh, requests fail at once for this long instead of asking again each.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+
+/// After a refresh, a token that the service refuses is not refreshed again for this long.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Time for the token endpoint.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);

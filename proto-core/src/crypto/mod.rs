@@ -3,6 +3,7 @@
 //! Keys carry their role in their type, so that a key of one role cannot be used as another. Secrets are wiped when
 //! dropped, are never printed and are not cloned. Spec: `docs/spec/keys.md`.
 
+pub mod agree;
 pub mod derive;
 pub mod hash;
 pub mod phrase;

@@ -16,6 +16,8 @@ cbor_enum! {
         Node = "node",
         /// A device's capability tokens.
         Issuance = "issuance",
+        /// What is sealed to a device (X25519).
+        Encryption = "encryption",
         /// A principal that makes calls.
         Agent = "agent",
         /// Whoever signs connector packages.
@@ -63,6 +65,7 @@ macro_rules! roles {
     )+)+};
 }
 
+//= docs/spec/keys.md#roles
 roles! {
     SigningRole: Owner, Operator, Node, Issuance, Agent, Publisher;
     SymmetricRole: Vault, ObjectId, Wrapping;

@@ -98,6 +98,8 @@ pub enum RenderError {
     Absent(String),
     /// The field is neither text nor integer nor boolean; names it.
     NotScalar(String),
+    /// The field holds an empty or dot segment; names it.
+    Segment(String),
 }
 
 impl fmt::Display for RenderError {
@@ -105,6 +107,7 @@ impl fmt::Display for RenderError {
         match self {
             Self::Absent(name) => write!(f, "the field `{name}` is needed and absent"),
             Self::NotScalar(name) => write!(f, "the field `{name}` must be text, an integer or a boolean"),
+            Self::Segment(name) => write!(f, "the field `{name}` must not hold empty or dot segments"),
         }
     }
 }
@@ -134,7 +137,8 @@ impl Template {
     }
 
     /// The text as a resource name: every filled value is percent-encoded as one segment, so that no input can
-    /// spell its way into another resource.
+    /// spell its way into another resource. The form `segments` keeps slashes and refuses segments that would make
+    /// two names of one place: dots, and empty ones but the first.
     ///
     /// # Errors
     /// Names the field that is absent or no scalar.
@@ -147,7 +151,10 @@ impl Template {
                     let value =
                         field.lookup(input, config).ok_or_else(|| RenderError::Absent(field.name()))?;
                     let value = scalar_text(value).ok_or_else(|| RenderError::NotScalar(field.name()))?;
-                    percent_encode(&value, &mut text);
+                    match field.form {
+                        Form::Segments => push_segments(field, &value, &mut text)?,
+                        Form::Plain | Form::Csv | Form::Json => percent_encode(&value, &mut text),
+                    }
                 }
             }
         }
@@ -266,6 +273,19 @@ pub fn percent_encode(text: &str, out: &mut String) {
             out.push(char::from(HEX[usize::from(byte & 15)]));
         }
     }
+}
+
+fn push_segments(field: &Field, value: &str, text: &mut String) -> Result<(), RenderError> {
+    for (index, segment) in value.split('/').enumerate() {
+        if index > 0 {
+            text.push('/');
+        }
+        if matches!(segment, "." | "..") || (segment.is_empty() && index > 0) {
+            return Err(RenderError::Segment(field.name()));
+        }
+        percent_encode(segment, text);
+    }
+    Ok(())
 }
 
 fn parse_field(text: &str) -> Result<Field, TemplateError> {

@@ -67,7 +67,7 @@ impl Node {
         let (rates, fits) = self.rate_facts(call, &principal, &zone_id, &credentials, grants.keys(), now);
         self.certify_alone(now.unix);
         let facts = Facts {
-            revocation: self.revocation_facts(call, &token, &principal, now.unix),
+            revocation: self.revocation_facts(call, &zone_id, &token, &principal, now.unix),
             holder: HolderFacts::Proved(principal.clone()),
             zone: self.zone_facts(&zone_id),
             connector: self.connector_facts(call, &zone_id),
@@ -91,6 +91,7 @@ impl Node {
     }
 
     /// A kept result may be used only by whoever made the call that produced it, in its zone.
+    //= docs/spec/labels.md#contexts
     fn handles_permitted(
         &self,
         call: &CallRequest,
@@ -247,6 +248,7 @@ impl Node {
     fn revocation_facts(
         &self,
         call: &CallRequest,
+        zone: &ZoneId,
         token: &TokenFacts,
         principal: &PrincipalId,
         now: UnixTime,
@@ -265,7 +267,7 @@ impl Node {
             }
             TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => (false, false, false),
         };
-        let zone = call.zone.as_ref().and_then(|zone| self.keys.zones.get(zone));
+        let zone = self.keys.zones.get(zone);
         RevocationFacts {
             token: token_revoked,
             issuer_key,
@@ -387,6 +389,7 @@ fn exceeded_facts(limit: &crate::call::rates::LimitId, why: Why) -> RateFacts {
 }
 
 /// The digest of all labels that flow into a call, for an approval to bind.
+//= docs/spec/labels.md#the-label-digest
 fn label_digest(context: &Label, handles: &[HandleFacts]) -> Digest {
     let mut hasher = hash::Hasher::new("FCP2-LABELS-V1");
     let mut add = |value: &cbor::Value| {

@@ -267,6 +267,7 @@ fn check_network(document: &Document, path: &str, network: &Network, complete: b
     )
 }
 
+//= docs/spec/manifest.md#operations
 fn check_operation(document: &Document, id: &OperationId, operation: &Operation) -> Checked {
     let path = format!("operations.\"{id}\"");
     let own =
@@ -326,7 +327,11 @@ fn check_resources(document: &Document, path: &str, operation: &Operation) -> Ch
         require(&path, named, "must begin with the connector's id and a colon")?;
         check_template(document, Some(&operation.input.schema), &path, resource)?;
         for field in resource.fields() {
-            require(&path, field.form == Form::Plain, "may hold plain fields only")?;
+            require(
+                &path,
+                matches!(field.form, Form::Plain | Form::Segments),
+                "may hold plain fields and segments only",
+            )?;
             let top = field.path.first().map_or("", String::as_str);
             let sure = field.source == Source::Config || is_required(&operation.input.schema, top);
             require(&path, sure, &format!("`{top}` must be required by the input's schema"))?;
@@ -371,6 +376,7 @@ fn check_lifecycle(document: &Document) -> Checked {
 }
 
 /// Every placeholder must name a declared property or configuration value.
+//= docs/spec/manifest.md#templates
 fn check_template(document: &Document, schema: Option<&Value>, path: &str, template: &Template) -> Checked {
     for field in template.fields() {
         let declared = match (field.source, schema, field.path.as_slice()) {

@@ -10,6 +10,9 @@
 
 mod duty;
 
+#[cfg(test)]
+mod tests;
+
 pub use duty::{Duty, Signatory};
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -120,6 +123,7 @@ impl Authority {
     ///
     /// # Errors
     /// The first reason why it does not.
+    //= docs/spec/authority.md#who-signs-what
     pub fn check<T: Signatory>(
         &self,
         object: &Object<Signed<T>>,

@@ -55,15 +55,36 @@ impl Violations {
 }
 
 pub(super) fn violations(facts: &Facts, zone: &ZoneFacts, operation: &OperationFacts) -> Violations {
-    let audience = operation.audience;
-    let secrecy = merged(&facts.flow).confidentiality;
     Violations {
         driven_by: misdriven(&driver(&facts.flow, operation), zone, operation),
-        discloses: (secrecy > audience).then(|| {
-            let rule = format!("what it sends is of confidentiality {secrecy}, its audience of {audience}");
-            (Code::ConfidentialityTooHigh, rule)
-        }),
+        discloses: disclosed(facts, zone, operation),
     }
+}
+
+/// What would leave although it may not: the service that the zone is bound to sees all of the input, the operation's
+/// audience whatever the operation publishes.
+fn disclosed(facts: &Facts, zone: &ZoneFacts, operation: &OperationFacts) -> Option<(Code, String)> {
+    let sent = merged(&facts.flow).confidentiality;
+    let seen = published(facts, operation);
+    let (secrecy, limit) =
+        if sent > zone.confidentiality { (sent, zone.confidentiality) } else { (seen?, operation.audience) };
+    (secrecy > limit).then(|| {
+        let rule = format!("what it sends is of confidentiality {secrecy}, its audience of {limit}");
+        (Code::ConfidentialityTooHigh, rule)
+    })
+}
+
+/// How secret what the audience gets to see is: of a write everything, of a read the content fields alone.
+fn published(facts: &Facts, operation: &OperationFacts) -> Option<Level> {
+    if operation.tier != SafetyTier::Safe {
+        return Some(merged(&facts.flow).confidentiality);
+    }
+    let content = |name: &str| operation.roles.get(name) == Some(&Role::Content);
+    let input = facts.input.as_ref().ok().and_then(|input| input.json.as_object());
+    let literal = input.is_some_and(|fields| fields.iter().any(|(name, _)| content(name)));
+    let handles = facts.flow.handles.iter().filter(|handle| role(handle, operation) == Role::Content);
+    let context = literal.then_some(facts.flow.context.confidentiality);
+    context.into_iter().chain(handles.map(|handle| handle.label.confidentiality)).max()
 }
 
 /// The label of all that decides what happens: the context, which chose the call and wrote its literals, and every

@@ -1,0 +1,491 @@
+//! A home in memory: an owner, an operator, a node, an agent and one connector, and a disk that answers at once.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the home")]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use fcp_proto_core::crypto::proof::SessionProof;
+use fcp_proto_core::crypto::role;
+use fcp_proto_core::crypto::secret::SymmetricKey;
+use fcp_proto_core::crypto::sign::SigningKey;
+use fcp_proto_core::encoding::cbor::ByteString;
+use fcp_proto_core::encoding::json::Json;
+use fcp_proto_core::ids::{ConnectorId, Digest, NodeId, ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::manifest::Manifest;
+use fcp_proto_core::object::{
+    AnyObject, ApprovalDecision, ApprovalToken, ConnectorInstall, CredentialRecord, Effect, Enrolment,
+    FaultModel, Grant, Grantee, Header, Membership, NodeAttestation, Object, OperatorDelegation,
+    OperatorRight, OwnerRoot, RevocationObject, RevocationScope, Signed, SignedBody, Usage, ZoneDefinition,
+    ZonePolicy,
+};
+use fcp_proto_core::random::Entropy;
+use fcp_proto_core::time::{Instant, Now, UnixTime};
+use fcp_proto_core::token::constraints::Constraints;
+use fcp_proto_core::zone::{Label, Risk, SafetyTier, WELL_KNOWN};
+use fcp_state_machines::node::{
+    Answer, CallAnswer, CallRequest, Dispatch, Failure, FiledApproval, Node, NodeConfig, NodeKeys, Outcome,
+    Output, Request, RequestId, SchemaCheck, SessionId, SessionRequest,
+};
+use fcp_state_machines::persist::{Completion, Record};
+
+/// The connection of every caller here.
+pub const BINDING: [u8; 32] = [7; 32];
+
+/// Takes every object that has the fields that the manifest requires.
+pub struct Fields;
+
+impl SchemaCheck for Fields {
+    fn check(&self, _: &ConnectorId, operation: &OperationId, input: &Json) -> Result<(), String> {
+        let manifest = Manifest::parse(include_bytes!("notes.toml")).expect("the manifest is valid");
+        let Some(operation) = manifest.operation(operation) else { return Ok(()) };
+        let required = operation.input.schema["required"].as_array().cloned().unwrap_or_default();
+        match required.iter().filter_map(|name| name.as_str()).find(|name| input.get(name).is_none()) {
+            Some(missing) => Err(format!("/{missing} is missing")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The secrets of a home, made from one seed.
+pub struct Keys {
+    pub owner: SigningKey<role::Owner>,
+    pub operator: SigningKey<role::Operator>,
+    pub agent: SigningKey<role::Agent>,
+    seed: u8,
+}
+
+/// A home in memory.
+pub struct Home {
+    pub node: Node,
+    pub keys: Keys,
+    pub now: Now,
+    pub journal: Vec<Record>,
+    pub dispatched: VecDeque<Dispatch>,
+    pub answers: BTreeMap<RequestId, Result<Answer, Failure>>,
+    /// Whether batches are answered as they come.
+    pub disk_answers: bool,
+    pub waiting: VecDeque<(fcp_state_machines::persist::BatchToken, fcp_state_machines::persist::Batch)>,
+    pub session: SessionId,
+    next: u64,
+}
+
+pub fn zone(name: &str) -> ZoneId {
+    ZoneId::new(name).expect("a zone")
+}
+
+pub fn work() -> ZoneId {
+    zone("z:work")
+}
+
+pub fn agent() -> PrincipalId {
+    PrincipalId::new("ada").expect("a principal")
+}
+
+pub fn operation(name: &str) -> OperationId {
+    OperationId::new(name).expect("an operation")
+}
+
+fn node_id() -> NodeId {
+    NodeId::new("node-1").expect("a node")
+}
+
+/// The node's own secrets, always the same for one seed.
+fn node_keys(seed: u8) -> NodeKeys {
+    let mut entropy = Entropy::from_seed(&[seed; 32].into());
+    NodeKeys {
+        signing: SigningKey::generate(&mut entropy),
+        issuance: SigningKey::generate(&mut entropy),
+        zones: WELL_KNOWN
+            .iter()
+            .map(|(name, _)| (zone(name), SymmetricKey::generate(&mut entropy)))
+            .collect(),
+    }
+}
+
+fn header<T: SignedBody>(zone: &ZoneId, now: Now) -> Header {
+    Header::new(&T::SCHEMA, zone, now.unix, Label::default(), None)
+}
+
+impl Home {
+    /// A home whose agent has a session and nothing else.
+    pub fn new() -> Self {
+        let mut home = Self::empty(1);
+        home.found();
+        home.operate::<Enrolment>(
+            &work(),
+            Enrolment {
+                principal: agent(),
+                public_key: home.keys.agent.verifying_key(),
+                key_source: "file".into(),
+            },
+        );
+        home.install();
+        home.operate(
+            &work(),
+            CredentialRecord {
+                credential: "main".parse().expect("a credential"),
+                connector: "notes".parse().expect("a connector"),
+                slot: "token".into(),
+                kind: "bearer".into(),
+                hosts: vec!["api.notes.example".into()],
+                version: 1,
+                removed: false,
+            },
+        );
+        home.session = home.open_session();
+        home
+    }
+
+    /// A home whose agent may do everything that the connector can.
+    pub fn with_grant() -> (Self, ObjectId) {
+        let mut home = Self::new();
+        let grant = home.grant(everything());
+        (home, grant)
+    }
+
+    fn empty(seed: u8) -> Self {
+        let mut entropy = Entropy::from_seed(&[seed.wrapping_add(100); 32].into());
+        let keys = Keys {
+            owner: SigningKey::generate(&mut entropy),
+            operator: SigningKey::generate(&mut entropy),
+            agent: SigningKey::generate(&mut entropy),
+            seed,
+        };
+        Self {
+            node: new_node(seed, 0),
+            keys,
+            now: Now { mono: Instant::from_nanos(1_000_000_000), unix: UnixTime::from_secs(1_800_000_000) },
+            journal: Vec::new(),
+            dispatched: VecDeque::new(),
+            answers: BTreeMap::new(),
+            disk_answers: true,
+            waiting: VecDeque::new(),
+            session: SessionId::from_bytes([0; 32]),
+            next: 0,
+        }
+    }
+
+    fn found(&mut self) {
+        let id = self.request_id();
+        let objects = self.founding();
+        self.node.found(id, objects, self.now).expect("a ceremony");
+        self.run();
+        assert_eq!(self.take(id), Ok(Answer::Done));
+    }
+
+    fn founding(&self) -> Vec<AnyObject> {
+        let (owner, now) = (&self.keys.owner, self.now);
+        let keys = node_keys(self.keys.seed);
+        let z_owner = zone("z:owner");
+        let mut objects: Vec<AnyObject> = vec![
+            sign(&z_owner, now, OwnerRoot { home_id: [1; 32], public_key: owner.verifying_key() }, owner)
+                .into(),
+            sign(
+                &z_owner,
+                now,
+                OperatorDelegation {
+                    operator: PrincipalId::new("op").expect("a name"),
+                    public_key: self.keys.operator.verifying_key(),
+                    rights: OperatorRight::ALL.iter().copied().collect(),
+                    not_before: now.unix,
+                    expires_at: None,
+                },
+                owner,
+            )
+            .into(),
+            sign(
+                &z_owner,
+                now,
+                NodeAttestation {
+                    node_id: node_id(),
+                    signing_key: keys.signing.verifying_key(),
+                    encryption_key: [9; 32],
+                    issuance_key: keys.issuance.verifying_key(),
+                    tags: Vec::new(),
+                    issued_at: now.unix,
+                    expires_at: now.unix.saturating_add(365 * 86_400),
+                    nonce: [3; 32],
+                },
+                owner,
+            )
+            .into(),
+            sign(
+                &z_owner,
+                now,
+                Membership { epoch: 1, nodes: [node_id()].into(), fault_model: FaultModel::Crash },
+                owner,
+            )
+            .into(),
+        ];
+        for (name, level) in WELL_KNOWN {
+            let definition =
+                ZoneDefinition { integrity: level, confidentiality: level, description: String::new() };
+            objects.push(sign(&zone(name), now, definition, owner).into());
+            objects.push(sign(&zone(name), now, policy(1), owner).into());
+        }
+        objects
+    }
+
+    fn install(&mut self) {
+        let manifest = include_bytes!("notes.toml");
+        let parsed = Manifest::parse(manifest).expect("the manifest is valid");
+        let fields = ConnectorInstall {
+            connector: "notes".parse().expect("a connector"),
+            version: "1.0.0".into(),
+            manifest: ByteString(manifest.to_vec()),
+            package_digest: Digest::from_bytes([1; 32]),
+            code_digest: Digest::from_bytes([2; 32]),
+            interface_hash: parsed.interface_hash(),
+            zones: [work()].into(),
+            config: "{}".into(),
+            publishers: BTreeSet::new(),
+            dev: true,
+        };
+        self.operate(&work(), fields);
+    }
+
+    /// Has the operator sign `fields`, and the node take it.
+    pub fn operate<T: SignedBody>(&mut self, zone: &ZoneId, fields: T) -> ObjectId
+    where
+        AnyObject: From<Object<Signed<T>>>,
+    {
+        self.try_operate(zone, fields).expect("the operator may")
+    }
+
+    /// As [`Home::operate`], if the node takes it.
+    pub fn try_operate<T: SignedBody>(&mut self, zone: &ZoneId, fields: T) -> Result<ObjectId, Failure>
+    where
+        AnyObject: From<Object<Signed<T>>>,
+    {
+        let object = sign(zone, self.now, fields, &self.keys.operator);
+        let request = Request::Admit { object: Box::new(object.into()), actor: "op".into() };
+        let answer = self.ask(request)?;
+        let Answer::Admitted(id) = answer else { panic!("{answer:?}") };
+        Ok(id)
+    }
+
+    /// Grants the agent what `constraints` bound, for an hour.
+    pub fn grant(&mut self, constraints: Constraints) -> ObjectId {
+        let fields = grant_fields(constraints, self.now);
+        self.operate(&work(), fields)
+    }
+
+    pub fn revoke(&mut self, scope: RevocationScope, target: &[u8]) {
+        let fields = RevocationObject {
+            scope,
+            targets: vec![ByteString(target.to_vec())],
+            reason: "test".into(),
+            effective_at: self.now.unix,
+            expires_at: None,
+        };
+        self.operate(&zone("z:owner"), fields);
+    }
+
+    /// Approves everything that a request asks for.
+    pub fn approve(&mut self, filed: &FiledApproval) -> ObjectId {
+        let token = approval(filed, self.now);
+        self.operate(&work(), token)
+    }
+
+    pub fn open_session(&mut self) -> SessionId {
+        let challenge = [5; 32];
+        let proof =
+            SessionProof { principal_id: agent(), node_id: node_id(), channel_binding: BINDING, challenge };
+        let request = SessionRequest {
+            principal: agent(),
+            challenge,
+            binding: BINDING,
+            proof: proof.sign(&self.keys.agent).expect("a proof"),
+        };
+        match self.ask(Request::OpenSession(request)) {
+            Ok(Answer::Session { id, .. }) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A call of the agent.
+    pub fn call(&self, name: &str, input: &str, key: Option<&str>) -> CallRequest {
+        CallRequest {
+            session: self.session,
+            binding: BINDING,
+            zone: None,
+            connector: "notes".parse().expect("a connector"),
+            operation: operation(name),
+            input: Ok(fcp_proto_core::encoding::json::parse(input.as_bytes(), 1 << 20).expect("JSON")),
+            handles: Vec::new(),
+            credential: None,
+            idempotency_key: key.map(Into::into),
+            deadline_ms: None,
+            keep: false,
+            trace: None,
+        }
+    }
+
+    /// Makes a call whose connector succeeds with `output`.
+    pub fn invoke(&mut self, call: CallRequest, output: &str) -> Result<CallAnswer, Failure> {
+        let answer = self.invoke_with(call, succeeded(output))?;
+        let Answer::Called(answer) = answer else { panic!("{answer:?}") };
+        Ok(answer)
+    }
+
+    /// Makes a call of which the connector says `outcome`, if it comes to that.
+    pub fn invoke_with(&mut self, call: CallRequest, outcome: Outcome) -> Result<Answer, Failure> {
+        let id = self.request_id();
+        self.node.handle_request(id, Request::Invoke(call), self.now, &Fields);
+        self.run();
+        while let Some(dispatch) = self.dispatched.pop_front() {
+            self.node.handle_outcome(dispatch.call_id, outcome.clone(), self.now);
+            self.run();
+        }
+        self.take(id)
+    }
+
+    /// Sends a request and gives its answer.
+    pub fn ask(&mut self, request: Request) -> Result<Answer, Failure> {
+        let id = self.send(request);
+        self.run();
+        self.take(id)
+    }
+
+    /// Sends a request without doing anything that follows.
+    pub fn send(&mut self, request: Request) -> RequestId {
+        let id = self.request_id();
+        self.node.handle_request(id, request, self.now, &Fields);
+        id
+    }
+
+    pub fn take(&mut self, id: RequestId) -> Result<Answer, Failure> {
+        self.answers.remove(&id).expect("an answer")
+    }
+
+    /// Does what the node says until it says nothing.
+    pub fn run(&mut self) {
+        for _ in 0..10_000 {
+            let Some(output) = self.node.poll_output() else { return };
+            match output {
+                Output::Persist { token, batch } if self.disk_answers => {
+                    self.journal.extend(batch.records);
+                    self.node.handle_completion(token, Completion::Durable, self.now);
+                }
+                Output::Persist { token, batch } => self.waiting.push_back((token, batch)),
+                Output::Dispatch(dispatch) => self.dispatched.push_back(*dispatch),
+                Output::Answer { request, answer } => {
+                    let answer = answer.map(|it| *it).map_err(|it| *it);
+                    assert!(self.answers.insert(request, answer).is_none(), "a request is answered once");
+                }
+                Output::Cancel(_) | Output::Revoked(_) | Output::Reconfigured(_) => {}
+            }
+        }
+        panic!("the node never rests");
+    }
+
+    /// Answers the oldest batch that waits for the disk.
+    pub fn disk(&mut self, completion: Completion) {
+        let (token, batch) = self.waiting.pop_front().expect("a batch waits");
+        if completion == Completion::Durable {
+            self.journal.extend(batch.records);
+        }
+        self.node.handle_completion(token, completion, self.now);
+        self.run();
+    }
+
+    pub fn pass(&mut self, secs: u64) {
+        self.now.unix = self.now.unix.saturating_add(secs);
+        self.now.mono = self.now.mono.saturating_add(std::time::Duration::from_secs(secs));
+    }
+
+    /// Kills the node and starts another from the journal.
+    pub fn restart(&mut self) {
+        self.node = new_node(self.keys.seed, 1);
+        self.dispatched.clear();
+        self.waiting.clear();
+        self.answers.clear();
+        for record in &self.journal {
+            self.node.replay(record.id, &record.bytes, self.now).expect("the journal replays");
+        }
+        self.node.start(self.now);
+        self.run();
+        self.session = self.open_session();
+    }
+
+    fn request_id(&mut self) -> RequestId {
+        self.next += 1;
+        RequestId(self.next)
+    }
+}
+
+fn new_node(seed: u8, start: u8) -> Node {
+    Node::new(NodeConfig {
+        node_id: node_id(),
+        keys: node_keys(seed),
+        session_secs: 86_400,
+        entropy: Entropy::from_seed(&[200 + start; 32].into()),
+    })
+}
+
+pub fn sign<T: SignedBody, R: fcp_proto_core::crypto::role::SigningRole>(
+    zone: &ZoneId,
+    now: Now,
+    fields: T,
+    key: &SigningKey<R>,
+) -> Object<Signed<T>> {
+    Object::sign(header::<T>(zone, now), fields, key).expect("it encodes")
+}
+
+pub fn policy(version: u64) -> ZonePolicy {
+    ZonePolicy {
+        version,
+        connectors: vec!["*".into()],
+        denied_operations: Vec::new(),
+        max_risk: Risk::High,
+        max_tier: SafetyTier::Dangerous,
+        approval_from: SafetyTier::Risky,
+        max_token_secs: 900,
+        max_grant_secs: 90 * 86_400,
+        budgets: Vec::new(),
+    }
+}
+
+/// Constraints that permit every resource and the one credential.
+pub fn everything() -> Constraints {
+    Constraints {
+        resource_allow: vec!["*".parse().expect("a pattern")],
+        credential_allow: ["main".parse().expect("a credential")].into(),
+        ..Constraints::default()
+    }
+}
+
+pub fn grant_fields(constraints: Constraints, now: Now) -> Grant {
+    Grant {
+        grantee: Grantee::Principal(agent()),
+        connector: "notes".parse().expect("a connector"),
+        capabilities: ["notes.read", "notes.write"].map(|it| it.parse().expect("a capability")).into(),
+        operations: ["notes.get", "notes.comments", "notes.put", "notes.touch"].map(operation).into(),
+        constraints,
+        not_before: now.unix,
+        expires_at: now.unix.saturating_add(3_600),
+        request: None,
+    }
+}
+
+pub fn approval(filed: &FiledApproval, now: Now) -> ApprovalToken {
+    ApprovalToken {
+        approval_request: filed.id,
+        call_digest: filed.request.call_digest,
+        interface_hash: filed.request.interface_hash,
+        code_digest: filed.request.code_digest,
+        label_digest: filed.request.label_digest,
+        kinds: filed.request.kinds.clone(),
+        decision: ApprovalDecision::Approve,
+        decided_at: now.unix,
+        expires_at: now.unix.saturating_add(600),
+        note: None,
+    }
+}
+
+pub fn usage() -> Usage {
+    Usage { requests: 1, bytes_sent: 10, bytes_received: 100, duration_ms: 0 }
+}
+
+pub fn succeeded(output: &str) -> Outcome {
+    Outcome::Succeeded { output: output.into(), effect: Effect::Made, usage: usage() }
+}
