@@ -185,10 +185,7 @@ fn open_zone() -> ZoneFacts {
     }
 }
 
-fn installed(
-    installation: &Installation,
-    declared: &fcp_proto_core::manifest::Operation,
-) -> ConnectorFacts {
+fn installed(installation: &Installation, declared: &fcp_proto_core::manifest::Operation) -> ConnectorFacts {
     ConnectorFacts {
         enabled: true,
         zones: [zone()].into(),

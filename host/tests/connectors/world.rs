@@ -45,10 +45,8 @@ impl World {
 
     pub(crate) fn with(limits: Limits) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let environment = Environment {
-            resolver: Box::new(Loopback),
-            unix_time: || UnixTime::from_secs(1_800_000_000),
-        };
+        let environment =
+            Environment { resolver: Box::new(Loopback), unix_time: || UnixTime::from_secs(1_800_000_000) };
         tokio::spawn(fcp_host::egress::serve(theirs.into(), environment));
         let (egress, refreshed) = EgressClient::connect(ours.into()).unwrap();
         let runner = Runner::new(RunnerConfig {
@@ -82,14 +80,8 @@ impl World {
     ) -> impl Future<Output = Outcome> + Send + 'static {
         let declared = installation.manifest.operation(&operation.parse().unwrap()).unwrap();
         let credentials = declared.auth.iter().map(|_| credential()).collect();
-        let dispatch = authority::dispatch(
-            n,
-            installation,
-            operation,
-            &input.to_string(),
-            credentials,
-            timeout_ms,
-        );
+        let dispatch =
+            authority::dispatch(n, installation, operation, &input.to_string(), credentials, timeout_ms);
         let outcome = self.runner.dispatch(dispatch, self.launch(installation));
         async move { soon(outcome).await }
     }
