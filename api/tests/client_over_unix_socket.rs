@@ -158,7 +158,7 @@ async fn sessions_bearers_paths_queries_and_bodies_are_sent_as_the_contract_says
     let query =
         ApprovalQuery { status: Some(ApprovalStatus::Pending), after: Some("x&y".into()), limit: Some(2) };
     client.get::<ListApprovals>(&[], &query).await.unwrap_err();
-    client.post::<InvokeOperation>(&[], &invoke()).await.unwrap_err();
+    client.send::<InvokeOperation>(&[], &invoke()).await.unwrap_err();
     let first = double.request(0);
     assert!(first.starts_with("GET /v1/connectors/a%2Fb/operations/c%20d HTTP/1.1"), "{first}");
     assert!(first.contains(&format!("x-fcp-session: {}\r\n", "5e".repeat(32))), "{first}");
@@ -195,7 +195,7 @@ async fn a_code_of_a_newer_daemon_is_named() {
 async fn nothing_listening_is_unreachable_and_may_be_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let mut client = Client::new(Target::Unix(folder.path().join("none.sock")));
-    let error = client.post::<InvokeOperation>(&[], &invoke()).await.unwrap_err();
+    let error = client.send::<InvokeOperation>(&[], &invoke()).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (Code::DaemonUnreachable, true));
     assert!(error.why.unwrap().contains("none.sock"));
 }
@@ -204,10 +204,10 @@ async fn nothing_listening_is_unreachable_and_may_be_repeated() {
 async fn a_daemon_that_closes_without_a_byte_leaves_a_call_unknown() {
     let double = Double::start(vec![Act::Close]);
     let mut client = double.client();
-    let error = client.post::<InvokeOperation>(&[], &invoke()).await.unwrap_err();
+    let error = client.send::<InvokeOperation>(&[], &invoke()).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (Code::OutcomeUnknown, false));
     let request = OpenContextRequest { agent: PrincipalId::new("mail").unwrap(), reason: None };
-    let error = client.post::<OpenContext>(&[], &request).await.unwrap_err();
+    let error = client.send::<OpenContext>(&[], &request).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (Code::DaemonUnreachable, false));
     let error = client.get::<GetHealth>(&[], &Nothing {}).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (Code::DaemonUnreachable, true));
@@ -220,7 +220,7 @@ async fn an_answer_cut_short_is_no_answer() {
     let double = Double::start(vec![Act::Raw(cut)]);
     let error = double.client().get::<GetHealth>(&[], &Nothing {}).await.unwrap_err();
     assert_eq!(error.code, Code::DaemonUnreachable);
-    let error = double.client().post::<InvokeOperation>(&[], &invoke()).await.unwrap_err();
+    let error = double.client().send::<InvokeOperation>(&[], &invoke()).await.unwrap_err();
     assert_eq!(error.code, Code::OutcomeUnknown);
 }
 
@@ -285,7 +285,7 @@ async fn a_request_beyond_the_bound_is_not_sent() {
     let double = Double::start(vec![Act::Hang]);
     let mut request = invoke();
     request.call.input = serde_json::Value::String("x".repeat(9 << 20));
-    let error = double.client().post::<InvokeOperation>(&[], &request).await.unwrap_err();
+    let error = double.client().send::<InvokeOperation>(&[], &request).await.unwrap_err();
     assert_eq!(error.code, Code::InputTooLarge);
     assert!(double.requests.lock().unwrap().is_empty());
 }
@@ -295,7 +295,7 @@ async fn a_session_that_is_no_header_is_refused_unsent() {
     let double = Double::start(vec![Act::Hang]);
     let mut client = double.client();
     client.set_session(Some(Secret::new("line\nbreak")));
-    let error = client.post::<LockOperator>(&[], &Nothing {}).await.unwrap_err();
+    let error = client.send::<LockOperator>(&[], &Nothing {}).await.unwrap_err();
     assert_eq!(error.code, Code::Unauthenticated);
     let preflight = Preflight {
         connector: ConnectorId::new("a").unwrap(),
@@ -303,6 +303,6 @@ async fn a_session_that_is_no_header_is_refused_unsent() {
         zone: None,
         holder_proof: None,
     };
-    assert!(client.post::<PreflightOperation>(&[], &preflight).await.is_err());
+    assert!(client.send::<PreflightOperation>(&[], &preflight).await.is_err());
     assert!(double.requests.lock().unwrap().is_empty());
 }

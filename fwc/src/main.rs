@@ -1,6 +1,7 @@
-//! Entry point.
-#[allow(dead_code, reason = "the command line is written beside this")]
-pub(crate) mod convert;
-#[allow(dead_code, unused_imports, reason = "the commands that print are written beside this")]
-pub(crate) mod output;
-fn main() {}
+//! The FCP command line. All of it is in the library, so that commands can call one another.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fwc::main(std::env::args_os())
+}

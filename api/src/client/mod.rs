@@ -89,9 +89,9 @@ impl Client {
         self.operator = bearer;
     }
 
-    /// Whether the client speaks as an agent or operator.
-    pub const fn is_authenticated(&self) -> bool {
-        self.session.is_some() || self.operator.is_some()
+    /// Whether the client speaks as an operator.
+    pub const fn is_operator(&self) -> bool {
+        self.operator.is_some()
     }
 
     /// The process at the other end of the unix socket, as the kernel says.
@@ -120,7 +120,7 @@ impl Client {
     ///
     /// # Errors
     /// What the daemon refuses, or why it cannot be asked.
-    pub async fn post<E>(
+    pub async fn send<E>(
         &mut self,
         path: &[&str],
         request: &E::Request,
@@ -167,7 +167,7 @@ impl Client {
 
     async fn exchange(&mut self, route: &Route, uri: String, bytes: Bytes) -> Result<Answer, ErrorBody> {
         let request = self.request(route, uri, bytes)?;
-        let sent = tokio::time::timeout(self.timeout, self.send(request)).await;
+        let sent = tokio::time::timeout(self.timeout, self.deliver(request)).await;
         let failed = match sent {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(failed)) => failed,
@@ -178,7 +178,7 @@ impl Client {
     }
 
     /// Sends on the open connection, or on a new one if the daemon had closed it before it took the request.
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Failed> {
+    async fn deliver(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Failed> {
         let mut request = request;
         if let Some(connection) = &mut self.connection {
             match connection.exchange(request, MAX_ANSWER_BYTES).await {

@@ -1,0 +1,177 @@
+//! The command line: global options, the commands, and what becomes of a line that cannot be understood.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::PrincipalId;
+
+use crate::commands::Command;
+use crate::output::Format;
+use crate::render::{Outcome, Renderer, Stream};
+use crate::{Failure, usage};
+
+/// Lets AI agents use outside services without trusting the agent, the connector or the network
+#[derive(Parser, Clone, Debug)]
+#[command(name = "fwc", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(
+    after_help = "Examples:\n  fwc up\n  fwc list\n  fwc agent run mail -- fwc invoke github.issues.list --set owner=me\n\n\
+    Exit codes: 0 done, 1 defect, 2 usage, 3 no such command, 4 ambiguous, 5 invalid input, 6 denied,\n\
+    7 service or connector failed, 8 daemon unreachable, 9 approval required, 10 outcome unknown"
+)]
+pub(crate) struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// The command's name, as typed: `agent list`.
+    #[arg(skip)]
+    pub(crate) name: String,
+}
+
+impl Cli {
+    /// What shows this command's answer.
+    pub(crate) fn renderer(&self) -> Renderer {
+        let is_document = matches!(self.command, Command::Convert(_) | Command::Completions(_));
+        let stream = if is_document { Stream::Document } else { Stream::Answer };
+        Renderer::new(&self.global, &self.name, stream)
+    }
+}
+
+/// What holds for every command.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The FCP home; ~/.fcp when neither this nor FCP_HOME is given
+    #[arg(long, global = true, env = "FCP_HOME", hide_env_values = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Shows answers and failures as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How to show them; a table on a terminal and TOON elsewhere when absent
+    #[arg(long, global = true)]
+    pub(crate) format: Option<Format>,
+    /// Reads installed manifests instead of asking the daemon, and says so
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+    /// Speaks as this agent, whose key lies in the home, for this command
+    #[arg(long = "agent", id = "global_agent", global = true, value_name = "NAME")]
+    pub(crate) agent: Option<PrincipalId>,
+    /// Speaks as this operator; needed only where there are several
+    #[arg(long = "operator", id = "global_operator", global = true, value_name = "NAME")]
+    pub(crate) operator: Option<PrincipalId>,
+    /// A file that holds the operator's passphrase; asked for on the terminal otherwise
+    #[arg(long, global = true, env = "FCP_PASSPHRASE_FILE", hide_env_values = true, value_name = "PATH")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// A daemon on TCP instead of the home's socket
+    #[arg(long, global = true, value_name = "ADDRESS:PORT", requires = "admission_file")]
+    pub(crate) host: Option<SocketAddr>,
+    /// A file that holds the token with which a daemon on TCP admits callers
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) admission_file: Option<PathBuf>,
+}
+
+/// Why a command line is not run.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Help or the version was asked for.
+    Shown(clap::Error),
+    /// It cannot be understood.
+    Refused(Failure, bool),
+}
+
+impl Stop {
+    /// Shows it, and returns its exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        let (json, outcome) = match self {
+            Self::Shown(help) => (false, Ok(Outcome::Text(help.to_string()))),
+            Self::Refused(failure, json) => (json, Err(failure)),
+        };
+        let global = Global { json, ..Global::default() };
+        // Nobody named a format yet, so words are the one form that every reader of a misspelt line can use.
+        let stream = if json { Stream::Answer } else { Stream::Document };
+        Renderer::new(&global, "", stream).finish(outcome)
+    }
+}
+
+/// Reads a command line.
+///
+/// # Errors
+/// Help that was asked for, or what is wrong with the line.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Before `--`, so that a command run by `agent run` does not decide how we fail.
+    let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    let parsed = command().try_get_matches_from(&arguments).and_then(|matches| {
+        let name = name_of(&matches);
+        Ok(Cli { name, ..Cli::from_arg_matches(&matches)? })
+    });
+    parsed.map_err(|error| stop(error, json))
+}
+
+/// The commands as data, for completions and the test of the help.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn name_of(matches: &ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut inner = matches;
+    while let Some((word, next)) = inner.subcommand() {
+        words.push(word);
+        inner = next;
+    }
+    words.join(" ")
+}
+
+fn stop(error: clap::Error, json: bool) -> Stop {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Shown(error),
+        ErrorKind::InvalidSubcommand => Stop::Refused(unknown_command(&error), json),
+        _ => Stop::Refused(wrong_usage(&error), json),
+    }
+}
+
+fn unknown_command(error: &clap::Error) -> Failure {
+    let name = text_of(error, ContextKind::InvalidSubcommand).join(" ");
+    let failure = Failure::new(Code::CommandUnknown).because(format!("there is no command {name:?}"));
+    match text_of(error, ContextKind::SuggestedSubcommand).as_slice() {
+        [] => failure,
+        near => failure.next(format!("did you mean `{}`? `fwc --help` lists all", near.join("` or `"))),
+    }
+}
+
+fn wrong_usage(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let why = first.strip_prefix("error: ").unwrap_or(first);
+    let missing = text_of(error, ContextKind::InvalidArg);
+    let why = match error.kind() {
+        ErrorKind::MissingRequiredArgument => format!("missing: {}", missing.join(", ")),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
+        _ => why.to_owned(),
+    };
+    let near =
+        [ContextKind::SuggestedArg, ContextKind::SuggestedValue].map(|kind| text_of(error, kind)).concat();
+    let failure = usage(why);
+    let usage_line =
+        text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or("fwc --help").to_owned();
+    match near.as_slice() {
+        [] => failure.next(format!("usage: {usage_line}; --help shows examples")),
+        near => failure.next(format!("did you mean `{}`? usage: {usage_line}", near.join("` or `"))),
+    }
+}
+
+fn text_of(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        Some(_) | None => Vec::new(),
+    }
+}

@@ -1,0 +1,258 @@
+//! `request`, `approvals`: what waits for a person, and what the person decides.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use fcp_api::routes::{ApproveRequest, DenyRequest, FileRequest, GetApproval, ListApprovals, WatchApprovals};
+use fcp_api::types::{
+    self, ApprovalQuery, ApprovalStatus, ApprovalWatchQuery, Approve, Deny, Nothing, StandingGrant,
+};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::object::ApprovalKind;
+
+use super::call::CallArgs;
+use super::grant::ConstraintArgs;
+use crate::context::Context;
+use crate::lifetime::Lifetime;
+use crate::render::{Answer, Outcome};
+use crate::{Failure, Result, passphrase, usage};
+
+/// How long one question of `watch` waits for a change.
+const WATCH_WAIT: Duration = Duration::from_secs(30);
+
+/// Files a request.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc request github.issues.create --file issue.json --note 'as we said on Monday'"
+)]
+pub(crate) struct Request {
+    /// What should be approved
+    #[command(flatten)]
+    pub(crate) call: CallArgs,
+    /// What the person should know
+    #[arg(long)]
+    pub(crate) note: Option<String>,
+}
+
+/// Requests.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Approvals {
+    /// Lists requests, newest first
+    List(List),
+    /// Shows a request with all its arguments in full
+    Show(Show),
+    /// Approves a request, for one call
+    Approve(ApproveArgs),
+    /// Denies a request
+    Deny(DenyArgs),
+    /// Shows requests as they come and change, one a line
+    Watch(Watch),
+}
+
+/// Where a request stands, on the command line.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum StatusArg {
+    /// It waits
+    Pending,
+    /// It was approved
+    Approved,
+    /// It was denied
+    Denied,
+    /// Nobody decided in time
+    Expired,
+    /// The approval was used
+    Used,
+}
+
+impl From<StatusArg> for ApprovalStatus {
+    fn from(arg: StatusArg) -> Self {
+        match arg {
+            StatusArg::Pending => Self::Pending,
+            StatusArg::Approved => Self::Approved,
+            StatusArg::Denied => Self::Denied,
+            StatusArg::Expired => Self::Expired,
+            StatusArg::Used => Self::Used,
+        }
+    }
+}
+
+/// Lists requests.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc approvals list\n  fwc approvals list --status denied")]
+pub(crate) struct List {
+    /// Only those that stand so
+    #[arg(long)]
+    pub(crate) status: Option<StatusArg>,
+    /// At most so many
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: Option<u32>,
+    /// Continues where another list ended, as its `next` says
+    #[arg(long, value_name = "NEXT")]
+    pub(crate) after: Option<String>,
+}
+
+/// Shows a request.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc approvals show ID")]
+pub(crate) struct Show {
+    /// The request
+    pub(crate) request_id: ObjectId,
+}
+
+/// Approves a request.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc approvals approve ID\n  fwc approvals approve ID --yes --for 10m\n  \
+    fwc approvals approve ID --grant 8h --allow 'github:repo/me/site/**'"
+)]
+pub(crate) struct ApproveArgs {
+    /// The request
+    pub(crate) request_id: ObjectId,
+    /// Approves without asking again; the call shown by `approvals show` is the one approved
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only this kind of what is asked for: execution, elevation or declassification
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Vec<ApprovalKind>,
+    /// How long the approval can be used
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) lifetime: Option<Lifetime>,
+    /// Also makes a standing grant of this length for the like
+    #[arg(long, value_name = "TIME")]
+    pub(crate) grant: Option<Lifetime>,
+    /// What bounds the standing grant; the request's own resources otherwise
+    #[command(flatten)]
+    pub(crate) constraints: ConstraintArgs,
+    /// For the record
+    #[arg(long)]
+    pub(crate) note: Option<String>,
+}
+
+/// Denies a request.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc approvals deny ID --note 'not on a Friday'")]
+pub(crate) struct DenyArgs {
+    /// The request
+    pub(crate) request_id: ObjectId,
+    /// For the record, and for the agent
+    #[arg(long)]
+    pub(crate) note: Option<String>,
+}
+
+/// Watches requests.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc approvals watch\n  fwc approvals watch --count 1")]
+pub(crate) struct Watch {
+    /// Ends after so many changes; never otherwise
+    #[arg(long)]
+    pub(crate) count: Option<u64>,
+}
+
+/// `fwc request`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn request(args: Request, context: &mut Context) -> Result<Outcome> {
+    let request = types::FileRequest { call: args.call.read()?, note: args.note };
+    Ok(Answer::of(context.as_agent().await?.send::<FileRequest>(&[], &request).await?)?.into())
+}
+
+/// `fwc approvals`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn run(command: Approvals, context: &mut Context) -> Result<Outcome> {
+    match command {
+        Approvals::List(args) => {
+            let query =
+                ApprovalQuery { status: args.status.map(Into::into), after: args.after, limit: args.limit };
+            Ok(Answer::of(context.as_caller().await?.get::<ListApprovals>(&[], &query).await?)?
+                .table(
+                    "approvals",
+                    &[
+                        ("request_id", "REQUEST"),
+                        ("status", "STATUS"),
+                        ("agent", "AGENT"),
+                        ("operation", "OPERATION"),
+                        ("tier", "TIER"),
+                        ("missing", "MISSING"),
+                    ],
+                )
+                .into())
+        }
+        Approvals::Show(args) => {
+            let path = args.request_id.to_string();
+            Ok(Answer::of(context.as_caller().await?.get::<GetApproval>(&[&path], &Nothing {}).await?)?
+                .into())
+        }
+        Approvals::Approve(args) => approve(args, context).await,
+        Approvals::Deny(args) => {
+            let path = args.request_id.to_string();
+            let request = Deny { note: args.note };
+            Ok(Answer::of(context.as_operator().await?.send::<DenyRequest>(&[&path], &request).await?)?
+                .into())
+        }
+        Approvals::Watch(args) => watch(args, context).await,
+    }
+}
+
+/// Shows the call, asks, and approves exactly what was shown: the approval names its digest.
+async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
+    let grant = match (args.grant, args.constraints.read()?) {
+        (Some(lifetime), constraints) => {
+            Some(StandingGrant { constraints, lifetime_secs: lifetime.as_secs() })
+        }
+        (None, Some(_)) => return Err(usage("bounds were given, and no --grant that they bound")),
+        (None, None) => None,
+    };
+    let path = args.request_id.to_string();
+    let client = context.as_operator().await?;
+    let shown = client.get::<GetApproval>(&[&path], &Nothing {}).await?.body;
+    if !args.yes {
+        confirm(&shown, grant.as_ref())?;
+    }
+    let request = Approve {
+        call_digest: shown.call_digest,
+        kinds: Some(args.kind).filter(|kinds| !kinds.is_empty()),
+        lifetime_secs: args.lifetime.map(Lifetime::as_secs),
+        grant,
+        note: args.note,
+    };
+    Ok(Answer::of(client.send::<ApproveRequest>(&[&path], &request).await?)?.into())
+}
+
+fn confirm(shown: &types::ApprovalView, grant: Option<&StandingGrant>) -> Result<()> {
+    let instead = "show it with `fwc approvals show ID`, then approve with --yes";
+    let text = serde_json::to_value(shown).map_err(|error| crate::internal(&error.to_string()))?;
+    passphrase::show(&format!("{text:#}\n"), instead)?;
+    if let Some(grant) = grant {
+        let text = serde_json::to_value(grant).map_err(|error| crate::internal(&error.to_string()))?;
+        passphrase::show(&format!("and a standing grant: {text:#}\n"), instead)?;
+    }
+    let answer = passphrase::ask_openly("Approve this? Type yes: ", instead)?;
+    if answer.expose() == "yes" {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Cancelled).because("you did not type yes").next("nothing was approved"))
+}
+
+async fn watch(args: Watch, context: &mut Context) -> Result<Outcome> {
+    let renderer = context.renderer.clone();
+    let client = context.as_caller().await?;
+    client.set_timeout(WATCH_WAIT.saturating_add(Duration::from_secs(15)));
+    let (mut cursor, mut seen) = (None, 0_u64);
+    loop {
+        let wait_ms = u64::try_from(WATCH_WAIT.as_millis()).ok();
+        let query = ApprovalWatchQuery { cursor, wait_ms };
+        let reply = client.get::<WatchApprovals>(&[], &query).await?;
+        for approval in reply.body.approvals {
+            renderer.stream(&Answer::of(types::Reply { body: approval, meta: reply.meta.clone() })?)?;
+            seen += 1;
+            if args.count.is_some_and(|count| seen >= count) {
+                return Ok(Outcome::Shown);
+            }
+        }
+        cursor = Some(reply.body.cursor);
+    }
+}

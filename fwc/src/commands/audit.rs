@@ -1,0 +1,138 @@
+//! `audit`, `explain`: what happened, whether the record holds, and why something is as it is.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use fcp_api::routes::{self, GetAuditHead, ListAuditEvents};
+use fcp_api::types::{AuditQuery, Nothing, Reply, VerifyAudit};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{CallId, ConnectorId, ZoneId};
+use fcp_proto_core::object::AuditEventKind;
+
+use crate::Result;
+use crate::context::Context;
+use crate::render::{Answer, Outcome};
+
+/// How long one question of `tail --follow` waits for an event.
+const FOLLOW_WAIT: Duration = Duration::from_secs(30);
+
+/// The audit chain.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Audit {
+    /// Verifies every link, identifier and signed head
+    Verify(Verify),
+    /// Shows the newest events, one a line
+    Tail(Tail),
+    /// Shows the signed ends of the chains
+    Head(Verify),
+}
+
+/// Which chains.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc audit verify\n  fwc audit head --zone z:work")]
+pub(crate) struct Verify {
+    /// Only this zone's chain
+    #[arg(long)]
+    pub(crate) zone: Option<ZoneId>,
+}
+
+/// Which events.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc audit tail --zone z:work\n  fwc audit tail --follow --kind capability.denied"
+)]
+pub(crate) struct Tail {
+    /// The zone whose chain it is; z:owner otherwise
+    #[arg(long)]
+    pub(crate) zone: Option<ZoneId>,
+    /// How many events to begin with
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) lines: u32,
+    /// Goes on with new events as they come
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Only this kind, such as capability.denied
+    #[arg(long)]
+    pub(crate) kind: Option<AuditEventKind>,
+    /// Only those caused by this actor
+    #[arg(long)]
+    pub(crate) by: Option<String>,
+    /// Only this connector's
+    #[arg(long)]
+    pub(crate) connector: Option<ConnectorId>,
+    /// Only this call's
+    #[arg(long)]
+    pub(crate) call: Option<CallId>,
+}
+
+/// Asks why.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc explain ID   # of a call, decision, receipt, request, grant, token or event"
+)]
+pub(crate) struct Explain {
+    /// The identifier
+    pub(crate) id: String,
+}
+
+/// `fwc audit`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome> {
+    match command {
+        Audit::Verify(args) => {
+            let request = VerifyAudit { zone: args.zone };
+            let reply = context.client()?.send::<routes::VerifyAudit>(&[], &request).await?;
+            let valid = reply.body.valid;
+            let answer = Answer::of(reply)?;
+            Ok(if valid { answer.into() } else { Outcome::Failed(Box::new(answer), Code::AuditBroken) })
+        }
+        Audit::Head(args) => {
+            let query = VerifyAudit { zone: args.zone };
+            Ok(Answer::of(context.client()?.get::<GetAuditHead>(&[], &query).await?)?
+                .table(
+                    "chains",
+                    &[("zone", "ZONE"), ("node", "NODE"), ("events", "EVENTS"), ("head_event", "HEAD")],
+                )
+                .into())
+        }
+        Audit::Tail(args) => tail(args, context).await,
+    }
+}
+
+async fn tail(args: Tail, context: &mut Context) -> Result<Outcome> {
+    let renderer = context.renderer.clone();
+    let client = context.as_caller().await?;
+    client.set_timeout(FOLLOW_WAIT.saturating_add(Duration::from_secs(15)));
+    let mut query = AuditQuery {
+        zone: args.zone,
+        last: Some(args.lines),
+        kind: args.kind,
+        actor: args.by,
+        connector: args.connector,
+        call_id: args.call,
+        ..AuditQuery::default()
+    };
+    loop {
+        let reply = client.get::<ListAuditEvents>(&[], &query).await?;
+        for event in reply.body.events {
+            renderer.stream(&Answer::of(Reply { body: event, meta: reply.meta.clone() })?)?;
+        }
+        if !args.follow {
+            return Ok(Outcome::Shown);
+        }
+        query.last = None;
+        query.from_seq = Some(reply.body.next_seq);
+        query.wait_ms = u64::try_from(FOLLOW_WAIT.as_millis()).ok();
+    }
+}
+
+/// `fwc explain`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn explain(args: Explain, context: &mut Context) -> Result<Outcome> {
+    let reply = context.as_caller().await?.get::<routes::Explain>(&[&args.id], &Nothing {}).await?;
+    Ok(Answer::of(reply)?.into())
+}

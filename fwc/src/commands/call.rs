@@ -1,0 +1,177 @@
+//! `invoke`, `simulate`, `preflight`, `cancel`: calls.
+
+use std::time::Duration;
+
+use clap::Args;
+use fcp_api::client::DEFAULT_TIMEOUT;
+use fcp_api::routes::{CancelCall, InvokeOperation, PreflightOperation, SimulateCall};
+use fcp_api::types::{self, CallOptions, CallRequest, Nothing};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{CallId, ObjectId, ZoneId};
+
+use crate::Result;
+use crate::context::Context;
+use crate::input::InputArgs;
+use crate::operation::OperationName;
+use crate::render::{Answer, Outcome};
+
+/// How much longer than the call's own deadline its answer is awaited.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// What is called, with all its arguments.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CallArgs {
+    /// The operation
+    #[command(flatten)]
+    pub(crate) operation: OperationName,
+    /// The input
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    /// The zone; the agent's own otherwise
+    #[arg(long)]
+    pub(crate) zone: Option<ZoneId>,
+    /// Makes a repetition of this very call harmless
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+}
+
+impl CallArgs {
+    /// The call.
+    ///
+    /// # Errors
+    /// What is wrong with its name or input.
+    pub(crate) fn read(&self) -> Result<CallRequest> {
+        let (connector, operation) = self.operation.resolve()?;
+        let (input, handles) = self.input.read()?;
+        let (zone, idempotency_key) = (self.zone.clone(), self.idempotency_key.clone());
+        Ok(CallRequest { connector, operation, input, handles, zone, idempotency_key })
+    }
+}
+
+/// How a call is made.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OptionArgs {
+    /// An approval to spend on this call
+    #[arg(long, value_name = "ID")]
+    pub(crate) approval: Vec<ObjectId>,
+    /// Longest time for the whole call, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub(crate) deadline_ms: Option<u64>,
+    /// Keeps the output behind a handle instead of showing it, so that it does not join the agent's context
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+impl From<OptionArgs> for CallOptions {
+    fn from(args: OptionArgs) -> Self {
+        Self { approval_ids: args.approval, deadline_ms: args.deadline_ms, keep_result: args.keep }
+    }
+}
+
+/// Makes a call.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc invoke github.issues.list --set owner=me --set repo=site\n  \
+    fwc invoke github issues.create --file issue.json --idempotency-key 2026-11-a\n  \
+    echo '{\"sql\":\"select 1\"}' | fwc invoke sqlite.query --stdin --keep")]
+pub(crate) struct Invoke {
+    /// What
+    #[command(flatten)]
+    pub(crate) call: CallArgs,
+    /// How
+    #[command(flatten)]
+    pub(crate) options: OptionArgs,
+}
+
+/// Tries a call out.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc simulate github.issues.create --file issue.json")]
+pub(crate) struct Simulate {
+    /// What
+    #[command(flatten)]
+    pub(crate) call: CallArgs,
+    /// How
+    #[command(flatten)]
+    pub(crate) options: OptionArgs,
+}
+
+/// Asks ahead.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc preflight github.issues.create")]
+pub(crate) struct Preflight {
+    /// The operation
+    #[command(flatten)]
+    pub(crate) operation: OperationName,
+    /// The zone; the agent's own otherwise
+    #[arg(long)]
+    pub(crate) zone: Option<ZoneId>,
+}
+
+/// Cancels a call.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc cancel 0123456789abcdef0123456789abcdef\n  fwc history   # shows the calls"
+)]
+pub(crate) struct Cancel {
+    /// The call
+    pub(crate) call_id: CallId,
+}
+
+/// `fwc invoke`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn invoke(args: Invoke, context: &mut Context) -> Result<Outcome> {
+    let call = args.call.read()?;
+    let request = types::Invoke { call, options: args.options.into(), holder_proof: None };
+    let client = context.as_agent().await?;
+    let deadline = request.options.deadline_ms.map(Duration::from_millis);
+    client.set_timeout(
+        deadline.map_or(DEFAULT_TIMEOUT, |time| time.saturating_add(MARGIN)).max(DEFAULT_TIMEOUT),
+    );
+    Ok(Answer::of(client.send::<InvokeOperation>(&[], &request).await?)?.into())
+}
+
+/// `fwc simulate`: ends as the call would, without making it.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn simulate(args: Simulate, context: &mut Context) -> Result<Outcome> {
+    let call = args.call.read()?;
+    let request = types::Invoke { call, options: args.options.into(), holder_proof: None };
+    let reply = context.as_agent().await?.send::<SimulateCall>(&[], &request).await?;
+    verdict(reply)
+}
+
+/// `fwc preflight`: ends as a call would, as far as that does not depend on the input.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn preflight(args: Preflight, context: &mut Context) -> Result<Outcome> {
+    let (connector, operation) = args.operation.resolve()?;
+    let request = types::Preflight { connector, operation, zone: args.zone, holder_proof: None };
+    let reply = context.as_agent().await?.send::<PreflightOperation>(&[], &request).await?;
+    verdict(reply)
+}
+
+/// `fwc cancel`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn cancel(args: Cancel, context: &mut Context) -> Result<Outcome> {
+    let call_id = args.call_id.to_string();
+    let reply = context.as_caller().await?.send::<CancelCall>(&[&call_id], &Nothing {}).await?;
+    Ok(Answer::of(reply)?.into())
+}
+
+fn verdict(reply: types::Reply<types::SimulateAnswer>) -> Result<Outcome> {
+    let refused = match (reply.body.allowed, reply.body.code) {
+        (true, _) => None,
+        (false, Some(code)) => Some(code),
+        (false, None) => Some(Code::NotPermitted),
+    };
+    let answer = Answer::of(reply)?;
+    Ok(match refused {
+        None => answer.into(),
+        Some(code) => Outcome::Failed(Box::new(answer), code),
+    })
+}

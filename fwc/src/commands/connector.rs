@@ -1,0 +1,143 @@
+//! `install`, `uninstall`, `enable`, `disable`: connectors of this home.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use clap::Args;
+use fcp_api::client::Target;
+use fcp_api::routes::{DisableConnector, EnableConnector, InstallConnector, RemoveConnector};
+use fcp_api::types::{self, PackageSource, SetState};
+use fcp_proto_core::encoding::json;
+use fcp_proto_core::ids::{ConnectorId, ZoneId};
+use fcp_proto_core::limits::MAX_INPUT_BYTES;
+use fcp_proto_core::manifest::package;
+use serde_json::Value;
+
+use super::package::read_package;
+use crate::context::Context;
+use crate::render::{Answer, Outcome};
+use crate::{Failure, Result, file_failure, usage};
+
+/// Installs a connector.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc install github.fcp --zone z:work\n  fwc install ./mine.fcp --dev\n  \
+    fwc install sqlite.fcp --zone z:work --config '{\"path\":\"/home/me/notes.db\"}'"
+)]
+pub(crate) struct Install {
+    /// The package
+    pub(crate) package: PathBuf,
+    /// A zone to bind it to; the manifest's home zone otherwise
+    #[arg(long)]
+    pub(crate) zone: Vec<ZoneId>,
+    /// Its configuration as JSON
+    #[arg(long, value_name = "JSON", conflicts_with = "config_file")]
+    pub(crate) config: Option<String>,
+    /// A file that holds its configuration as JSON
+    #[arg(long, value_name = "PATH")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// Accepts a package that no trusted publisher signed; shown in `fwc status`
+    #[arg(long)]
+    pub(crate) dev: bool,
+}
+
+/// Removes a connector.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc uninstall github --reason 'not used'")]
+pub(crate) struct Uninstall {
+    /// The connector
+    pub(crate) connector: ConnectorId,
+    /// For the record
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+/// Enables a connector.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc enable github")]
+pub(crate) struct Enable {
+    /// The connector
+    pub(crate) connector: ConnectorId,
+    /// For the record
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+/// Disables a connector.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc disable github --reason 'odd traffic'")]
+pub(crate) struct Disable {
+    /// The connector
+    pub(crate) connector: ConnectorId,
+    /// For the record
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+/// `fwc install`: looks at the package here, and has the daemon refuse any other.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn install(args: Install, context: &mut Context) -> Result<Outcome> {
+    let (bytes, package) = read_package(&args.package)?;
+    let zones =
+        if args.zone.is_empty() { vec![package.manifest().zones.home.clone()] } else { args.zone.clone() };
+    let source = match context.client()?.target() {
+        Target::Unix(_) => PackageSource::Path { path: absolute(&args.package)? },
+        Target::Tcp { .. } => PackageSource::Upload { bytes: BASE64_STANDARD.encode(&bytes) },
+    };
+    let request = types::Install {
+        package: source,
+        package_digest: package::digest(&bytes),
+        zones,
+        config: config(&args)?,
+        dev: args.dev,
+    };
+    Ok(Answer::of(context.as_operator().await?.send::<InstallConnector>(&[], &request).await?)?.into())
+}
+
+/// `fwc uninstall`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn uninstall(args: Uninstall, context: &mut Context) -> Result<Outcome> {
+    let (path, request) = ([args.connector.as_str()], SetState { reason: args.reason });
+    Ok(Answer::of(context.as_operator().await?.send::<RemoveConnector>(&path, &request).await?)?.into())
+}
+
+/// `fwc enable`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn enable(args: Enable, context: &mut Context) -> Result<Outcome> {
+    let (path, request) = ([args.connector.as_str()], SetState { reason: args.reason });
+    Ok(Answer::of(context.as_operator().await?.send::<EnableConnector>(&path, &request).await?)?.into())
+}
+
+/// `fwc disable`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn disable(args: Disable, context: &mut Context) -> Result<Outcome> {
+    let (path, request) = ([args.connector.as_str()], SetState { reason: args.reason });
+    Ok(Answer::of(context.as_operator().await?.send::<DisableConnector>(&path, &request).await?)?.into())
+}
+
+fn config(args: &Install) -> Result<Value> {
+    let bytes = match (&args.config, &args.config_file) {
+        (Some(text), _) => text.clone().into_bytes(),
+        (None, Some(path)) => std::fs::read(path).map_err(|error| file_failure("read", path, &error))?,
+        (None, None) => return Ok(Value::Object(serde_json::Map::new())),
+    };
+    let config = json::parse(&bytes, MAX_INPUT_BYTES);
+    config
+        .map(Value::from)
+        .map_err(|error| Failure::new(error.code()).because(format!("the configuration: {error}")))
+}
+
+fn absolute(path: &Path) -> Result<String> {
+    let full = std::fs::canonicalize(path).map_err(|error| file_failure("find", path, &error))?;
+    let text = full.into_os_string().into_string();
+    text.map_err(|_| usage(format!("{} is not a UTF-8 path", path.display())))
+}

@@ -1,0 +1,81 @@
+//! `down`, `status`: the daemon.
+
+use std::time::Duration;
+
+use clap::Args;
+use fcp_api::client::Target;
+use fcp_api::routes::{GetStatus, Shutdown};
+use fcp_api::types::{Nothing, Source};
+use fcp_proto_core::error::Code;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::lifetime::Lifetime;
+use crate::render::{Answer, Outcome};
+use crate::{Failure, Result, internal};
+
+/// How long `down` waits for open calls when the caller does not say. Chosen: the longest default timeout of an
+/// operation, and room to write the receipts.
+const DOWN_WAIT: Duration = Duration::from_secs(45);
+
+/// Stops the daemon.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc down\n  fwc down --wait 2m")]
+pub(crate) struct Down {
+    /// How long to wait until it has ended
+    #[arg(long, value_name = "TIME")]
+    pub(crate) wait: Option<Lifetime>,
+}
+
+/// Shows the daemon's status.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc status\n  fwc status --json")]
+pub(crate) struct Status {}
+
+/// `fwc status`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn status(_args: Status, context: &mut Context) -> Result<Outcome> {
+    let home = context.home.clone();
+    let reply = context.client()?.get::<GetStatus>(&[], &Nothing {}).await.map_err(|failure| {
+        let absent = failure.code == Code::DaemonUnreachable && !home.path().exists();
+        if absent { crate::context::no_home(&home) } else { failure }
+    })?;
+    Ok(Answer::of(reply)?.into())
+}
+
+/// `fwc down`: over the socket, a signal to the process that the kernel names; whoever may send it needs no passphrase.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn down(args: Down, context: &mut Context) -> Result<Outcome> {
+    if let Target::Tcp { .. } = context.client()?.target() {
+        return Ok(Answer::of(context.as_operator().await?.send::<Shutdown>(&[], &Nothing {}).await?)?.into());
+    }
+    let pid = context.client()?.daemon_pid().await?;
+    let refused = |error: rustix::io::Errno| {
+        Failure::new(Code::NotPermitted)
+            .because(format!("the daemon's process {pid} cannot be signalled: {error}"))
+            .next("stop it as the user that started it")
+    };
+    let process =
+        Pid::from_raw(pid).ok_or_else(|| internal("the kernel names no process behind the socket"))?;
+    let process = pidfd_open(process, PidfdFlags::empty()).map_err(refused)?;
+    pidfd_send_signal(&process, Signal::TERM).map_err(refused)?;
+    let wait = args.wait.map_or(DOWN_WAIT, |wait| Duration::from_secs(wait.as_secs()));
+    let timeout = Timespec { tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
+    let mut descriptors = [PollFd::new(&process, PollFlags::IN)];
+    let ended = poll(&mut descriptors, Some(&timeout)).map_err(|error| internal(&error.to_string()))?;
+    if ended == 0 {
+        return Err(Failure::new(Code::Draining)
+            .because(format!(
+                "the daemon (process {pid}) still runs after {} s: calls are open",
+                wait.as_secs()
+            ))
+            .next("`fwc history` shows the open calls; `fwc down --wait 5m` waits longer"));
+    }
+    Ok(Answer::local(&json!({ "stopped": true, "pid": pid }), Source::NodeLocal)?.into())
+}

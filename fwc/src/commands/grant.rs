@@ -1,0 +1,316 @@
+//! `grant`, `revoke`, `revocations`, `token`: what agents may call, and what is no longer honoured.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+use fcp_api::routes::{self, InspectToken, ListGrants, ListRevocations};
+use fcp_api::secret::Secret;
+use fcp_api::types::{self, AddGrant, GrantQuery, Page};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{ConnectorId, CredentialId, OperationId, PrincipalId, RoleId, ZoneId};
+use fcp_proto_core::limits::MAX_TOKEN_BYTES;
+use fcp_proto_core::object::RevocationScope;
+use fcp_proto_core::token::argument::ArgumentRule;
+use fcp_proto_core::token::constraints::Constraints;
+use fcp_proto_core::token::resource::ResourcePattern;
+use std::path::PathBuf;
+
+use super::history::PageArgs;
+use crate::context::Context;
+use crate::lifetime::Lifetime;
+use crate::render::{Answer, Outcome};
+use crate::{Failure, Result, file_failure, passphrase, usage};
+
+/// What bounds the calls of a grant. Nothing is allowed that is not named.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Bounds")]
+pub(crate) struct ConstraintArgs {
+    /// Resources that may be touched, such as `github:repo/me/site/**`; `*` for everything
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) allow: Vec<String>,
+    /// Resources that may not
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) deny: Vec<String>,
+    /// A stored credential that may be used
+    #[arg(long, value_name = "NAME")]
+    pub(crate) credential: Vec<CredentialId>,
+    /// A rule on an argument as JSON, such as '{"pointer":"/state","one_of":["open"]}'
+    #[arg(long, value_name = "JSON")]
+    pub(crate) argument: Vec<String>,
+    /// Most calls in all
+    #[arg(long, value_name = "N")]
+    pub(crate) max_calls: Option<u32>,
+    /// Most bytes in all
+    #[arg(long, value_name = "N")]
+    pub(crate) max_bytes: Option<u64>,
+}
+
+impl ConstraintArgs {
+    /// The bounds, if there are any.
+    ///
+    /// # Errors
+    /// Which of them is malformed.
+    pub(crate) fn read(&self) -> Result<Option<Constraints>> {
+        let constraints = Constraints {
+            resource_allow: patterns(&self.allow)?,
+            resource_deny: patterns(&self.deny)?,
+            credential_allow: self.credential.iter().cloned().collect(),
+            arguments: self.argument.iter().map(|text| argument_rule(text)).collect::<Result<_>>()?,
+            max_calls: self.max_calls,
+            max_bytes: self.max_bytes,
+            ..Constraints::default()
+        };
+        Ok(Some(constraints).filter(|constraints| !constraints.is_empty()))
+    }
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<ResourcePattern>> {
+    let read = |text: &String| {
+        ResourcePattern::new(text).map_err(|error| {
+            Failure::new(Code::InputInvalid).because(format!("the pattern {text:?}: {error}"))
+        })
+    };
+    texts.iter().map(read).collect()
+}
+
+fn argument_rule(text: &str) -> Result<ArgumentRule> {
+    fcp_api::body::read(text.as_bytes(), text.len())
+        .map_err(|failure| failure.next("write it as '{\"pointer\":\"/state\",\"one_of\":[\"open\"]}'"))
+}
+
+/// Grants.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Grant {
+    /// Gives an agent or role leave to call operations
+    Add(Add),
+    /// Lists grants, newest first
+    List(List),
+}
+
+/// Adds a grant.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc grant add mail github.issues.list --zone z:work --for 30d --allow 'github:repo/me/**' --credential me\n  \
+    fwc grant add --role reviewers github.pulls.get --zone z:work --for 8h --allow '*' --max-calls 100"
+)]
+pub(crate) struct Add {
+    /// The agent, unless --role is given; then the operations, all of one connector
+    #[arg(value_name = "AGENT OPERATION", required = true)]
+    pub(crate) words: Vec<String>,
+    /// Everyone with this role instead of one agent
+    #[arg(long)]
+    pub(crate) role: Option<RoleId>,
+    /// The zone
+    #[arg(long)]
+    pub(crate) zone: ZoneId,
+    /// How long it lasts
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) lifetime: Lifetime,
+    /// What bounds it
+    #[command(flatten)]
+    pub(crate) constraints: ConstraintArgs,
+}
+
+impl Add {
+    /// The request that this makes.
+    ///
+    /// # Errors
+    /// What is missing or malformed.
+    pub(crate) fn read(self) -> Result<AddGrant> {
+        let (agent, operations) = match (&self.role, self.words.split_first()) {
+            (Some(_), _) => (None, self.words.as_slice()),
+            (None, Some((agent, operations))) => (Some(read_name(agent, PrincipalId::new)?), operations),
+            (None, None) => (None, &[][..]),
+        };
+        let operations: Vec<OperationId> =
+            operations.iter().map(|text| read_name(text, OperationId::new)).collect::<Result<_>>()?;
+        let connector = connector_of(&operations)?;
+        let constraints = self.constraints.read()?.ok_or_else(|| {
+            Failure::new(Code::ConstraintsEmpty)
+                .because("no bound was given, and a grant without bounds permits nothing")
+                .next("say which resources: --allow PATTERN, or --allow '*' for everything")
+        })?;
+        Ok(AddGrant {
+            agent,
+            role: self.role,
+            zone: self.zone,
+            connector,
+            operations,
+            constraints,
+            not_before: None,
+            lifetime_secs: self.lifetime.as_secs(),
+        })
+    }
+}
+
+fn read_name<T>(
+    text: &str,
+    read: impl Fn(String) -> core::result::Result<T, fcp_proto_core::ids::IdError>,
+) -> Result<T> {
+    read(text.to_owned())
+        .map_err(|error| Failure::new(Code::InvalidName).because(format!("{text:?} {error}")))
+}
+
+fn connector_of(operations: &[OperationId]) -> Result<ConnectorId> {
+    let connector = |id: &OperationId| id.as_str().split('.').next().unwrap_or_default().to_owned();
+    let first = operations.first().map(connector).ok_or_else(|| usage("no operation was named"))?;
+    if operations.iter().any(|id| connector(id) != first) {
+        return Err(usage("the operations belong to several connectors: make a grant for each"));
+    }
+    read_name(&first, ConnectorId::new)
+}
+
+/// Lists grants.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc grant list\n  fwc grant list --to mail --live")]
+pub(crate) struct List {
+    /// Only those of this agent, through its roles too
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) to: Option<PrincipalId>,
+    /// Only this connector's
+    #[arg(long)]
+    pub(crate) connector: Option<ConnectorId>,
+    /// Only those that live
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
+/// Revokes.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc revoke Capability GRANT --reason 'no longer needed'\n  fwc revoke IssuerKey mail --reason 'key lost'\n  fwc revoke ConnectorBinary DIGEST --reason 'CVE'"
+)]
+pub(crate) struct Revoke {
+    /// The kind: Capability, IssuerKey, NodeAttestation, ZoneKey or ConnectorBinary
+    pub(crate) scope: RevocationScope,
+    /// What: a token, grant, key or digest in hexadecimal; a node, agent or operator by name
+    pub(crate) target: String,
+    /// Why
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+/// Lists revocations.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc revocations --limit 20")]
+pub(crate) struct Revocations {
+    /// Which part
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+}
+
+/// Tokens.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Token {
+    /// Says what a token holds and whether it is good
+    Inspect(Inspect),
+}
+
+/// Looks into a token.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc token inspect --file token.cose\n  fwc token inspect --stdin < token.txt"
+)]
+pub(crate) struct Inspect {
+    /// A file that holds the token: its bytes, or base64url
+    #[arg(long, value_name = "PATH", conflicts_with = "stdin", required_unless_present = "stdin")]
+    pub(crate) file: Option<PathBuf>,
+    /// Reads the token in base64url from standard input
+    #[arg(long)]
+    pub(crate) stdin: bool,
+}
+
+/// `fwc grant`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn run(command: Grant, context: &mut Context) -> Result<Outcome> {
+    match command {
+        Grant::Add(args) => {
+            let request = args.read()?;
+            Ok(Answer::of(context.as_operator().await?.send::<routes::AddGrant>(&[], &request).await?)?
+                .into())
+        }
+        Grant::List(args) => {
+            let query =
+                GrantQuery { agent: args.to, connector: args.connector, live: args.live.then_some(true) };
+            Ok(Answer::of(context.as_caller().await?.get::<ListGrants>(&[], &query).await?)?
+                .table(
+                    "grants",
+                    &[
+                        ("grant_id", "GRANT"),
+                        ("agent", "AGENT"),
+                        ("role", "ROLE"),
+                        ("zone", "ZONE"),
+                        ("operations", "OPERATIONS"),
+                        ("live", "LIVE"),
+                        ("expires_at", "EXPIRES"),
+                    ],
+                )
+                .into())
+        }
+    }
+}
+
+/// `fwc revoke`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn revoke(args: Revoke, context: &mut Context) -> Result<Outcome> {
+    let request = types::Revoke { scope: args.scope, target: args.target, reason: args.reason };
+    Ok(Answer::of(context.as_operator().await?.send::<routes::Revoke>(&[], &request).await?)?.into())
+}
+
+/// `fwc revocations`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn revocations(args: Revocations, context: &mut Context) -> Result<Outcome> {
+    let query = Page { after: args.page.after, limit: args.page.limit };
+    Ok(Answer::of(context.client()?.get::<ListRevocations>(&[], &query).await?)?
+        .table(
+            "revocations",
+            &[
+                ("seq", "SEQ"),
+                ("scope", "SCOPE"),
+                ("targets", "TARGETS"),
+                ("reason", "REASON"),
+                ("effective_at", "FROM"),
+            ],
+        )
+        .into())
+}
+
+/// `fwc token`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn token(command: Token, context: &mut Context) -> Result<Outcome> {
+    let Token::Inspect(args) = command;
+    let token = match &args.file {
+        Some(path) => token_in(path)?,
+        None => passphrase::from_stdin()?,
+    };
+    let reply = context.client()?.send::<InspectToken>(&[], &types::InspectToken { token }).await?;
+    let refused = match &reply.body.status {
+        types::TokenVerdict::Valid => None,
+        types::TokenVerdict::Refused { code, .. } => Some(*code),
+    };
+    let answer = Answer::of(reply)?;
+    Ok(refused.map_or_else(|| answer.clone().into(), |code| Outcome::Failed(Box::new(answer.clone()), code)))
+}
+
+fn token_in(path: &std::path::Path) -> Result<Secret> {
+    let bytes = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
+    if bytes.len() > 2 * MAX_TOKEN_BYTES {
+        return Err(Failure::new(Code::InputTooLarge).because(format!("{} is no token", path.display())));
+    }
+    Ok(match std::str::from_utf8(&bytes).map(str::trim_ascii) {
+        Ok(text)
+            if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) =>
+        {
+            Secret::new(text)
+        }
+        Ok(_) | Err(_) => Secret::new(BASE64_URL_SAFE_NO_PAD.encode(&bytes)),
+    })
+}

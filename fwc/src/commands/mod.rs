@@ -1,0 +1,162 @@
+//! The commands, one file a group: each is arguments, what the daemon is asked, and the answer.
+
+pub(crate) mod agent;
+pub(crate) mod approvals;
+pub(crate) mod audit;
+pub(crate) mod auth;
+pub(crate) mod call;
+pub(crate) mod connector;
+pub(crate) mod context;
+pub(crate) mod convert;
+pub(crate) mod daemon;
+pub(crate) mod discover;
+pub(crate) mod doctor;
+pub(crate) mod exception;
+pub(crate) mod grant;
+pub(crate) mod history;
+pub(crate) mod package;
+pub(crate) mod scaffold;
+pub(crate) mod up;
+pub(crate) mod zones;
+
+use clap::Subcommand;
+
+use crate::Result;
+use crate::context::Context;
+use crate::render::Outcome;
+
+/// Every command.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Command {
+    /// Starts the daemon, and makes the home's owner if it has none
+    Up(up::Up),
+    /// Stops the daemon
+    Down(daemon::Down),
+    /// Shows how the daemon is, and what the owner should know
+    Status(daemon::Status),
+    /// Looks for what is wrong, with or without a daemon
+    Doctor(doctor::Doctor),
+    /// Lists the connectors
+    List(discover::List),
+    /// Shows a connector in full
+    Show(discover::Show),
+    /// Lists the operations of a connector
+    Ops(discover::Ops),
+    /// Shows an operation with its schemas
+    Schema(discover::Schema),
+    /// Finds connectors and operations by words
+    Search(discover::Search),
+    /// Makes a call
+    Invoke(call::Invoke),
+    /// Shows what the gate would say to a call, spending nothing
+    Simulate(call::Simulate),
+    /// Shows whether an operation could be called at all
+    Preflight(call::Preflight),
+    /// Cancels a call
+    Cancel(call::Cancel),
+    /// Asks a person to approve a call
+    Request(approvals::Request),
+    /// Requests that wait for a person, and what to decide
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// Lists calls, newest first
+    History(history::History),
+    /// Signed records of decisions and of calls' ends
+    #[command(subcommand)]
+    Receipts(history::Receipts),
+    /// Reads a kept result, which then joins the reader's context
+    Result(history::ReadResult),
+    /// The audit chain
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Says why something is as it is, and what would permit it
+    Explain(audit::Explain),
+    /// Agents and their keys
+    #[command(subcommand)]
+    Agent(agent::AgentCommand),
+    /// What agents may call
+    #[command(subcommand)]
+    Grant(grant::Grant),
+    /// Revokes a token, grant, key, node, zone key or connector
+    Revoke(grant::Revoke),
+    /// Lists what was revoked
+    Revocations(grant::Revocations),
+    /// Capability tokens
+    #[command(subcommand)]
+    Token(grant::Token),
+    /// Credentials of outside services
+    #[command(subcommand)]
+    Auth(auth::Auth),
+    /// Zones and what may happen in them
+    #[command(subcommand)]
+    Zones(zones::Zones),
+    /// What agents have read
+    #[command(subcommand)]
+    Context(context::ContextCommand),
+    /// Walls that the owner lowers, each on record
+    #[command(subcommand)]
+    Exception(exception::Exception),
+    /// Installs a connector
+    Install(connector::Install),
+    /// Removes a connector; its receipts and audit remain
+    Uninstall(connector::Uninstall),
+    /// Lets calls reach a connector
+    Enable(connector::Enable),
+    /// Refuses calls to a connector and ends those open
+    Disable(connector::Disable),
+    /// Builds, signs and looks into connector packages
+    #[command(subcommand)]
+    Package(package::Package),
+    /// Begins a new declarative connector
+    New(scaffold::New),
+    /// Converts data between formats, from standard input to standard output
+    Convert(convert::Convert),
+    /// Writes a completion script for a shell
+    Completions(scaffold::Completions),
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn run(command: Command, context: &mut Context) -> Result<Outcome> {
+    match command {
+        Command::Up(args) => up::run(args, context).await,
+        Command::Down(args) => daemon::down(args, context).await,
+        Command::Status(args) => daemon::status(args, context).await,
+        Command::Doctor(args) => doctor::run(args, context).await,
+        Command::List(args) => discover::list(args, context).await,
+        Command::Show(args) => discover::show(args, context).await,
+        Command::Ops(args) => discover::ops(args, context).await,
+        Command::Schema(args) => discover::schema(args, context).await,
+        Command::Search(args) => discover::search(args, context).await,
+        Command::Invoke(args) => call::invoke(args, context).await,
+        Command::Simulate(args) => call::simulate(args, context).await,
+        Command::Preflight(args) => call::preflight(args, context).await,
+        Command::Cancel(args) => call::cancel(args, context).await,
+        Command::Request(args) => approvals::request(args, context).await,
+        Command::Approvals(command) => approvals::run(command, context).await,
+        Command::History(args) => history::history(args, context).await,
+        Command::Receipts(command) => history::receipts(command, context).await,
+        Command::Result(args) => history::result(args, context).await,
+        Command::Audit(command) => audit::run(command, context).await,
+        Command::Explain(args) => audit::explain(args, context).await,
+        Command::Agent(command) => agent::run(command, context).await,
+        Command::Grant(command) => grant::run(command, context).await,
+        Command::Revoke(args) => grant::revoke(args, context).await,
+        Command::Revocations(args) => grant::revocations(args, context).await,
+        Command::Token(command) => grant::token(command, context).await,
+        Command::Auth(command) => auth::run(command, context).await,
+        Command::Zones(command) => zones::run(command, context).await,
+        Command::Context(command) => self::context::run(command, context).await,
+        Command::Exception(command) => exception::run(command, context).await,
+        Command::Install(args) => connector::install(args, context).await,
+        Command::Uninstall(args) => connector::uninstall(args, context).await,
+        Command::Enable(args) => connector::enable(args, context).await,
+        Command::Disable(args) => connector::disable(args, context).await,
+        Command::Package(command) => package::run(command),
+        Command::New(args) => scaffold::new(args),
+        Command::Convert(args) => self::convert::run(args),
+        Command::Completions(args) => scaffold::completions(args),
+    }
+}

@@ -1,0 +1,235 @@
+//! `package`: connector packages, built, signed and looked into on this machine alone.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use ed25519_dalek::VerifyingKey;
+use fcp_api::types::Source;
+use fcp_proto_core::crypto::role::Publisher;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::manifest::package::{
+    MAX_CODE_BYTES, MAX_HEAD_BYTES, Package as Parsed, PackageError, UntrustedPackage, digest,
+};
+use serde_json::{Value, json};
+
+use crate::render::{Answer, Outcome};
+use crate::{Failure, Result, file_failure, internal, key_file, usage};
+
+/// Packages.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Package {
+    /// Builds a package from a folder with manifest.toml and cases.toml
+    Build(Build),
+    /// Adds a publisher's signature to a package
+    Sign(Sign),
+    /// Shows what a package holds
+    Inspect(Inspect),
+    /// Checks that trusted publishers signed a package
+    Verify(Verify),
+    /// Makes a publisher's key
+    Keygen(Keygen),
+}
+
+/// Builds a package.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc package build my-connector --out my-connector.fcp\n  \
+    fwc package build sqlite --code target/release/fcp-connector-sqlite --platform x86_64-linux --out sqlite.fcp")]
+pub(crate) struct Build {
+    /// The folder
+    pub(crate) folder: PathBuf,
+    /// The package to write; an existing one is not overwritten
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: PathBuf,
+    /// The executable of a native connector
+    #[arg(long, value_name = "PATH", requires = "platform")]
+    pub(crate) code: Option<PathBuf>,
+    /// What the executable runs on, such as x86_64-linux
+    #[arg(long, requires = "code")]
+    pub(crate) platform: Option<String>,
+}
+
+/// Signs a package.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc package sign my-connector.fcp --key publisher.key")]
+pub(crate) struct Sign {
+    /// The package, which is replaced by the signed one
+    pub(crate) package: PathBuf,
+    /// The publisher's key file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) key: PathBuf,
+}
+
+/// Looks into a package.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc package inspect my-connector.fcp")]
+pub(crate) struct Inspect {
+    /// The package
+    pub(crate) package: PathBuf,
+}
+
+/// Verifies a package.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc package verify my-connector.fcp --trust PUBLICKEY\n  \
+    fwc package verify my-connector.fcp --trust KEY1 --trust KEY2 --threshold 2")]
+pub(crate) struct Verify {
+    /// The package
+    pub(crate) package: PathBuf,
+    /// A trusted publisher's public key, 64 hexadecimal digits
+    #[arg(long, value_name = "KEY", required = true)]
+    pub(crate) trust: Vec<String>,
+    /// How many of them must have signed
+    #[arg(long, default_value_t = 1)]
+    pub(crate) threshold: usize,
+}
+
+/// Makes a key.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc package keygen publisher.key")]
+pub(crate) struct Keygen {
+    /// The key file to write; an existing one is not overwritten
+    pub(crate) out: PathBuf,
+}
+
+/// `fwc package`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) fn run(command: Package) -> Result<Outcome> {
+    match command {
+        Package::Build(args) => build(&args),
+        Package::Sign(args) => sign(&args),
+        Package::Inspect(args) => {
+            let (bytes, package) = read_package(&args.package)?;
+            Ok(Answer::local(&describe(&package, &bytes)?, Source::Offline)?.into())
+        }
+        Package::Verify(args) => verify(&args),
+        Package::Keygen(args) => {
+            let key = key_file::generate::<Publisher>()?;
+            key_file::store(&args.out, &key)?;
+            let body = json!({
+                "key_file": args.out.display().to_string(),
+                "public_key": key.verifying_key().to_string(),
+                "key_id": key.key_id().to_string(),
+            });
+            Ok(Answer::local(&body, Source::Offline)?.into())
+        }
+    }
+}
+
+/// Reads a package file and checks all but its signatures.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn read_package(path: &Path) -> Result<(Vec<u8>, Parsed)> {
+    let length = std::fs::metadata(path).map_err(|error| file_failure("read", path, &error))?.len();
+    if length > (MAX_HEAD_BYTES + MAX_CODE_BYTES + 64) as u64 {
+        return Err(Failure::new(Code::InputTooLarge)
+            .because(format!("{} is too large for a package", path.display())));
+    }
+    let bytes = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
+    let package = Parsed::inspect(&bytes).map_err(|error| invalid(path, &error))?;
+    Ok((bytes, package))
+}
+
+fn build(args: &Build) -> Result<Outcome> {
+    let read = |name: &str| {
+        let path = args.folder.join(name);
+        std::fs::read(&path).map_err(|error| file_failure("read", &path, &error))
+    };
+    let manifest = read("manifest.toml")?;
+    let cases = if args.folder.join("cases.toml").exists() { read("cases.toml")? } else { Vec::new() };
+    let code = match (&args.platform, &args.code) {
+        (Some(platform), Some(path)) => {
+            let code = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
+            Some((platform.as_str(), code))
+        }
+        (None, _) | (_, None) => None,
+    };
+    let package = Parsed::build(&manifest, &cases, code).map_err(|error| invalid(&args.folder, &error))?;
+    let bytes = package.to_bytes().map_err(|error| invalid(&args.folder, &error))?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&args.out)
+        .map_err(|error| file_failure("write", &args.out, &error))?;
+    file.write_all(&bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(|error| file_failure("write", &args.out, &error))?;
+    Ok(Answer::local(&describe(&package, &bytes)?, Source::Offline)?.into())
+}
+
+/// Replaces the package by the signed one in one step, so that a crash leaves one or the other.
+fn sign(args: &Sign) -> Result<Outcome> {
+    let (_, mut package) = read_package(&args.package)?;
+    let key = key_file::load::<Publisher>(&args.key)?;
+    let key = ed25519_dalek::SigningKey::from_bytes(key.expose_seed());
+    package.sign(&key).map_err(|error| invalid(&args.package, &error))?;
+    let bytes = package.to_bytes().map_err(|error| invalid(&args.package, &error))?;
+    let mut beside = args.package.clone().into_os_string();
+    beside.push(".signing");
+    let beside = PathBuf::from(beside);
+    let written = std::fs::File::create_new(&beside)
+        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&beside, &args.package));
+    written.map_err(|error| file_failure("write", &beside, &error))?;
+    Ok(Answer::local(&describe(&package, &bytes)?, Source::Offline)?.into())
+}
+
+fn verify(args: &Verify) -> Result<Outcome> {
+    let (bytes, package) = read_package(&args.package)?;
+    let trusted: Vec<VerifyingKey> = args.trust.iter().map(|text| public_key(text)).collect::<Result<_>>()?;
+    let mut body = describe(&package, &bytes)?;
+    let verified =
+        package.verify(&trusted, args.threshold).map_err(|error| untrusted(&args.package, &error))?;
+    let signers: Vec<_> = verified.signers().iter().map(ToString::to_string).collect();
+    body["verified_signers"] = json!(signers);
+    Ok(Answer::local(&body, Source::Offline)?.into())
+}
+
+fn public_key(text: &str) -> Result<VerifyingKey> {
+    let typed: fcp_proto_core::crypto::sign::VerifyingKey<Publisher> =
+        text.parse().map_err(|error| usage(format!("--trust {text}: {error}")))?;
+    VerifyingKey::from_bytes(typed.as_bytes()).map_err(|error| internal(&error.to_string()))
+}
+
+fn describe(package: &Parsed, bytes: &[u8]) -> Result<Value> {
+    let manifest = package.manifest();
+    let signatures: Vec<_> = package.head().signatures.iter().map(|s| s.kid.to_string()).collect();
+    let operations: Vec<_> = manifest.operations.keys().map(ToString::to_string).collect();
+    Ok(json!({
+        "connector": manifest.connector.id.to_string(),
+        "name": manifest.connector.name,
+        "version": manifest.connector.version,
+        "description": manifest.connector.description,
+        "runtime": manifest.connector.runtime.as_str(),
+        "home_zone": manifest.zones.home.to_string(),
+        "operations": operations,
+        "cases": package.cases().map(|cases| cases.cases.len()),
+        "package_digest": digest(bytes).to_string(),
+        "package_bytes": bytes.len(),
+        "interface_hash": manifest.interface_hash().to_string(),
+        "code_digest": package.code_digest().map(|digest| digest.to_string()),
+        "platform": package.head().unsigned.platform,
+        "signatures_unverified": signatures,
+    }))
+}
+
+fn invalid(path: &Path, error: &PackageError) -> Failure {
+    let code = match error {
+        PackageError::Manifest(_) | PackageError::Cases(_) => Code::ManifestInvalid,
+        PackageError::HeadTooLarge | PackageError::CodeTooLarge => Code::InputTooLarge,
+        PackageError::NotAPackage
+        | PackageError::Truncated
+        | PackageError::TrailingBytes
+        | PackageError::Head(_)
+        | PackageError::DigestMismatch
+        | PackageError::RuntimeMismatch
+        | PackageError::SignatureOrder => Code::PackageInvalid,
+    };
+    Failure::new(code).because(format!("{}: {error}", path.display()))
+}
+
+fn untrusted(path: &Path, error: &UntrustedPackage) -> Failure {
+    Failure::new(Code::PackageUntrusted).because(format!("{}: {error}", path.display()))
+}

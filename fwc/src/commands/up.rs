@@ -1,0 +1,268 @@
+//! `up`: starts the daemon, makes the home's owner if it has none, and waits until it is healthy.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use clap::Args;
+use fcp_api::routes::{BeginCeremony, ConfirmCeremony, GetHealth};
+use fcp_api::secret::Secret;
+use fcp_api::types::{
+    self, CeremonyBegun, CeremonyDone, Health, HealthStatus, KeySourceRequest, Nothing, Source, WordProof,
+};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{NodeId, PrincipalId};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::home::Home;
+use crate::lifetime::Lifetime;
+use crate::output::progress::Steps;
+use crate::render::{Answer, Outcome};
+use crate::{Failure, Result, file_failure, internal, passphrase, private_file, usage};
+
+/// How long to wait for a healthy daemon when the caller does not say. Chosen: many times a start on a slow disk.
+const UP_WAIT: Duration = Duration::from_secs(30);
+
+/// How often the daemon is asked whether it is healthy.
+const UP_STEP: Duration = Duration::from_millis(40);
+
+/// How often a person may mistype a word of the phrase.
+const WORD_TRIES: usize = 3;
+
+/// How much of the daemon's output is shown if it does not start.
+const SHOWN_OUTPUT: usize = 2_000;
+
+/// Starts the daemon.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc up\n  fwc up --home /tmp/try --passphrase-file pass --phrase-file phrase   # without a terminal"
+)]
+pub(crate) struct Up {
+    /// In a new home: the first operator's name
+    #[arg(long, default_value = "owner", value_name = "NAME")]
+    pub(crate) first_operator: PrincipalId,
+    /// In a new home: this device's name; the daemon chooses one otherwise
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<NodeId>,
+    /// In a new home: writes the owner's phrase to this new file instead of showing it; keep it away from this machine
+    #[arg(long, value_name = "PATH")]
+    pub(crate) phrase_file: Option<PathBuf>,
+    /// How long to wait until the daemon is healthy
+    #[arg(long, value_name = "TIME")]
+    pub(crate) wait: Option<Lifetime>,
+}
+
+/// `fwc up`.
+///
+/// # Errors
+/// What failed, why, and what to do next.
+pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
+    let wait = args.wait.map_or(UP_WAIT, |wait| Duration::from_secs(wait.as_secs()));
+    let steps = Steps::detect();
+    let (mut child, running) = match context.client()?.get::<GetHealth>(&[], &Nothing {}).await {
+        Ok(_) => (None, true),
+        Err(failure) if failure.code == Code::DaemonUnreachable && failure.retryable => {
+            (Some(start(&context.home)?), false)
+        }
+        Err(failure) => return Err(failure),
+    };
+    let step = steps.begin("daemon");
+    let mut health = match wait_until_healthy(context, child.as_mut(), wait).await {
+        Ok(health) => health,
+        Err(failure) => {
+            step.fail(failure.code.name());
+            return Err(failure);
+        }
+    };
+    step.done(&format!("process {}", health.pid));
+    let mut made = None;
+    if health.status == HealthStatus::CeremonyRequired {
+        let done = ceremony(&args, context).await?;
+        steps.begin("owner").done(&format!("key {}", done.owner_key));
+        made = Some(done);
+        health = wait_until_healthy(context, child.as_mut(), wait).await?;
+    }
+    let body = json!({
+        "home": context.home.path().display().to_string(),
+        "socket": context.home.socket().display().to_string(),
+        "already_running": running,
+        "health": health,
+        "ceremony": made,
+    });
+    Ok(Answer::local(&body, Source::NodeLocal)?.into())
+}
+
+/// The daemon's program: beside this one, else on the search path.
+///
+/// # Errors
+/// [`Code::NotFound`] if it is nowhere.
+pub(crate) fn find_host() -> Result<PathBuf> {
+    let name = "fcp-host";
+    let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(name)));
+    let on_path = std::env::var_os("PATH");
+    let on_path = on_path.iter().flat_map(std::env::split_paths).map(|folder| folder.join(name));
+    beside.into_iter().chain(on_path).find(|path| path.is_file()).ok_or_else(|| {
+        Failure::new(Code::NotFound)
+            .because("the program `fcp-host` is neither beside `fwc` nor on the PATH")
+            .next("install it beside `fwc`")
+    })
+}
+
+/// Starts the daemon in a process group of its own, so that a terminal's interrupt does not reach it.
+fn start(home: &Home) -> Result<Child> {
+    let program = find_host()?;
+    private_file::create_folder(home.path())?;
+    private_file::create_folder(&home.run())?;
+    let log = home.daemon_output();
+    let failed = |error: std::io::Error| file_failure("write", &log, &error);
+    let output =
+        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&log).map_err(failed)?;
+    let errors = output.try_clone().map_err(failed)?;
+    Command::new(&program)
+        .arg("daemon")
+        .arg("--home")
+        .arg(home.path())
+        .env_remove("FCP_PASSPHRASE_FILE")
+        .env_remove(crate::session_file::VARIABLE)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .process_group(0)
+        .spawn()
+        .map_err(|error| file_failure("run", &program, &error))
+}
+
+/// Asks until the daemon has left its start behind it.
+async fn wait_until_healthy(
+    context: &mut Context,
+    child: Option<&mut Child>,
+    wait: Duration,
+) -> Result<Health> {
+    let mut child = child;
+    let steps = wait.as_millis().div_ceil(UP_STEP.as_millis()).max(1);
+    let mut last = Failure::new(Code::DaemonUnreachable);
+    for _ in 0..steps {
+        match context.client()?.get::<GetHealth>(&[], &Nothing {}).await {
+            Ok(reply) => match reply.body.status {
+                HealthStatus::Starting => {
+                    last = Failure::new(Code::DaemonUnreachable).because("it is still starting")
+                }
+                HealthStatus::CeremonyRequired
+                | HealthStatus::Ready
+                | HealthStatus::Degraded
+                | HealthStatus::Sealed
+                | HealthStatus::Draining => return Ok(reply.body),
+            },
+            Err(failure) if failure.code == Code::DaemonUnreachable => last = failure,
+            Err(failure) => return Err(failure),
+        }
+        if let Some(child) = child.as_deref_mut() {
+            let ended =
+                child.try_wait().map_err(|error| internal(&format!("the daemon is lost: {error}")))?;
+            if let Some(status) = ended {
+                return Err(not_started(&context.home.daemon_output(), &status.to_string()));
+            }
+        }
+        tokio::time::sleep(UP_STEP).await;
+    }
+    let log = context.home.daemon_output();
+    Err(last.next(format!("read {}; `fwc doctor` looks for what is wrong", log.display())))
+}
+
+fn not_started(log: &Path, status: &str) -> Failure {
+    let output = std::fs::read(log).unwrap_or_default();
+    let shown = String::from_utf8_lossy(&output[output.len().saturating_sub(SHOWN_OUTPUT)..]).into_owned();
+    let code = shown
+        .match_indices("FCP-")
+        .find_map(|(at, _)| shown.get(at..at + 8)?.parse::<Code>().ok())
+        .unwrap_or(Code::DaemonUnreachable);
+    let mut failure = Failure::new(code).because(format!("the daemon ended ({status}): {}", shown.trim()));
+    failure.retryable = false;
+    failure
+}
+
+/// Runs the ceremony of a new home: the phrase goes to the terminal, or to a new file that is durable before the
+/// ceremony is confirmed; nowhere else.
+///
+/// # Errors
+/// What failed; the home then has no owner still, and the ceremony can begin afresh.
+pub(crate) async fn ceremony(args: &Up, context: &mut Context) -> Result<CeremonyDone> {
+    if args.phrase_file.is_none() && !passphrase::has_terminal() {
+        return Err(usage("this home needs an owner, and there is no terminal to show the phrase on")
+            .next("run it on a terminal, or with --passphrase-file PATH --phrase-file NEWPATH"));
+    }
+    let passphrase = new_passphrase(context)?;
+    let request = types::BeginCeremony {
+        operator: args.first_operator.clone(),
+        key_source: KeySourceRequest::Passphrase { passphrase },
+        node: args.node.clone(),
+    };
+    let begun = context.client()?.send::<BeginCeremony>(&[], &request).await?.body;
+    let words = match &args.phrase_file {
+        Some(path) => {
+            private_file::create(path, format!("{}\n", begun.phrase.expose()).as_bytes())?;
+            words_of(&begun)?
+        }
+        None => show_and_confirm(&begun)?,
+    };
+    let request = types::ConfirmCeremony { ceremony_id: begun.ceremony_id, words };
+    Ok(context.client()?.send::<ConfirmCeremony>(&[], &request).await?.body)
+}
+
+fn new_passphrase(context: &Context) -> Result<Secret> {
+    if context.has_passphrase_file() {
+        return context.passphrase();
+    }
+    let instead = "give it in a file with --passphrase-file";
+    let first = passphrase::ask("A new passphrase for the operator's key: ", instead)?;
+    let second = passphrase::ask("The same again: ", instead)?;
+    if first == second {
+        return Ok(first);
+    }
+    Err(Failure::new(Code::InputInvalid).because("the two passphrases differ").next("run `fwc up` again"))
+}
+
+fn words_of(begun: &CeremonyBegun) -> Result<Vec<WordProof>> {
+    let word = |&place: &u8| {
+        let index = usize::from(place).checked_sub(1)?;
+        let word = begun.phrase.expose().split(' ').nth(index)?;
+        Some(WordProof { place, word: Secret::new(word) })
+    };
+    let words: Option<Vec<_>> = begun.confirm_words.iter().map(word).collect();
+    words.ok_or_else(|| internal("the daemon asks for a word that its phrase does not have"))
+}
+
+fn show_and_confirm(begun: &CeremonyBegun) -> Result<Vec<WordProof>> {
+    let instead = "use --phrase-file";
+    let mut text = String::from(
+        "\nThese 24 words are the only way to restore the owner's key. They are shown once.\n\
+         Write them on paper, in order:\n\n",
+    );
+    for (index, word) in begun.phrase.expose().split(' ').enumerate() {
+        let end = if index % 4 == 3 { "\n" } else { "" };
+        text.push_str(&format!("{:>4}. {word:<10}{end}", index + 1));
+    }
+    passphrase::show(&format!("{text}\n"), instead)?;
+    let expected = words_of(begun)?;
+    for proof in &expected {
+        confirm_word(proof, instead)?;
+    }
+    Ok(expected)
+}
+
+fn confirm_word(proof: &WordProof, instead: &str) -> Result<()> {
+    for _ in 0..WORD_TRIES {
+        let answer = passphrase::ask_openly(&format!("Word {}: ", proof.place), instead)?;
+        if answer.expose().trim() == proof.word.expose() {
+            return Ok(());
+        }
+        passphrase::show("That is another word. Look again.\n", instead)?;
+    }
+    Err(Failure::new(Code::InputInvalid)
+        .because("the words do not agree, so nothing was made")
+        .next("run `fwc up` again: it shows a new phrase"))
+}

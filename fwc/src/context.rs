@@ -1,0 +1,196 @@
+//! What every command works with: the home, the connection to the daemon, and who speaks on it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use fcp_api::client::{Client, Target};
+use fcp_api::routes::{IssueChallenge, LockOperator, OpenSession, UnlockOperator};
+use fcp_api::types::{
+    ChallengeIssued, KeyProof, KeySourceRequest, Nothing, OpenSession as OpenSessionRequest, SessionOpened,
+    UnlockOperator as UnlockRequest,
+};
+use fcp_proto_core::crypto::proof::SessionProof;
+use fcp_proto_core::crypto::role::Agent;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::PrincipalId;
+
+use crate::cli::Global;
+use crate::home::Home;
+use crate::render::Renderer;
+use crate::session_file::{self, SessionFile};
+use crate::{Failure, Result, internal, key_file, passphrase, usage};
+
+/// How to say who speaks, where nobody does.
+const SPEAK: &str = "run it inside `fwc agent run NAME -- COMMAND`, or add --agent NAME, or --passphrase-file FILE as an operator";
+
+/// The home, the daemon, and who speaks.
+pub(crate) struct Context {
+    /// The home.
+    pub(crate) home: Home,
+    /// What shows answers.
+    pub(crate) renderer: Renderer,
+    global: Global,
+    session: Option<SessionFile>,
+    client: Client,
+}
+
+impl Context {
+    /// The context of one command line. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// What is wrong with the home, the session file or the address.
+    pub(crate) fn new(global: &Global, renderer: Renderer) -> Result<Self> {
+        let home = Home::new(global.home.as_deref())?;
+        let session = match std::env::var_os(session_file::VARIABLE) {
+            Some(path) if !path.is_empty() => Some(SessionFile::load(&PathBuf::from(path))?),
+            Some(_) | None => None,
+        };
+        let target = match (&global.host, &session) {
+            (Some(address), _) => tcp_target(*address, global)?,
+            (None, Some(session)) if global.home.is_none() => Target::Unix(session.socket.clone()),
+            (None, _) => Target::Unix(home.socket()),
+        };
+        Ok(Self { home, renderer, global: global.clone(), session, client: Client::new(target) })
+    }
+
+    /// Whether the daemon must not be asked.
+    pub(crate) const fn is_offline(&self) -> bool {
+        self.global.offline
+    }
+
+    /// The client, whoever speaks.
+    ///
+    /// # Errors
+    /// [`Code::UsageError`] with `--offline`.
+    pub(crate) fn client(&mut self) -> Result<&mut Client> {
+        if self.global.offline {
+            return Err(usage("--offline was given, and only the daemon can answer this")
+                .next("leave out --offline; `fwc list`, `show`, `ops`, `schema` and `search` work without the daemon"));
+        }
+        Ok(&mut self.client)
+    }
+
+    /// The client, speaking as an agent.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`] if nothing says which.
+    pub(crate) async fn as_agent(&mut self) -> Result<&mut Client> {
+        self.client()?;
+        if let Some(name) = self.global.agent.clone() {
+            self.open_session(&name, None).await?;
+        } else if let Some(session) = &self.session {
+            self.client.set_session(Some(session.session.clone()));
+        } else {
+            let failure = Failure::new(Code::Unauthenticated);
+            return Err(failure
+                .because("no agent speaks here")
+                .next("run it inside `fwc agent run NAME -- COMMAND`, or add --agent NAME"));
+        }
+        Ok(&mut self.client)
+    }
+
+    /// The client, speaking as an agent where one is named, else as an operator.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`] if neither is possible.
+    pub(crate) async fn as_caller(&mut self) -> Result<&mut Client> {
+        if self.global.agent.is_some() || self.session.is_some() {
+            self.as_agent().await
+        } else {
+            self.as_operator().await
+        }
+    }
+
+    /// The client, speaking as an operator whose key is opened for this command.
+    ///
+    /// # Errors
+    /// [`Code::UnlockFailed`] if the passphrase is wrong; [`Code::Unauthenticated`] if there is none to be had.
+    pub(crate) async fn as_operator(&mut self) -> Result<&mut Client> {
+        self.client()?;
+        if let Target::Unix(path) = self.client.target() {
+            // Ask for a passphrase only where a daemon can use it.
+            let path = path.clone();
+            self.client.daemon_pid().await.map_err(|failure| {
+                if path.exists() || self.home.path().exists() { failure } else { no_home(&self.home) }
+            })?;
+        }
+        let passphrase = self.passphrase()?;
+        let operator = self.global.operator.clone();
+        let request = UnlockRequest { operator, key_source: KeySourceRequest::Passphrase { passphrase } };
+        let unlocked = self.client.send::<UnlockOperator>(&[], &request).await?;
+        self.client.set_operator(Some(unlocked.body.bearer));
+        Ok(&mut self.client)
+    }
+
+    /// The operator's passphrase, from its file or the terminal.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`] if there is neither.
+    pub(crate) fn passphrase(&self) -> Result<fcp_api::secret::Secret> {
+        match &self.global.passphrase_file {
+            Some(path) => passphrase::from_file(path),
+            None => passphrase::ask("Operator passphrase: ", SPEAK),
+        }
+    }
+
+    /// Whether the passphrase comes from a file.
+    pub(crate) const fn has_passphrase_file(&self) -> bool {
+        self.global.passphrase_file.is_some()
+    }
+
+    /// Closes the operator's key, if this command opened it. It closes with the connection in any case.
+    pub(crate) async fn lock_operator(&mut self) {
+        if self.client.is_operator() {
+            let locked = self.client.send::<LockOperator>(&[], &Nothing {}).await;
+            self.client.set_operator(None);
+            drop(locked);
+        }
+    }
+
+    /// Bytes to sign on this connection.
+    ///
+    /// # Errors
+    /// What the daemon refuses.
+    pub(crate) async fn challenge(&mut self) -> Result<ChallengeIssued> {
+        Ok(self.client()?.send::<IssueChallenge>(&[], &Nothing {}).await?.body)
+    }
+
+    /// Opens a session of the agent whose key lies in the home, and speaks in it from now on.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] if the home has no key of the agent; what the daemon refuses.
+    pub(crate) async fn open_session(
+        &mut self,
+        agent: &PrincipalId,
+        lifetime_secs: Option<u64>,
+    ) -> Result<SessionOpened> {
+        let key = key_file::load::<Agent>(&self.home.agent_key(agent)).map_err(|failure| {
+            failure.next(format!("`fwc agent add {agent}` makes the agent and its key"))
+        })?;
+        let challenge = self.challenge().await?;
+        let statement = SessionProof {
+            principal_id: agent.clone(),
+            node_id: challenge.node,
+            channel_binding: challenge.channel_binding.0,
+            challenge: challenge.challenge.0,
+        };
+        let signature = statement.sign(&key).map_err(|error| internal(&format!("the proof: {error:?}")))?;
+        let proof = KeyProof { challenge: challenge.challenge, signature };
+        let request = OpenSessionRequest { agent: agent.clone(), proof, lifetime_secs };
+        let opened = self.client.send::<OpenSession>(&[], &request).await?.body;
+        self.client.set_session(Some(opened.session.clone()));
+        Ok(opened)
+    }
+}
+
+/// The failure of a home that does not exist.
+pub(crate) fn no_home(home: &Home) -> Failure {
+    Failure::new(Code::HomeMissing).because(format!("there is no {}", home.path().display()))
+}
+
+fn tcp_target(address: SocketAddr, global: &Global) -> Result<Target> {
+    let path = global.admission_file.as_ref().ok_or_else(|| {
+        usage("--host needs --admission-file: over TCP the daemon admits only who has its token")
+    })?;
+    Ok(Target::Tcp { address, admission: passphrase::from_file(path)? })
+}

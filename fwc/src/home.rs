@@ -1,0 +1,74 @@
+//! The FCP home: where things lie in it.
+
+use std::path::{Path, PathBuf};
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::PrincipalId;
+
+use crate::{Failure, Result};
+
+/// A home's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Home(PathBuf);
+
+impl Home {
+    /// The home at `given`, or `~/.fcp`.
+    ///
+    /// # Errors
+    /// [`Code::HomeMissing`] if neither is given nor known; [`Code::InputInvalid`] if it cannot be made absolute.
+    pub(crate) fn new(given: Option<&Path>) -> Result<Self> {
+        let path = match given {
+            Some(path) => path.to_owned(),
+            None => std::env::home_dir()
+                .filter(|home| home.is_absolute())
+                .map(|home| home.join(".fcp"))
+                .ok_or_else(|| {
+                    Failure::new(Code::HomeMissing)
+                        .because("there is no HOME to find ~/.fcp in")
+                        .next("name the home with --home DIR")
+                })?,
+        };
+        let path = std::path::absolute(&path).map_err(|error| crate::file_failure("find", &path, &error))?;
+        Ok(Self(path))
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What the daemon makes anew at each start.
+    pub(crate) fn run(&self) -> PathBuf {
+        self.0.join("run")
+    }
+
+    /// The daemon's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.run().join("fcp.sock")
+    }
+
+    /// What the daemon prints before its own log is open.
+    pub(crate) fn daemon_output(&self) -> PathBuf {
+        self.run().join("daemon.log")
+    }
+
+    /// Files that hand agents' sessions down.
+    pub(crate) fn sessions(&self) -> PathBuf {
+        self.run().join("sessions")
+    }
+
+    /// Agents' keys.
+    pub(crate) fn agents(&self) -> PathBuf {
+        self.0.join("agents")
+    }
+
+    /// One agent's key.
+    pub(crate) fn agent_key(&self, agent: &PrincipalId) -> PathBuf {
+        self.agents().join(format!("{agent}.key"))
+    }
+
+    /// The manifests of the installed connectors, as the daemon leaves them for reading without it.
+    pub(crate) fn manifests(&self) -> PathBuf {
+        self.0.join("connectors")
+    }
+}

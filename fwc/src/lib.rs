@@ -1,0 +1,89 @@
+//! `fwc`: the one command-line tool, for agents and people.
+//!
+//! ```text
+//! cli (arguments) -> commands (one file a group: arguments -> daemon -> answer) -> render
+//!                       |
+//!                    context: home, client, who speaks (agent's session, operator's passphrase)
+//! ```
+//!
+//! Every command is a function from its arguments and a context to an outcome or a failure;
+//! nothing but `render` prints, nothing but `context` decides who speaks.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod context;
+mod convert;
+mod home;
+mod input;
+mod key_file;
+mod lifetime;
+mod offline;
+mod operation;
+#[allow(dead_code, reason = "a whole vocabulary; quickstart and later commands use the rest of it")]
+mod output;
+mod passphrase;
+mod private_file;
+mod render;
+mod session_file;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use fcp_proto_core::error::Code;
+
+use cli::Cli;
+use context::Context;
+use render::Renderer;
+
+/// What failed, why, and what to do next: the daemon's words and ours have one form.
+pub(crate) type Failure = fcp_api::types::ErrorBody;
+
+/// What every command returns.
+pub(crate) type Result<T> = core::result::Result<T, Failure>;
+
+/// Runs one command line and ends with its exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match cli::parse(arguments) {
+        Ok(cli) => cli,
+        Err(stop) => return stop.report(),
+    };
+    let renderer = cli.renderer();
+    renderer.finish(run(cli, renderer.clone()))
+}
+
+fn run(cli: Cli, renderer: Renderer) -> Result<render::Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| internal(&format!("the runtime does not start: {error}")))?;
+    let mut context = Context::new(&cli.global, renderer)?;
+    runtime.block_on(async {
+        let outcome = commands::run(cli.command, &mut context).await;
+        context.lock_operator().await;
+        outcome
+    })
+}
+
+/// A failure of the command line itself.
+pub(crate) fn usage(why: impl Into<String>) -> Failure {
+    Failure::new(Code::UsageError).because(why)
+}
+
+/// A defect of ours.
+pub(crate) fn internal(why: &str) -> Failure {
+    Failure::new(Code::Internal).because(why)
+}
+
+/// A file of the user's that cannot be read or written.
+pub(crate) fn file_failure(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
+    let code = match error.kind() {
+        std::io::ErrorKind::NotFound => Code::NotFound,
+        std::io::ErrorKind::AlreadyExists => Code::Conflict,
+        std::io::ErrorKind::StorageFull => Code::StoreFull,
+        _ => Code::InputInvalid,
+    };
+    Failure::new(code)
+        .because(format!("cannot {what} {}: {error}", path.display()))
+        .next("check the path and its permissions")
+}

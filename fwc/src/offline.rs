@@ -1,0 +1,176 @@
+//! What can be said of the installed connectors without the daemon: what their manifests say, and nothing else.
+//! Whether one is enabled, where it is bound and how it is cannot be known here, so it is not shown.
+
+use std::path::PathBuf;
+
+use fcp_api::types::{OperationDetail, OperationList, OperationSummary, Source};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{ConnectorId, OperationId, ZoneId};
+use fcp_proto_core::manifest::{MAX_MANIFEST_BYTES, Manifest, Operation};
+use serde_json::{Value, json};
+
+use crate::home::Home;
+use crate::render::Answer;
+use crate::{Failure, Result, file_failure, internal};
+
+/// The installed connectors that may be bound to `zone` and have all `words` in their texts.
+///
+/// # Errors
+/// What is wrong with the home or a manifest.
+pub(crate) fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Answer> {
+    let mut connectors = Vec::new();
+    for path in paths(home)? {
+        let manifest = read(&path)?;
+        let fits_zone = zone.is_none_or(|zone| manifest.zones.allows(zone));
+        if fits_zone && fits_words(&manifest, words) {
+            connectors.push(summary(&manifest));
+        }
+    }
+    Answer::local(&json!({ "connectors": connectors }), Source::Offline)
+}
+
+/// One installed connector.
+///
+/// # Errors
+/// [`Code::ConnectorUnknown`] if no manifest of it lies in the home.
+pub(crate) fn show(home: &Home, connector: &ConnectorId) -> Result<Answer> {
+    let manifest = find(home, connector)?;
+    let slots: Vec<Value> = manifest
+        .auth
+        .iter()
+        .map(|(name, slot)| json!({ "slot": name, "kind": slot.kind, "description": slot.description }))
+        .collect();
+    let operations: Vec<_> = manifest.operations.iter().map(|(id, op)| operation_summary(id, op)).collect();
+    let body = json!({
+        "connector": summary(&manifest),
+        "runtime": manifest.connector.runtime,
+        "interface_hash": manifest.interface_hash(),
+        "credential_slots": slots,
+        "operations": operations,
+    });
+    Answer::local(&body, Source::Offline)
+}
+
+/// The operations of one installed connector.
+///
+/// # Errors
+/// As [`show`].
+pub(crate) fn operations(home: &Home, connector: &ConnectorId) -> Result<Answer> {
+    let manifest = find(home, connector)?;
+    let operations = manifest.operations.iter().map(|(id, op)| operation_summary(id, op)).collect();
+    Answer::local(&OperationList { connector: connector.clone(), operations }, Source::Offline)
+}
+
+/// One operation of one installed connector.
+///
+/// # Errors
+/// As [`show`], and [`Code::OperationUnknown`].
+pub(crate) fn operation(home: &Home, connector: &ConnectorId, id: &OperationId) -> Result<Answer> {
+    let manifest = find(home, connector)?;
+    let operation = manifest.operation(id).ok_or_else(|| {
+        Failure::new(Code::OperationUnknown)
+            .because(format!("{connector} has no operation {id}"))
+            .next(format!("`fwc ops {connector} --offline` lists them"))
+    })?;
+    let hints = serde_json::to_value(&operation.hints).map_err(|error| internal(&error.to_string()))?;
+    let body = OperationDetail {
+        connector: connector.clone(),
+        operation: operation_summary(id, operation),
+        interface_hash: manifest.interface_hash(),
+        input_schema: operation.input.schema.clone(),
+        output_schema: operation.output.schema.clone(),
+        resources: operation.resources.iter().map(|template| String::from(template.clone())).collect(),
+        credential_slot: operation.auth.clone(),
+        hosts: hosts(operation),
+        rate_pools: operation.rate_pools.clone(),
+        timeout_ms: operation.timeout_ms.into(),
+        probe: operation.probe.clone(),
+        hints,
+    };
+    Answer::local(&body, Source::Offline)
+}
+
+fn hosts(operation: &Operation) -> Vec<String> {
+    let rules = operation.network.iter().flat_map(|network| network.hosts.iter());
+    rules.map(|rule| String::from(rule.clone())).collect()
+}
+
+fn summary(manifest: &Manifest) -> Value {
+    let connector = &manifest.connector;
+    json!({
+        "id": connector.id,
+        "name": connector.name,
+        "version": connector.version,
+        "description": connector.description,
+        "operations": manifest.operations.len(),
+        "max_tier": manifest.operations.values().map(|operation| operation.safety).max(),
+        "home_zone": manifest.zones.home,
+        "allowed_zones": manifest.zones.allowed,
+    })
+}
+
+fn operation_summary(id: &OperationId, operation: &Operation) -> OperationSummary {
+    OperationSummary {
+        id: id.clone(),
+        description: operation.description.clone(),
+        capability: operation.capability.clone(),
+        risk: operation.risk,
+        tier: operation.safety,
+        idempotency: operation.idempotency,
+        approval: operation.approval,
+    }
+}
+
+fn fits_words(manifest: &Manifest, words: &[String]) -> bool {
+    let connector = &manifest.connector;
+    let mut text = format!("{} {} {}", connector.id, connector.name, connector.description);
+    for (id, operation) in &manifest.operations {
+        text.push_str(&format!(" {id} {}", operation.description));
+    }
+    let text = text.to_lowercase();
+    words.iter().all(|word| text.contains(&word.to_lowercase()))
+}
+
+fn find(home: &Home, connector: &ConnectorId) -> Result<Manifest> {
+    let path = home.manifests().join(format!("{connector}.toml"));
+    if path.exists() {
+        return read(&path);
+    }
+    Err(Failure::new(Code::ConnectorUnknown)
+        .because(format!("there is no {}", path.display()))
+        .next("`fwc list --offline` shows the manifests that lie in the home"))
+}
+
+/// The manifests in the home, sorted by name.
+fn paths(home: &Home) -> Result<Vec<PathBuf>> {
+    if !home.path().exists() {
+        return Err(crate::context::no_home(home));
+    }
+    let folder = home.manifests();
+    let failed = |error: std::io::Error| file_failure("read", &folder, &error);
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn read(path: &std::path::Path) -> Result<Manifest> {
+    let failed = |error: std::io::Error| file_failure("read", path, &error);
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > MAX_MANIFEST_BYTES as u64 {
+        return Err(Failure::new(Code::InputTooLarge).because(format!("{} is too large", path.display())));
+    }
+    let bytes = std::fs::read(path).map_err(failed)?;
+    Manifest::parse(&bytes)
+        .map_err(|error| Failure::new(Code::ManifestInvalid).because(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,184 @@
+//! What commands return, and how it gets to the console.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode as ProcessExit;
+
+use fcp_api::types::{Reply, Source};
+use fcp_proto_core::error::{Code, ExitCode};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::output::text::reveal;
+use crate::output::{self, Column, Console, TableSpec, TruthSource};
+use crate::{Failure, Result};
+
+/// An answer, and where it comes from; the command's name is added when it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer(output::Answer);
+
+impl Answer {
+    /// What the daemon answered.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if the answer has no JSON form, which is a defect.
+    pub(crate) fn of<T: Serialize>(reply: Reply<T>) -> Result<Self> {
+        Self::local(&reply.body, reply.meta.source)
+    }
+
+    /// What this process found out itself.
+    ///
+    /// # Errors
+    /// As [`Answer::of`].
+    pub(crate) fn local<T: Serialize>(body: &T, source: Source) -> Result<Self> {
+        let source = match source {
+            Source::Mesh => TruthSource::Mesh,
+            Source::Host => TruthSource::Host,
+            Source::NodeLocal => TruthSource::NodeLocal,
+            Source::Offline => TruthSource::Offline,
+        };
+        output::Answer::of("", source, body).map(Self).map_err(from_output)
+    }
+
+    /// This answer with the rows in the member `rows` shown in these columns.
+    pub(crate) fn table(self, rows: &'static str, columns: &[(&'static str, &'static str)]) -> Self {
+        let columns: Vec<Column> = columns.iter().map(|(path, title)| Column::new(path, title)).collect();
+        Self(self.0.table(TableSpec::rows(rows, &columns)))
+    }
+
+    /// This answer with a command to go on with.
+    pub(crate) fn next(self, command: impl Into<String>) -> Self {
+        Self(self.0.next(command))
+    }
+
+    /// This answer with something the reader should know.
+    pub(crate) fn note(self, note: impl Into<String>) -> Self {
+        Self(self.0.note(note))
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// With an answer.
+    Answer(Box<Answer>),
+    /// With an answer that tells of a failure, such as a chain that does not verify.
+    Failed(Box<Answer>, Code),
+    /// With a text that is shown as it is, such as a completion script.
+    Text(String),
+    /// With everything shown already.
+    Shown,
+    /// With the exit code of a command that it ran.
+    Exit(u8),
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(Box::new(answer))
+    }
+}
+
+/// Where a command's standard output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// To the answer or the failure.
+    Answer,
+    /// To another document, such as a conversion's; failures are then told in words.
+    Document,
+}
+
+/// Shows answers and failures in the form that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Renderer {
+    console: Console,
+    command: String,
+    stream: Stream,
+}
+
+impl Renderer {
+    /// The renderer of one command line.
+    pub(crate) fn new(global: &Global, command: &str, stream: Stream) -> Self {
+        Self { console: Console::detect(global.format, global.json), command: command.to_owned(), stream }
+    }
+
+    /// Shows one answer of a stream: its data as JSON on a line, whatever the format, so that lines can be read as
+    /// they come.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if standard output is closed.
+    pub(crate) fn stream(&self, answer: &Answer) -> Result<()> {
+        let line = output::json::to_line(&answer.0.data);
+        let line = if std::io::stdout().is_terminal() { reveal(&line).into_owned() } else { line };
+        print(&format!("{line}\n"))
+    }
+
+    /// Shows how a command ended, and returns how the process ends.
+    pub(crate) fn finish(&self, outcome: Result<Outcome>) -> ProcessExit {
+        match outcome {
+            Ok(Outcome::Answer(answer)) => self.console.answer(&self.named(*answer)),
+            Ok(Outcome::Failed(answer, code)) => {
+                let shown = self.console.answer(&self.named(*answer));
+                if shown == ProcessExit::SUCCESS { ProcessExit::from(code.exit_code() as u8) } else { shown }
+            }
+            Ok(Outcome::Text(text)) => match print(&text) {
+                Ok(()) => ProcessExit::from(ExitCode::Ok as u8),
+                Err(failure) => self.fail(&failure),
+            },
+            Ok(Outcome::Shown) => ProcessExit::from(ExitCode::Ok as u8),
+            Ok(Outcome::Exit(code)) => ProcessExit::from(code),
+            Err(failure) => self.fail(&failure),
+        }
+    }
+
+    fn named(&self, answer: Answer) -> output::Answer {
+        output::Answer { command: self.command.clone(), ..answer.0 }
+    }
+
+    fn fail(&self, failure: &Failure) -> ProcessExit {
+        let failure = to_output(failure);
+        match self.stream {
+            Stream::Answer => self.console.failure(&failure),
+            Stream::Document => self.console.failure_in_words(&failure),
+        }
+    }
+}
+
+/// A failure in the daemon's words, for the console.
+pub(crate) fn to_output(failure: &Failure) -> output::Failure {
+    let why = failure.why.as_deref().unwrap_or_default();
+    let mut shown = output::Failure::new(failure.code, failure.message.clone(), why);
+    if let Some(denial) = failure.denial() {
+        let rule = denial.rule.map_or(String::new(), |rule| format!(": {rule}"));
+        shown.why = join(&shown.why, &format!("the check `{}` refused{rule}", denial.check));
+        shown.next.extend(denial.command);
+        shown.next.extend(denial.decision_id.map(|id| format!("fwc explain {id}")));
+    }
+    if let Some(wait) = failure.retry_after_ms {
+        shown.next.push(format!("wait {wait} ms, then retry"));
+    }
+    shown.next.push(failure.next.clone());
+    shown.detail = failure.detail.as_deref().cloned().map(Into::into);
+    shown
+}
+
+/// A failure of the console's, in the words of commands.
+pub(crate) fn from_output(failure: output::Failure) -> Failure {
+    let next = failure.steps().join("; ");
+    let mut own = Failure::new(failure.code).because(failure.why).next(next);
+    own.message = failure.what;
+    own
+}
+
+fn join(first: &str, second: &str) -> String {
+    if first.is_empty() { second.to_owned() } else { format!("{first}; {second}") }
+}
+
+/// A reader that has gone away is no failure of ours.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(Code::Internal)
+            .because(format!("standard output: {error}"))
+            .next("give it somewhere to write")),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

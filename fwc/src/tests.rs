@@ -1,0 +1,282 @@
+//! The command line as data: every command parses, is documented, shows examples that parse, and ends with its code.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use fcp_proto_core::error::{Code, ExitCode};
+
+use crate::cli::{self, Stop};
+
+const ID: &str = "abababababababababababababababababababababababababababababababab";
+
+/// At least one good line for every command.
+const LINES: &[&str] = &[
+    "up",
+    "up --first-operator me --node laptop --phrase-file p --wait 1m",
+    "down --wait 5s",
+    "status",
+    "doctor --offline",
+    "list --zone z:work",
+    "show github",
+    "ops github",
+    "schema github.issues.create",
+    "schema github issues.create",
+    "search two words",
+    "invoke github.issues.create --input {} --idempotency-key k --zone z:work --keep --deadline-ms 5 --approval ID",
+    "invoke a.b --set x=1 --set-text y=2 --set-handle z=ID",
+    "simulate a.b --stdin",
+    "preflight a.b --zone z:work",
+    "cancel 0123456789abcdef0123456789abcdef",
+    "request a.b --file f --note n",
+    "approvals list --status pending --limit 3 --after x",
+    "approvals show ID",
+    "approvals approve ID --yes --kind elevation --for 5m --grant 8h --allow * --max-calls 3",
+    "approvals deny ID --note n",
+    "approvals watch --count 1",
+    "history --by mail --connector c --operation c.x --zone z:work --outcome unknown --code FCP-3101",
+    "receipts list --by mail",
+    "receipts show ID",
+    "result ID",
+    "audit verify --zone z:work",
+    "audit head",
+    "audit tail --follow --kind capability.denied --lines 5",
+    "explain anything",
+    "agent add mail --zone z:work --role r",
+    "agent list",
+    "agent show mail",
+    "agent run mail --for 1h -- sh -c true --json",
+    "grant add mail a.b a.c --zone z:work --for 8h --allow * --credential me --argument {}",
+    "grant add --role r a.b --zone z:work --for 8h --deny x:y",
+    "grant list --to mail --live",
+    "revoke Capability ID --reason r",
+    "revocations --limit 1",
+    "token inspect --file f",
+    "auth set me --connector c --slot s --zone z:work --kind bearer --stdin",
+    "auth list",
+    "auth test me",
+    "auth remove me",
+    "zones list",
+    "zones show z:work",
+    "context new mail",
+    "context show",
+    "exception list",
+    "exception egress c --to-host h --network 127.0.0.1/32 --port 1 --reason r --for 1h --ca-file f",
+    "exception sandbox c p --reason r",
+    "install c.fcp --zone z:work --zone z:private --dev --config {}",
+    "uninstall c --reason r",
+    "enable c",
+    "disable c",
+    "package build d --out o --code c --platform p",
+    "package sign p --key k",
+    "package inspect p",
+    "package verify p --trust k --threshold 2",
+    "package keygen k",
+    "new weather --api-host api.weather.example --folder f",
+    "convert json toon",
+    "completions bash",
+];
+
+fn parse(line: &str) -> Result<cli::Cli, Stop> {
+    let words = line.split(' ').map(|word| OsString::from(if word == "ID" { ID } else { word }));
+    cli::parse(std::iter::once(OsString::from("fwc")).chain(words))
+}
+
+fn refusal(line: &str) -> crate::Failure {
+    match parse(line) {
+        Err(Stop::Refused(failure, _)) => failure,
+        Err(Stop::Shown(_)) => panic!("{line:?} shows help"),
+        Ok(_) => panic!("{line:?} is understood"),
+    }
+}
+
+/// Every command that does something, by its words.
+fn leaves() -> Vec<(String, clap::Command)> {
+    fn walk(prefix: &str, command: &clap::Command, found: &mut Vec<(String, clap::Command)>) {
+        for sub in command.get_subcommands() {
+            let name = format!("{prefix}{}", sub.get_name());
+            if sub.has_subcommands() {
+                walk(&format!("{name} "), sub, found);
+            } else {
+                found.push((name, sub.clone()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk("", &cli::command(), &mut found);
+    found
+}
+
+#[test]
+fn every_command_has_a_line_that_parses() {
+    let mut seen = BTreeSet::new();
+    for line in LINES {
+        match parse(line) {
+            Ok(cli) => seen.insert(cli.name),
+            Err(Stop::Refused(failure, _)) => panic!("{line}: {failure}"),
+            Err(Stop::Shown(help)) => panic!("{line}: {help}"),
+        };
+    }
+    let all: BTreeSet<String> = leaves().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(seen, all);
+}
+
+#[test]
+fn the_command_tree_is_consistent() {
+    cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_and_argument_is_documented() {
+    fn check(name: &str, command: &clap::Command) {
+        assert!(command.get_about().is_some(), "`{name}` has no description");
+        for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
+            assert!(argument.get_help().is_some(), "`{name}` does not describe {}", argument.get_id());
+        }
+        for sub in command.get_subcommands() {
+            check(&format!("{name} {}", sub.get_name()), sub);
+        }
+    }
+    check("fwc", &cli::command());
+}
+
+/// Words of a shell line: quotes hold words together, a comment, pipe or redirection ends it.
+fn shell_words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), false);
+    for c in line.chars() {
+        match c {
+            '\'' => quote = !quote,
+            '#' | '|' | '<' | '>' | '&' if !quote => break,
+            ' ' if !quote => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+            other => word.push(other),
+        }
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    words
+}
+
+#[test]
+fn every_command_shows_examples_that_parse() {
+    for (name, command) in leaves() {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let (title, examples) = help.split_once('\n').unwrap_or_default();
+        assert_eq!(title, "Examples:", "`{name}`");
+        let mut own = 0;
+        for example in examples.replace("\\\n", " ").lines() {
+            let line = &example[example.find("fwc ").unwrap_or_else(|| panic!("`{name}`: {example}"))..];
+            let words = shell_words(line).into_iter().map(|word| {
+                word.replace("GRANT", ID).replace("DIGEST", ID).replace("HANDLE", ID).replace("ID", ID)
+            });
+            match cli::parse(words.map(OsString::from)) {
+                Ok(cli) => own += usize::from(cli.name == name),
+                Err(Stop::Refused(failure, _)) => panic!("`{name}`: {example}: {failure}"),
+                Err(Stop::Shown(_)) => panic!("`{name}`: {example} shows help"),
+            }
+        }
+        assert!(
+            own > 0 || name == "auth test" || name == "auth remove",
+            "`{name}` shows no example of itself"
+        );
+    }
+}
+
+/// The whole tree as text: a change of any command, argument or description must be seen in a review.
+#[test]
+fn the_help_tree_is_as_reviewed() {
+    fn draw(depth: usize, command: &clap::Command, text: &mut String) {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        let indent = "  ".repeat(depth);
+        text.push_str(&format!("{indent}{}: {about}\n", command.get_name()));
+        for argument in command.get_arguments().filter(|argument| !argument.is_global_set() || depth == 0) {
+            if matches!(argument.get_id().as_str(), "help" | "version") {
+                continue;
+            }
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!("{indent}    {argument}  {help}\n"));
+        }
+        command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+            .for_each(|sub| draw(depth + 1, sub, text));
+    }
+    let (mut text, mut command) = (String::new(), cli::command());
+    command.build();
+    draw(0, &command, &mut text);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/help_tree.txt");
+    if std::env::var_os("FCP_ACCEPT_HELP").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let reviewed = std::fs::read_to_string(path).unwrap();
+    assert_eq!(text, reviewed, "review the difference, then accept it with FCP_ACCEPT_HELP=1");
+}
+
+#[test]
+fn an_unknown_command_ends_with_3_and_a_suggestion() {
+    for (line, near) in [("lst", "list"), ("agent ad", "add"), ("invok a.b", "invoke")] {
+        let failure = refusal(line);
+        assert_eq!(failure.code, Code::CommandUnknown, "{line}");
+        assert_eq!(failure.code.exit_code(), ExitCode::UnknownCommand);
+        assert!(failure.next.contains(&format!("`{near}`")), "{line}: {}", failure.next);
+    }
+    assert_eq!(refusal("qqqqqq").code, Code::CommandUnknown);
+}
+
+#[test]
+fn a_wrong_line_ends_with_2_and_says_what_is_wrong() {
+    for (line, why) in [
+        ("show", "<CONNECTOR>"),
+        ("show A", "upper-case"),
+        ("show a b", "unexpected argument"),
+        ("invoke a.b --inputt {}", "unexpected argument"),
+        ("invoke a.b --input {} --stdin", "cannot be used with"),
+        ("invoke a.b --approval 00", "hexadecimal"),
+        ("list --zone work", "must begin with"),
+        ("list --format yaml", "invalid value"),
+        ("approvals list --limit 0", "is not in 1..=1000"),
+        ("grant add mail a.b --zone z:work --for 3w", "length of time"),
+        ("agent run mail", "<COMMAND>"),
+        ("history --code FCP-0000", "not a known FCP error code"),
+        ("package build d --out o --code c", "--platform"),
+        ("list --host 127.0.0.1:1", "--admission-file"),
+        ("revoke capability x --reason r", "capability"),
+    ] {
+        let failure = refusal(line);
+        assert_eq!(failure.code, Code::UsageError, "{line}");
+        let text = failure.why.unwrap_or_default();
+        assert!(text.contains(why), "{line}: {text}");
+        assert!(
+            failure.next.contains("usage: fwc") || failure.next.contains("did you mean"),
+            "{line}: {}",
+            failure.next
+        );
+    }
+    assert!(refusal("invoke a.b --inputt {}").next.contains("--input"));
+}
+
+#[test]
+fn help_and_version_are_no_failure() {
+    for line in ["--help", "--version", "agent --help", "help invoke"] {
+        assert!(matches!(parse(line), Err(Stop::Shown(_))), "{line}");
+    }
+}
+
+#[test]
+fn json_after_the_command_of_agent_run_is_not_ours() {
+    let json = |line: &str| match parse(line) {
+        Err(Stop::Refused(_, json)) => json,
+        other => panic!("{other:?}"),
+    };
+    assert!(json("show --json"));
+    assert!(!json("agent rum mail -- x --json"));
+}
+
+#[test]
+fn secrets_are_no_arguments() {
+    for (name, command) in leaves() {
+        for argument in command.get_arguments() {
+            let id = argument.get_id().as_str();
+            let secret =
+                ["password", "passphrase", "secret", "token", "bearer"].iter().any(|word| id.contains(word));
+            assert!(!secret || id.ends_with("_file"), "`{name}` takes {id} as an argument");
+        }
+    }
+}
