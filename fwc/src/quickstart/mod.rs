@@ -1,0 +1,3 @@
+//! `quickstart`.
+#![allow(dead_code, reason = "the story is written beside this")]
+mod service;
