@@ -130,10 +130,6 @@ impl Service {
         lock(&self.state.seen).clone()
     }
 
-    /// How many requests there were.
-    pub(crate) fn requests(&self) -> usize {
-        lock(&self.state.seen).len()
-    }
 
     /// How many issues were opened: the effects of `github.issues.create`.
     pub(crate) fn issues_opened(&self) -> u64 {
