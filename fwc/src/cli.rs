@@ -131,10 +131,13 @@ fn name_of(matches: &ArgMatches) -> String {
 }
 
 fn stop(error: clap::Error, json: bool) -> Stop {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Shown(error),
-        ErrorKind::InvalidSubcommand => Stop::Refused(unknown_command(&error), json),
-        _ => Stop::Refused(wrong_usage(&error), json),
+    let kind = error.kind();
+    if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        Stop::Shown(error)
+    } else if kind == ErrorKind::InvalidSubcommand {
+        Stop::Refused(unknown_command(&error), json)
+    } else {
+        Stop::Refused(wrong_usage(&error), json)
     }
 }
 
@@ -152,10 +155,12 @@ fn wrong_usage(error: &clap::Error) -> Failure {
     let first = text.lines().next().unwrap_or_default();
     let why = first.strip_prefix("error: ").unwrap_or(first);
     let missing = text_of(error, ContextKind::InvalidArg);
-    let why = match error.kind() {
-        ErrorKind::MissingRequiredArgument => format!("missing: {}", missing.join(", ")),
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
-        _ => why.to_owned(),
+    let why = if error.kind() == ErrorKind::MissingRequiredArgument {
+        format!("missing: {}", missing.join(", "))
+    } else if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "a command is missing".to_owned()
+    } else {
+        why.to_owned()
     };
     let near =
         [ContextKind::SuggestedArg, ContextKind::SuggestedValue].map(|kind| text_of(error, kind)).concat();

@@ -78,12 +78,13 @@ pub(crate) fn internal(why: &str) -> Failure {
 
 /// A file of the user's that cannot be read or written.
 pub(crate) fn file_failure(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
-    let code = match error.kind() {
-        std::io::ErrorKind::NotFound => Code::NotFound,
-        std::io::ErrorKind::AlreadyExists => Code::Conflict,
-        std::io::ErrorKind::StorageFull => Code::StoreFull,
-        _ => Code::InputInvalid,
-    };
+    let codes = [
+        (std::io::ErrorKind::NotFound, Code::NotFound),
+        (std::io::ErrorKind::AlreadyExists, Code::Conflict),
+        (std::io::ErrorKind::StorageFull, Code::StoreFull),
+    ];
+    let known = codes.iter().find(|(kind, _)| *kind == error.kind());
+    let code = known.map_or(Code::InputInvalid, |(_, code)| *code);
     Failure::new(code)
         .because(format!("cannot {what} {}: {error}", path.display()))
         .next("check the path and its permissions")

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, OperationId};
+use fcp_proto_core::limits::MAX_LINE_BYTES;
 use fcp_proto_core::object::Effect;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -191,6 +192,10 @@ impl Progress {
 
     async fn notify(&self, params: Value) {
         let line = protocol::line(&json!({ "jsonrpc": "2.0", "method": "progress", "params": params }));
+        if line.len() > MAX_LINE_BYTES {
+            // Progress is a courtesy; the output, which is larger still, is refused with a reason.
+            return;
+        }
         // The receiver is gone only when the connector ends, and then nobody waits for progress.
         let _ = self.lines.send(line).await;
     }

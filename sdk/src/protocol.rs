@@ -4,6 +4,7 @@ use fcp_proto_core::encoding::json;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, OperationId, ZoneId};
 use fcp_proto_core::limits::MAX_LINE_BYTES;
+use fcp_proto_core::object::Effect;
 use serde::Deserialize;
 use serde_json::{Value, json as object};
 
@@ -116,8 +117,18 @@ pub(crate) fn result(id: &Id, result: &Value) -> Vec<u8> {
     line(&object!({ "jsonrpc": "2.0", "id": id, "result": result }))
 }
 
+/// The answer to a call; an output that fits into no line is an error that keeps what is known of the effect.
 pub(crate) fn outcome(id: &Id, outcome: &Outcome, usage: Usage) -> Vec<u8> {
-    result(id, &object!({ "output": outcome.output, "effect": outcome.effect, "usage": usage }))
+    let line = result(id, &object!({ "output": outcome.output, "effect": outcome.effect, "usage": usage }));
+    if line.len() <= MAX_LINE_BYTES {
+        return line;
+    }
+    let too_large = Error::new(Code::ConnectorFailed, "the output is larger than the protocol allows");
+    let too_large = match outcome.effect {
+        Effect::None => too_large,
+        Effect::Made | Effect::Unknown => too_large.with_unknown_effect(),
+    };
+    error(Some(id), CALL_FAILED, &too_large)
 }
 
 pub(crate) fn error(id: Option<&Id>, code: i32, error: &Error) -> Vec<u8> {
@@ -133,4 +144,22 @@ pub(crate) fn error(id: Option<&Id>, code: i32, error: &Error) -> Vec<u8> {
         "id": id,
         "error": { "code": code, "message": error.message, "data": data },
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_beyond_a_line_becomes_an_error_that_keeps_the_effect() {
+        let text = "x".repeat(MAX_LINE_BYTES);
+        for (made, effect) in
+            [(Outcome::read(text.clone().into()), "none"), (Outcome::made(text.into()), "unknown")]
+        {
+            let line = outcome(&Id::Number(1), &made, Usage::default());
+            let answer: Value = serde_json::from_slice(&line).unwrap();
+            assert_eq!(answer["error"]["data"]["effect"], effect);
+            assert_eq!(line.last(), Some(&b'\n'));
+        }
+    }
 }

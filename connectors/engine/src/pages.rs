@@ -44,8 +44,10 @@ pub(crate) async fn collect(task: Task<'_>, pagination: &Pagination) -> Result<V
             first_page = body;
         }
         more = next.is_some();
+        // The declared size bounds the pages together, not each: memory and the host's line are finite.
+        let room = task.call.usage().bytes_received < task.max_response_bytes() as u64;
         match next {
-            Some(next) if items.len() < limit => position = next,
+            Some(next) if items.len() < limit && room => position = next,
             Some(_) | None => break,
         }
     }

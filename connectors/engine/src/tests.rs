@@ -16,6 +16,7 @@ fn check(manifest: &str, cases: &str) {
         run_cases::<Engine>(&manifest, &cases).iter().map(ToString::to_string).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     check_network(&manifest, &cases);
+    check_schemas(&manifest, Some(&cases));
     let with = |wanted: fn(&fcp_proto_core::manifest::Case) -> bool| -> BTreeSet<_> {
         cases.cases.iter().filter(|case| wanted(case)).map(|case| case.operation.clone()).collect()
     };
@@ -39,6 +40,35 @@ fn check_network(manifest: &Manifest, cases: &Cases) {
             };
             assert!(["", "api/", "api/v3/"].into_iter().any(fits), "{}: {}", case.name, exchange.url);
         }
+    }
+}
+
+/// Schemas must be schemas, and what is shown as an example or expected by a case must follow them.
+fn check_schemas(manifest: &Manifest, cases: Option<&Cases>) {
+    for (id, operation) in &manifest.operations {
+        let compile = |schema| {
+            jsonschema::draft202012::new(schema).unwrap_or_else(|error| panic!("{id}: the schema: {error}"))
+        };
+        let (input, output) = (compile(&operation.input.schema), compile(&operation.output.schema));
+        for example in &operation.hints.examples {
+            input.validate(example).unwrap_or_else(|error| panic!("{id}: example {example}: {error}"));
+        }
+        for case in cases.iter().flat_map(|cases| &cases.cases).filter(|case| case.operation == *id) {
+            let name = &case.name;
+            input.validate(&case.input).unwrap_or_else(|error| panic!("{id}, {name}: input: {error}"));
+            if let Some(expected) = &case.expect.output {
+                output.validate(expected).unwrap_or_else(|error| panic!("{id}, {name}: output: {error}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_coded_connectors_have_valid_schemas_too() {
+    for manifest in
+        [include_str!("../../sqlite/manifest.toml"), include_str!("../../filesystem/manifest.toml")]
+    {
+        check_schemas(&Manifest::parse(manifest.as_bytes()).unwrap(), None);
     }
 }
 

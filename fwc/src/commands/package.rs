@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use ed25519_dalek::VerifyingKey;
 use fcp_api::types::Source;
 use fcp_proto_core::crypto::role::Publisher;
+use fcp_proto_core::crypto::sign::VerifyingKey;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::manifest::package::{
     MAX_CODE_BYTES, MAX_HEAD_BYTES, Package as Parsed, PackageError, UntrustedPackage, digest,
@@ -14,7 +14,7 @@ use fcp_proto_core::manifest::package::{
 use serde_json::{Value, json};
 
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, file_failure, internal, key_file, usage};
+use crate::{Failure, Result, file_failure, key_file, usage};
 
 /// Packages.
 #[derive(Subcommand, Clone, Debug)]
@@ -163,7 +163,6 @@ fn build(args: &Build) -> Result<Outcome> {
 fn sign(args: &Sign) -> Result<Outcome> {
     let (_, mut package) = read_package(&args.package)?;
     let key = key_file::load::<Publisher>(&args.key)?;
-    let key = ed25519_dalek::SigningKey::from_bytes(key.expose_seed());
     package.sign(&key).map_err(|error| invalid(&args.package, &error))?;
     let bytes = package.to_bytes().map_err(|error| invalid(&args.package, &error))?;
     let mut beside = args.package.clone().into_os_string();
@@ -178,7 +177,8 @@ fn sign(args: &Sign) -> Result<Outcome> {
 
 fn verify(args: &Verify) -> Result<Outcome> {
     let (bytes, package) = read_package(&args.package)?;
-    let trusted: Vec<VerifyingKey> = args.trust.iter().map(|text| public_key(text)).collect::<Result<_>>()?;
+    let trusted: Vec<VerifyingKey<Publisher>> =
+        args.trust.iter().map(|text| public_key(text)).collect::<Result<_>>()?;
     let mut body = describe(&package, &bytes)?;
     let verified =
         package.verify(&trusted, args.threshold).map_err(|error| untrusted(&args.package, &error))?;
@@ -187,10 +187,8 @@ fn verify(args: &Verify) -> Result<Outcome> {
     Ok(Answer::local(&body, Source::Offline)?.into())
 }
 
-fn public_key(text: &str) -> Result<VerifyingKey> {
-    let typed: fcp_proto_core::crypto::sign::VerifyingKey<Publisher> =
-        text.parse().map_err(|error| usage(format!("--trust {text}: {error}")))?;
-    VerifyingKey::from_bytes(typed.as_bytes()).map_err(|error| internal(&error.to_string()))
+fn public_key(text: &str) -> Result<VerifyingKey<Publisher>> {
+    text.parse().map_err(|error| usage(format!("--trust {text}: {error}")))
 }
 
 fn describe(package: &Parsed, bytes: &[u8]) -> Result<Value> {

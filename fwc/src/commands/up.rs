@@ -223,7 +223,14 @@ pub(crate) async fn ceremony(args: &Up, context: &mut Context) -> Result<Ceremon
         None => show_and_confirm(&begun)?,
     };
     let request = types::ConfirmCeremony { ceremony_id: begun.ceremony_id, words };
-    Ok(context.client()?.send::<ConfirmCeremony>(&[], &request).await?.body)
+    let confirmed = context.client()?.send::<ConfirmCeremony>(&[], &request).await;
+    if let (Some(path), Err(failure)) = (&args.phrase_file, &confirmed)
+        && failure.code != Code::DaemonUnreachable
+    {
+        // The phrase of a ceremony that was refused opens nothing; one whose fate is not known may.
+        std::fs::remove_file(path).map_err(|error| file_failure("remove", path, &error))?;
+    }
+    Ok(confirmed?.body)
 }
 
 fn new_passphrase(context: &Context) -> Result<Secret> {

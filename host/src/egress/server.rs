@@ -56,9 +56,7 @@ async fn listen(
             Request::Close(handle) => {
                 shared.calls.close(&handle).await.map_or(Answer::Unknown, Answer::Report)
             }
-            Request::Attach(identity) => {
-                attach(&mut connectors, &shared, identity, frames.take_descriptor())?
-            }
+            Request::Attach(identity) => attach(&mut connectors, &shared, identity, frames.take_descriptor()),
             Request::Revoke { scope, sequence } => Answer::Ended(shared.calls.revoke(scope, sequence).await),
             Request::Reseal { handle, seal } => known(shared.calls.reseal(&handle, seal)),
             Request::Persisted { refresh, stored } => known(shared.desk.persisted(refresh, stored)),
@@ -88,9 +86,9 @@ fn attach(
     shared: &Arc<Shared>,
     identity: Identity,
     descriptor: Option<OwnedFd>,
-) -> io::Result<Answer> {
-    let Some(descriptor) = descriptor else { return Ok(Answer::Unknown) };
-    let stream = super::stream(descriptor)?;
+) -> Answer {
+    // A descriptor that is no socket is as good as none.
+    let Some(Ok(stream)) = descriptor.map(super::stream) else { return Answer::Unknown };
     let (shared, identity) = (Arc::clone(shared), Arc::new(identity));
     connectors.spawn(async move {
         let whose = Arc::clone(&identity);
@@ -109,7 +107,7 @@ fn attach(
             tracing::info!(connector = %whose.connector, zone = %whose.zone, %error, "connector connection ended");
         }
     });
-    Ok(Answer::Done)
+    Answer::Done
 }
 
 /// Frames to the daemon that may wait. Chosen: one for each request under way and a few refreshes.

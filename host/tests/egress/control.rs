@@ -199,3 +199,15 @@ async fn the_process_is_hardened_answers_and_ends_when_asked_or_left() {
         assert!(status.success());
     }
 }
+
+#[tokio::test]
+async fn a_descriptor_that_is_no_socket_is_refused_and_nothing_else_suffers() {
+    let world = World::start().await;
+    let file = std::fs::File::open("/dev/null").expect("file");
+    let identity = fcp_host::egress::Identity {
+        connector: "github".parse().expect("id"),
+        zone: "z:work".parse().expect("zone"),
+    };
+    assert_eq!(world.client.attach_connector(identity, file.into()).await, Err(ClientError::UnknownCall));
+    assert!(world.client.ping().await.is_ok());
+}

@@ -114,6 +114,7 @@ async fn a_name_is_resolved_once_a_call() {
     let url = format!("https://api.example.com:{}/", service.port);
     assert_eq!(connector.get(handle, &url, None).await.status, 200);
     assert_eq!(connector.get(handle, &url, None).await.status, 200);
+    assert_eq!(world.names.asked("api.example.com"), 1);
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ impl Canary {
 
 /// Names and what they resolve to, answer by answer; the last repeats.
 #[derive(Clone, Default)]
-pub(crate) struct Names(Arc<Mutex<BTreeMap<String, Vec<Vec<IpAddr>>>>>);
+pub(crate) struct Names(Arc<Mutex<BTreeMap<String, Vec<Vec<IpAddr>>>>>, Arc<Mutex<Vec<String>>>);
 
 impl Names {
     pub(crate) fn set(&self, name: &str, answers: Vec<Vec<IpAddr>>) {
@@ -187,8 +187,16 @@ impl Names {
     }
 }
 
+impl Names {
+    /// How often a name was asked for.
+    pub(crate) fn asked(&self, name: &str) -> usize {
+        self.1.lock().expect("lock").iter().filter(|asked| *asked == name).count()
+    }
+}
+
 impl Resolver for Names {
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
+        self.1.lock().expect("lock").push(host.to_owned());
         let answer = self
             .0
             .lock()
@@ -322,7 +330,7 @@ pub(crate) struct Got {
     pub(crate) headers: http::HeaderMap,
     /// The body up to its end or its cut.
     pub(crate) body: Vec<u8>,
-    /// Whether the body was cut.
+    /// Whether it was cut.
     pub(crate) cut: bool,
 }
 
@@ -351,8 +359,14 @@ impl Got {
 impl Connector {
     pub(crate) async fn send(&self, request: Request<Body>) -> Got {
         let mut sender = self.sender.clone();
-        let response = sender.send_request(request).await.expect("an answer");
-        read(response).await
+        match sender.send_request(request).await {
+            Ok(response) => read(response).await,
+            // An answer cut at its first byte: the head may be lost with it.
+            Err(error) => {
+                assert!(!error.is_closed(), "the connection is gone: {error}");
+                Got { status: 0, headers: http::HeaderMap::new(), body: Vec::new(), cut: true }
+            }
+        }
     }
 
     pub(crate) async fn get(&self, handle: EgressHandle, url: &str, slot: Option<&str>) -> Got {

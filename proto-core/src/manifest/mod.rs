@@ -24,7 +24,9 @@ pub use http::{
     BodyFormat, Errors, HttpDefaults, Method, PageKind, Pagination, ParameterPlace, Request, ResponseFormat,
     Retry, Shape,
 };
-pub use network::{AuthKind, AuthSlot, HostRule, HostRuleError, Network, PathPattern, PathPatternError};
+pub use network::{
+    AuthKind, AuthSlot, Destination, HostRule, HostRuleError, Network, PathPattern, PathPatternError,
+};
 pub use operation::{Hints, Input, Operation, Output};
 pub use settings::{
     ConfigError, ConfigField, ConfigType, Lifecycle, PathSource, PathSourceError, RateAlgorithm, RateLimits,
@@ -138,6 +140,28 @@ pub struct Document {
 }
 
 impl Document {
+    /// Where `operation` may send under the resolved configuration `config`; `None` is nowhere.
+    pub fn destination(&self, operation: &Operation, config: &Value) -> Option<Destination> {
+        let base_url = self.base_url(config);
+        operation.network.as_ref().map(|network| network.destination(base_url.as_deref(), config))
+    }
+
+    /// The only hosts that the credential of `slot` may be sent to under the resolved configuration `config`.
+    pub fn credential_hosts(&self, slot: &str, config: &Value) -> Vec<String> {
+        let rules = self.auth.get(slot).map_or(&[][..], |auth| auth.hosts.as_slice());
+        network::resolve_hosts(rules, config).into_iter().map(|(host, _)| host).collect()
+    }
+
+    /// The base URL of a declarative connector's requests.
+    pub fn base_url(&self, config: &Value) -> Option<String> {
+        let template = &self.http.as_ref()?.base_url;
+        match (template.lone_field(), template.parts()) {
+            (Some(field), _) => field.lookup(&Value::Null, config)?.as_str().map(String::from),
+            (None, [Part::Literal(url)]) => Some(url.clone()),
+            (None, _) => None,
+        }
+    }
+
     /// Gives every operation the network constraints that it inherits.
     fn fill_in(&mut self) {
         for operation in self.operations.values_mut() {

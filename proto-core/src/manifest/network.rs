@@ -6,6 +6,7 @@ use core::fmt;
 use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::http::Method;
 use crate::cbor_enum;
@@ -123,7 +124,61 @@ impl From<HostRule> for String {
     }
 }
 
-/// A set of paths: literal segments, `{}` for any one segment, and a last `{**}` for any rest.
+/// Where an operation may send under one configuration: hosts and paths as a request's URL has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Host names or addresses, or `*.name`.
+    pub hosts: Vec<String>,
+    /// Ports.
+    pub ports: Vec<u16>,
+    /// Path patterns from the root, the base URL's path included; `{name}` and a last `{name*}` as in [`PathPattern`].
+    pub paths: Vec<String>,
+}
+
+impl Network {
+    /// The destination under the resolved configuration `config`; `base_url` is the declarative connector's.
+    pub(super) fn destination(&self, base_url: Option<&str>, config: &Value) -> Destination {
+        let places = resolve_hosts(&self.hosts, config);
+        let all_configured = self.hosts.iter().all(|rule| matches!(rule, HostRule::Config(_)));
+        let mut ports = if all_configured { Vec::new() } else { self.ports.clone() };
+        ports.extend(places.iter().filter_map(|(_, port)| *port));
+        ports.sort_unstable();
+        ports.dedup();
+        let prefix = base_url.and_then(split_url).map_or("", |(_, _, path)| path.trim_end_matches('/'));
+        Destination {
+            hosts: places.into_iter().map(|(host, _)| host).collect(),
+            ports,
+            paths: self.paths.iter().map(|path| prefix.to_string() + &path.to_string()).collect(),
+        }
+    }
+}
+
+/// The hosts of `rules`, those of the configuration with the port of their URL; a rule whose value is no URL gives none.
+pub(super) fn resolve_hosts(rules: &[HostRule], config: &Value) -> Vec<(String, Option<u16>)> {
+    let resolve = |rule: &HostRule| match rule {
+        HostRule::Exact(name) => Some((name.clone(), None)),
+        HostRule::Below(name) => Some(("*.".to_string() + name, None)),
+        HostRule::Config(name) => {
+            let (host, port, _) = split_url(config.get(name)?.as_str()?)?;
+            Some((host.to_string(), Some(port)))
+        }
+    };
+    rules.iter().filter_map(resolve).collect()
+}
+
+/// Host, port and path of an `https` URL without user, query and fragment.
+fn split_url(url: &str) -> Option<(&str, u16, &str)> {
+    let rest = url.strip_prefix("https://")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    // The colons of a bracketed IPv6 address are none of the port's.
+    let after_host = authority.find(']').map_or(0, |at| at + 1);
+    match authority[after_host..].split_once(':') {
+        None => Some((authority, 443, path)),
+        Some((tail, port)) => Some((&authority[..after_host + tail.len()], port.parse().ok()?, path)),
+    }
+}
+
+/// A set of paths: literal segments, `{name}` for any one segment, and a last `{name*}` for any rest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PathPattern(Vec<Segment>);
@@ -144,7 +199,7 @@ pub struct PathPatternError;
 
 impl fmt::Display for PathPatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is not a path of plain segments, `{}` and a last `{**}`, beginning with a slash")
+        f.write_str("is not a path of plain segments, `{name}` and a last `{name*}`, beginning with a slash")
     }
 }
 
@@ -183,8 +238,12 @@ impl FromStr for PathPattern {
         for segment in path.split('/') {
             segments.push(match segment {
                 _ if matches!(segments.last(), Some(Segment::Rest)) => return Err(PathPatternError),
-                "{}" => Segment::One,
-                "{**}" => Segment::Rest,
+                text if parameter(text)
+                    .is_some_and(|name| name.strip_suffix('*').is_some_and(super::is_name)) =>
+                {
+                    Segment::Rest
+                }
+                text if parameter(text).is_some_and(super::is_name) => Segment::One,
                 text if text.bytes().all(is_path_byte) && !is_dots(text) => {
                     Segment::Literal(text.to_string())
                 }
@@ -209,8 +268,8 @@ impl fmt::Display for PathPattern {
             f.write_str("/")?;
             f.write_str(match segment {
                 Segment::Literal(text) => text,
-                Segment::One => "{}",
-                Segment::Rest => "{**}",
+                Segment::One => "{segment}",
+                Segment::Rest => "{rest*}",
             })?;
         }
         Ok(())
@@ -274,6 +333,11 @@ pub(super) fn is_host_name(name: &str) -> bool {
     // A last label that begins with a digit would be read as an IPv4 address (WHATWG URL, "ends in a number").
     let named = labels.last().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()));
     labels.len() >= 2 && name.len() <= 253 && named && labels.iter().all(plain)
+}
+
+/// What stands between the braces of a pattern's segment.
+fn parameter(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
 }
 
 pub(super) fn is_path_byte(byte: u8) -> bool {

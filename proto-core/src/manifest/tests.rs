@@ -285,7 +285,7 @@ fn templates_round_trip_and_refuse_what_they_do_not_know() {
 
 #[test]
 fn path_patterns_refuse_dot_segments_in_every_spelling() {
-    let pattern: PathPattern = "/repos/{}/{**}".parse().unwrap();
+    let pattern: PathPattern = "/repos/{owner}/{path*}".parse().unwrap();
     for good in ["/repos/a/b", "/repos/a/b/c.txt", "/repos/..a/b"] {
         assert!(pattern.matches(good), "{good}");
     }
@@ -294,9 +294,32 @@ fn path_patterns_refuse_dot_segments_in_every_spelling() {
     {
         assert!(!pattern.matches(bad), "{bad}");
     }
-    for bad in ["", "repos", "/{**}/x", "/a/../b", "/a?b", "/{x}"] {
+    for bad in ["", "repos", "/{a*}/x", "/a/../b", "/a?b", "/{}", "/{**}", "/a{x}"] {
         assert!(bad.parse::<PathPattern>().is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_destination_follows_the_configured_url() {
+    let manifest = sample();
+    let operation = manifest.operation(&"notes.note.get".parse().unwrap()).unwrap();
+    for (url, host, port, path) in [
+        ("https://api.notes.example", "api.notes.example", 443, "/books/{segment}/notes/{segment}"),
+        ("https://127.0.0.1:8443/v3/", "127.0.0.1", 8443, "/v3/books/{segment}/notes/{segment}"),
+        ("https://[::1]:8443", "[::1]", 8443, "/books/{segment}/notes/{segment}"),
+        ("https://[::1]", "[::1]", 443, "/books/{segment}/notes/{segment}"),
+    ] {
+        let config = json!({ "base_url": url });
+        let destination = manifest.destination(operation, &config).unwrap();
+        assert_eq!(
+            (destination.hosts.as_slice(), destination.ports.as_slice()),
+            (&[host.to_string()][..], &[port][..])
+        );
+        assert_eq!(destination.paths, [path]);
+        assert_eq!(manifest.credential_hosts("token", &config), [host]);
+    }
+    let broken = manifest.destination(operation, &json!({ "base_url": "https://x:port" })).unwrap();
+    assert!(broken.hosts.is_empty() && broken.ports.is_empty());
 }
 
 #[test]

@@ -24,7 +24,7 @@ mod queue;
 mod tests;
 
 pub use index::IndexState;
-pub use journal::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Recovered, Replayed, Torn};
+pub use journal::{Batches, MAX_BATCH_BYTES, MAX_BATCH_RECORDS, Recovered, Replayed, Torn};
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -166,6 +166,14 @@ impl Storage {
         self.shared.load(id)
     }
 
+    /// Every batch that is durable now, in order, read again from the disk and checked.
+    ///
+    /// # Errors
+    /// What the system answers when a segment cannot be opened.
+    pub fn batches(&self) -> Result<Batches, StorageError> {
+        Ok(Batches(self.shared.frames()?))
+    }
+
     /// How the store fares.
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
@@ -279,8 +287,8 @@ impl Shared {
         read_body(&*file, &key, &location.place).map_err(StorageError::io(Step::Read, &path))
     }
 
-    /// Looks through the journal for the last record with this id.
-    fn search(&self, id: &ObjectId) -> Result<Option<Record>, StorageError> {
+    /// The journal from its beginning to its present end.
+    fn frames(&self) -> Result<FrameReader, StorageError> {
         let end = self.end();
         let mut segments = Vec::new();
         for number in 1..=end.segment {
@@ -289,9 +297,13 @@ impl Shared {
                 self.open_file(number, &path)?.length().map_err(StorageError::io(Step::Read, &path))?;
             segments.push((number, if number == end.segment { end.offset } else { length }));
         }
-        let frames = FrameReader::new(Arc::clone(&self.files), self.journal.clone(), self.home, segments, 0);
+        Ok(FrameReader::new(Arc::clone(&self.files), self.journal.clone(), self.home, segments, 0))
+    }
+
+    /// Looks through the journal for the last record with this id.
+    fn search(&self, id: &ObjectId) -> Result<Option<Record>, StorageError> {
         let mut found = None;
-        for frame in frames {
+        for frame in self.frames()? {
             let records = frame?.1.into_records();
             found = records.into_iter().rfind(|record| record.id == *id).or(found);
         }

@@ -11,7 +11,6 @@ use core::fmt;
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ShapeError};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, ZoneId};
-use fcp_proto_core::manifest::{RateAlgorithm, RateScope};
 use fcp_proto_core::object::{
     AnyObject, CallOutcome, Effect, Object, OperationIntent, OperationReceipt, Signed, StoredObject,
     ZonePolicy,
@@ -20,7 +19,7 @@ use fcp_proto_core::time::Now;
 
 use super::calls::{Unsettled, scope_of};
 use super::{Installed, Node, admit};
-use crate::call::rates::{Algorithm, Demand, Enforcement, Holder, Limit, LimitId, PoolName, Scope, Unit};
+use crate::call::rates::{Demand, Holder, Limit, LimitId};
 
 /// Why a record of the journal cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,30 +175,10 @@ impl Node {
     pub(super) fn define_pools(&mut self, installed: &Installed, now: Now) {
         self.rates.remove_connector(&installed.install.connector);
         for pool in &installed.manifest.rate_limits.pools {
-            let Ok(name) = PoolName::new(pool.id.as_str()) else { continue };
-            let window = core::time::Duration::from_millis(pool.window_ms.into());
-            let (amount, burst) = (u64::from(pool.requests), u64::from(pool.burst.unwrap_or(pool.requests)));
-            let limit = Limit {
-                id: LimitId::Pool { connector: installed.install.connector.clone(), pool: name },
-                unit: Unit::Requests,
-                scope: match pool.scope {
-                    RateScope::Connector => Scope::Instance,
-                    RateScope::Credential => Scope::Credential,
-                    RateScope::Principal => Scope::Principal,
-                },
-                enforcement: Enforcement::Hard,
-                algorithm: match pool.algorithm {
-                    RateAlgorithm::TokenBucket => {
-                        Algorithm::TokenBucket { capacity: burst, refill: amount, every: window }
-                    }
-                    RateAlgorithm::SlidingWindow => Algorithm::SlidingWindow { limit: amount, window },
-                    RateAlgorithm::LeakyBucket => {
-                        Algorithm::LeakyBucket { capacity: burst, leak: amount, every: window }
-                    }
-                },
-            };
-            // A pool that cannot be defined is refused when the manifest is read; here it can only have been defined.
-            self.failed |= self.rates.set_limit(limit, now).is_err();
+            // The manifest's rules are stricter than the machine's; a pool that it refused would leave calls unlimited.
+            let defined = Limit::declared(&installed.install.connector, pool)
+                .is_ok_and(|limit| self.rates.set_limit(limit, now).is_ok());
+            self.failed |= !defined;
         }
     }
 

@@ -326,7 +326,11 @@ fn check_resources(document: &Document, path: &str, operation: &Operation) -> Ch
         require(&path, named, "must begin with the connector's id and a colon")?;
         check_template(document, Some(&operation.input.schema), &path, resource)?;
         for field in resource.fields() {
-            require(&path, matches!(field.form, Form::Plain | Form::Segments), "may hold plain fields and segments only")?;
+            require(
+                &path,
+                matches!(field.form, Form::Plain | Form::Segments),
+                "may hold plain fields and segments only",
+            )?;
             let top = field.path.first().map_or("", String::as_str);
             let sure = field.source == Source::Config || is_required(&operation.input.schema, top);
             require(&path, sure, &format!("`{top}` must be required by the input's schema"))?;

@@ -13,10 +13,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-
 use super::{Cases, Manifest, ManifestError, Runtime};
 use crate::cbor_map;
+use crate::crypto::hash;
+use crate::crypto::role::Publisher;
+use crate::crypto::sign::{Signature, SigningKey, VerifyingKey, signing_bytes};
 use crate::encoding::cbor::{self, ByteString, CborError, FromCbor, ShapeError, ToCbor};
 use crate::ids::{Digest, KeyId};
 
@@ -34,9 +35,6 @@ pub const MAX_SIGNATURES: usize = 16;
 
 /// The schema of what is signed.
 pub const SCHEMA: &str = "fcp.connector.package.v1";
-
-/// Begins the bytes of every signature in FCP.
-const SIGN_PREFIX: &[u8] = b"FCP2-SIGN-V1";
 
 cbor_map! {
     /// What is signed: everything but the signatures.
@@ -62,7 +60,7 @@ cbor_map! {
         /// The publisher's key.
         pub kid: KeyId,
         /// Ed25519 over [`UnsignedHead::signing_bytes`].
-        pub sig: [u8; 64],
+        pub sig: Signature,
     }
 }
 
@@ -83,10 +81,7 @@ impl UnsignedHead {
     /// # Errors
     /// [`CborError::TooLarge`] if the parts are larger than an object may be.
     pub fn signing_bytes(&self) -> Result<Vec<u8>, CborError> {
-        let mut bytes = SIGN_PREFIX.to_vec();
-        bytes.extend_from_slice(&blake3::hash(SCHEMA.as_bytes()).as_bytes()[..8]);
-        bytes.extend(cbor::encode(&self.to_cbor())?);
-        Ok(bytes)
+        signing_bytes(SCHEMA, &self.to_cbor())
     }
 }
 
@@ -251,10 +246,10 @@ impl Package {
     ///
     /// # Errors
     /// [`PackageError::SignatureOrder`] if there would be too many; [`PackageError::HeadTooLarge`] likewise.
-    pub fn sign(&mut self, key: &SigningKey) -> Result<(), PackageError> {
+    pub fn sign(&mut self, key: &SigningKey<Publisher>) -> Result<(), PackageError> {
         let bytes = self.head.unsigned.signing_bytes().map_err(|_| PackageError::HeadTooLarge)?;
-        let kid = key_id(&key.verifying_key());
-        let signature = PackageSignature { kid, sig: key.sign(&bytes).to_bytes() };
+        let kid = key.key_id();
+        let signature = PackageSignature { kid, sig: key.sign(&bytes) };
         let signatures = &mut self.head.signatures;
         match signatures.binary_search_by(|other| other.kid.cmp(&kid)) {
             Ok(at) => signatures[at] = signature,
@@ -271,7 +266,7 @@ impl Package {
     /// Says what is missing. A bad signature by a trusted key is an error even if others suffice.
     pub fn verify(
         self,
-        trusted: &[VerifyingKey],
+        trusted: &[VerifyingKey<Publisher>],
         threshold: usize,
     ) -> Result<VerifiedPackage, UntrustedPackage> {
         if threshold == 0 {
@@ -281,9 +276,8 @@ impl Package {
         let bytes = self.head.unsigned.signing_bytes().unwrap_or_default();
         let mut signers = Vec::new();
         for signature in &self.head.signatures {
-            let Some(key) = trusted.iter().find(|key| key_id(key) == signature.kid) else { continue };
-            key.verify_strict(&bytes, &Signature::from_bytes(&signature.sig))
-                .map_err(|_| UntrustedPackage::BadSignature(signature.kid))?;
+            let Some(key) = trusted.iter().find(|key| key.key_id() == signature.kid) else { continue };
+            key.verify(&bytes, &signature.sig).map_err(|_| UntrustedPackage::BadSignature(signature.kid))?;
             signers.push(signature.kid);
         }
         if let Some(publisher) = self.manifest.connector.publisher.filter(|kid| !signers.contains(kid)) {
@@ -367,13 +361,5 @@ impl Package {
 
 /// BLAKE3 of a code image.
 pub fn digest(code: &[u8]) -> Digest {
-    Digest::from_bytes(*blake3::hash(code).as_bytes())
-}
-
-/// The identifier of an Ed25519 key: the first 8 bytes of BLAKE3 in key-derivation mode over the raw key.
-pub fn key_id(key: &VerifyingKey) -> KeyId {
-    let hash = blake3::derive_key("FCP2-KID", key.as_bytes());
-    let mut kid = [0; 8];
-    kid.copy_from_slice(&hash[..8]);
-    KeyId::from_bytes(kid)
+    hash::digest(code)
 }

@@ -2,13 +2,13 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ed25519_dalek::SigningKey;
-
-use super::{Package, PackageError, UntrustedPackage, key_id};
+use super::{Package, PackageError, UntrustedPackage};
+use crate::crypto::role::Publisher;
+use crate::crypto::sign::SigningKey;
 use crate::manifest::tests::SAMPLE;
 
-fn key(seed: u8) -> SigningKey {
-    SigningKey::from_bytes(&[seed; 32])
+fn key(seed: u8) -> SigningKey<Publisher> {
+    SigningKey::from_seed(&[seed; 32].into())
 }
 
 fn native_manifest() -> String {
@@ -17,7 +17,7 @@ fn native_manifest() -> String {
     let (_, rest) = rest.split_once("[network]").unwrap();
     let (middle, rest) = rest.split_once("[operations.\"notes.note.get\".http]").unwrap();
     let (_, rest) = rest.split_once("[operations.\"notes.note.get\".hints]").unwrap();
-    let network = "methods = [\"GET\"]\npaths = [\"/books/{**}\"]";
+    let network = "methods = [\"GET\"]\npaths = [\"/books/{rest*}\"]";
     alloc::format!(
         "{before}{}[operations.\"notes.note.get\".network]\nhosts = [\"api.notes.example\"]\n{network}\n\n[operations.\"notes.note.get\".hints]{rest}",
         middle.replace("\nhosts = [\"{config.base_url}\"]\n", "\n")
@@ -95,7 +95,7 @@ fn runtime_and_code_agree() {
 
 #[test]
 fn the_publisher_named_by_the_manifest_must_sign() {
-    let publisher = key_id(&key(1).verifying_key());
+    let publisher = key(1).key_id();
     let line = alloc::format!("runtime = \"declarative\"\npublisher = \"{publisher}\"");
     let manifest = SAMPLE.replace("runtime = \"declarative\"", &line);
     let mut package = Package::build(manifest.as_bytes(), b"", None).unwrap();
@@ -111,9 +111,11 @@ fn a_forged_signature_is_an_error_even_if_others_suffice() {
     let mut package = native();
     package.sign(&key(1)).unwrap();
     package.sign(&key(2)).unwrap();
-    let forged = key_id(&key(2).verifying_key());
+    let forged = key(2).key_id();
     let at = package.head.signatures.iter().position(|signature| signature.kid == forged).unwrap();
-    package.head.signatures[at].sig[0] ^= 1;
+    let mut sig = *package.head.signatures[at].sig.as_bytes();
+    sig[0] ^= 1;
+    package.head.signatures[at].sig = crate::crypto::sign::Signature::from_bytes(sig);
     let trusted = [key(1).verifying_key(), key(2).verifying_key()];
     assert_eq!(package.verify(&trusted, 1), Err(UntrustedPackage::BadSignature(forged)));
 }

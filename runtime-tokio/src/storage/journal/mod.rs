@@ -12,5 +12,5 @@ pub(crate) mod scan;
 pub(crate) mod writer;
 
 pub use format::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
-pub use replay::{Recovered, Replayed};
+pub use replay::{Batches, Recovered, Replayed};
 pub use scan::Torn;

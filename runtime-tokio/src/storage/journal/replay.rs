@@ -39,19 +39,36 @@ impl Iterator for Recovered {
     type Item = Result<Replayed, StorageError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.frames.next()? {
-                Ok((_, frame)) => {
-                    let sequence = frame.head.sequence;
-                    let class: Class = match frame.head.kind {
-                        Kind::Batch(class) => class,
-                        Kind::Lost => continue,
-                    };
-                    let batch = Batch { class, records: frame.into_records() };
-                    return Some(Ok(Replayed { sequence, batch }));
-                }
-                Err(error) => return Some(Err(error)),
+        next_batch(&mut self.frames)
+    }
+}
+
+/// Every batch of the journal in order, up to where it ended when this was made.
+#[derive(Debug)]
+pub struct Batches(pub(crate) FrameReader);
+
+impl Iterator for Batches {
+    type Item = Result<Replayed, StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        next_batch(&mut self.0)
+    }
+}
+
+/// The next frame that is a batch.
+fn next_batch(frames: &mut FrameReader) -> Option<Result<Replayed, StorageError>> {
+    loop {
+        match frames.next()? {
+            Ok((_, frame)) => {
+                let sequence = frame.head.sequence;
+                let class: Class = match frame.head.kind {
+                    Kind::Batch(class) => class,
+                    Kind::Lost => continue,
+                };
+                let batch = Batch { class, records: frame.into_records() };
+                return Some(Ok(Replayed { sequence, batch }));
             }
+            Err(error) => return Some(Err(error)),
         }
     }
 }

@@ -10,6 +10,9 @@
 
 mod duty;
 
+#[cfg(test)]
+mod tests;
+
 pub use duty::{Duty, Signatory};
 
 use alloc::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,108 @@
+//! What works without a daemon: scaffolding, packages, manifests that lie in the home, conversion.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, dead_code, reason = "the double is a module of several tests")]
+
+mod double;
+
+use double::{Home, run_with};
+use serde_json::json;
+
+/// A home in which `weather` was scaffolded beside, and its manifest lies as after an installation.
+fn scaffolded() -> Home {
+    let home = Home::new();
+    let folder = home.beside("work");
+    std::fs::create_dir(&folder).unwrap();
+    let line = ["new", "weather", "--api-host", "api.weather.example", "--folder", folder.to_str().unwrap()];
+    assert_eq!(home.json(&line).0, 0);
+    assert_eq!(home.json(&line).0, 5, "nothing is overwritten");
+    let manifests = home.path().join("connectors");
+    std::fs::create_dir(&manifests).unwrap();
+    std::fs::copy(folder.join("weather/manifest.toml"), manifests.join("weather.toml")).unwrap();
+    home
+}
+
+#[test]
+fn a_scaffold_is_built_signed_and_verified_and_tampering_shows() {
+    let home = scaffolded();
+    let path = |name: &str| home.beside(name).to_str().unwrap().to_owned();
+    let (folder, out, key) = (path("work/weather"), path("weather.fcp"), path("key"));
+    let (code, built) = home.json(&["package", "build", &folder, "--out", &out]);
+    assert_eq!((code, &built["source"], &built["data"]["cases"]), (0, &json!("offline"), &json!(1)));
+    assert_eq!(home.json(&["package", "build", &folder, "--out", &out]).0, 5, "nothing is overwritten");
+    let (_, made) = home.json(&["package", "keygen", &key]);
+    let public = made["data"]["public_key"].as_str().unwrap();
+    assert_eq!(home.json(&["package", "verify", &out, "--trust", public]).0, 6, "it is not signed yet");
+    assert_eq!(home.json(&["package", "sign", &out, "--key", &key]).0, 0);
+    let (code, verified) = home.json(&["package", "verify", &out, "--trust", public]);
+    assert_eq!((code, &verified["data"]["verified_signers"]), (0, &json!([made["data"]["key_id"]])));
+    assert_eq!(home.json(&["package", "verify", &out, "--trust", public, "--threshold", "2"]).0, 6);
+    assert_eq!(home.json(&["package", "inspect", &out]).1["data"]["connector"], "weather");
+    let mut bytes = std::fs::read(&out).unwrap();
+    let at = bytes.windows(7).position(|window| window == b"Reads a").unwrap();
+    bytes[at] = b'r';
+    std::fs::write(&out, &bytes).unwrap();
+    assert_eq!(home.json(&["package", "verify", &out, "--trust", public]).0, 6, "it was changed");
+    std::fs::write(&out, &bytes[..40]).unwrap();
+    assert_eq!(home.json(&["package", "inspect", &out]).1["error"]["code"], "FCP-5011");
+}
+
+#[test]
+fn offline_reads_manifests_says_so_and_invents_nothing() {
+    let home = scaffolded();
+    let (code, list) = home.json(&["list", "--offline"]);
+    assert_eq!((code, &list["source"]), (0, &json!("offline")));
+    let connector = &list["data"]["connectors"][0];
+    assert_eq!(connector["id"], "weather");
+    assert!(connector.get("enabled").is_none() && connector.get("health").is_none());
+    assert_eq!(
+        home.json(&["show", "weather", "--offline"]).1["data"]["operations"][0]["id"],
+        "weather.item.get"
+    );
+    assert_eq!(home.json(&["ops", "weather", "--offline"]).1["data"]["operations"][0]["tier"], "safe");
+    let (_, schema) = home.json(&["schema", "weather", "item.get", "--offline"]);
+    assert_eq!(schema["data"]["input_schema"]["required"], json!(["item"]));
+    let found = |words: &[&str]| {
+        let line: Vec<&str> = [&["search", "--offline"], words].concat();
+        home.json(&line).1["data"]["connectors"].as_array().unwrap().len()
+    };
+    assert_eq!((found(&["READS", "item"]), found(&["reads", "mail"])), (1, 0));
+    assert_eq!(home.json(&["show", "mail", "--offline"]).1["error"]["code"], "FCP-5001");
+    assert_eq!(home.json(&["schema", "weather.item.put", "--offline"]).1["error"]["code"], "FCP-5002");
+    assert_eq!(home.json(&["invoke", "weather.item.get", "--agent", "a", "--offline"]).0, 2);
+    std::fs::write(home.path().join("connectors/broken.toml"), "[manifest").unwrap();
+    assert_eq!(home.json(&["list", "--offline"]).1["error"]["code"], "FCP-5010");
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong_and_its_remedy() {
+    let home = Home::new();
+    let (code, report) = home.json(&["doctor"]);
+    let checks = report["data"]["checks"].as_array().unwrap();
+    let daemon = checks.iter().find(|check| check["check"] == "daemon").unwrap();
+    assert_eq!(
+        (code, &daemon["finding"], &daemon["remedy"]),
+        (8, &json!("problem"), &json!("start it with `fwc up`"))
+    );
+    let (_, report) = home.json(&["doctor", "--offline"]);
+    assert_eq!(report["data"]["unknown"], 1);
+}
+
+#[test]
+fn data_is_converted_and_defects_are_told_in_words() {
+    let home = Home::new();
+    let output = run_with(&mut home.fwc(&["convert", "json", "jsonl"]), r#"[{"a":1},{"a":2}]"#);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
+    let output = run_with(&mut home.fwc(&["convert", "json", "toon"]), "{\"a\":1,\"a\":2}");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(5), 0));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("FCP-"));
+}
+
+#[test]
+fn misspelt_lines_end_with_2_and_3() {
+    let home = Home::new();
+    assert_eq!(home.json(&["lst"]).0, 3);
+    assert_eq!(home.json(&["list", "--zone", "work"]).0, 2);
+    let output = home.fwc(&["lst"]).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("did you mean `list`"));
+    assert_eq!(home.fwc(&["--help"]).output().unwrap().status.code(), Some(0));
+}

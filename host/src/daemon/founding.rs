@@ -1,0 +1,155 @@
+//! From stored keys and a journal to a node that serves; and, once, the ceremony that makes both.
+
+use std::sync::{Arc, PoisonError};
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{ConnectorId, KeyId, NodeId};
+use fcp_proto_core::object::{AnyObject, StoredObject};
+use fcp_runtime_tokio::drive::{self, Outcomes, Parts, clock, entropy};
+use fcp_state_machines::node::{Node, NodeConfig};
+use fcp_state_machines::trust::ceremony::HomeFacts;
+
+use super::StartError;
+use super::app::{App, Serving};
+use super::ports::HostPorts;
+use super::runner::Runner;
+use crate::ceremony::{self, CeremonyFailure, Founder};
+use crate::home::HomeState;
+use crate::keys::KeyStore;
+use crate::vault::Vault;
+
+/// Makes the runner of a node that is about to serve.
+pub type MakeRunner = Box<dyn Fn(&Arc<App>, &NodeId, &Arc<Vault>, Outcomes) -> Arc<dyn Runner> + Send + Sync>;
+
+/// Begins to serve if the home is made; goes on with a ceremony that was confirmed and interrupted.
+///
+/// # Errors
+/// What is wrong with the home.
+pub fn resume(app: &Arc<App>, make_runner: &MakeRunner) -> Result<(), StartError> {
+    match app.home.state().map_err(StartError::Home)? {
+        HomeState::New => Ok(()),
+        HomeState::Made(facts) => serve(app, &facts, make_runner),
+        HomeState::HalfMade => {
+            let owner = stored_owner(app)?;
+            let mut founder = NodeFounder { app, make_runner };
+            ceremony::resume(&app.home, owner, &mut founder).map_err(StartError::Ceremony)?;
+            if app.serving.get().is_none() {
+                let facts = app.home.facts().map_err(StartError::Home)?;
+                let facts = facts.ok_or(StartError::Ceremony(CeremonyFailure::OtherHome))?;
+                serve(app, &facts, make_runner)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Gives what a ceremony made to a node that is opened on the keys it stored.
+pub struct NodeFounder<'a> {
+    /// What the node will be part of.
+    pub app: &'a Arc<App>,
+    /// Makes its runner.
+    pub make_runner: &'a MakeRunner,
+}
+
+impl Founder for NodeFounder<'_> {
+    fn found(&mut self, facts: &HomeFacts, objects: Vec<AnyObject>) -> Result<(), CeremonyFailure> {
+        let failed = |code: Code, reason: String| CeremonyFailure::Founding { code, reason };
+        let node = open_node(self.app, &facts.node).map_err(|error| failed(error.code(), error.to_string()))?;
+        match node.0.authority().owner() {
+            Some(owner) if owner.public_key.key_id() == facts.owner_key => {
+                return publish(self.app, node, self.make_runner).map_err(|error| failed(error.code(), error.to_string()));
+            }
+            Some(_) => return Err(failed(Code::CeremonyDone, Code::CeremonyDone.meaning().into())),
+            None => {}
+        }
+        let serving = drive(self.app, node, self.make_runner);
+        let founded = tokio::runtime::Handle::current().block_on(serving.node.found(objects));
+        founded.map_err(|failure| failed(failure.code, failure.message))?;
+        self.app.serving.set(serving).map_err(|_| failed(Code::CeremonyDone, "the node serves already".into()))
+    }
+}
+
+/// Opens the node of a home that is made, and begins to serve.
+fn serve(app: &Arc<App>, facts: &HomeFacts, make_runner: &MakeRunner) -> Result<(), StartError> {
+    let node = open_node(app, &facts.node)?;
+    let owner = node.0.authority().owner().map(|owner| owner.public_key.key_id());
+    if owner != Some(facts.owner_key) {
+        return Err(StartError::OtherOwner);
+    }
+    publish(app, node, make_runner)
+}
+
+fn publish(app: &Arc<App>, node: Opened, make_runner: &MakeRunner) -> Result<(), StartError> {
+    let serving = drive(app, node, make_runner);
+    app.serving.set(serving).map_err(|_| StartError::OtherOwner)
+}
+
+/// A node that read its journal, and what came with its keys.
+struct Opened(Node, KeyStore, Arc<Vault>);
+
+fn open_node(app: &Arc<App>, node_id: &NodeId) -> Result<Opened, StartError> {
+    let keys = KeyStore::open(&app.home, app.credentials.as_deref()).map_err(StartError::Keys)?;
+    let loaded = keys.load_node_keys().map_err(StartError::Keys)?;
+    let fresh = || entropy::fresh().map_err(StartError::Entropy);
+    let vault = Vault::open(&app.home, loaded.vault, fresh()?).map_err(StartError::Vault)?;
+    let mut node = Node::new(NodeConfig {
+        node_id: node_id.clone(),
+        keys: loaded.node,
+        session_secs: app.config().sessions.session_secs,
+        entropy: fresh()?,
+    });
+    replay(app, &mut node)?;
+    Ok(Opened(node, keys, Arc::new(vault)))
+}
+
+/// Gives the journal to the node and the indexes.
+fn replay(app: &App, node: &mut Node) -> Result<(), StartError> {
+    let now = clock::now();
+    let mut records = app.records.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut count = 0_u64;
+    for replayed in app.storage.batches().map_err(StartError::Storage)? {
+        let batch = replayed.map_err(StartError::Storage)?.batch;
+        for record in &batch.records {
+            node.replay(record.id, &record.bytes, now).map_err(StartError::Replay)?;
+            count += 1;
+        }
+        records.absorb(&super::records::read_batch(&batch));
+    }
+    tracing::info!(records = count, "the journal was read");
+    Ok(())
+}
+
+/// Starts to drive the node.
+fn drive(app: &Arc<App>, opened: Opened, make_runner: &MakeRunner) -> Serving {
+    let Opened(node, keys, vault) = opened;
+    let node_id = node.node_id().clone();
+    let (outcomes, queue) = drive::outcomes();
+    let runner = make_runner(app, &node_id, &vault, outcomes);
+    let installed: Vec<ConnectorId> =
+        node.catalog().iter().map(|installed| installed.install.connector.clone()).collect();
+    for connector in &installed {
+        app.schemas.refresh(&node, connector);
+        runner.reconfigured(connector, node.catalog().get(connector).cloned());
+    }
+    let ports = HostPorts {
+        records: Arc::clone(&app.records),
+        schemas: app.schemas.clone(),
+        runner: Arc::clone(&runner),
+    };
+    let schema = Box::new(app.schemas.clone());
+    let node = drive::start(Parts { node, storage: Arc::clone(&app.storage), ports, schema, outcomes: queue });
+    Serving { node, node_id, keys, vault, runner }
+}
+
+/// The owner that the journal knows, read without the keys that a node needs.
+fn stored_owner(app: &App) -> Result<Option<KeyId>, StartError> {
+    for replayed in app.storage.batches().map_err(StartError::Storage)? {
+        for record in replayed.map_err(StartError::Storage)?.batch.records {
+            let opened = StoredObject::from_bytes(&record.bytes).and_then(|stored| AnyObject::open(&stored));
+            if let Ok(AnyObject::OwnerRoot(root)) = opened {
+                return Ok(Some(root.body.fields.public_key.key_id()));
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,219 @@
+//! Keeps the indexes.
+
+use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::object::{
+    AnyObject, ApprovalRequest, ApprovalToken, AuditEvent, DecisionReceipt, Header, Object, OperationIntent,
+    OperationReceipt, Signed,
+};
+
+use super::{
+    ApprovalEntry, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, MAX_CAUSES, MAX_EVENTS, Made,
+    Records, RevocationEntry, Ring,
+};
+
+impl Records {
+    /// Takes objects that are durable.
+    pub(crate) fn absorb(&mut self, objects: &[(ObjectId, AnyObject)]) {
+        for (id, object) in objects {
+            self.take(*id, object);
+        }
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    fn take(&mut self, id: ObjectId, object: &AnyObject) {
+        let header = object.header();
+        let made = Made { id, at: header.created_at };
+        match object {
+            AnyObject::OperationIntent(it) => self.intent(id, header, &it.body.fields),
+            AnyObject::OperationReceipt(it) => self.receipt(id, &it.body.fields),
+            AnyObject::DecisionReceipt(it) => self.refusal(id, header, &it.body.fields),
+            AnyObject::Settlement(it) => self.settle(&it.body.fields.intent, it.body.fields.effect),
+            AnyObject::AuditEvent(it) => self.event(id, header, &it.body),
+            AnyObject::AuditHead(it) => {
+                let (head, signer) = (&it.body.fields, it.body.signer);
+                let entry = HeadEntry { event: head.head_event, seq: head.head_seq, signer };
+                self.heads.insert(header.zone_id.clone(), entry);
+            }
+            AnyObject::ApprovalRequest(it) => self.request(id, it),
+            AnyObject::ApprovalToken(it) => self.decision(id, &it.body.fields),
+            AnyObject::Grant(it) => {
+                if let Some(request) = it.body.fields.request {
+                    self.change_approval(&request, |entry| entry.grant = Some(id));
+                }
+            }
+            AnyObject::RevocationEvent(it) => {
+                let link = &it.body.fields;
+                self.revocations.push(RevocationEntry { id: link.revocation, seq: link.seq });
+            }
+            AnyObject::Enrolment(it) => {
+                self.enrolments.insert(it.body.fields.principal.clone(), made);
+            }
+            AnyObject::ZonePolicy(_) => {
+                self.policies.insert(header.zone_id.clone(), made);
+            }
+            AnyObject::CredentialRecord(it) => {
+                self.credentials.insert(it.body.fields.credential.clone(), made);
+            }
+            AnyObject::OwnerException(_) => {
+                self.exceptions.insert(id, header.created_at);
+            }
+            AnyObject::ConnectorInstall(it) => {
+                self.installs.insert(it.body.fields.connector.clone(), made);
+                self.connectors_changed_at = self.connectors_changed_at.max(header.created_at);
+            }
+            AnyObject::ConnectorState(_) => {
+                self.connectors_changed_at = self.connectors_changed_at.max(header.created_at);
+            }
+            AnyObject::ContextOpened(it) => {
+                let entry = ContextEntry {
+                    number: it.body.context,
+                    opened_at: header.created_at,
+                    ..ContextEntry::default()
+                };
+                self.contexts.insert(it.body.principal.clone(), entry);
+            }
+            AnyObject::ContextEntry(it) => {
+                let context = self.contexts.entry(it.body.principal.clone()).or_default();
+                if context.number == it.body.context {
+                    context.entries += 1;
+                    context.causes.push_back(it.body.cause);
+                    if context.causes.len() > MAX_CAUSES {
+                        context.causes.pop_front();
+                    }
+                }
+            }
+            AnyObject::OwnerRoot(_)
+            | AnyObject::OperatorDelegation(_)
+            | AnyObject::NodeAttestation(_)
+            | AnyObject::Membership(_)
+            | AnyObject::ZoneDefinition(_)
+            | AnyObject::Role(_)
+            | AnyObject::RoleAssignment(_)
+            | AnyObject::Revocation(_)
+            | AnyObject::RevocationHead(_)
+            | AnyObject::CallRecord(_)
+            | AnyObject::KeptResult(_) => {}
+        }
+    }
+
+    fn intent(&mut self, id: ObjectId, header: &Header, intent: &OperationIntent) {
+        for grant in &intent.grants {
+            *self.grant_calls.entry(*grant).or_default() += 1;
+        }
+        for approval in &intent.approvals {
+            if let Some(request) = self.decisions.get(approval).copied() {
+                self.change_approval(&request, |entry| entry.spent_by = Some(id));
+            }
+        }
+        self.add_call(CallEntry {
+            call_id: intent.call_id,
+            principal: intent.principal.clone(),
+            zone: header.zone_id.clone(),
+            connector: intent.connector.clone(),
+            operation: intent.operation.clone(),
+            record: Some(intent.request),
+            intent: Some(id),
+            refusal: None,
+            receipt: None,
+            outcome: None,
+            effect: None,
+            code: None,
+            started_at: intent.planned_at,
+            ended_at: None,
+        });
+    }
+
+    fn refusal(&mut self, id: ObjectId, header: &Header, decision: &DecisionReceipt) {
+        self.receipts.push((id, decision.call_id));
+        self.add_call(CallEntry {
+            call_id: decision.call_id,
+            principal: decision.principal.clone(),
+            zone: header.zone_id.clone(),
+            connector: decision.connector.clone(),
+            operation: decision.operation.clone(),
+            record: decision.request,
+            intent: None,
+            refusal: Some(id),
+            receipt: None,
+            outcome: None,
+            effect: None,
+            code: decision.code,
+            started_at: decision.decided_at,
+            ended_at: None,
+        });
+    }
+
+    fn add_call(&mut self, call: CallEntry) {
+        let call_id = call.call_id;
+        let (number, gone) = self.calls.push(call);
+        self.call_numbers.insert(call_id, number);
+        if let Some(gone) = gone {
+            self.call_numbers.remove(&gone.call_id);
+        }
+    }
+
+    fn receipt(&mut self, id: ObjectId, receipt: &OperationReceipt) {
+        self.receipts.push((id, receipt.call_id));
+        let number = self.call_numbers.get(&receipt.call_id).copied();
+        let Some(call) = number.and_then(|number| self.calls.get_mut(number)) else { return };
+        call.receipt = Some(id);
+        call.outcome = Some(receipt.outcome);
+        call.effect = Some(receipt.effect);
+        call.code = receipt.error;
+        call.ended_at = Some(receipt.executed_at);
+    }
+
+    fn settle(&mut self, intent: &ObjectId, effect: fcp_proto_core::object::Effect) {
+        let number = self.calls.newest(None).find(|(_, call)| call.intent.as_ref() == Some(intent));
+        let number = number.map(|(number, _)| number);
+        if let Some(call) = number.and_then(|number| self.calls.get_mut(number)) {
+            call.effect = Some(effect);
+        }
+    }
+
+    fn event(&mut self, id: ObjectId, header: &Header, event: &AuditEvent) {
+        let chain = self.chains.entry(header.zone_id.clone()).or_insert_with(|| Ring::new(MAX_EVENTS));
+        chain.push(EventEntry {
+            id,
+            kind: event.kind,
+            call_id: event.call_id,
+            subject: event.subject,
+            actor: event.actor.clone(),
+        });
+    }
+
+    fn request(&mut self, id: ObjectId, object: &Object<Signed<ApprovalRequest>>) {
+        let Some(principal) = object.header.provenance.origin_principal.clone() else { return };
+        self.approval_changes += 1;
+        let entry = ApprovalEntry {
+            id,
+            principal,
+            zone: object.header.zone_id.clone(),
+            expires_at: object.body.fields.expires_at,
+            decision: None,
+            spent_by: None,
+            grant: None,
+            changed: self.approval_changes,
+        };
+        let (number, gone) = self.approvals.push(entry);
+        self.approval_numbers.insert(id, number);
+        if let Some(gone) = gone {
+            self.approval_numbers.remove(&gone.id);
+            gone.decision.and_then(|decision| self.decisions.remove(&decision.id));
+        }
+    }
+
+    fn decision(&mut self, id: ObjectId, token: &ApprovalToken) {
+        self.decisions.insert(id, token.approval_request);
+        let decision = DecisionEntry { id, decision: token.decision, expires_at: token.expires_at };
+        self.change_approval(&token.approval_request, |entry| entry.decision = Some(decision));
+    }
+
+    fn change_approval(&mut self, request: &ObjectId, change: impl FnOnce(&mut ApprovalEntry)) {
+        let number = self.approval_numbers.get(request).copied();
+        let Some(entry) = number.and_then(|number| self.approvals.get_mut(number)) else { return };
+        change(entry);
+        self.approval_changes += 1;
+        entry.changed = self.approval_changes;
+    }
+}

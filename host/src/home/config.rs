@@ -1,0 +1,199 @@
+//! `config.toml`: the settings of the daemon, strict and versioned.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::config_check::{self, ConfigError};
+
+/// The file that a new home gets: every setting with its default, commented out.
+pub(super) const DEFAULT_FILE: &str = include_str!("config.default.toml");
+
+/// The version of the schema.
+pub(super) const VERSION: u64 = 1;
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The version of the schema; the only setting that must be there.
+    pub version: u64,
+    /// Where the daemon listens.
+    #[serde(default)]
+    pub listen: Listen,
+    /// What it logs.
+    #[serde(default)]
+    pub log: Log,
+    /// How long things last.
+    #[serde(default)]
+    pub sessions: Sessions,
+    /// How much it takes on.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Where the daemon listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Another path for the unix socket than `run/fcp.sock`; from the root.
+    pub socket: Option<PathBuf>,
+    /// A loopback address to listen on besides; off when absent.
+    pub tcp: Option<SocketAddr>,
+    /// The file (0600) with the bearer token that callers over TCP must show; from the root.
+    pub tcp_token_file: Option<PathBuf>,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// The least grave that is logged.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How grave a log line is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Something failed.
+    Error,
+    /// Something is not as it should be.
+    Warn,
+    /// What happens.
+    #[default]
+    Info,
+    /// How it happens.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+/// How long things last.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// How long an agent's session lasts, in seconds.
+    pub session_secs: u64,
+    /// How long an operator's key stays unlocked on its connection, in seconds.
+    pub unlock_secs: u64,
+}
+
+/// How much the daemon takes on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections to the API at once.
+    pub connections: u64,
+    /// Sessions at once.
+    pub sessions: u64,
+    /// Calls under way at once.
+    pub calls: u64,
+    /// Longest time a call may take, in seconds.
+    pub call_secs: u64,
+    /// Longest time a stopping daemon waits for the calls under way, in seconds.
+    pub drain_secs: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            listen: Listen::default(),
+            log: Log::default(),
+            sessions: Sessions::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Sessions {
+    /// Chosen: a working day for agents; minutes for operators, whose keys decide.
+    fn default() -> Self {
+        Self { session_secs: 8 * 3_600, unlock_secs: 600 }
+    }
+}
+
+impl Default for Limits {
+    /// Chosen: what one owner's agents use, with room.
+    fn default() -> Self {
+        Self { connections: 256, sessions: 256, calls: 64, call_secs: 300, drain_secs: 30 }
+    }
+}
+
+/// When a change of the settings takes force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applies {
+    /// At once.
+    Now,
+    /// When the daemon is started again.
+    AtRestart,
+}
+
+/// A setting that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which, such as `limits.calls`.
+    pub field: &'static str,
+    /// What it was.
+    pub from: String,
+    /// What it is to be.
+    pub to: String,
+    /// When it takes force.
+    pub applies: Applies,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line and field.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        config_check::parse(bytes)
+    }
+
+    /// What differs in `new`, for a reload: SIGHUP applies what it can and names the rest.
+    pub fn changes(&self, new: &Self) -> Vec<Change> {
+        let old = self.settings();
+        let pairs = old.into_iter().zip(new.settings());
+        pairs
+            .filter(|((_, _, from), (_, _, to))| from != to)
+            .map(|((field, applies, from), (_, _, to))| Change { field, from, to, applies })
+            .collect()
+    }
+
+    /// Every setting with its name, when a change takes force, and its value.
+    fn settings(&self) -> [(&'static str, Applies, String); 12] {
+        let Self { version: _, listen, log, sessions, limits } = self;
+        let path =
+            |path: &Option<PathBuf>| path.as_ref().map_or("default".into(), |p| p.display().to_string());
+        [
+            ("listen.socket", Applies::AtRestart, path(&listen.socket)),
+            ("listen.tcp", Applies::AtRestart, listen.tcp.map_or("off".into(), |tcp| tcp.to_string())),
+            ("listen.tcp_token_file", Applies::AtRestart, path(&listen.tcp_token_file)),
+            ("log.level", Applies::Now, format!("{:?}", log.level)),
+            ("log.format", Applies::AtRestart, format!("{:?}", log.format)),
+            ("sessions.session_secs", Applies::AtRestart, sessions.session_secs.to_string()),
+            ("sessions.unlock_secs", Applies::Now, sessions.unlock_secs.to_string()),
+            ("limits.connections", Applies::Now, limits.connections.to_string()),
+            ("limits.sessions", Applies::Now, limits.sessions.to_string()),
+            ("limits.calls", Applies::Now, limits.calls.to_string()),
+            ("limits.call_secs", Applies::Now, limits.call_secs.to_string()),
+            ("limits.drain_secs", Applies::Now, limits.drain_secs.to_string()),
+        ]
+    }
+}

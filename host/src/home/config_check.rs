@@ -1,0 +1,130 @@
+//! What makes settings wrong, named by line and field.
+
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
+use std::path::Path;
+
+use fcp_proto_core::error::Code;
+use serde::Deserialize;
+
+use super::config::{Config, VERSION};
+
+/// The first thing that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The setting, such as `limits.calls`, if the line is one.
+    pub field: Option<String>,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Whether a newer release wrote the file.
+    pub too_new: bool,
+}
+
+impl ConfigError {
+    /// The registered code of this failure.
+    pub const fn code(&self) -> Code {
+        if self.too_new { Code::HomeTooNew } else { Code::ConfigInvalid }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "config.toml, line {}", self.line)?;
+        if let Some(field) = &self.field {
+            write!(f, ", `{field}`")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The version alone, which every later schema keeps.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
+/// Reads and checks.
+pub(super) fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        ConfigError { line, field: None, reason: "not UTF-8".into(), too_new: false }
+    })?;
+    let Versioned { version } = toml::from_str(text).map_err(|error| from_toml(text, &error))?;
+    if version != VERSION {
+        let reason = format!("this release reads version {VERSION}, not {version}");
+        return Err(ConfigError { too_new: version > VERSION, ..at_field(text, "version", reason) });
+    }
+    let config = toml::from_str(text).map_err(|error| from_toml(text, &error))?;
+    check(&config).map_err(|(field, reason)| at_field(text, field, reason))?;
+    Ok(config)
+}
+
+/// Rules that the types do not say.
+fn check(config: &Config) -> Result<(), (&'static str, String)> {
+    let Config { version: _, listen, log: _, sessions, limits } = config;
+    let ranges: [(&str, u64, RangeInclusive<u64>); 7] = [
+        ("sessions.session_secs", sessions.session_secs, 60..=86_400),
+        ("sessions.unlock_secs", sessions.unlock_secs, 30..=3_600),
+        ("limits.connections", limits.connections, 1..=10_000),
+        ("limits.sessions", limits.sessions, 1..=10_000),
+        ("limits.calls", limits.calls, 1..=10_000),
+        ("limits.call_secs", limits.call_secs, 1..=3_600),
+        ("limits.drain_secs", limits.drain_secs, 0..=600),
+    ];
+    for (field, value, range) in ranges {
+        if !range.contains(&value) {
+            return Err((field, format!("a number from {} to {}", range.start(), range.end())));
+        }
+    }
+    let from_root = |path: &Option<std::path::PathBuf>| path.as_deref().is_none_or(Path::is_absolute);
+    if !from_root(&listen.socket) {
+        return Err(("listen.socket", "a path from the root".into()));
+    }
+    if !from_root(&listen.tcp_token_file) {
+        return Err(("listen.tcp_token_file", "a path from the root".into()));
+    }
+    match (listen.tcp, &listen.tcp_token_file) {
+        (Some(tcp), _) if !tcp.ip().is_loopback() => {
+            Err(("listen.tcp", "only a loopback address, such as 127.0.0.1, may be listened on".into()))
+        }
+        (Some(_), None) => Err(("listen.tcp", "needs `listen.tcp_token_file`".into())),
+        (None, Some(_)) => Err(("listen.tcp_token_file", "has no use without `listen.tcp`".into())),
+        (Some(_), Some(_)) | (None, None) => Ok(()),
+    }
+}
+
+/// What the TOML reader says, with the place it says.
+fn from_toml(text: &str, error: &toml::de::Error) -> ConfigError {
+    let Range { start, .. } = error.span().unwrap_or(0..0);
+    let line = text.as_bytes()[..start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let field = settings(text).find(|(at, _)| *at == line).map(|(_, field)| field);
+    ConfigError { line, field, reason: error.message().into(), too_new: false }
+}
+
+/// The place of a setting that is wrong in itself.
+fn at_field(text: &str, field: &str, reason: String) -> ConfigError {
+    let line = settings(text).find(|(_, name)| name == field).map_or(1, |(line, _)| line);
+    ConfigError { line, field: Some(field.into()), reason, too_new: false }
+}
+
+/// The settings of a text with their lines, as its tables and keys name them.
+fn settings(text: &str) -> impl Iterator<Item = (usize, String)> {
+    let mut table = String::new();
+    text.lines().enumerate().filter_map(move |(at, line)| {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[') {
+            table = header.split(']').next().unwrap_or_default().trim().to_owned();
+            return Some((at + 1, table.clone()));
+        }
+        let key = line.split_once('=')?.0.trim();
+        if line.starts_with('#') {
+            return None;
+        }
+        let name = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
+        Some((at + 1, name))
+    })
+}

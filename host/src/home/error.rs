@@ -1,0 +1,153 @@
+//! Why a folder is no home for us.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fcp_proto_core::error::Code;
+use fcp_runtime_tokio::storage::error::StorageError;
+
+use super::ConfigError;
+
+/// Why a folder or file is of no use to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HomeError {
+    /// There is no home.
+    Missing(PathBuf),
+    /// The folder holds other things and nothing of a home.
+    NotAHome(PathBuf),
+    /// A newer release wrote it.
+    TooNew {
+        /// The file that says so.
+        file: PathBuf,
+        /// Its format version.
+        version: u64,
+    },
+    /// Another user owns it.
+    ForeignOwner {
+        /// What.
+        path: PathBuf,
+        /// Who.
+        uid: u32,
+    },
+    /// Others than its owner may read or change it.
+    OpenToOthers {
+        /// What.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It is a link or another thing than it must be.
+    WrongKind(PathBuf),
+    /// A file is not there.
+    FileMissing(PathBuf),
+    /// A file is larger than any of its kind.
+    FileTooLarge(PathBuf),
+    /// A file is not what it should be.
+    Damaged {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The socket's path would be longer than the system takes.
+    PathTooLong(PathBuf),
+    /// The settings do not follow their schema.
+    Config(ConfigError),
+    /// The system refused a step.
+    Io {
+        /// What was being done.
+        step: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system answered.
+        kind: io::ErrorKind,
+    },
+    /// Storage could not write.
+    Storage(StorageError),
+}
+
+impl HomeError {
+    /// The error that a step on a path met.
+    pub(crate) fn io(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Io { step, path: path.to_owned(), kind: error.kind() }
+    }
+
+    /// The registered code of this failure.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Missing(_) => Code::HomeMissing,
+            Self::NotAHome(_) => Code::Conflict,
+            Self::TooNew { .. } => Code::HomeTooNew,
+            Self::ForeignOwner { .. } | Self::OpenToOthers { .. } => Code::NotPermitted,
+            Self::WrongKind(_) | Self::FileMissing(_) | Self::FileTooLarge(_) | Self::Damaged { .. } => {
+                Code::StoreCorrupt
+            }
+            Self::PathTooLong(_) => Code::OutOfRange,
+            Self::Config(_) => Code::ConfigInvalid,
+            Self::Io { kind, .. } if *kind == io::ErrorKind::StorageFull => Code::StoreFull,
+            Self::Io { .. } => Code::StoreFailed,
+            Self::Storage(error) => error.code(),
+        }
+    }
+
+    /// What to do next, where it is more than the code's own advice.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::NotAHome(_) => Some("choose an empty folder, or one that does not exist yet".into()),
+            Self::ForeignOwner { uid, .. } => Some(format!("run as the user {uid}, or choose another home")),
+            Self::OpenToOthers { path, .. } => Some(format!("`chmod go= {}`", path.display())),
+            Self::PathTooLong(_) => Some("choose a home with a shorter path".into()),
+            Self::FileMissing(path) | Self::Damaged { file: path, .. } => {
+                Some(format!("restore {} from a backup", path.display()))
+            }
+            Self::Missing(_)
+            | Self::TooNew { .. }
+            | Self::WrongKind(_)
+            | Self::FileTooLarge(_)
+            | Self::Config(_)
+            | Self::Io { .. }
+            | Self::Storage(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for HomeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(path) => write!(f, "there is no FCP home at {}", path.display()),
+            Self::NotAHome(path) => write!(f, "{} is not empty and no FCP home", path.display()),
+            Self::TooNew { file, version } => {
+                write!(f, "{} has format version {version}, written by a newer release", file.display())
+            }
+            Self::ForeignOwner { path, uid } => write!(f, "{} belongs to the user {uid}", path.display()),
+            Self::OpenToOthers { path, mode } => {
+                write!(f, "{} is open to other users (mode {mode:04o})", path.display())
+            }
+            Self::WrongKind(path) => write!(f, "{} is a link or of another kind", path.display()),
+            Self::FileMissing(path) => write!(f, "{} is missing", path.display()),
+            Self::FileTooLarge(path) => write!(f, "{} is too large", path.display()),
+            Self::Damaged { file, reason } => write!(f, "{} is damaged: {reason}", file.display()),
+            Self::PathTooLong(path) => {
+                write!(f, "the socket's path {} is longer than the system takes", path.display())
+            }
+            Self::Config(error) => error.fmt(f),
+            Self::Io { step, path, kind } => write!(f, "cannot {step} {}: {kind}", path.display()),
+            Self::Storage(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for HomeError {}
+
+impl From<StorageError> for HomeError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<ConfigError> for HomeError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}

@@ -1,0 +1,285 @@
+//! Keys on disk: each in a file of `HOME/keys`, wrapped, and opened only by its source.
+//!
+//! The node's own keys are wrapped under keys derived from the *node secret*, which stands in a file of mode 0600 or is
+//! a credential of systemd. The owner's and the operators' keys are wrapped under passphrases and opened on demand.
+//!
+//! //= docs/spec/home.md#keys
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use error::KeyStoreError;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fcp_proto_core::crypto::agree::EncryptionKey;
+use fcp_proto_core::crypto::role::{KeyRole, Operator, Owner, Vault, Wrapping};
+use fcp_proto_core::crypto::secret::{SecretBytes, SymmetricKey};
+use fcp_proto_core::crypto::sign::SigningKey;
+use fcp_proto_core::crypto::source::{Argon2Cost, KeySource};
+use fcp_proto_core::crypto::wrap::{WrappableKey, WrappedKey};
+use fcp_proto_core::encoding::cbor::{FromCbor, ToCbor, decode, encode};
+use fcp_proto_core::ids::{KeyId, PrincipalId, ZoneId};
+use fcp_proto_core::object::ObjectIdKey;
+use fcp_proto_core::random::Entropy;
+use fcp_runtime_tokio::storage::atomic_file;
+use fcp_runtime_tokio::storage::files::Files;
+use fcp_state_machines::node::NodeKeys;
+use fcp_state_machines::trust::ceremony::NodeSecret;
+use fcp_state_machines::trust::ceremony::files::{
+    ENCRYPTION_KEY, ISSUANCE_KEY, OWNER_KEY, SIGNING_KEY, VAULT_KEY, file_wrapping_key, operator_key_file,
+    wrap_for_file, zone_key_file, zone_of_key_file,
+};
+use zeroize::Zeroizing;
+
+use crate::home::{Home, HomeError, read_private, remove_all_leftovers};
+
+/// The file of the node secret, where it is a file.
+pub const NODE_SECRET_FILE: &str = "node.secret";
+
+/// The name of the node secret among systemd's credentials.
+pub const NODE_SECRET_CREDENTIAL: &str = "fcp-node-secret";
+
+/// Where systemd puts the credentials of a service: the variable that names the folder.
+pub const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+
+/// The stored keys of a home.
+#[derive(Debug)]
+pub struct KeyStore {
+    files: Arc<dyn Files>,
+    folder: PathBuf,
+    secret: SymmetricKey<Wrapping>,
+    source: KeySource,
+}
+
+/// What a node serves with.
+#[derive(Debug)]
+pub struct LoadedKeys {
+    /// What its machines need.
+    pub node: NodeKeys,
+    /// Opens what is sealed to it.
+    pub encryption: EncryptionKey,
+    /// Opens its vault.
+    pub vault: SymmetricKey<Vault>,
+}
+
+/// What may be shown of a stored key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyReport {
+    /// Its file.
+    pub file: String,
+    /// Its public name.
+    pub key_id: KeyId,
+    /// What it is for.
+    pub role: KeyRole,
+    /// Where the key that opens it comes from.
+    pub source: KeySource,
+    /// What that does not protect against; absent if there is nothing to show.
+    pub caveat: Option<&'static str>,
+}
+
+/// The node secret that a ceremony is to use: systemd's credential if there is one, else a new file.
+///
+/// # Errors
+/// What is wrong with the credential.
+pub fn node_secret(credentials: Option<&Path>) -> Result<NodeSecret, KeyStoreError> {
+    Ok(match systemd_credential(credentials)? {
+        Some((source, key)) => NodeSecret::Existing { source, key },
+        None => NodeSecret::File { name: NODE_SECRET_FILE.into() },
+    })
+}
+
+/// Whether a home has any stored key.
+///
+/// # Errors
+/// What the file system answers.
+pub fn any_key(home: &Home) -> Result<bool, HomeError> {
+    Ok(home.list(&home.keys())?.iter().any(|name| is_key_file(name)))
+}
+
+impl KeyStore {
+    /// Opens the keys of a home whose ceremony has stored them. `credentials` is the folder of systemd's credentials.
+    ///
+    /// # Errors
+    /// What is wrong with the node secret.
+    pub fn open(home: &Home, credentials: Option<&Path>) -> Result<Self, KeyStoreError> {
+        let (files, folder) = (Arc::clone(home.files()), home.keys());
+        remove_all_leftovers(&*files, &folder)?;
+        let (source, secret) = match read_stored::<WrappedKey>(&*files, &folder.join(SIGNING_KEY))?.source {
+            KeySource::File { name } => {
+                let path = folder.join(&name);
+                let secret = secret_of(&path, &read_private(&*files, &path)?)?;
+                (KeySource::File { name }, secret)
+            }
+            KeySource::SystemdCredential { name } => {
+                systemd_credential(credentials)?.ok_or(KeyStoreError::CredentialMissing(name))?
+            }
+            source @ (KeySource::Passphrase { .. }
+            | KeySource::OsKeystore { .. }
+            | KeySource::OtherDevice { .. }) => {
+                return Err(KeyStoreError::SourceUnsupported(source.kind()));
+            }
+        };
+        Ok(Self { files, folder, secret, source })
+    }
+
+    /// Opens everything the node serves with.
+    ///
+    /// # Errors
+    /// Names the file that is missing, open to others, damaged or not to be opened.
+    pub fn load_node_keys(&self) -> Result<LoadedKeys, KeyStoreError> {
+        let mut zones = BTreeMap::new();
+        for name in self.names()? {
+            if let Some(zone) = zone_of_key_file(&name) {
+                zones.insert(zone, self.load::<ObjectIdKey>(&name)?);
+            }
+        }
+        Ok(LoadedKeys {
+            node: NodeKeys { signing: self.load(SIGNING_KEY)?, issuance: self.load(ISSUANCE_KEY)?, zones },
+            encryption: self.load(ENCRYPTION_KEY)?,
+            vault: self.load(VAULT_KEY)?,
+        })
+    }
+
+    /// Opens an operator's key. Takes as long as stretching a passphrase does.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::UnknownOperator`], a wrong passphrase, or what is wrong with the file.
+    pub fn unlock_operator(
+        &self,
+        operator: &PrincipalId,
+        passphrase: &SecretBytes,
+    ) -> Result<SigningKey<Operator>, KeyStoreError> {
+        let name = operator_key_file(operator);
+        if !self.names()?.contains(&name) {
+            return Err(KeyStoreError::UnknownOperator(operator.clone()));
+        }
+        self.unlock(&name, passphrase)
+    }
+
+    /// Opens the owner's key, for what only the owner may sign.
+    ///
+    /// # Errors
+    /// A wrong passphrase, or what is wrong with the file.
+    pub fn unlock_owner(&self, passphrase: &SecretBytes) -> Result<SigningKey<Owner>, KeyStoreError> {
+        self.unlock(OWNER_KEY, passphrase)
+    }
+
+    /// Stores the owner's key under a new passphrase, after a recovery by the phrase.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::OtherOwner`] if it is not the key of `owner`; else what the file system answers.
+    pub fn restore_owner(
+        &self,
+        key: &SigningKey<Owner>,
+        owner: KeyId,
+        passphrase: &SecretBytes,
+        cost: Argon2Cost,
+        entropy: &mut Entropy,
+    ) -> Result<(), KeyStoreError> {
+        if key.key_id() != owner {
+            return Err(KeyStoreError::OtherOwner);
+        }
+        let path = self.folder.join(OWNER_KEY);
+        let wrapped = WrappedKey::with_passphrase(key, passphrase, cost, entropy)
+            .map_err(|error| KeyStoreError::Wrap { file: path.clone(), error })?;
+        let bytes = encode(&wrapped.to_cbor()).map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
+        self.write(&path, &bytes)
+    }
+
+    /// Makes and stores the object-id key of a new zone.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::ZoneExists`]: a zone's key is never replaced. Else what the file system answers.
+    pub fn add_zone_key(&self, zone: &ZoneId, entropy: &mut Entropy) -> Result<ObjectIdKey, KeyStoreError> {
+        let name = zone_key_file(zone);
+        if self.names()?.contains(&name) {
+            return Err(KeyStoreError::ZoneExists(zone.clone()));
+        }
+        let key = ObjectIdKey::generate(entropy);
+        let path = self.folder.join(&name);
+        let bytes = wrap_for_file(&key, &name, &self.secret, self.source.clone(), entropy)
+            .map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
+        self.write(&path, &bytes)?;
+        Ok(key)
+    }
+
+    /// Every stored key and where the key that opens it comes from.
+    ///
+    /// # Errors
+    /// Names the file that cannot be read.
+    pub fn report(&self) -> Result<Vec<KeyReport>, KeyStoreError> {
+        let read = |file: String| {
+            let WrappedKey { key_id, role, source, .. } =
+                read_stored(&*self.files, &self.folder.join(&file))?;
+            Ok(KeyReport { file, key_id, role, caveat: source.caveat(), source })
+        };
+        self.names()?.into_iter().map(read).collect()
+    }
+
+    fn load<K: WrappableKey>(&self, name: &str) -> Result<K, KeyStoreError> {
+        let file = self.folder.join(name);
+        let stored = read_stored::<WrappedKey>(&*self.files, &file)?;
+        stored
+            .open_with_key(&file_wrapping_key(&self.secret, name))
+            .map_err(|error| KeyStoreError::Wrap { file, error })
+    }
+
+    fn unlock<K: WrappableKey>(&self, name: &str, passphrase: &SecretBytes) -> Result<K, KeyStoreError> {
+        let file = self.folder.join(name);
+        let stored = read_stored::<WrappedKey>(&*self.files, &file)?;
+        stored.open_with_passphrase(passphrase).map_err(|error| KeyStoreError::Wrap { file, error })
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), KeyStoreError> {
+        Ok(atomic_file::write_in(&*self.files, path, bytes).map_err(HomeError::from)?)
+    }
+
+    /// The names of stored keys, in order.
+    fn names(&self) -> Result<Vec<String>, KeyStoreError> {
+        let names = self.files.list(&self.folder).map_err(HomeError::io("list", &self.folder))?;
+        let mut names: Vec<_> = names.into_iter().filter(|name| is_key_file(name)).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+fn is_key_file(name: &str) -> bool {
+    name.ends_with(".key") && !name.starts_with('.')
+}
+
+/// Reads a stored value that is ours alone.
+fn read_stored<T: FromCbor>(files: &dyn Files, path: &Path) -> Result<T, KeyStoreError> {
+    let bytes = read_private(files, path)?;
+    let damaged = |reason: String| HomeError::Damaged { file: path.to_owned(), reason };
+    let value = decode(&bytes).map_err(|error| damaged(error.to_string()))?;
+    Ok(T::from_cbor(value).map_err(|error| damaged(error.to_string()))?)
+}
+
+/// The node secret that systemd hands to this service, if it does.
+fn systemd_credential(
+    folder: Option<&Path>,
+) -> Result<Option<(KeySource, SymmetricKey<Wrapping>)>, KeyStoreError> {
+    let Some(folder) = folder else { return Ok(None) };
+    let path = folder.join(NODE_SECRET_CREDENTIAL);
+    // systemd owns these files and decides who reads them.
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(HomeError::io("read", &path)(error).into()),
+    };
+    let source = KeySource::SystemdCredential { name: NODE_SECRET_CREDENTIAL.into() };
+    Ok(Some((source, secret_of(&path, &bytes)?)))
+}
+
+fn secret_of(path: &Path, bytes: &[u8]) -> Result<SymmetricKey<Wrapping>, KeyStoreError> {
+    let mut secret = Zeroizing::new([0; 32]);
+    if bytes.len() != secret.len() {
+        return Err(KeyStoreError::SecretLength(path.to_owned()));
+    }
+    secret.copy_from_slice(bytes);
+    Ok(SymmetricKey::from_bytes(secret))
+}
