@@ -29,12 +29,11 @@ use self::story::Stage;
 
 /// Runs the demonstration.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  fwc quickstart\n  fwc quickstart --home /tmp/try-fcp\n  \
-    fwc quickstart --keep\n  fwc quickstart --json\n\n\
-    Without --home it works in a new folder for temporary files and removes it at the end, unless something fails.\n\
-    A folder named with --home must be absent or empty, and stays.")]
+#[command(
+    after_help = "Examples:\n  fwc quickstart\n  fwc quickstart --keep\n  fwc quickstart --home /tmp/try-fcp --json"
+)]
 pub(crate) struct Quickstart {
-    /// Keeps the new home to look around in
+    /// Keeps the new home to look around in; one named with --home, which must be absent or empty, stays in any case
     #[arg(long)]
     pub(crate) keep: bool,
 }

@@ -83,6 +83,11 @@ impl Place {
         self.demo().join("publisher.key")
     }
 
+    /// Whose packages the home trusts.
+    pub(super) fn publishers(&self) -> PathBuf {
+        self.home.path().join("publishers.txt")
+    }
+
     /// The certificate authority of the service.
     pub(super) fn authority(&self) -> PathBuf {
         self.demo().join("service-ca.pem")
@@ -176,7 +181,10 @@ mod tests {
         ] {
             let place = Place::make(None, keep).unwrap();
             let path = place.home().path().to_owned();
-            assert_eq!(std::fs::metadata(&path).map(|it| std::os::unix::fs::MetadataExt::mode(&it) & 0o777).unwrap(), 0o700);
+            assert_eq!(
+                std::fs::metadata(&path).map(|it| std::os::unix::fs::MetadataExt::mode(&it) & 0o777).unwrap(),
+                0o700
+            );
             assert_eq!(place.finish(failed).unwrap(), stays);
             assert_eq!(path.exists(), stays, "{keep} {failed:?}");
             if stays {

@@ -134,7 +134,8 @@ fn go_on(place: &Place) -> Vec<String> {
         "fwc status               # what the owner should know".into(),
         "fwc history              # the calls of this run, the refused ones too".into(),
         "fwc audit verify         # the chain holds".into(),
-        "fwc --agent demo invoke github.issues.list --set owner=octo --set repo=payroll   # still refused".into(),
+        "fwc --agent demo invoke github.issues.list --set owner=octo --set repo=payroll   # still refused"
+            .into(),
         "fwc down".into(),
     ]
 }

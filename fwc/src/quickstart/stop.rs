@@ -50,7 +50,8 @@ async fn end(mut child: Child) -> Result<String> {
             None => tokio::time::sleep(LOOK).await,
         }
     }
-    kill_process_group(pid, Signal::KILL).map_err(|error| internal(&format!("killing the daemon: {error}")))?;
+    kill_process_group(pid, Signal::KILL)
+        .map_err(|error| internal(&format!("killing the daemon: {error}")))?;
     child.wait().map_err(|error| internal(&format!("the daemon is lost: {error}")))?;
     Err(internal(&format!("the daemon did not end within {} s and was killed", PATIENCE.as_secs())))
 }

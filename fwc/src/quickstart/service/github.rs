@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use super::Authorization;
 use super::issues::{Issues, NewIssue, account};
 
+/// An answer that refuses; boxed, since it travels beside small values.
+type Refusal = Box<Response<Full<Bytes>>>;
+
 /// Items on a page when the caller does not say, and at most.
 const PAGE: (usize, usize) = (30, 100);
 
@@ -36,7 +39,7 @@ pub(super) struct Question<'a> {
 /// Answers a request, changing the issues if it asks for that.
 pub(super) fn answer(question: &Question<'_>, issues: &mut Issues) -> Response<Full<Bytes>> {
     if let Err(refused) = admit(question) {
-        return refused;
+        return *refused;
     }
     let segments: Vec<&str> = question.path.split('/').skip(1).collect();
     match segments.as_slice() {
@@ -63,19 +66,23 @@ pub(super) fn failure(status: StatusCode, message: &str) -> Response<Full<Bytes>
     )
 }
 
+fn refuse(status: StatusCode, message: &str) -> Refusal {
+    Box::new(failure(status, message))
+}
+
 /// What every request must bring: a user agent, a known version if one is named, and the credential.
-fn admit(question: &Question<'_>) -> Result<(), Response<Full<Bytes>>> {
+fn admit(question: &Question<'_>) -> Result<(), Refusal> {
     if !question.headers.contains_key(USER_AGENT) {
-        return Err(failure(StatusCode::FORBIDDEN, "Request forbidden by administrative rules."));
+        return Err(refuse(StatusCode::FORBIDDEN, "Request forbidden by administrative rules."));
     }
     let version = question.headers.get("x-github-api-version");
     if version.is_some_and(|version| !VERSIONS.iter().any(|known| version == known)) {
-        return Err(failure(StatusCode::BAD_REQUEST, "The API version is not supported."));
+        return Err(refuse(StatusCode::BAD_REQUEST, "The API version is not supported."));
     }
     match question.authorization {
         Authorization::Right => Ok(()),
-        Authorization::Absent => Err(failure(StatusCode::UNAUTHORIZED, "Requires authentication")),
-        Authorization::Wrong => Err(failure(StatusCode::UNAUTHORIZED, "Bad credentials")),
+        Authorization::Absent => Err(refuse(StatusCode::UNAUTHORIZED, "Requires authentication")),
+        Authorization::Wrong => Err(refuse(StatusCode::UNAUTHORIZED, "Bad credentials")),
     }
 }
 
@@ -90,7 +97,7 @@ fn repository(
         (&Method::GET, []) => page(question, &issues.list(repo)),
         (&Method::POST, []) => match read_issue(question.body) {
             Ok(new) => issues.open(repo, new).map_or_else(not_found, |made| created(&made)),
-            Err(refused) => refused,
+            Err(refused) => *refused,
         },
         (&Method::GET, [text]) => {
             let found = number(text).and_then(|number| issues.get(repo, number));
@@ -105,7 +112,7 @@ fn repository(
                 let made = number(text).and_then(|number| issues.comment(repo, number, body));
                 made.map_or_else(not_found, |made| created(&made))
             }
-            Err(refused) => refused,
+            Err(refused) => *refused,
         },
         _ => not_found(),
     }
@@ -116,13 +123,18 @@ fn page(question: &Question<'_>, items: &[Value]) -> Response<Full<Bytes>> {
     let (usual, most) = PAGE;
     let size = parameter(question.query, "per_page").unwrap_or(usual).clamp(1, most);
     let number = parameter(question.query, "page").unwrap_or(1).max(1);
-    let shown: Vec<Value> = items.iter().skip((number - 1).saturating_mul(size)).take(size).cloned().collect();
+    let shown: Vec<Value> =
+        items.iter().skip((number - 1).saturating_mul(size)).take(size).cloned().collect();
     let mut response = reply(StatusCode::OK, &Value::Array(shown));
     if number.saturating_mul(size) < items.len() {
         let host = question.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
         let host = host.unwrap_or_default();
         let path = question.path;
-        put(&mut response, LINK, &format!("<https://{host}{path}?per_page={size}&page={}>; rel=\"next\"", number + 1));
+        put(
+            &mut response,
+            LINK,
+            &format!("<https://{host}{path}?per_page={size}&page={}>; rel=\"next\"", number + 1),
+        );
     }
     response
 }
@@ -132,7 +144,7 @@ fn parameter(query: &str, name: &str) -> Option<usize> {
     pairs.filter(|(key, _)| *key == name).find_map(|(_, value)| value.parse().ok())
 }
 
-fn read_issue(body: &Bytes) -> Result<NewIssue, Response<Full<Bytes>>> {
+fn read_issue(body: &Bytes) -> Result<NewIssue, Refusal> {
     let value = read(body)?;
     let Some(title) = value["title"].as_str().filter(|title| !title.is_empty()) else {
         return Err(invalid("Issue", "title"));
@@ -149,12 +161,15 @@ fn read_issue(body: &Bytes) -> Result<NewIssue, Response<Full<Bytes>>> {
     };
     let body = match &value["body"] {
         Value::Null => None,
-        body => Some(body.as_str().ok_or_else(|| invalid("Issue", "body"))?.to_owned()),
+        Value::String(body) => Some(body.clone()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            return Err(invalid("Issue", "body"));
+        }
     };
     Ok(NewIssue { title: title.to_owned(), body, labels })
 }
 
-fn read_comment(body: &Bytes) -> Result<String, Response<Full<Bytes>>> {
+fn read_comment(body: &Bytes) -> Result<String, Refusal> {
     let value = read(body)?;
     value["body"]
         .as_str()
@@ -163,16 +178,16 @@ fn read_comment(body: &Bytes) -> Result<String, Response<Full<Bytes>>> {
         .ok_or_else(|| invalid("IssueComment", "body"))
 }
 
-fn read(body: &Bytes) -> Result<Value, Response<Full<Bytes>>> {
+fn read(body: &Bytes) -> Result<Value, Refusal> {
     let value = strict::parse(body, body.len()).map(Value::from);
     match value {
         Ok(value) if value.is_object() => Ok(value),
-        Ok(_) | Err(_) => Err(failure(StatusCode::BAD_REQUEST, "Problems parsing JSON")),
+        Ok(_) | Err(_) => Err(refuse(StatusCode::BAD_REQUEST, "Problems parsing JSON")),
     }
 }
 
-fn invalid(resource: &str, field: &str) -> Response<Full<Bytes>> {
-    reply(
+fn invalid(resource: &str, field: &str) -> Refusal {
+    Box::new(reply(
         StatusCode::UNPROCESSABLE_ENTITY,
         &json!({
             "message": "Validation Failed",
@@ -180,7 +195,7 @@ fn invalid(resource: &str, field: &str) -> Response<Full<Bytes>> {
             "documentation_url": "https://docs.github.com/rest/issues/issues",
             "status": "422",
         }),
-    )
+    ))
 }
 
 fn created(made: &Value) -> Response<Full<Bytes>> {

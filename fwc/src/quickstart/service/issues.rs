@@ -70,7 +70,8 @@ impl Issues {
             ),
         ];
         let payroll = vec![issue("Salaries", "Not for agents.", LOGIN)];
-        let repositories = [(REPO, demo), (OTHER_REPO, payroll)].map(|(name, issues)| (name.to_owned(), issues));
+        let repositories =
+            [(REPO, demo), (OTHER_REPO, payroll)].map(|(name, issues)| (name.to_owned(), issues));
         Self { repositories: repositories.into(), opened: 0, commented: 0 }
     }
 

@@ -130,7 +130,6 @@ impl Service {
         lock(&self.state.seen).clone()
     }
 
-
     /// How many issues were opened: the effects of `github.issues.create`.
     pub(crate) fn issues_opened(&self) -> u64 {
         lock(&self.state.issues).opened()
@@ -176,7 +175,8 @@ async fn accept(
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<State>) {
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
     let answer = service_fn(move |request| respond(request, state.clone()));
-    let served = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await;
+    let served =
+        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await;
     drop(served);
 }
 
@@ -220,7 +220,12 @@ fn authorization(headers: &HeaderMap, expected: &str) -> Authorization {
 
 /// Headers between connector and egress process; a service must see none of them.
 fn internal_headers(headers: &HeaderMap) -> Vec<String> {
-    headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-fcp-")).map(Into::into).collect()
+    headers
+        .keys()
+        .map(|name| name.as_str())
+        .filter(|name| name.starts_with("x-fcp-"))
+        .map(Into::into)
+        .collect()
 }
 
 /// A panic elsewhere leaves complete values behind: each change is one assignment or push.

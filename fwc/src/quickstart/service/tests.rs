@@ -23,7 +23,10 @@ fn run(test: impl AsyncFnOnce(Service)) {
     runtime.block_on(async { test(Service::start(TOKEN).await.unwrap()).await });
 }
 
-async fn connect(service: &Service, roots: RootCertStore) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+async fn connect(
+    service: &Service,
+    roots: RootCertStore,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -190,7 +193,9 @@ fn bodies_are_bounded() {
         let driver = tokio::spawn(connection);
         let answer = sender.send_request(request("POST", &path, Some(&body))).await;
         // The service may close before the body has gone out; either way nothing is made of it.
-        assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == StatusCode::PAYLOAD_TOO_LARGE));
+        assert!(
+            answer.is_err() || answer.is_ok_and(|answer| answer.status() == StatusCode::PAYLOAD_TOO_LARGE)
+        );
         driver.abort();
         assert_eq!(service.issues_opened(), 0);
     });

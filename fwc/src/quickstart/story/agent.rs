@@ -32,13 +32,20 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     let opened = stage.agent.open_session(&name, None).await?;
     stage.agent.stay_in(&opened);
     stage.check("the zone of the session", &ZONE, &opened.zone.as_str())?;
-    Ok(format!("`{AGENT}` in {ZONE}: issues of {OWNER}/{REPO} alone, SELECT, and INSERT INTO notes, for an hour"))
+    Ok(format!(
+        "`{AGENT}` in {ZONE}: issues of {OWNER}/{REPO} alone, SELECT, and INSERT INTO notes, for an hour"
+    ))
 }
 
 async fn grant(stage: &mut Stage, operations: &[&str], bounds: &[&str]) -> Result<GrantView> {
     let head = ["grant", "add", AGENT];
-    let words: Vec<&str> =
-        head.iter().chain(operations).chain(&["--zone", ZONE, "--for", "1h"]).chain(bounds).copied().collect();
+    let words: Vec<&str> = head
+        .iter()
+        .chain(operations)
+        .chain(&["--zone", ZONE, "--for", "1h"])
+        .chain(bounds)
+        .copied()
+        .collect();
     let made: GrantView = stage.operate(&words).await?;
     stage.check("whether the grant lives", &true, &made.live)?;
     Ok(made)

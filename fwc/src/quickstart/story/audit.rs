@@ -11,6 +11,10 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     let problems: Vec<&str> = report.problems.iter().map(|problem| problem.problem.as_str()).collect();
     stage.check("what does not hold", &Vec::new(), &problems)?;
     stage.check("whether everything holds", &true, &report.valid)?;
-    stage.check("whether there are events and signed heads", &(true, true), &(report.events > 0, report.heads > 0))?;
+    stage.check(
+        "whether there are events and signed heads",
+        &(true, true),
+        &(report.events > 0, report.heads > 0),
+    )?;
     Ok(format!("{} events, {} signed heads, all hold", report.events, report.heads))
 }

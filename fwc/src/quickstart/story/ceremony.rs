@@ -39,12 +39,15 @@ fn aside(phrase: &str, passphrase: &str) -> Zeroizing<String> {
         "      These 24 words restore the owner's key. They are shown once; for a home of your own, write them down:\n",
     ));
     for (index, word) in phrase.split(' ').enumerate() {
-        let (start, end) = (if index % 6 == 0 { "      " } else { "" }, if index % 6 == 5 { "\n" } else { " " });
+        let (start, end) =
+            (if index % 6 == 0 { "      " } else { "" }, if index % 6 == 5 { "\n" } else { " " });
         text.push_str(start);
         text.push_str(word);
         text.push_str(end);
     }
-    text.push_str("      The operator's passphrase was made for this demonstration alone and lies in\n      ");
+    text.push_str(
+        "      The operator's passphrase was made for this demonstration alone and lies in\n      ",
+    );
     text.push_str(passphrase);
     text.push('\n');
     text

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Stage;
 use super::stage::ZONE;
 use crate::commands::up;
-use crate::{Result, private_file};
+use crate::{Result, internal, private_file};
 
 /// The connectors that are bundled: what is data travels in this program.
 const GITHUB: [(&str, &str); 2] = [
@@ -25,7 +25,8 @@ const DATABASE: &[u8] = include_bytes!("../notes.db");
 pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     private_file::create(&stage.place.database(), DATABASE)?;
     let key = text(&stage.place.publisher_key());
-    stage.operate::<Value>(&["package", "keygen", &key]).await?;
+    let made: Value = stage.operate(&["package", "keygen", &key]).await?;
+    trust(stage, &made)?;
 
     let code = text(&up::find_program("fcp-connector-sqlite")?);
     let platform = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
@@ -38,6 +39,13 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     install(stage, "sqlite", &sqlite, &config).await?;
     open_the_wall(stage).await?;
     Ok(format!("both in {ZONE}; only `github` may reach the service, by the owner's recorded exception"))
+}
+
+/// Trusts the publisher's key in this home.
+fn trust(stage: &Stage, key: &Value) -> Result<()> {
+    let key = key["public_key"].as_str().ok_or_else(|| internal("the key has no public part"))?;
+    let line = format!("# the publisher of the quickstart\n{key}\n");
+    private_file::create(&stage.place.publishers(), line.as_bytes())
 }
 
 /// Writes the sources out, builds the package and signs it.
@@ -53,8 +61,7 @@ async fn package(
         private_file::create(&folder.join(name), content.as_bytes())?;
     }
     let (folder, out) = (text(&folder), text(&stage.place.packages().join(format!("{connector}.fcp"))));
-    let words: Vec<&str> =
-        ["package", "build", &folder, "--out", &out].iter().chain(code).copied().collect();
+    let words: Vec<&str> = ["package", "build", &folder, "--out", &out].iter().chain(code).copied().collect();
     stage.operate::<Value>(&words).await?;
     let key = text(&stage.place.publisher_key());
     let signed: Value = stage.operate(&["package", "sign", &out, "--key", &key]).await?;
@@ -65,12 +72,16 @@ async fn package(
 
 async fn install(stage: &mut Stage, connector: &str, package: &str, config: &Value) -> Result<()> {
     let config = config.to_string();
-    // `--dev`, because the publisher of this demonstration is nobody whom the owner trusts.
-    let words = ["install", package, "--zone", ZONE, "--config", &config, "--dev"];
+    let words = ["install", package, "--zone", ZONE, "--config", &config];
     let installed: Installed = stage.operate(&words).await?;
     let summary = &installed.connector.connector;
     stage.check("the installed connector", &connector, &summary.id.as_str())?;
-    stage.check("its operations can be called", &true, &summary.enabled)
+    stage.check(
+        "whether it can be called, and whether nobody trusted signed it",
+        &(true, false),
+        &(summary.enabled, summary.dev),
+    )?;
+    stage.check("trusted publishers that signed it", &1, &installed.connector.publishers.len())
 }
 
 async fn open_the_wall(stage: &mut Stage) -> Result<()> {
@@ -79,8 +90,21 @@ async fn open_the_wall(stage: &mut Stage) -> Result<()> {
     let network = format!("{host}/32");
     let authority = text(&stage.place.authority());
     let words = [
-        "exception", "egress", "github", "--to-host", &host, "--network", &network, "--port", &port, "--ca-file",
-        &authority, "--reason", "the service of the quickstart", "--for", "1h",
+        "exception",
+        "egress",
+        "github",
+        "--to-host",
+        &host,
+        "--network",
+        &network,
+        "--port",
+        &port,
+        "--ca-file",
+        &authority,
+        "--reason",
+        "the service of the quickstart",
+        "--for",
+        "1h",
     ];
     let made: ExceptionView = stage.operate(&words).await?;
     stage.check("whether the exception was withdrawn", &false, &made.removed)

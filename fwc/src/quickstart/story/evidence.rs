@@ -7,7 +7,8 @@ use crate::quickstart::service::{Authorization, OTHER_REPO};
 /// Looks through everything that reached the service.
 pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     let seen = stage.service()?.seen();
-    let count = |test: &dyn Fn(&crate::quickstart::service::Seen) -> bool| seen.iter().filter(|it| test(it)).count();
+    let count =
+        |test: &dyn Fn(&crate::quickstart::service::Seen) -> bool| seen.iter().filter(|it| test(it)).count();
     let without = count(&|it| it.authorization != Authorization::Right);
     let internal = count(&|it| !it.internal_headers.is_empty());
     let other = count(&|it| it.path.contains(OTHER_REPO));

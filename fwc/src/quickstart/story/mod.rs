@@ -78,7 +78,9 @@ impl Step {
             Self::Argument => ("refused_by_argument", "the agent asks for another repository: refused"),
             Self::Approval => ("approved_write", "the agent opens an issue once a person has approved it"),
             Self::Retry => ("idempotent_retry", "the agent tries the same again: one effect, same receipt"),
-            Self::Stranger => ("refused_by_taint", "the agent reads what a stranger wrote: it may not write then"),
+            Self::Stranger => {
+                ("refused_by_taint", "the agent reads what a stranger wrote: it may not write then")
+            }
             Self::Revocation => ("revocation", "a revocation bites on the very next call"),
             Self::Evidence => ("evidence", "look at what reached that GitHub, and what did not"),
             Self::Audit => ("audit", "verify the audit chain"),

@@ -22,7 +22,8 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     let words = ["invoke", "github.issues.list", "--set", &owner, "--set", &repo];
     let answer: InvokeAnswer = stage.act(&words).await?;
     let output = answer.output.unwrap_or_default();
-    let numbers: Vec<&Value> = output["issues"].as_array().into_iter().flatten().map(|it| &it["number"]).collect();
+    let numbers: Vec<&Value> =
+        output["issues"].as_array().into_iter().flatten().map(|it| &it["number"]).collect();
     stage.check("issues", &json!([2, 1]), &json!(numbers))?;
     stage.check("requests that reached the service", &(before + 1), &stage.calls_served()?)?;
     Ok("2 rows of the database, 2 issues of the service".into())
