@@ -9,7 +9,7 @@ use fcp_api::types::{ErrorBody, Warning};
 use fcp_proto_core::crypto::hash::Hasher;
 use fcp_proto_core::crypto::proof::ChannelBinding;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{NodeId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{Digest, NodeId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{AnyObject, StoredObject};
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_runtime_tokio::drive::{self, clock};
@@ -19,6 +19,7 @@ use fcp_state_machines::trust::ceremony::Ceremony;
 use tokio::sync::watch;
 
 use super::challenges::Challenges;
+use super::founding::MakeRunner;
 use super::operators::Operators;
 use super::records::Records;
 use super::runner::Runner;
@@ -59,6 +60,10 @@ pub struct App {
     pub warnings: Mutex<Vec<Warning>>,
     /// Whether the daemon stops.
     pub draining: watch::Sender<bool>,
+    /// The digest of what admits a caller over TCP; nobody is admitted without.
+    pub admission: Option<Digest>,
+    /// Makes the runner once there is a node.
+    pub make_runner: MakeRunner,
 }
 
 impl fmt::Debug for App {
@@ -173,6 +178,17 @@ impl App {
             Some(uid) => hasher.with_framed(b"unix").with(&uid.to_le_bytes()).finish(),
             None => hasher.with_framed(b"tcp").finish(),
         }
+    }
+
+    /// Whether a text admits a caller over TCP; looked at by its digest, so that timing tells nothing.
+    pub fn admits(&self, text: &str) -> bool {
+        self.admission == Some(fcp_proto_core::crypto::hash::digest(text.as_bytes()))
+    }
+
+    /// The folder of the programs that the daemon starts: that of its own.
+    pub fn programs(&self) -> PathBuf {
+        let own = std::env::current_exe().ok();
+        own.and_then(|own| own.parent().map(PathBuf::from)).unwrap_or_default()
     }
 
     /// Whether the daemon stops.

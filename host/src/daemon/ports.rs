@@ -17,6 +17,8 @@ pub(super) struct HostPorts {
     pub(super) records: Arc<Mutex<Records>>,
     pub(super) schemas: Schemas,
     pub(super) runner: Arc<dyn Runner>,
+    /// Calls stopped since the last batch: those of the request that is being served.
+    pub(super) stopped: u64,
 }
 
 impl Ports for HostPorts {
@@ -28,11 +30,17 @@ impl Ports for HostPorts {
     }
 
     fn cancel(&mut self, call: CallId) {
+        self.stopped += 1;
         self.runner.cancel(call);
     }
 
     fn revoked(&mut self, node: &Node, revocation: &RevocationObject) {
-        self.runner.revoked(revocation, node.revocations().head_seq());
+        let head_seq = node.revocations().head_seq();
+        if self.stopped > 0 {
+            let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+            records.calls_ended.insert(head_seq.saturating_sub(1), self.stopped);
+        }
+        self.runner.revoked(revocation, head_seq);
     }
 
     fn reconfigured(&mut self, node: &Node, connector: &ConnectorId) {
@@ -41,6 +49,7 @@ impl Ports for HostPorts {
     }
 
     fn note(&mut self, batch: &Batch) -> Self::Note {
+        self.stopped = 0;
         read_batch(batch)
     }
 

@@ -227,6 +227,7 @@ impl Home {
     }
 
     /// Every part is ours and of a format we read; what a crash left half-written is removed.
+    //= docs/spec/home.md#the-home
     fn check(&self) -> Result<(), HomeError> {
         self.facts()?;
         remove_all_leftovers(&*self.files, &self.path)?;

@@ -158,6 +158,7 @@ impl Vault {
     }
 
     /// Writes the next version and removes the ones before.
+    //= docs/spec/vault.md#changes
     fn change(&self, key: &CredentialKey, change: Change<'_>, now: UnixTime) -> Result<u64, VaultError> {
         let secret = match change {
             Change::Put { secret, .. } | Change::Replace { secret, .. } => Some(secret),
@@ -260,6 +261,7 @@ impl Vault {
     }
 
     /// Reads a file, which must say that it is what it is named and asked for.
+    //= docs/spec/vault.md#file
     fn read_file(
         &self,
         path: &Path,

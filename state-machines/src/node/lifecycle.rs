@@ -103,6 +103,7 @@ impl Node {
         }
     }
 
+    //= docs/spec/sessions.md#opening
     pub(super) fn open_session(
         &mut self,
         id: RequestId,
@@ -216,6 +217,7 @@ impl Node {
     }
 
     /// Makes what is read part of the reader's context, in the same unit as its being shown.
+    //= docs/spec/labels.md#contexts
     pub(super) fn join(
         &mut self,
         unit: &mut Unit<Then>,
@@ -248,6 +250,7 @@ impl Node {
     }
 
     /// What rests on something revoked ends at once.
+    //= docs/spec/revocation.md#effect
     pub(super) fn drop_revoked(&mut self, revocation: &RevocationObject, now: UnixTime) {
         if revocation.scope == RevocationScope::Capability {
             for target in &revocation.targets {
@@ -293,6 +296,7 @@ impl Node {
     }
 
     /// A unit is durable: what waited for it happens.
+    //= docs/spec/audit.md#fail-closed
     pub(super) fn follow(&mut self, then: Then, now: Now) {
         match then {
             Then::Apply(id, object) => self.apply(id, &object, now),
@@ -305,6 +309,7 @@ impl Node {
     }
 
     /// A unit was refused: nothing of it exists.
+    //= docs/spec/calls.md#batches
     pub(super) fn abandon(&mut self, then: Then, refusal: Refusal, now: Now) {
         let code = match refusal {
             Refusal::Full => Code::StoreFull,
@@ -323,6 +328,7 @@ impl Node {
     }
 
     /// Nobody knows what is durable: everything that waits is answered with that, and the node takes no more.
+    //= docs/spec/calls.md#batches
     pub(super) fn fail(&mut self, token: BatchToken) {
         self.failed = true;
         let waiting = self.ledger.complete(token).into_iter().chain(self.ledger.drain());

@@ -73,6 +73,7 @@ impl Node {
         self.take(id, &object, now)
     }
 
+    //= docs/spec/authority.md#replay-at-a-start
     fn check_force(&self, id: ObjectId, object: &AnyObject) -> Result<(), ReplayError> {
         let of_node = matches!(
             object,
@@ -120,6 +121,7 @@ impl Node {
         Ok(())
     }
 
+    //= docs/spec/calls.md#unknown-outcomes
     fn take_intent(&mut self, id: ObjectId, object: &Object<Signed<OperationIntent>>, now: Now) {
         let (zone, intent) = (&object.header.zone_id, &object.body.fields);
         for approval in &intent.approvals {

@@ -151,6 +151,8 @@ pub struct Records {
     pub(crate) approval_changes: u64,
     pub(crate) decisions: BTreeMap<ObjectId, ObjectId>,
     pub(crate) revocations: Vec<RevocationEntry>,
+    /// How many calls a revocation ended, by its number.
+    pub(crate) calls_ended: BTreeMap<u64, u64>,
     pub(crate) enrolments: BTreeMap<PrincipalId, Made>,
     pub(crate) policies: BTreeMap<ZoneId, Made>,
     pub(crate) credentials: BTreeMap<CredentialId, Made>,
@@ -175,6 +177,7 @@ impl Default for Records {
             approval_changes: 0,
             decisions: BTreeMap::new(),
             revocations: Vec::new(),
+            calls_ended: BTreeMap::new(),
             enrolments: BTreeMap::new(),
             policies: BTreeMap::new(),
             credentials: BTreeMap::new(),

@@ -60,6 +60,7 @@ impl Node {
         }
     }
 
+    //= docs/spec/calls.md#order
     fn write_receipt(
         &mut self,
         call_id: CallId,
@@ -115,6 +116,7 @@ impl Node {
 
     /// The label of what came back: as its author is trusted and as secret as it is declared, and no better than what
     /// went in.
+    //= docs/spec/labels.md#who-assigns-labels
     fn output_label(&self, authorized: &Authorized, ended: &Ended) -> Label {
         let zone = self.authority.zone(authorized.zone()).map(|(it, _)| it.clone());
         let operation = self
@@ -198,6 +200,7 @@ impl Node {
     }
 
     /// What the idempotency key says from now on. A call that failed without effect may be tried again under its key.
+    //= docs/spec/calls.md#outcomes
     fn end_key(&mut self, call: &Call, call_id: CallId, receipt: ObjectId, ended: &Ended, now: Now) {
         let (scope, intent) = (call.scope.as_ref(), call.intent);
         if ended.outcome == CallOutcome::Unknown {
@@ -233,6 +236,7 @@ struct Ended {
 }
 
 impl Ended {
+    //= docs/spec/calls.md#outcomes
     fn new(outcome: Outcome, call: &Call, now: Now) -> Self {
         let elapsed = now.mono.saturating_since(call.began).as_millis();
         let timed = |usage: Usage| Usage { duration_ms: u64::try_from(elapsed).unwrap_or(u64::MAX), ..usage };
@@ -244,6 +248,7 @@ impl Ended {
             Outcome::Succeeded { output, effect, usage } => {
                 (true, CallOutcome::Succeeded, effect, None, Some(output), usage)
             }
+            //= docs/spec/stdio.md#effects
             // A failure that leaves the effect in doubt is an unknown outcome, whatever the connector calls it.
             Outcome::Failed { code, message, effect: Effect::Unknown, usage }
             | Outcome::Unknown { code, message, usage } => {
