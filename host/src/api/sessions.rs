@@ -150,7 +150,12 @@ impl Serve for OpenSession {
                 let wished = body.lifetime_secs.map(|secs| now.unix.saturating_add(secs));
                 let expires_at = wished.map_or(expires_at, |wished| wished.min(expires_at));
                 let name = public_name(&id);
-                app.sessions().insert(name, SessionEntry { id, principal: principal.clone(), expires_at });
+                app.sessions().insert(name, SessionEntry {
+                    id,
+                    principal: principal.clone(),
+                    expires_at,
+                    connection: peer.connection,
+                });
                 Ok(SessionOpened {
                     session_id: Hex(name),
                     session: Secret::new(Hex(*id.expose()).to_string()),
@@ -162,6 +167,25 @@ impl Serve for OpenSession {
             }
             Ok(other) => Err(unexpected(&other)),
             Err(failure) => Err(failed(&failure)),
+        }
+    }
+}
+
+/// A connection ended, and with it the key and the sessions that were opened on it.
+pub(super) async fn connection_ended(app: &App, connection: u64) {
+    app.operators.close(connection);
+    let mut ended = Vec::new();
+    app.sessions().retain(|_, entry| {
+        let stays = entry.connection != connection;
+        if !stays {
+            ended.push(entry.id);
+        }
+        stays
+    });
+    for session in ended {
+        if let Err(failure) = app.ask(Request::CloseSession(session)).await {
+            // It had ended in the node already, by its time or by a revocation.
+            tracing::debug!(code = %failure.code, "a session had ended before its connection");
         }
     }
 }

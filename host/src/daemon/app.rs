@@ -89,6 +89,8 @@ pub struct SessionEntry {
     pub principal: PrincipalId,
     /// Until when, which may be earlier than the node says because its agent wished so.
     pub expires_at: UnixTime,
+    /// The connection that opened it, with which it ends.
+    pub connection: u64,
 }
 
 /// Everything that exists only once the home is made.

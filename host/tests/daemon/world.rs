@@ -135,7 +135,7 @@ pub async fn begin(client: &mut Client) -> Result<CeremonyBegun, ErrorBody> {
         key_source: passphrase(PASSPHRASE),
         node: None,
     };
-    client.post::<BeginCeremony>(&[], &request).await.map(|reply| reply.body)
+    client.send::<BeginCeremony>(&[], &request).await.map(|reply| reply.body)
 }
 
 /// The words that a confirmation repeats.
@@ -149,13 +149,13 @@ pub fn words(begun: &CeremonyBegun) -> Vec<WordProof> {
 pub async fn ceremony(client: &mut Client) {
     let begun = begin(client).await.unwrap();
     let request = types::ConfirmCeremony { ceremony_id: begun.ceremony_id, words: words(&begun) };
-    client.post::<ConfirmCeremony>(&[], &request).await.unwrap();
+    client.send::<ConfirmCeremony>(&[], &request).await.unwrap();
 }
 
 /// Opens the operator's key on the client's connection.
 pub async fn unlock(client: &mut Client, text: &str) -> Result<(), ErrorBody> {
     let request = types::UnlockOperator { operator: None, key_source: passphrase(text) };
-    let unlocked = client.post::<UnlockOperator>(&[], &request).await?;
+    let unlocked = client.send::<UnlockOperator>(&[], &request).await?;
     client.set_operator(Some(unlocked.body.bearer));
     Ok(())
 }
@@ -176,7 +176,7 @@ impl Bot {
 
     /// Is enrolled by the operator of `client`.
     pub async fn enrol(&self, client: &mut Client) -> Result<types::AgentView, ErrorBody> {
-        let issued = client.post::<IssueChallenge>(&[], &Nothing {}).await?.body;
+        let issued = client.send::<IssueChallenge>(&[], &Nothing {}).await?.body;
         let proof = EnrolmentProof {
             principal_id: self.name.clone(),
             zone_id: self.zone.clone(),
@@ -192,12 +192,12 @@ impl Bot {
             proof: KeyProof { challenge: issued.challenge, signature },
             roles: Vec::new(),
         };
-        client.post::<AddAgent>(&[], &request).await.map(|reply| reply.body)
+        client.send::<AddAgent>(&[], &request).await.map(|reply| reply.body)
     }
 
     /// Opens a session on the client's connection.
     pub async fn open(&self, client: &mut Client) -> Result<types::SessionOpened, ErrorBody> {
-        let issued = client.post::<IssueChallenge>(&[], &Nothing {}).await?.body;
+        let issued = client.send::<IssueChallenge>(&[], &Nothing {}).await?.body;
         let proof = SessionProof {
             principal_id: self.name.clone(),
             node_id: issued.node,
@@ -210,7 +210,7 @@ impl Bot {
             proof: KeyProof { challenge: issued.challenge, signature },
             lifetime_secs: None,
         };
-        let opened = client.post::<OpenSession>(&[], &request).await?.body;
+        let opened = client.send::<OpenSession>(&[], &request).await?.body;
         client.set_session(Some(opened.session.clone()));
         Ok(opened)
     }
@@ -230,7 +230,7 @@ pub async fn install(client: &mut Client, home: &Path, dev: bool) -> Result<type
         config: json!({}),
         dev,
     };
-    client.post::<InstallConnector>(&[], &request).await.map(|reply| reply.body)
+    client.send::<InstallConnector>(&[], &request).await.map(|reply| reply.body)
 }
 
 /// Gives `bot` leave to read and write notes.
@@ -248,7 +248,7 @@ pub async fn grant(client: &mut Client, bot: &Bot) -> Result<types::GrantView, E
         not_before: None,
         lifetime_secs: 3600,
     };
-    client.post::<AddGrant>(&[], &request).await.map(|reply| reply.body)
+    client.send::<AddGrant>(&[], &request).await.map(|reply| reply.body)
 }
 
 /// A call of the connector of these tests.
