@@ -11,8 +11,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 
-use super::{exchange, sessions};
 use super::listen::{Accepted, Listeners};
+use super::{exchange, sessions};
 use crate::daemon::App;
 
 /// Who is at the other end of a connection.

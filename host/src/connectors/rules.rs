@@ -190,8 +190,7 @@ fn render(template: &Template, config: &Value) -> Result<String, RuleError> {
 fn configured(installation: &Installation, name: &str) -> Result<Target, RuleError> {
     let url = installation.config.get(name).and_then(Value::as_str);
     let url = url.ok_or_else(|| RuleError::config(format!("`{name}` is not set")))?;
-    let target =
-        Target::parse(url).map_err(|refusal| RuleError::config(format!("`{name}`: {refusal}")))?;
+    let target = Target::parse(url).map_err(|refusal| RuleError::config(format!("`{name}`: {refusal}")))?;
     match target.origin.scheme {
         Scheme::Https => Ok(target),
         Scheme::Http => Err(RuleError::config(format!("`{name}` is not https"))),
@@ -227,7 +226,8 @@ fn injection(slot: &AuthSlot) -> Injection {
 
 /// The hosts that both lists allow.
 fn common(one: &[HostPattern], other: &[HostPattern]) -> Vec<HostPattern> {
-    let within = |inner: &HostPattern, outer: &[HostPattern]| outer.iter().any(|pattern| holds(pattern, inner));
+    let within =
+        |inner: &HostPattern, outer: &[HostPattern]| outer.iter().any(|pattern| holds(pattern, inner));
     let mut both: Vec<HostPattern> = one.iter().filter(|host| within(host, other)).cloned().collect();
     for host in other.iter().filter(|host| within(host, one)) {
         if !both.contains(host) {

@@ -167,7 +167,8 @@ impl App {
         let loaded = tokio::task::spawn_blocking(move || storage.load(&id)).await;
         let loaded = loaded.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
         let record = loaded.map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))?;
-        let record = record.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no object {id}")))?;
+        let record = record
+            .ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no object {id}")))?;
         StoredObject::from_bytes(&record.bytes)
             .and_then(|stored| AnyObject::open(&stored))
             .map_err(|error| ErrorBody::new(Code::StoreCorrupt).because(format!("{id}: {error}")))

@@ -2,8 +2,8 @@
 
 use fcp_api::routes::{ConfirmCeremony, GetCeremony, GetHealth, GetStatus, IssueChallenge, ListZones};
 use fcp_api::secret::Secret;
-use fcp_api::types::{CeremonyPhase, HealthStatus, Nothing};
 use fcp_api::types;
+use fcp_api::types::{CeremonyPhase, HealthStatus, Nothing};
 use fcp_proto_core::error::Code;
 
 use crate::world::{Daemon, PASSPHRASE, begin, ceremony, folder, unlock, words};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fcp_api::client::{Client, Target};
 use fcp_api::routes::{
-    AddAgent, AddGrant, BeginCeremony, ConfirmCeremony, GetHealth, InstallConnector, IssueChallenge, OpenSession,
-    UnlockOperator,
+    AddAgent, AddGrant, BeginCeremony, ConfirmCeremony, GetHealth, InstallConnector, IssueChallenge,
+    OpenSession, UnlockOperator,
 };
 use fcp_api::secret::Secret;
 use fcp_api::types::{self, CeremonyBegun, ErrorBody, KeyProof, KeySourceRequest, Nothing, WordProof};
@@ -242,7 +242,7 @@ pub async fn grant(client: &mut Client, bot: &Bot) -> Result<types::GrantView, E
         connector: ConnectorId::new("notes").unwrap(),
         operations: ["notes.get", "notes.put"].map(|id| OperationId::new(id).unwrap()).into(),
         constraints: Constraints {
-            resource_allow: vec!["notes:note/mine*".parse().unwrap()],
+            resource_allow: vec!["notes:note/mine".parse().unwrap()],
             ..Constraints::default()
         },
         not_before: None,
@@ -274,7 +274,8 @@ pub struct World {
     pub agent: Client,
     pub bot: Bot,
     pub grant: types::GrantView,
-    pub folder: tempfile::TempDir,
+    /// Removed with the world.
+    _folder: tempfile::TempDir,
 }
 
 impl World {
@@ -290,6 +291,6 @@ impl World {
         let grant = grant(&mut operator, &bot).await.unwrap();
         let mut agent = daemon.client();
         bot.open(&mut agent).await.unwrap();
-        Self { daemon, operator, agent, bot, grant, folder }
+        Self { daemon, operator, agent, bot, grant, _folder: folder }
     }
 }
