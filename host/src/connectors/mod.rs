@@ -108,7 +108,11 @@ impl Runner {
 
     /// Makes a call. The call is entered before this returns, so that a revocation that follows finds it; the future
     /// waits for the outcome, and the call goes on if the future is dropped.
-    pub fn dispatch(&self, dispatch: Dispatch, launch: Launch) -> impl Future<Output = Outcome> + Send + 'static {
+    pub fn dispatch(
+        &self,
+        dispatch: Dispatch,
+        launch: Launch,
+    ) -> impl Future<Output = Outcome> + Send + 'static {
         let entered = self.enter(dispatch, launch);
         async move {
             match entered {
@@ -272,7 +276,8 @@ impl Runner {
         let mut keepers = lock(&self.0.keepers);
         let Some(keepers) = keepers.as_mut() else { return false };
         let key = (identity.connector.clone(), identity.zone.clone());
-        let keeper = keepers.entry(key).or_insert_with(|| Keeper::spawn(Arc::clone(&self.0.shared), identity));
+        let keeper =
+            keepers.entry(key).or_insert_with(|| Keeper::spawn(Arc::clone(&self.0.shared), identity));
         keeper.send(command).is_ok()
     }
 

@@ -355,7 +355,8 @@ mod tests {
     #[test]
     fn answers_and_progress_are_read() {
         let read_text = |text: &str| read(text.as_bytes());
-        let answer = read_text(r#"{"jsonrpc":"2.0","id":7,"result":{"output":{"b":1,"a":2},"effect":"made"}}"#);
+        let answer =
+            read_text(r#"{"jsonrpc":"2.0","id":7,"result":{"output":{"b":1,"a":2},"effect":"made"}}"#);
         let Ok(Incoming::Answer { id: 7, body: Ok(result) }) = answer else { panic!("{answer:?}") };
         let expected = Invoked { output: r#"{"a":2,"b":1}"#.into(), effect: Effect::Made };
         assert_eq!(invoked(result), Ok(expected));

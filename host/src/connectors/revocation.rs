@@ -89,3 +89,55 @@ pub(super) fn names_binary(binaries: &[Digest; 3], revocation: &RevocationObject
     revocation.scope == RevocationScope::ConnectorBinary
         && revocation.targets.iter().any(|target| binaries.iter().any(|digest| target.0 == digest.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fcp_proto_core::encoding::cbor::ByteString;
+    use fcp_proto_core::time::UnixTime;
+
+    fn footing(keys: &[[u8; 8]]) -> Footing {
+        Footing {
+            connector: "notes".parse().unwrap(),
+            zone: "z:work".parse().unwrap(),
+            token: Some(TokenId::from_bytes([1; 16])),
+            grants: [ObjectId::from_bytes([2; 32])].into(),
+            keys: keys.iter().map(|key| KeyId::from_bytes(*key)).collect(),
+            binaries: [3, 4, 5].map(|byte| Digest::from_bytes([byte; 32])),
+            seal: 1,
+        }
+    }
+
+    fn falls(footing: &Footing, scope: RevocationScope, target: &[u8]) -> bool {
+        let revocation = RevocationObject {
+            scope,
+            targets: vec![ByteString(vec![9]), ByteString(target.to_vec())],
+            reason: String::new(),
+            effective_at: UnixTime::from_secs(0),
+            expires_at: None,
+        };
+        verdict(footing, &revocation) == Verdict::Falls
+    }
+
+    #[test]
+    fn only_what_a_call_rests_on_ends_it() {
+        let call = footing(&[[6; 8]]);
+        assert!(falls(&call, RevocationScope::Capability, &[1; 16]));
+        assert!(falls(&call, RevocationScope::Capability, &[2; 32]));
+        assert!(!falls(&call, RevocationScope::Capability, &[7; 16]));
+        for digest in 3..=5 {
+            assert!(falls(&call, RevocationScope::ConnectorBinary, &[digest; 32]));
+        }
+        assert!(!falls(&call, RevocationScope::ConnectorBinary, &[1; 32]));
+        for scope in [RevocationScope::IssuerKey, RevocationScope::ZoneKey] {
+            assert!(falls(&call, scope, &[6; 8]));
+            assert!(!falls(&call, scope, &[7; 8]));
+        }
+    }
+
+    #[test]
+    fn in_doubt_a_call_ends() {
+        assert!(falls(&footing(&[]), RevocationScope::IssuerKey, &[7; 8]));
+        assert!(falls(&footing(&[[6; 8]]), RevocationScope::NodeAttestation, b"node"));
+    }
+}

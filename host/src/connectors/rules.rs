@@ -190,8 +190,7 @@ fn render(template: &Template, config: &Value) -> Result<String, RuleError> {
 fn configured(installation: &Installation, name: &str) -> Result<Target, RuleError> {
     let url = installation.config.get(name).and_then(Value::as_str);
     let url = url.ok_or_else(|| RuleError::config(format!("`{name}` is not set")))?;
-    let target =
-        Target::parse(url).map_err(|refusal| RuleError::config(format!("`{name}`: {refusal}")))?;
+    let target = Target::parse(url).map_err(|refusal| RuleError::config(format!("`{name}`: {refusal}")))?;
     match target.origin.scheme {
         Scheme::Https => Ok(target),
         Scheme::Http => Err(RuleError::config(format!("`{name}` is not https"))),
@@ -227,7 +226,8 @@ fn injection(slot: &AuthSlot) -> Injection {
 
 /// The hosts that both lists allow.
 fn common(one: &[HostPattern], other: &[HostPattern]) -> Vec<HostPattern> {
-    let within = |inner: &HostPattern, outer: &[HostPattern]| outer.iter().any(|pattern| holds(pattern, inner));
+    let within =
+        |inner: &HostPattern, outer: &[HostPattern]| outer.iter().any(|pattern| holds(pattern, inner));
     let mut both: Vec<HostPattern> = one.iter().filter(|host| within(host, other)).cloned().collect();
     for host in other.iter().filter(|host| within(host, one)) {
         if !both.contains(host) {
@@ -245,5 +245,89 @@ fn holds(outer: &HostPattern, inner: &HostPattern) -> bool {
             inner == outer || inner.strip_suffix(outer.as_str()).is_some_and(|rest| rest.ends_with('.'))
         }
         (HostPattern::Exact(_), HostPattern::Below(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::Program;
+    use fcp_proto_core::manifest::Manifest;
+    use serde_json::json;
+
+    /// The GitHub connector at this URL.
+    fn github(base_url: &str) -> Installation {
+        let manifest = Manifest::parse(include_bytes!("../../../connectors/github/manifest.toml")).unwrap();
+        let config = manifest.resolve_config(&json!({ "base_url": base_url })).unwrap();
+        Installation {
+            manifest,
+            config,
+            program: Program::Engine,
+            code_digest: Digest::from_bytes([1; 32]),
+            package_digest: Digest::from_bytes([2; 32]),
+            egress_exceptions: Vec::new(),
+            sandbox_exceptions: std::collections::BTreeSet::new(),
+            health_credential: None,
+        }
+    }
+
+    fn operation<'a>(installation: &'a Installation, id: &str) -> &'a Operation {
+        installation.manifest.operation(&id.parse().unwrap()).unwrap()
+    }
+
+    fn record(hosts: &[&str]) -> CredentialRecord {
+        CredentialRecord {
+            credential: "main".parse().unwrap(),
+            connector: "github".parse().unwrap(),
+            slot: "token".into(),
+            kind: "bearer".into(),
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            version: 1,
+            removed: false,
+        }
+    }
+
+    #[test]
+    fn a_configured_url_brings_its_host_port_and_path() {
+        let github = github("https://git.example.com:8443/api/v3/");
+        let rules = egress_rules(&github, operation(&github, "github.repos.get"), 10).unwrap();
+        let [rule] = rules.as_slice() else { panic!("{rules:?}") };
+        assert_eq!(rule.hosts, ["git.example.com".parse().unwrap()]);
+        assert_eq!(rule.ports, [8443]);
+        assert_eq!(rule.methods, [Method::Get]);
+        assert_eq!(rule.limits.max_request_bytes, 10);
+        let [path] = rule.paths.as_slice() else { panic!("{rule:?}") };
+        assert!(path.fits("/api/v3/repos/a/b"));
+        assert!(!path.fits("/repos/a/b") && !path.fits("/api/v3/repos/a/b/c"));
+        assert!(!can_change(&rules));
+        let creates = egress_rules(&github, operation(&github, "github.issues.create"), 10).unwrap();
+        assert!(can_change(&creates));
+    }
+
+    #[test]
+    fn a_credential_goes_only_where_manifest_and_record_allow() {
+        let github = github("https://api.github.com");
+        let get = operation(&github, "github.repos.get");
+        let hosts = |hosts: &[&str]| grant(&github, get, &record(hosts)).unwrap().allowed_hosts;
+        assert_eq!(hosts(&["api.github.com", "evil.example"]), ["api.github.com".parse().unwrap()]);
+        assert_eq!(hosts(&["*.github.com"]), ["api.github.com".parse().unwrap()]);
+        assert_eq!(hosts(&["{config.base_url}"]), ["api.github.com".parse().unwrap()]);
+        assert!(hosts(&[]).is_empty() && hosts(&["evil.example"]).is_empty());
+    }
+
+    #[test]
+    fn a_credential_that_does_not_fit_is_refused() {
+        let github = github("https://api.github.com");
+        let get = operation(&github, "github.repos.get");
+        let refused = |change: fn(&mut CredentialRecord)| {
+            let mut record = record(&["api.github.com"]);
+            change(&mut record);
+            grant(&github, get, &record).is_err()
+        };
+        assert!(!refused(|_| {}));
+        assert!(refused(|record| record.removed = true));
+        assert!(refused(|record| record.slot = "other".into()));
+        assert!(refused(|record| record.kind = "basic".into()));
+        assert!(refused(|record| record.connector = "notion".parse().unwrap()));
     }
 }

@@ -303,11 +303,7 @@ impl Keeper {
     }
 
     /// What can be said of an end beyond its code.
-    fn own_words(
-        &self,
-        end: CallEnd,
-        violation: Option<protocol::Violation>,
-    ) -> Option<(Code, String)> {
+    fn own_words(&self, end: CallEnd, violation: Option<protocol::Violation>) -> Option<(Code, String)> {
         let run = self.run.as_ref()?;
         let (CallEnd::NotDelivered(cause) | CallEnd::OutcomeUnknown(cause)) = end else { return None };
         match cause {
@@ -425,4 +421,3 @@ pub(super) fn close_later(client: EgressClient, handle: EgressHandle) {
         }
     });
 }
-

@@ -62,7 +62,12 @@ impl Keeper {
         let Launch { installation, secrets, .. } = launch;
         self.secrets = Some(Arc::clone(&secrets));
         if self.closing {
-            return self.answer_check(reply, HealthReport::Failed, Exercised::Nothing, Some("the node stops"));
+            return self.answer_check(
+                reply,
+                HealthReport::Failed,
+                Exercised::Nothing,
+                Some("the node stops"),
+            );
         }
         match &self.run {
             None => {
@@ -152,7 +157,8 @@ impl Keeper {
             Err(error) => self.end_probe(id, HealthReport::Degraded, Some(&error.message)),
             Ok(open) => {
                 let credentials = installation.health_credential.iter().cloned();
-                let used = credentials.filter(|record| open.credentials.iter().any(|g| g.slot == record.slot));
+                let used =
+                    credentials.filter(|record| open.credentials.iter().any(|g| g.slot == record.slot));
                 let asked = Asked { secrets, credentials: used.collect() };
                 self.ask_egress(id, client, open, asked);
             }
@@ -258,7 +264,9 @@ impl Keeper {
                 (HealthReport::Ready, None)
             }
             // The process works, its path does not: another process would not do better.
-            (_, Err(failure)) => (HealthReport::Degraded, Some(format!("{}: {}", failure.code, failure.message))),
+            (_, Err(failure)) => {
+                (HealthReport::Degraded, Some(format!("{}: {}", failure.code, failure.message)))
+            }
         };
         self.end_probe(id, report, detail.as_deref());
         Ok(())
@@ -315,7 +323,12 @@ impl Keeper {
         }
     }
 
-    fn note_check(&mut self, report: HealthReport, exercised: Exercised, detail: Option<&str>) -> HealthCheck {
+    fn note_check(
+        &mut self,
+        report: HealthReport,
+        exercised: Exercised,
+        detail: Option<&str>,
+    ) -> HealthCheck {
         let check =
             HealthCheck { report, exercised, detail: detail.map(str::to_owned), checked_at: self.unix() };
         self.last_health = Some(check.clone());

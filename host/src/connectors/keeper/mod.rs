@@ -241,9 +241,10 @@ impl Keeper {
 
     /// Replaces a retired run that has no process any more. True if there is more to do.
     fn turn_over(&mut self) -> bool {
-        let over = self.run.as_ref().is_none_or(|run| {
-            run.retirement.is_some() && matches!(run.supervisor.state(), State::Disabled)
-        });
+        let over = self
+            .run
+            .as_ref()
+            .is_none_or(|run| run.retirement.is_some() && matches!(run.supervisor.state(), State::Disabled));
         if !over {
             return false;
         }
