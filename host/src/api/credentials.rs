@@ -116,7 +116,8 @@ impl Serve for PutCredential {
                 ErrorBody::new(Code::ConnectorUnknown).because(format!("{connector} is not installed"))
             })?;
             if !installed.install.zones.contains(&zone) {
-                return Err(ErrorBody::new(Code::ConnectorNotInZone).because(format!("{connector} is not bound to {zone}")));
+                return Err(ErrorBody::new(Code::ConnectorNotInZone)
+                    .because(format!("{connector} is not bound to {zone}")));
             }
             let other = node.catalog().credentials().find(|it| it.record.credential == wanted);
             if other.is_some_and(|it| it.record.connector != connector || it.zone != zone) {
@@ -131,7 +132,8 @@ impl Serve for PutCredential {
         });
         let (slot, hosts) = checked.await??;
         let secret = secret(&slot, body.material)?;
-        let key = CredentialKey { zone: body.zone.clone(), connector: body.connector.clone(), name: name.clone() };
+        let key =
+            CredentialKey { zone: body.zone.clone(), connector: body.connector.clone(), name: name.clone() };
         let (vault, slot_name) = (Arc::clone(&app.serving()?.vault), body.slot.clone());
         let version = blocking(move || {
             vault.put(&key, &slot_name, &secret, now.unix).map_err(|error| vault_failed(&error))
@@ -158,7 +160,8 @@ impl Serve for RemoveCredential {
         let Ask { app, caller, now, .. } = ask;
         let operator = caller.as_operator()?;
         let Credential { zone, record } = known(&app, name.clone()).await?;
-        let key = CredentialKey { zone: zone.clone(), connector: record.connector.clone(), name: name.clone() };
+        let key =
+            CredentialKey { zone: zone.clone(), connector: record.connector.clone(), name: name.clone() };
         // First nothing may use it any more, then it goes.
         let record_id = admit(&app, operator, &zone, CredentialRecord { removed: true, ..record }).await?;
         let vault = Arc::clone(&app.serving()?.vault);

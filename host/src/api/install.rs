@@ -45,7 +45,9 @@ impl Serve for InstallConnector {
             serde_json::Value::Null => serde_json::json!({}),
             config => config,
         });
-        let config = config.map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))?.to_string();
+        let config = config
+            .map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))?
+            .to_string();
         let (inner, source, wanted, dev) = (Arc::clone(&app), body.package, body.package_digest, body.dev);
         let checked = blocking(move || check(&inner, &source, wanted, dev)).await?;
         let manifest = checked.package.manifest();
@@ -73,9 +75,9 @@ impl Serve for InstallConnector {
 fn check(app: &App, source: &PackageSource, wanted: Digest, dev: bool) -> Result<Checked, ErrorBody> {
     let bytes = match source {
         PackageSource::Path { path } => read(Path::new(path))?,
-        PackageSource::Upload { bytes } => STANDARD
-            .decode(bytes)
-            .map_err(|error| ErrorBody::new(Code::MalformedInput).because(format!("package.bytes: {error}")))?,
+        PackageSource::Upload { bytes } => STANDARD.decode(bytes).map_err(|error| {
+            ErrorBody::new(Code::MalformedInput).because(format!("package.bytes: {error}"))
+        })?,
     };
     let digest = hash::digest(&bytes);
     if digest != wanted {
@@ -90,9 +92,18 @@ fn check(app: &App, source: &PackageSource, wanted: Digest, dev: bool) -> Result
     match package.clone().verify(&trusted.keys, trusted.threshold) {
         Ok(verified) => {
             let publishers = verified.signers().to_vec();
-            Ok(Checked { bytes, digest, package: verified.into_package(), publishers, dev: false, code_digest })
+            Ok(Checked {
+                bytes,
+                digest,
+                package: verified.into_package(),
+                publishers,
+                dev: false,
+                code_digest,
+            })
         }
-        Err(_) if dev => Ok(Checked { bytes, digest, package, publishers: Vec::new(), dev: true, code_digest }),
+        Err(_) if dev => {
+            Ok(Checked { bytes, digest, package, publishers: Vec::new(), dev: true, code_digest })
+        }
         Err(error) => Err(ErrorBody::new(Code::PackageUntrusted).because(error.to_string())),
     }
 }

@@ -64,7 +64,8 @@ pub fn admission(home: &Home, config: &Config) -> Result<Option<Digest>, StartEr
     if config.listen.tcp.is_none() {
         return Ok(None);
     }
-    let path = config.listen.tcp_token_file.clone().unwrap_or_else(|| home.path().join("run").join("admission"));
+    let path =
+        config.listen.tcp_token_file.clone().unwrap_or_else(|| home.path().join("run").join("admission"));
     let bytes = read_private(&**home.files(), &path).map_err(StartError::Home)?;
     let text = bytes.trim_ascii();
     if text.len() < MIN_TOKEN_BYTES {
