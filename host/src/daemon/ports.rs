@@ -25,8 +25,7 @@ impl Ports for HostPorts {
     type Note = Vec<(ObjectId, AnyObject)>;
 
     fn dispatch(&mut self, node: &Node, dispatch: Dispatch) {
-        let installed = node.catalog().get(dispatch.authorized.connector()).cloned();
-        self.runner.dispatch(dispatch, installed);
+        self.runner.dispatch(node, dispatch);
     }
 
     fn cancel(&mut self, call: CallId) {
@@ -40,12 +39,12 @@ impl Ports for HostPorts {
             let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
             records.calls_ended.insert(head_seq.saturating_sub(1), self.stopped);
         }
-        self.runner.revoked(revocation, head_seq);
+        self.runner.revoked(node, revocation);
     }
 
     fn reconfigured(&mut self, node: &Node, connector: &ConnectorId) {
         self.schemas.refresh(node, connector);
-        self.runner.reconfigured(connector, node.catalog().get(connector).cloned());
+        self.runner.reconfigured(node, connector);
     }
 
     fn note(&mut self, batch: &Batch) -> Self::Note {

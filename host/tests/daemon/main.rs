@@ -9,5 +9,7 @@
 )]
 
 mod authority;
+mod hostile;
 mod making;
+mod surviving;
 mod world;

@@ -1,0 +1,61 @@
+//! The end: whatever the quickstart started is stopped, however it went.
+
+use std::process::Child;
+use std::time::Duration;
+
+use fcp_proto_core::error::Code;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use super::story::{Stage, Told};
+use crate::{Failure, Result, internal};
+
+/// How long the daemon has to end by itself. Chosen: many times what it needs without open calls.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Stops the daemon and the service, and returns what was told and what came of the stopping.
+pub(super) async fn everything(stage: Stage) -> (Told, Result<String>) {
+    let Stage { mut owner, agent, daemon, service, told, .. } = stage;
+    owner.lock_operator().await;
+    drop((owner, agent));
+    let daemon = match daemon {
+        Some(child) => end(child).await.map(|how| format!("the daemon {how}")),
+        None => Ok("no daemon was running".into()),
+    };
+    let service = match service {
+        Some(service) => service.stop().await.map_err(|error| internal(&format!("the service: {error}"))),
+        None => Ok(()),
+    };
+    (told, daemon.and_then(|detail| service.map(|()| detail)))
+}
+
+/// Asks the daemon to end; ends its whole process group if it does not, which is then a failure.
+async fn end(mut child: Child) -> Result<String> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| internal("the daemon has no process id"))?;
+    if let Some(status) = look(&mut child)? {
+        return Err(Failure::new(Code::DaemonUnreachable)
+            .because(format!("the daemon had ended by itself ({status})"))
+            .next("read its log in the home's folder `logs`"));
+    }
+    kill_process(pid, Signal::TERM).map_err(|error| internal(&format!("signalling the daemon: {error}")))?;
+    for _ in 0..PATIENCE.as_millis().div_ceil(LOOK.as_millis()) {
+        match look(&mut child)? {
+            Some(status) if status.success() => return Ok("ended by itself when asked".into()),
+            Some(status) => {
+                return Err(internal(&format!("the daemon ended badly when asked to stop ({status})")));
+            }
+            None => tokio::time::sleep(LOOK).await,
+        }
+    }
+    kill_process_group(pid, Signal::KILL)
+        .map_err(|error| internal(&format!("killing the daemon: {error}")))?;
+    child.wait().map_err(|error| internal(&format!("the daemon is lost: {error}")))?;
+    Err(internal(&format!("the daemon did not end within {} s and was killed", PATIENCE.as_secs())))
+}
+
+fn look(child: &mut Child) -> Result<Option<std::process::ExitStatus>> {
+    child.try_wait().map_err(|error| internal(&format!("the daemon is lost: {error}")))
+}
