@@ -33,6 +33,9 @@ fn every_step_goes_as_it_must_and_nothing_is_left() {
     let place = Place::new();
     let output = place.quickstart(&["--json"]).output().unwrap();
     let report = report(&output);
+    if cannot_run(&report) {
+        return;
+    }
     assert_eq!(output.status.code(), Some(0), "{report:#}");
     assert_eq!((report["result"].as_str(), report["home_kept"].as_bool()), (Some("passed"), Some(false)));
     let steps: Vec<_> =
@@ -75,6 +78,9 @@ fn a_named_home_stays_is_private_and_is_taken_once() {
     let named = ["--home", home.to_str().unwrap(), "--json"];
     let output = place.quickstart(&named).output().unwrap();
     let first = report(&output);
+    if cannot_run(&first) {
+        return;
+    }
     assert_eq!(output.status.code(), Some(0), "{first:#}");
     assert_eq!(first["home_kept"], true);
     for file in ["quickstart/passphrase", "quickstart/publisher.key", "agents/demo.key"] {
@@ -165,6 +171,17 @@ impl Place {
         }
         assert!(found.is_empty(), "{found:?}");
     }
+}
+
+/// Whether this machine has not what a sandbox must have; then the test says so, unless everything must run.
+fn cannot_run(report: &Value) -> bool {
+    let missing = report["failure"]["name"] == "sandbox_unattainable";
+    if missing {
+        let why = &report["failure"]["why"];
+        assert_ne!(std::env::var("FCP_TEST_REQUIRE").as_deref(), Ok("all"), "NOT RUN: {why}");
+        println!("NOT RUN: {why}");
+    }
+    missing
 }
 
 fn report(output: &Output) -> Value {

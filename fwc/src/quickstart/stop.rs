@@ -17,8 +17,8 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Stops the daemon and the service, and returns what was told and what came of the stopping.
 pub(super) async fn everything(stage: Stage) -> (Told, Result<String>) {
-    let Stage { mut owner, agent, daemon, service, told, .. } = stage;
-    owner.lock_operator().await;
+    let Stage { owner, agent, daemon, service, told, .. } = stage;
+    // The operator's key and the agent's session close with their connections.
     drop((owner, agent));
     let daemon = match daemon {
         Some(child) => end(child).await.map(|how| format!("the daemon {how}")),
