@@ -128,11 +128,8 @@ pub(super) async fn result(
     app: &App,
     id: ObjectId,
 ) -> Result<fcp_proto_core::object::Object<KeptResult>, ErrorBody> {
-    match app.load(id).await? {
-        AnyObject::KeptResult(result) => Ok(result),
-        #[allow(clippy::wildcard_enum_match_arm, reason = "every other object is no kept result")]
-        _ => Err(none(id)),
-    }
+    let AnyObject::KeptResult(result) = app.load(id).await? else { return Err(none(id)) };
+    Ok(result)
 }
 
 /// The output of a kept result.

@@ -41,10 +41,8 @@ impl Serve for InstallConnector {
         if body.zones.is_empty() {
             return Err(ErrorBody::new(Code::MissingField).because("`zones` is empty, and empty means none"));
         }
-        let config = fcp_proto_core::encoding::json::Json::try_from(match body.config {
-            serde_json::Value::Null => serde_json::json!({}),
-            config => config,
-        });
+        let given = if body.config.is_null() { serde_json::json!({}) } else { body.config };
+        let config = fcp_proto_core::encoding::json::Json::try_from(given);
         let config = config
             .map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))?
             .to_string();

@@ -292,7 +292,29 @@ impl Node {
         if revoked(RevocationScope::NodeAttestation, self.node_id.as_str().as_bytes()) {
             return Some(Code::NodeRevoked);
         }
-        self.connector_revoked(call.connector(), now).then_some(Code::ConnectorRevoked)
+        if self.connector_revoked(call.connector(), now) {
+            return Some(Code::ConnectorRevoked);
+        }
+        let zone = self.keys.zones.get(call.zone());
+        if zone.is_some_and(|key| revoked(RevocationScope::ZoneKey, key.key_id().as_bytes())) {
+            return Some(Code::ZoneKeyRevoked);
+        }
+        self.unsigned_now(call, now)
+    }
+
+    /// Whether a grant or approval that a call stands on has lost its signer, or the approval itself.
+    fn unsigned_now(&self, call: &Call, now: UnixTime) -> Option<Code> {
+        let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
+        let granted = call.grants().iter().filter_map(|id| self.authority.grant_by_id(id));
+        if granted.into_iter().any(|it| revoked(RevocationScope::IssuerKey, it.signer.as_bytes())) {
+            return Some(Code::GrantIssuerInvalid);
+        }
+        let withdrawn = |id: &ObjectId| {
+            let signer = self.approvals.decision(id).map(|it| it.signer);
+            revoked(RevocationScope::Capability, id.as_bytes())
+                || signer.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes()))
+        };
+        call.approvals().iter().any(withdrawn).then_some(Code::ApprovalInvalid)
     }
 
     /// A unit is durable: what waited for it happens.

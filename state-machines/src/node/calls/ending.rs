@@ -203,7 +203,7 @@ impl Node {
     //= docs/spec/calls.md#outcomes
     fn end_key(&mut self, call: &Call, call_id: CallId, receipt: ObjectId, ended: &Ended, now: Now) {
         let (scope, intent) = (call.scope.as_ref(), call.intent);
-        if ended.outcome == CallOutcome::Unknown {
+        if ended.outcome == CallOutcome::Unknown || ended.effect == Effect::Unknown {
             let unsettled = Unsettled {
                 call_id,
                 zone: call.authorized.zone().clone(),
