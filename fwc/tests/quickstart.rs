@@ -1,4 +1,5 @@
 //! `fwc quickstart` from end to end, with the built programs: what each step must give, and that nothing is left.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
