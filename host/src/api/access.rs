@@ -41,6 +41,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`] or [`Code::NotPermitted`].
+    //= docs/spec/api.md#who-may-call
     pub(super) async fn identify(
         app: &App,
         peer: &Peer,

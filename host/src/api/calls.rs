@@ -156,6 +156,7 @@ struct Simulated {
     asked: Asked,
 }
 
+//= docs/spec/api.md#calls
 async fn simulate(app: &App, call: node::CallRequest, agent: &Agent) -> Result<Simulated, ErrorBody> {
     let asked = asked(&call, agent);
     match app.ask(Request::Simulate(call)).await {

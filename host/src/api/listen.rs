@@ -37,6 +37,7 @@ pub(super) enum Accepted {
 ///
 /// # Errors
 /// [`StartError::AddressInUse`], or what the system answers.
+//= docs/spec/api.md#transport
 pub async fn listen(socket: &Path, config: &Config) -> Result<Listeners, StartError> {
     let failed = |error| in_use(socket.display().to_string(), error);
     remove_stale(socket).await.map_err(failed)?;

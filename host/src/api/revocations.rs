@@ -80,6 +80,7 @@ impl Serve for Revoke {
             expires_at: None,
         };
         let revocation_id = admit(&app, operator, &owner_zone(), fields).await?;
+        app.serving()?.runner.closed().await;
         let records = app.records();
         let entry = records.revocations.iter().rfind(|entry| entry.id == revocation_id);
         let seq =

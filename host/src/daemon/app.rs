@@ -175,6 +175,7 @@ impl App {
     }
 
     /// What binds a session to whoever connects: a value of this start of the daemon and of the peer's user.
+    //= docs/spec/sessions.md#the-connections-binding
     pub fn binding(&self, uid: Option<u32>) -> ChannelBinding {
         let hasher = Hasher::keyed(&self.instance, "fcp.channel-binding/1");
         match uid {

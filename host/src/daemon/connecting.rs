@@ -40,6 +40,8 @@ pub struct Connecting {
     installed: Mutex<BTreeMap<ConnectorId, Result<Arc<Installation>, String>>>,
     statuses: Arc<Mutex<Vec<ProcessStatus>>>,
     alive: Arc<Alive>,
+    /// How many revocations are being carried out.
+    closing: watch::Sender<usize>,
     stop: watch::Sender<bool>,
     keeping: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
@@ -99,6 +101,7 @@ impl Connecting {
             installed: Mutex::new(BTreeMap::new()),
             statuses,
             alive,
+            closing: watch::Sender::new(0),
             stop,
             keeping: Mutex::new(Some(keeping)),
         }))
@@ -243,7 +246,20 @@ impl Runner for Connecting {
     fn revoked(&self, node: &Node, revocation: &RevocationObject) {
         let (runner, revocation) = (self.runner.clone(), revocation.clone());
         let head_seq = node.revocations().head_seq();
-        tokio::spawn(async move { runner.revoked(&revocation, head_seq).await });
+        let closing = self.closing.clone();
+        closing.send_modify(|open| *open += 1);
+        tokio::spawn(async move {
+            runner.revoked(&revocation, head_seq).await;
+            closing.send_modify(|open| *open -= 1);
+        });
+    }
+
+    fn closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            let mut closing = self.closing.subscribe();
+            // The sender lives in `self`, so the wait ends only by the count.
+            closing.wait_for(|open| *open == 0).await.ok();
+        })
     }
 
     fn reconfigured(&self, node: &Node, connector: &ConnectorId) {

@@ -8,7 +8,7 @@ use fcp_proto_core::ids::{CallId, ConnectorId};
 use fcp_proto_core::object::RevocationObject;
 use fcp_state_machines::node::{Dispatch, Node};
 
-/// Runs the connectors. Only [`Runner::stop`] takes time; everything else starts work and returns.
+/// Runs the connectors. Only [`Runner::closed`] and [`Runner::stop`] take time; everything else starts work and returns.
 pub trait Runner: Send + Sync + 'static {
     /// Hands a call to its connector; what became of it is reported to the node.
     fn dispatch(&self, node: &Node, dispatch: Dispatch);
@@ -16,8 +16,11 @@ pub trait Runner: Send + Sync + 'static {
     /// Stops a call.
     fn cancel(&self, call: CallId);
 
-    /// Closes what rests on something revoked.
+    /// Begins to close what rests on something revoked.
     fn revoked(&self, node: &Node, revocation: &RevocationObject);
+
+    /// Waits until everything that was revoked so far is closed: a revocation is answered only then.
+    fn closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
     /// A connector's installation changed, or it is gone.
     fn reconfigured(&self, node: &Node, connector: &ConnectorId);

@@ -11,5 +11,6 @@
 mod authority;
 mod hostile;
 mod making;
+mod released;
 mod surviving;
 mod world;

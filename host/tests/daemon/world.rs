@@ -1,7 +1,6 @@
 //! A real daemon on a home of its own, and those who speak with it.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -32,6 +31,7 @@ pub const PASSPHRASE: &str = "a passphrase for tests";
 pub struct Daemon {
     child: Child,
     pub home: PathBuf,
+    log: tempfile::NamedTempFile,
 }
 
 impl Daemon {
@@ -52,16 +52,17 @@ impl Daemon {
 
     /// Starts a daemon.
     pub fn spawn(home: &Path) -> Self {
+        let log = tempfile::NamedTempFile::new().unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_fcp-host"))
             .args(["daemon", "--home"])
             .arg(home)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::from(log.reopen().unwrap()))
             .spawn()
             .unwrap();
-        Self { child, home: home.to_owned() }
+        Self { child, home: home.to_owned(), log }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -100,12 +101,19 @@ impl Daemon {
         (status, self.errors())
     }
 
-    fn errors(&mut self) -> String {
-        let mut text = String::new();
-        if let Some(mut errors) = self.child.stderr.take() {
-            errors.read_to_string(&mut text).unwrap();
+    /// Waits until the log says it.
+    pub async fn says(&self, text: &str) {
+        for _ in 0..400 {
+            if self.errors().contains(text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        text
+        panic!("the log does not say {text:?}: {}", self.errors());
+    }
+
+    fn errors(&self) -> String {
+        fs::read_to_string(self.log.path()).unwrap()
     }
 }
 
