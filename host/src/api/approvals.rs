@@ -134,6 +134,7 @@ impl Serve for FileRequest {
         }
         let call = inputs::call(&app, agent, &peer, body.call, CallOptions::default(), trace).await?;
         let asked = Asked {
+            agent: agent.principal.clone(),
             zone: call.zone.clone().unwrap_or_else(|| agent.zone.clone()),
             connector: call.connector.clone(),
             operation: call.operation.clone(),

@@ -48,6 +48,7 @@ impl Serve for InvokeOperation {
 
 fn asked(call: &node::CallRequest, agent: &Agent) -> Asked {
     Asked {
+        agent: agent.principal.clone(),
         zone: call.zone.clone().unwrap_or_else(|| agent.zone.clone()),
         connector: call.connector.clone(),
         operation: call.operation.clone(),

@@ -11,6 +11,7 @@ use fcp_state_machines::trust::ceremony::HomeFacts;
 
 use super::StartError;
 use super::app::{App, Serving};
+use super::manifests::Manifests;
 use super::ports::HostPorts;
 use super::runner::Runner;
 use crate::ceremony::{self, CeremonyFailure, Founder};
@@ -140,10 +141,13 @@ fn drive(app: &Arc<App>, opened: Opened) -> Result<Serving, StartError> {
         app.schemas.refresh(&node, connector);
         runner.reconfigured(&node, connector);
     }
+    let manifests = Manifests::new(app.home.manifests());
+    manifests.refresh_all(&node);
     let ports = HostPorts {
         records: Arc::clone(&app.records),
         schemas: app.schemas.clone(),
         runner: Arc::clone(&runner),
+        manifests,
         stopped: 0,
     };
     let schema = Box::new(app.schemas.clone());

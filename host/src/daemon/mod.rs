@@ -13,6 +13,7 @@ mod connecting;
 mod egress_process;
 mod error;
 mod founding;
+mod manifests;
 mod operators;
 mod ports;
 mod publishers;

@@ -8,6 +8,7 @@ use fcp_runtime_tokio::drive::Ports;
 use fcp_state_machines::node::{Dispatch, Node};
 use fcp_state_machines::persist::Batch;
 
+use super::manifests::Manifests;
 use super::records::{Records, read_batch};
 use super::runner::Runner;
 use super::schemas::Schemas;
@@ -17,6 +18,7 @@ pub(super) struct HostPorts {
     pub(super) records: Arc<Mutex<Records>>,
     pub(super) schemas: Schemas,
     pub(super) runner: Arc<dyn Runner>,
+    pub(super) manifests: Manifests,
     /// Calls stopped since the last batch: those of the request that is being served.
     pub(super) stopped: u64,
 }
@@ -44,6 +46,7 @@ impl Ports for HostPorts {
 
     fn reconfigured(&mut self, node: &Node, connector: &ConnectorId) {
         self.schemas.refresh(node, connector);
+        self.manifests.refresh(node, connector);
         self.runner.reconfigured(node, connector);
     }
 

@@ -126,12 +126,25 @@ impl Node {
         let (Some(zone), Some(operation), true) = (zone, operation, ended.delivered) else {
             return authorized.input_label().clone();
         };
+        if self.heard_nothing(authorized, ended) {
+            return authorized.input_label().clone();
+        }
         let declared = Label {
             integrity: operation.output.trust.level(zone.integrity),
             confidentiality: operation.output.confidentiality.level(zone.confidentiality),
             taints: operation.output.taints.clone(),
         };
         declared.merge(authorized.input_label())
+    }
+
+    /// Whether the call failed before anything from outside came in: a connector that reads no files knows only what
+    /// it was given and what the service answered.
+    fn heard_nothing(&self, authorized: &Authorized, ended: &Ended) -> bool {
+        let reads_files = self.catalog.get(authorized.connector()).is_none_or(|installed| {
+            let sandbox = &installed.manifest.sandbox;
+            !sandbox.read_only.is_empty() || !sandbox.writable.is_empty()
+        });
+        ended.output.is_none() && ended.usage.bytes_received == 0 && ended.usage.requests == 0 && !reads_files
     }
 
     /// An output is kept if the caller wants it behind a handle, or may ask for it again by its key.
