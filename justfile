@@ -1,28 +1,38 @@
-# The recipes are the steps of the gate; `.ci/run` runs `just ci` or, where `just` is absent, the same steps.
+# The recipes that `ci` names are the steps of the gate, command for command; `.ci/run` runs the same ones and brings the
+# tools they need. A test compares the two (xtask/tests/papers.rs).
 
 default: ci
 
-# Everything the gate runs.
+# Everything the gate runs, in its order.
 ci: fmt lint docs test deny
 
+# Formatting.
 fmt:
     cargo fmt --all --check
 
+# Lints; a warning is an error.
 lint:
-    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# Documentation of every crate; a broken link is an error.
 docs:
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
+# Every test.
 test:
     cargo test --workspace
 
+# Licences, bans and sources of every dependency.
 deny:
     cargo deny --offline check bans licenses sources
 
-# Fetches the advisory database.
+# Security advisories; fetches the database, and is therefore no step of the gate.
 advisories:
     cargo deny check advisories
+
+# Writes docs/spec/uncited.txt anew.
+citations:
+    FCP_UPDATE=1 cargo test -p xtask --test spec_citations
 
 # One million worlds of gate and reference against each other.
 oracle:

@@ -36,7 +36,9 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
+        // The reader's own message would quote what stands here.
+        let text = String::deserialize(deserializer);
+        text.map(Self::new).map_err(|_| serde::de::Error::custom("a secret is a text"))
     }
 }
 
@@ -47,5 +49,11 @@ mod tests {
     #[test]
     fn debug_shows_nothing_of_the_secret() {
         assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some(Secret(..))");
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_without_being_quoted() {
+        let error = serde_json::from_value::<Secret>(serde_json::json!(271_828)).unwrap_err();
+        assert_eq!(error.to_string(), "a secret is a text");
     }
 }

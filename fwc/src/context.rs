@@ -53,6 +53,17 @@ impl Context {
         Ok(Self { home, renderer, global: global.clone(), session, client: Client::new(target) })
     }
 
+    /// A context that nothing in the environment says who speaks in.
+    pub(crate) fn apart(home: Home, global: &Global, renderer: Renderer) -> Self {
+        let client = Client::new(Target::Unix(home.socket()));
+        Self { home, renderer, global: global.clone(), session: None, client }
+    }
+
+    /// The global options.
+    pub(crate) const fn global(&self) -> &Global {
+        &self.global
+    }
+
     /// Whether the daemon must not be asked.
     pub(crate) const fn is_offline(&self) -> bool {
         self.global.offline
@@ -101,12 +112,14 @@ impl Context {
         }
     }
 
-    /// The client, speaking as an operator whose key is opened for this command.
+    /// The client, speaking as an operator whose key is opened for this command, or was for one before it.
     ///
     /// # Errors
     /// [`Code::UnlockFailed`] if the passphrase is wrong; [`Code::Unauthenticated`] if there is none to be had.
     pub(crate) async fn as_operator(&mut self) -> Result<&mut Client> {
-        self.client()?;
+        if self.client()?.is_operator() {
+            return Ok(&mut self.client);
+        }
         if let Target::Unix(path) = self.client.target() {
             // Ask for a passphrase only where a daemon can use it.
             let path = path.clone();
@@ -180,6 +193,11 @@ impl Context {
         let opened = self.client.send::<OpenSession>(&[], &request).await?.body;
         self.client.set_session(Some(opened.session.clone()));
         Ok(opened)
+    }
+
+    /// Speaks in `opened` in every command from now on.
+    pub(crate) fn stay_in(&mut self, opened: &SessionOpened) {
+        self.session = Some(SessionFile::new(opened, self.home.socket()));
     }
 }
 

@@ -24,6 +24,7 @@ mod operation;
 mod output;
 mod passphrase;
 mod private_file;
+mod quickstart;
 mod render;
 mod session_file;
 #[cfg(test)]

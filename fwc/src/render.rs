@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::output::text::reveal;
-use crate::output::{self, Column, Console, TableSpec, TruthSource};
+use crate::output::{self, Column, Console, Format, TableSpec, TruthSource};
 use crate::{Failure, Result};
 
 /// An answer, and where it comes from; the command's name is added when it is shown.
@@ -71,6 +71,18 @@ pub(crate) enum Outcome {
     Exit(u8),
 }
 
+impl Outcome {
+    /// The data of the answer, for a command that ran another one; `None` if there is no answer.
+    pub(crate) fn data(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::Answer(answer) | Self::Failed(answer, _) => {
+                serde_json::from_str(&output::json::to_line(&answer.0.data)).ok()
+            }
+            Self::Text(_) | Self::Shown | Self::Exit(_) => None,
+        }
+    }
+}
+
 impl From<Answer> for Outcome {
     fn from(answer: Answer) -> Self {
         Self::Answer(Box::new(answer))
@@ -98,6 +110,11 @@ impl Renderer {
     /// The renderer of one command line.
     pub(crate) fn new(global: &Global, command: &str, stream: Stream) -> Self {
         Self { console: Console::detect(global.format, global.json), command: command.to_owned(), stream }
+    }
+
+    /// Whether a person reads the answer, rather than a program.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.console.format() == Format::Table
     }
 
     /// Shows one answer of a stream: its data as JSON on a line, whatever the format, so that lines can be read as
@@ -155,7 +172,9 @@ pub(crate) fn to_output(failure: &Failure) -> output::Failure {
     if let Some(wait) = failure.retry_after_ms {
         shown.next.push(format!("wait {wait} ms, then retry"));
     }
-    shown.next.push(failure.next.clone());
+    if !shown.next.iter().any(|shown| shown == failure.next.trim_matches('`')) {
+        shown.next.push(failure.next.clone());
+    }
     shown.detail = failure.detail.as_deref().cloned().map(Into::into);
     shown
 }

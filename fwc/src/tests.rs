@@ -14,6 +14,7 @@ const LINES: &[&str] = &[
     "up",
     "up --first-operator me --node laptop --phrase-file p --wait 1m",
     "down --wait 5s",
+    "quickstart --keep",
     "status",
     "doctor --offline",
     "list --zone z:work",

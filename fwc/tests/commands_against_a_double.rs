@@ -355,6 +355,21 @@ fn up_makes_the_owner_and_keeps_the_phrase_off_every_stream() {
 }
 
 #[test]
+fn the_phrase_of_a_refused_ceremony_is_removed() {
+    let home = Home::served(|request| match request.line.as_str() {
+        "GET /v1/health" => health("ceremony_required"),
+        "POST /v1/ceremony/begin" => ok(json!({
+            "ceremony_id": "ce".repeat(16), "phrase": "one two", "confirm_words": [1], "expires_at": 9,
+        })),
+        _ => refuse(409, "FCP-6005"),
+    });
+    let (pass, file) = (home.private("pass", PASSPHRASE), home.beside("phrase"));
+    let line = ["up", "--passphrase-file", pass.to_str().unwrap(), "--phrase-file", file.to_str().unwrap()];
+    assert_eq!(home.json(&line).1["error"]["code"], "FCP-6005");
+    assert!(!file.exists());
+}
+
+#[test]
 fn a_daemon_that_does_not_start_is_quoted_with_its_code() {
     let home = Home::new();
     let folder = home.beside("bin");

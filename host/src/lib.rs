@@ -1,6 +1,9 @@
 //! The FCP daemon and its egress process.
 
+pub mod api;
 pub mod ceremony;
+pub mod connectors;
+pub mod daemon;
 pub mod egress;
 pub mod home;
 pub mod keys;

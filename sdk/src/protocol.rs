@@ -85,6 +85,7 @@ pub(crate) struct Cancel {
 }
 
 /// Reads one line.
+//= docs/spec/stdio.md#framing
 pub(crate) fn parse(line: &[u8]) -> Result<Message, (i32, Error)> {
     let message: Message = json::parse_as(line, MAX_LINE_BYTES).map_err(|error| {
         let code = match &error {

@@ -53,6 +53,7 @@ async fn attempt(task: Task<'_>, built: &Built) -> Result<Response, Error> {
 }
 
 /// A write is repeated only if the service cannot have got it, or has a key by which it knows it again.
+//= docs/spec/manifest.md#http
 fn may_repeat(task: Task<'_>, built: &Built, error: &Error) -> Repeat {
     let never_sent = error.effect == fcp_proto_core::object::Effect::None && is_transient(error.code);
     if task.operation.is_read() || built.has_key || never_sent { Repeat::Harmless } else { Repeat::Forbidden }

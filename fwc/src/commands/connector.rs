@@ -23,7 +23,7 @@ use crate::{Failure, Result, file_failure, usage};
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Examples:\n  fwc install github.fcp --zone z:work\n  fwc install ./mine.fcp --dev\n  \
-    fwc install sqlite.fcp --zone z:work --config '{\"path\":\"/home/me/notes.db\"}'"
+    fwc install sqlite.fcp --zone z:work --config '{\"database\":\"/home/me/notes.db\"}'"
 )]
 pub(crate) struct Install {
     /// The package

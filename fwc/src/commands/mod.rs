@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Up(up::Up),
     /// Stops the daemon
     Down(daemon::Down),
+    /// Shows the whole of it in a new home: real calls, approvals, refusals, a revocation
+    Quickstart(crate::quickstart::Quickstart),
     /// Shows how the daemon is, and what the owner should know
     Status(daemon::Status),
     /// Looks for what is wrong, with or without a daemon
@@ -123,6 +125,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<Outco
     match command {
         Command::Up(args) => up::run(args, context).await,
         Command::Down(args) => daemon::down(args, context).await,
+        Command::Quickstart(args) => crate::quickstart::run(args, context).await,
         Command::Status(args) => daemon::status(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::List(args) => discover::list(args, context).await,

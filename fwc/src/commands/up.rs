@@ -101,19 +101,29 @@ pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
 /// # Errors
 /// [`Code::NotFound`] if it is nowhere.
 pub(crate) fn find_host() -> Result<PathBuf> {
-    let name = "fcp-host";
+    find_program("fcp-host")
+}
+
+/// A program of ours: beside this one, else on the search path.
+///
+/// # Errors
+/// [`Code::NotFound`] if it is nowhere.
+pub(crate) fn find_program(name: &str) -> Result<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(name)));
     let on_path = std::env::var_os("PATH");
     let on_path = on_path.iter().flat_map(std::env::split_paths).map(|folder| folder.join(name));
     beside.into_iter().chain(on_path).find(|path| path.is_file()).ok_or_else(|| {
         Failure::new(Code::NotFound)
-            .because("the program `fcp-host` is neither beside `fwc` nor on the PATH")
+            .because(format!("the program `{name}` is neither beside `fwc` nor on the PATH"))
             .next("install it beside `fwc`")
     })
 }
 
 /// Starts the daemon in a process group of its own, so that a terminal's interrupt does not reach it.
-fn start(home: &Home) -> Result<Child> {
+///
+/// # Errors
+/// What cannot be found, made or run.
+pub(crate) fn start(home: &Home) -> Result<Child> {
     let program = find_host()?;
     private_file::create_folder(home.path())?;
     private_file::create_folder(&home.run())?;
@@ -137,7 +147,10 @@ fn start(home: &Home) -> Result<Child> {
 }
 
 /// Asks until the daemon has left its start behind it.
-async fn wait_until_healthy(
+///
+/// # Errors
+/// Why it does not: it ended, or the time is over.
+pub(crate) async fn wait_until_healthy(
     context: &mut Context,
     child: Option<&mut Child>,
     wait: Duration,
@@ -210,7 +223,14 @@ pub(crate) async fn ceremony(args: &Up, context: &mut Context) -> Result<Ceremon
         None => show_and_confirm(&begun)?,
     };
     let request = types::ConfirmCeremony { ceremony_id: begun.ceremony_id, words };
-    Ok(context.client()?.send::<ConfirmCeremony>(&[], &request).await?.body)
+    let confirmed = context.client()?.send::<ConfirmCeremony>(&[], &request).await;
+    if let (Some(path), Err(failure)) = (&args.phrase_file, &confirmed)
+        && failure.code != Code::DaemonUnreachable
+    {
+        // The phrase of a ceremony that was refused opens nothing; one whose fate is not known may.
+        std::fs::remove_file(path).map_err(|error| file_failure("remove", path, &error))?;
+    }
+    Ok(confirmed?.body)
 }
 
 fn new_passphrase(context: &Context) -> Result<Secret> {
@@ -226,7 +246,11 @@ fn new_passphrase(context: &Context) -> Result<Secret> {
     Err(Failure::new(Code::InputInvalid).because("the two passphrases differ").next("run `fwc up` again"))
 }
 
-fn words_of(begun: &CeremonyBegun) -> Result<Vec<WordProof>> {
+/// The words of the phrase that the daemon asks for.
+///
+/// # Errors
+/// [`Code::Internal`] if it asks for a word that there is not.
+pub(crate) fn words_of(begun: &CeremonyBegun) -> Result<Vec<WordProof>> {
     let word = |&place: &u8| {
         let index = usize::from(place).checked_sub(1)?;
         let word = begun.phrase.expose().split(' ').nth(index)?;

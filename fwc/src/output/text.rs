@@ -12,6 +12,7 @@ const PICTURE_SELECTOR: char = '\u{fe0f}';
 
 /// `text` on one line, with every character that a terminal acts on or a reader cannot see written as `\n`, `\t`,
 /// `\r` or `\u{…}`.
+//= docs/spec/output.md#text-from-services
 pub(crate) fn reveal(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);

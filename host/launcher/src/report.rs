@@ -169,6 +169,7 @@ pub enum Assessment {
 }
 
 /// Judges the mechanisms in force against every property.
+//= docs/spec/sandbox.md#properties-not-mechanisms
 pub fn assess(spec: &SandboxSpec, in_force: &BTreeSet<Mechanism>) -> Assessment {
     let standings: BTreeMap<_, _> =
         Property::ALL.iter().map(|property| (*property, standing(*property, spec, in_force))).collect();

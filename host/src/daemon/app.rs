@@ -9,7 +9,7 @@ use fcp_api::types::{ErrorBody, Warning};
 use fcp_proto_core::crypto::hash::Hasher;
 use fcp_proto_core::crypto::proof::ChannelBinding;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{NodeId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{Digest, NodeId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{AnyObject, StoredObject};
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_runtime_tokio::drive::{self, clock};
@@ -19,6 +19,7 @@ use fcp_state_machines::trust::ceremony::Ceremony;
 use tokio::sync::watch;
 
 use super::challenges::Challenges;
+use super::founding::MakeRunner;
 use super::operators::Operators;
 use super::records::Records;
 use super::runner::Runner;
@@ -59,6 +60,10 @@ pub struct App {
     pub warnings: Mutex<Vec<Warning>>,
     /// Whether the daemon stops.
     pub draining: watch::Sender<bool>,
+    /// The digest of what admits a caller over TCP; nobody is admitted without.
+    pub admission: Option<Digest>,
+    /// Makes the runner once there is a node.
+    pub make_runner: MakeRunner,
 }
 
 impl fmt::Debug for App {
@@ -84,6 +89,8 @@ pub struct SessionEntry {
     pub principal: PrincipalId,
     /// Until when, which may be earlier than the node says because its agent wished so.
     pub expires_at: UnixTime,
+    /// The connection that opened it, with which it ends.
+    pub connection: u64,
 }
 
 /// Everything that exists only once the home is made.
@@ -160,19 +167,32 @@ impl App {
         let loaded = tokio::task::spawn_blocking(move || storage.load(&id)).await;
         let loaded = loaded.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
         let record = loaded.map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))?;
-        let record = record.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no object {id}")))?;
+        let record = record
+            .ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no object {id}")))?;
         StoredObject::from_bytes(&record.bytes)
             .and_then(|stored| AnyObject::open(&stored))
             .map_err(|error| ErrorBody::new(Code::StoreCorrupt).because(format!("{id}: {error}")))
     }
 
     /// What binds a session to whoever connects: a value of this start of the daemon and of the peer's user.
+    //= docs/spec/sessions.md#the-connections-binding
     pub fn binding(&self, uid: Option<u32>) -> ChannelBinding {
         let hasher = Hasher::keyed(&self.instance, "fcp.channel-binding/1");
         match uid {
             Some(uid) => hasher.with_framed(b"unix").with(&uid.to_le_bytes()).finish(),
             None => hasher.with_framed(b"tcp").finish(),
         }
+    }
+
+    /// Whether a text admits a caller over TCP; looked at by its digest, so that timing tells nothing.
+    pub fn admits(&self, text: &str) -> bool {
+        self.admission == Some(fcp_proto_core::crypto::hash::digest(text.as_bytes()))
+    }
+
+    /// The folder of the programs that the daemon starts: that of its own.
+    pub fn programs(&self) -> PathBuf {
+        let own = std::env::current_exe().ok();
+        own.and_then(|own| own.parent().map(PathBuf::from)).unwrap_or_default()
     }
 
     /// Whether the daemon stops.

@@ -8,7 +8,7 @@ use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Now, UnixTime};
 
 /// How long a challenge can be answered, in seconds. Chosen: a person types a passphrase meanwhile.
-pub const LIFETIME_SECS: u64 = 120;
+pub(super) const LIFETIME_SECS: u64 = 120;
 
 /// Most challenges that wait. The oldest gives way, so that whoever asks for many only loses its own.
 const MAX_WAITING: usize = 4096;

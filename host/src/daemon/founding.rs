@@ -11,6 +11,7 @@ use fcp_state_machines::trust::ceremony::HomeFacts;
 
 use super::StartError;
 use super::app::{App, Serving};
+use super::manifests::Manifests;
 use super::ports::HostPorts;
 use super::runner::Runner;
 use crate::ceremony::{self, CeremonyFailure, Founder};
@@ -19,24 +20,25 @@ use crate::keys::KeyStore;
 use crate::vault::Vault;
 
 /// Makes the runner of a node that is about to serve.
-pub type MakeRunner = Box<dyn Fn(&Arc<App>, &NodeId, &Arc<Vault>, Outcomes) -> Arc<dyn Runner> + Send + Sync>;
+pub type MakeRunner =
+    Box<dyn Fn(&App, &Arc<Vault>, Outcomes) -> Result<Arc<dyn Runner>, StartError> + Send + Sync>;
 
 /// Begins to serve if the home is made; goes on with a ceremony that was confirmed and interrupted.
 ///
 /// # Errors
 /// What is wrong with the home.
-pub fn resume(app: &Arc<App>, make_runner: &MakeRunner) -> Result<(), StartError> {
+pub(super) fn resume(app: &Arc<App>) -> Result<(), StartError> {
     match app.home.state().map_err(StartError::Home)? {
         HomeState::New => Ok(()),
-        HomeState::Made(facts) => serve(app, &facts, make_runner),
+        HomeState::Made(facts) => serve(app, &facts),
         HomeState::HalfMade => {
             let owner = stored_owner(app)?;
-            let mut founder = NodeFounder { app, make_runner };
+            let mut founder = Founding::new(app);
             ceremony::resume(&app.home, owner, &mut founder).map_err(StartError::Ceremony)?;
             if app.serving.get().is_none() {
                 let facts = app.home.facts().map_err(StartError::Home)?;
                 let facts = facts.ok_or(StartError::Ceremony(CeremonyFailure::OtherHome))?;
-                serve(app, &facts, make_runner)?;
+                serve(app, &facts)?;
             }
             Ok(())
         }
@@ -44,43 +46,51 @@ pub fn resume(app: &Arc<App>, make_runner: &MakeRunner) -> Result<(), StartError
 }
 
 /// Gives what a ceremony made to a node that is opened on the keys it stored.
-pub struct NodeFounder<'a> {
-    /// What the node will be part of.
-    pub app: &'a Arc<App>,
-    /// Makes its runner.
-    pub make_runner: &'a MakeRunner,
+pub struct Founding<'a> {
+    app: &'a Arc<App>,
 }
 
-impl Founder for NodeFounder<'_> {
+impl<'a> Founding<'a> {
+    /// For a node that will be part of `app`.
+    pub const fn new(app: &'a Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+impl Founder for Founding<'_> {
     fn found(&mut self, facts: &HomeFacts, objects: Vec<AnyObject>) -> Result<(), CeremonyFailure> {
         let failed = |code: Code, reason: String| CeremonyFailure::Founding { code, reason };
-        let node = open_node(self.app, &facts.node).map_err(|error| failed(error.code(), error.to_string()))?;
+        let node =
+            open_node(self.app, &facts.node).map_err(|error| failed(error.code(), error.to_string()))?;
         match node.0.authority().owner() {
             Some(owner) if owner.public_key.key_id() == facts.owner_key => {
-                return publish(self.app, node, self.make_runner).map_err(|error| failed(error.code(), error.to_string()));
+                return publish(self.app, node).map_err(|error| failed(error.code(), error.to_string()));
             }
             Some(_) => return Err(failed(Code::CeremonyDone, Code::CeremonyDone.meaning().into())),
             None => {}
         }
-        let serving = drive(self.app, node, self.make_runner);
+        let serving = drive(self.app, node).map_err(|error| failed(error.code(), error.to_string()))?;
         let founded = tokio::runtime::Handle::current().block_on(serving.node.found(objects));
         founded.map_err(|failure| failed(failure.code, failure.message))?;
-        self.app.serving.set(serving).map_err(|_| failed(Code::CeremonyDone, "the node serves already".into()))
+        self.app
+            .serving
+            .set(serving)
+            .map_err(|_| failed(Code::CeremonyDone, "the node serves already".into()))
     }
 }
 
 /// Opens the node of a home that is made, and begins to serve.
-fn serve(app: &Arc<App>, facts: &HomeFacts, make_runner: &MakeRunner) -> Result<(), StartError> {
+fn serve(app: &Arc<App>, facts: &HomeFacts) -> Result<(), StartError> {
     let node = open_node(app, &facts.node)?;
     let owner = node.0.authority().owner().map(|owner| owner.public_key.key_id());
     if owner != Some(facts.owner_key) {
         return Err(StartError::OtherOwner);
     }
-    publish(app, node, make_runner)
+    publish(app, node)
 }
 
-fn publish(app: &Arc<App>, node: Opened, make_runner: &MakeRunner) -> Result<(), StartError> {
-    let serving = drive(app, node, make_runner);
+fn publish(app: &Arc<App>, node: Opened) -> Result<(), StartError> {
+    let serving = drive(app, node)?;
     app.serving.set(serving).map_err(|_| StartError::OtherOwner)
 }
 
@@ -120,25 +130,30 @@ fn replay(app: &App, node: &mut Node) -> Result<(), StartError> {
 }
 
 /// Starts to drive the node.
-fn drive(app: &Arc<App>, opened: Opened, make_runner: &MakeRunner) -> Serving {
+fn drive(app: &Arc<App>, opened: Opened) -> Result<Serving, StartError> {
     let Opened(node, keys, vault) = opened;
     let node_id = node.node_id().clone();
     let (outcomes, queue) = drive::outcomes();
-    let runner = make_runner(app, &node_id, &vault, outcomes);
+    let runner = (app.make_runner)(app, &vault, outcomes)?;
     let installed: Vec<ConnectorId> =
         node.catalog().iter().map(|installed| installed.install.connector.clone()).collect();
     for connector in &installed {
         app.schemas.refresh(&node, connector);
-        runner.reconfigured(connector, node.catalog().get(connector).cloned());
+        runner.reconfigured(&node, connector);
     }
+    let manifests = Manifests::new(app.home.manifests());
+    manifests.refresh_all(&node);
     let ports = HostPorts {
         records: Arc::clone(&app.records),
         schemas: app.schemas.clone(),
         runner: Arc::clone(&runner),
+        manifests,
+        stopped: 0,
     };
     let schema = Box::new(app.schemas.clone());
-    let node = drive::start(Parts { node, storage: Arc::clone(&app.storage), ports, schema, outcomes: queue });
-    Serving { node, node_id, keys, vault, runner }
+    let node =
+        drive::start(Parts { node, storage: Arc::clone(&app.storage), ports, schema, outcomes: queue });
+    Ok(Serving { node, node_id, keys, vault, runner })
 }
 
 /// The owner that the journal knows, read without the keys that a node needs.

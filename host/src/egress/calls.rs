@@ -137,6 +137,7 @@ impl Calls {
     }
 
     /// The call a handle names, for the connection of its own connector and zone, with the news of its end.
+    //= docs/spec/egress.md#connection
     pub(crate) fn find(
         &self,
         handle: &EgressHandle,

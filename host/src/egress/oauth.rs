@@ -138,6 +138,7 @@ fn secrets_of(token: &OAuthToken) -> Vec<Secret> {
         .collect()
 }
 
+//= docs/spec/egress.md#refresh
 fn is_over(token: &OAuthToken, now: UnixTime) -> bool {
     token.expires_at.is_some_and(|end| now.saturating_add(REFRESH_AHEAD_SECS) >= end)
 }

@@ -162,6 +162,7 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong, with its line and field.
+    //= docs/spec/home.md#configtoml
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
         config_check::parse(bytes)
     }

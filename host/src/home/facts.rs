@@ -39,6 +39,7 @@ pub(super) fn render(facts: &HomeFacts) -> String {
 }
 
 /// Reads the text.
+//= docs/spec/home.md#hometoml
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<HomeFacts, HomeError> {
     let damaged = |reason: String| HomeError::Damaged { file: path.to_owned(), reason };
     let text = std::str::from_utf8(bytes).map_err(|_| damaged("not UTF-8".into()))?;

@@ -150,6 +150,11 @@ impl Home {
         self.path.join("packages")
     }
 
+    /// The folder of the installed connectors' manifests, for whoever asks while the daemon is away.
+    pub fn manifests(&self) -> PathBuf {
+        self.path.join("connectors")
+    }
+
     /// The folder of the agents' own folders.
     pub fn agents(&self) -> PathBuf {
         self.path.join("agents")
@@ -227,6 +232,7 @@ impl Home {
     }
 
     /// Every part is ours and of a format we read; what a crash left half-written is removed.
+    //= docs/spec/home.md#the-home
     fn check(&self) -> Result<(), HomeError> {
         self.facts()?;
         remove_all_leftovers(&*self.files, &self.path)?;

@@ -158,6 +158,7 @@ impl Vault {
     }
 
     /// Writes the next version and removes the ones before.
+    //= docs/spec/vault.md#changes
     fn change(&self, key: &CredentialKey, change: Change<'_>, now: UnixTime) -> Result<u64, VaultError> {
         let secret = match change {
             Change::Put { secret, .. } | Change::Replace { secret, .. } => Some(secret),
@@ -260,17 +261,19 @@ impl Vault {
     }
 
     /// Reads a file, which must say that it is what it is named and asked for.
+    //= docs/spec/vault.md#file
     fn read_file(
         &self,
         path: &Path,
         asked: Option<(&CredentialKey, u64)>,
     ) -> Result<(Metadata, Option<Secret>), VaultError> {
         let invalid = |reason: String| VaultError::Invalid { file: path.to_owned(), reason };
-        let bytes = read_private(&*self.files, path).map_err(|error| match error {
-            HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind(_) => {
-                invalid(error.to_string())
-            }
-            other => VaultError::File(other),
+        let bytes = read_private(&*self.files, path).map_err(|error| {
+            let untrusted = matches!(
+                error,
+                HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind(_)
+            );
+            if untrusted { invalid(error.to_string()) } else { VaultError::File(error) }
         })?;
         let record = Record::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?;
         let metadata = record.metadata();

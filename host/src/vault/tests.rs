@@ -13,6 +13,9 @@ use super::*;
 use crate::ceremony::tests::files_with;
 use crate::home::faulty::{FAULTS, Faulty};
 
+/// Makes a secret; secrets are not cloned.
+type Make = fn() -> Secret;
+
 const NOW: UnixTime = UnixTime::from_secs(1_795_426_200);
 
 fn key(zone: &str, connector: &str, name: &str) -> CredentialKey {
@@ -81,7 +84,7 @@ impl World {
 fn every_kind_comes_back_as_it_was_stored_and_stands_nowhere_in_clear() {
     let world = World::new();
     let vault = world.open();
-    let kinds: [(&str, fn() -> Secret); 4] = [
+    let kinds: [(&str, Make); 4] = [
         ("a", || bearer("bearer-token-value")),
         ("b", || Secret::Header(SecretBytes::from("key header-value".to_owned()))),
         ("c", || Secret::Basic {

@@ -57,6 +57,7 @@ impl RecoveryPhrase {
     ///
     /// # Errors
     /// The first thing that is wrong with them.
+    //= docs/spec/keys.md#the-recovery-phrase
     pub fn parse(text: &str) -> Result<Self, PhraseError> {
         let count = text.split_whitespace().count();
         if count != WORDS {

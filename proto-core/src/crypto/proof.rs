@@ -83,6 +83,7 @@ macro_rules! proof {
             ///
             /// # Errors
             /// [`SignatureInvalid`].
+            //= docs/spec/keys.md#proofs-of-possession
             pub fn verify<R: HolderRole>(
                 &self,
                 key: &VerifyingKey<R>,

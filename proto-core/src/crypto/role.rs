@@ -65,6 +65,7 @@ macro_rules! roles {
     )+)+};
 }
 
+//= docs/spec/keys.md#roles
 roles! {
     SigningRole: Owner, Operator, Node, Issuance, Agent, Publisher;
     SymmetricRole: Vault, ObjectId, Wrapping;

@@ -127,6 +127,7 @@ impl SealedBox {
     ///
     /// # Errors
     /// Why it does not open.
+    //= docs/spec/keys.md#sealed-boxes
     pub fn open<R: SymmetricRole>(
         &self,
         key: &SymmetricKey<R>,

@@ -168,6 +168,7 @@ impl<R: SigningRole> VerifyingKey<R> {
     ///
     /// # Errors
     /// [`SignatureInvalid`].
+    //= docs/spec/keys.md#signatures
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureInvalid> {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         self.inner.verify_strict(message, &signature).map_err(|_| SignatureInvalid)

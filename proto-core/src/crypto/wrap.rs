@@ -165,6 +165,7 @@ impl WrappedKey {
     ///
     /// # Errors
     /// Why it does not open.
+    //= docs/spec/keys.md#keys-at-rest
     pub fn open_with_passphrase<K: WrappableKey>(&self, passphrase: &SecretBytes) -> Result<K, WrapError> {
         let KeySource::Passphrase { cost, salt } = &self.source else {
             return Err(WrapError::SourceMismatch(self.source.kind()));

@@ -124,6 +124,7 @@ impl Cases {
     ///
     /// # Errors
     /// Names the first broken rule, its path and its line.
+    //= docs/spec/manifest.md#cases
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         let (text, cases) = read_toml::<Self>(bytes)?;
         for (index, case) in cases.cases.iter().enumerate() {

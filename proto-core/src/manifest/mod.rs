@@ -64,6 +64,7 @@ impl Manifest {
     ///
     /// # Errors
     /// Names the first broken rule, its path and its line.
+    //= docs/spec/manifest.md#format
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         let (text, mut document) = read_toml::<Document>(bytes)?;
         document.fill_in();

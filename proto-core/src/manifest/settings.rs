@@ -79,6 +79,7 @@ impl core::error::Error for ConfigError {}
 ///
 /// # Errors
 /// Names the first value that is unknown, missing or of another type.
+//= docs/spec/manifest.md#configuration
 pub fn resolve_config(fields: &BTreeMap<String, ConfigField>, given: &Value) -> Result<Value, ConfigError> {
     let given = given.as_object().ok_or(ConfigError::NotAnObject)?;
     if let Some(name) = given.keys().find(|name| !fields.contains_key(*name)) {

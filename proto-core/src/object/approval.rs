@@ -43,6 +43,7 @@ impl CallDigestInput {
     ///
     /// # Errors
     /// As [`cbor::encode`].
+    //= docs/spec/calls.md#the-call-digest
     pub fn digest(&self) -> Result<Digest, CborError> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(CALL_DOMAIN);

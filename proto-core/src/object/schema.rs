@@ -47,6 +47,7 @@ cbor_map! {
 
 impl SchemaId {
     /// BLAKE3-256 over the domain and each part behind its length (u64, little-endian).
+    //= docs/spec/objects.md#schema-hash
     pub fn hash(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(SCHEMA_DOMAIN);

@@ -68,6 +68,7 @@ impl<T: SignedBody> Object<Signed<T>> {
     }
 }
 
+//= docs/spec/objects.md#signed-bodies
 fn bytes_to_sign<T: SignedBody>(header: &Header, fields: &T, signer: KeyId) -> Result<Vec<u8>, CborError> {
     let mut view = MapBuilder::default();
     view.field("header", header);

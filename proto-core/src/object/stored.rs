@@ -40,6 +40,7 @@ impl StoredObject {
     /// # Errors
     /// What makes `bytes` no canonical stored object; [`ShapeError::SchemaMismatch`] if the body does not begin with the
     /// hash of the header's schema.
+    //= docs/spec/objects.md#layout
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ShapeError> {
         let stored = Self::from_cbor(cbor::decode(bytes)?)?;
         if stored.body.0.starts_with(stored.header.schema.hash().as_bytes()) {
@@ -61,6 +62,7 @@ impl StoredObject {
     ///
     /// # Errors
     /// As [`cbor::encode`].
+    //= docs/spec/objects.md#identity
     pub fn id(&self, key: &ObjectIdKey) -> Result<ObjectId, CborError> {
         let mut hasher = blake3::Hasher::new_keyed(key.expose());
         hasher.update(ID_DOMAIN);

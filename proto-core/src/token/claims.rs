@@ -211,6 +211,7 @@ impl fmt::Display for Label {
 
 impl Claims {
     /// Where `now` lies to the token's times.
+    //= docs/spec/tokens.md#claims
     pub fn validity_at(&self, now: UnixTime) -> Validity {
         if now >= self.expires {
             Validity::Expired

@@ -134,6 +134,7 @@ impl Constraints {
     ///
     /// # Errors
     /// The first bound that the call breaks.
+    //= docs/spec/tokens.md#constraints
     pub fn permits(&self, call: &CallFacts<'_>) -> Result<(), ConstraintDenial> {
         if self.is_empty() {
             return Err(ConstraintDenial::Empty);
@@ -160,6 +161,7 @@ impl Constraints {
     /// Whether every call that `narrower` permits is one that these permit.
     ///
     /// The answer may be a false no for sets that only their union covers, never a false yes.
+    //= docs/spec/tokens.md#containment
     pub fn contains(&self, narrower: &Self) -> bool {
         if narrower.is_empty() {
             return true;

@@ -142,6 +142,7 @@ impl Token<Unverified> {
     ///
     /// # Errors
     /// The first rule of the envelope that `bytes` break.
+    //= docs/spec/tokens.md#envelope
     pub fn decode(bytes: &[u8]) -> Result<Self, TokenError> {
         if bytes.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLarge);

@@ -64,6 +64,7 @@ impl ToCbor for Level {
     }
 }
 
+//= docs/spec/labels.md#labels
 impl FromCbor for Level {
     fn from_cbor(value: Value) -> Result<Self, ShapeError> {
         let height = u8::try_from(u16::from_cbor(value)?).map_err(|_| ShapeError::OutOfRange)?;
@@ -127,6 +128,7 @@ impl Label {
     }
 
     /// The label of a value made from both: the lower integrity, the higher confidentiality, all taints.
+    //= docs/spec/labels.md#merging
     #[must_use]
     pub fn merge(&self, other: &Self) -> Self {
         Self {

@@ -220,7 +220,7 @@ impl<P: Ports> Task<P> {
                 finish(done);
                 self.stop = Stop::Over;
             }
-            other => self.stop = other,
+            settled @ (Stop::No | Stop::Ending { .. } | Stop::Over) => self.stop = settled,
         }
     }
 

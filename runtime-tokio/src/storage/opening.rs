@@ -68,6 +68,7 @@ fn make_dir(files: &dyn Files, path: &Path) -> Result<(), StorageError> {
     }
 }
 
+//= docs/spec/journal.md#files
 fn take_lock(files: &dyn Files, home: &Path) -> Result<Box<dyn Held>, StorageError> {
     let path = home.join("lock");
     match files.lock(&path).map_err(StorageError::io(Step::Lock, &path))? {

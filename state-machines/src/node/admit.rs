@@ -53,6 +53,7 @@ impl Node {
     ///
     /// # Errors
     /// Why the objects found no home; then nothing was taken.
+    //= docs/spec/authority.md#the-ceremonys-objects
     pub fn found(&mut self, request: RequestId, objects: Vec<AnyObject>, now: Now) -> Result<(), Failure> {
         let now = self.advance(now);
         if self.authority.owner().is_some() {
@@ -78,6 +79,7 @@ impl Node {
     }
 
     /// A revocation bites before it is durable, and may use the space kept for it.
+    //= docs/spec/revocation.md#effect
     fn admit_revocation(
         &mut self,
         request: RequestId,
@@ -122,6 +124,7 @@ impl Node {
     }
 
     /// What an object says must make sense here.
+    //= docs/spec/authority.md#taking-objects
     fn check_content(&self, object: &AnyObject, now: UnixTime) -> Result<(), Failure> {
         match object {
             AnyObject::Grant(grant) => self.check_grant(&grant.header.zone_id, &grant.body.fields),

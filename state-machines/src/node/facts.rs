@@ -91,6 +91,7 @@ impl Node {
     }
 
     /// A kept result may be used only by whoever made the call that produced it, in its zone.
+    //= docs/spec/labels.md#contexts
     fn handles_permitted(
         &self,
         call: &CallRequest,
@@ -388,6 +389,7 @@ fn exceeded_facts(limit: &crate::call::rates::LimitId, why: Why) -> RateFacts {
 }
 
 /// The digest of all labels that flow into a call, for an approval to bind.
+//= docs/spec/labels.md#the-label-digest
 fn label_digest(context: &Label, handles: &[HandleFacts]) -> Digest {
     let mut hasher = hash::Hasher::new("FCP2-LABELS-V1");
     let mut add = |value: &cbor::Value| {

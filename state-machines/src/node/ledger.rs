@@ -131,6 +131,7 @@ impl<Then> Ledger<Then> {
 
     /// The next batch, if none is in flight and something waits. Units of one class travel together; a reserved one goes
     /// first, because it must not share the fate of one that a full disk refuses.
+    //= docs/spec/audit.md#heads
     pub(super) fn seal(
         &mut self,
         keys: &NodeKeys,
@@ -166,6 +167,7 @@ impl<Then> Ledger<Then> {
         taken
     }
 
+    //= docs/spec/audit.md#heads
     fn merge(
         &mut self,
         units: Vec<Unit<Then>>,

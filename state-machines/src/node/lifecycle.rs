@@ -103,6 +103,7 @@ impl Node {
         }
     }
 
+    //= docs/spec/sessions.md#opening
     pub(super) fn open_session(
         &mut self,
         id: RequestId,
@@ -216,6 +217,7 @@ impl Node {
     }
 
     /// Makes what is read part of the reader's context, in the same unit as its being shown.
+    //= docs/spec/labels.md#contexts
     pub(super) fn join(
         &mut self,
         unit: &mut Unit<Then>,
@@ -248,6 +250,7 @@ impl Node {
     }
 
     /// What rests on something revoked ends at once.
+    //= docs/spec/revocation.md#effect
     pub(super) fn drop_revoked(&mut self, revocation: &RevocationObject, now: UnixTime) {
         if revocation.scope == RevocationScope::Capability {
             for target in &revocation.targets {
@@ -289,10 +292,33 @@ impl Node {
         if revoked(RevocationScope::NodeAttestation, self.node_id.as_str().as_bytes()) {
             return Some(Code::NodeRevoked);
         }
-        self.connector_revoked(call.connector(), now).then_some(Code::ConnectorRevoked)
+        if self.connector_revoked(call.connector(), now) {
+            return Some(Code::ConnectorRevoked);
+        }
+        let zone = self.keys.zones.get(call.zone());
+        if zone.is_some_and(|key| revoked(RevocationScope::ZoneKey, key.key_id().as_bytes())) {
+            return Some(Code::ZoneKeyRevoked);
+        }
+        self.unsigned_now(call, now)
+    }
+
+    /// Whether a grant or approval that a call stands on has lost its signer, or the approval itself.
+    fn unsigned_now(&self, call: &Call, now: UnixTime) -> Option<Code> {
+        let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
+        let granted = call.grants().iter().filter_map(|id| self.authority.grant_by_id(id));
+        if granted.into_iter().any(|it| revoked(RevocationScope::IssuerKey, it.signer.as_bytes())) {
+            return Some(Code::GrantIssuerInvalid);
+        }
+        let withdrawn = |id: &ObjectId| {
+            let signer = self.approvals.decision(id).map(|it| it.signer);
+            revoked(RevocationScope::Capability, id.as_bytes())
+                || signer.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes()))
+        };
+        call.approvals().iter().any(withdrawn).then_some(Code::ApprovalInvalid)
     }
 
     /// A unit is durable: what waited for it happens.
+    //= docs/spec/audit.md#fail-closed
     pub(super) fn follow(&mut self, then: Then, now: Now) {
         match then {
             Then::Apply(id, object) => self.apply(id, &object, now),
@@ -305,6 +331,7 @@ impl Node {
     }
 
     /// A unit was refused: nothing of it exists.
+    //= docs/spec/calls.md#batches
     pub(super) fn abandon(&mut self, then: Then, refusal: Refusal, now: Now) {
         let code = match refusal {
             Refusal::Full => Code::StoreFull,
@@ -323,6 +350,7 @@ impl Node {
     }
 
     /// Nobody knows what is durable: everything that waits is answered with that, and the node takes no more.
+    //= docs/spec/calls.md#batches
     pub(super) fn fail(&mut self, token: BatchToken) {
         self.failed = true;
         let waiting = self.ledger.complete(token).into_iter().chain(self.ledger.drain());

@@ -39,7 +39,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, NodeId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{CallId, ConnectorId, KeyId, NodeId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::object::AnyObject;
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Now, UnixTime};
@@ -261,6 +261,21 @@ impl Node {
     /// Calls under way.
     pub fn calls_under_way(&self) -> impl Iterator<Item = (&CallId, &PrincipalId)> {
         self.calls.iter().map(|(id, call)| (id, call.principal()))
+    }
+
+    /// Calls under way to a connector.
+    pub fn calls_to<'a>(&'a self, connector: &'a ConnectorId) -> impl Iterator<Item = &'a CallId> {
+        self.calls.iter().filter(move |(_, call)| call.connector() == connector).map(|(id, _)| id)
+    }
+
+    /// Whether the connector has the call.
+    pub fn is_dispatched(&self, call: &CallId) -> bool {
+        self.calls.get(call).is_some_and(Call::is_dispatched)
+    }
+
+    /// The key that signs the node's tokens.
+    pub fn issuance_key(&self) -> KeyId {
+        self.keys.issuance.key_id()
     }
 
     /// Intents whose outcome is unknown.

@@ -73,6 +73,7 @@ impl Node {
         self.take(id, &object, now)
     }
 
+    //= docs/spec/authority.md#replay-at-a-start
     fn check_force(&self, id: ObjectId, object: &AnyObject) -> Result<(), ReplayError> {
         let of_node = matches!(
             object,
@@ -120,6 +121,7 @@ impl Node {
         Ok(())
     }
 
+    //= docs/spec/calls.md#unknown-outcomes
     fn take_intent(&mut self, id: ObjectId, object: &Object<Signed<OperationIntent>>, now: Now) {
         let (zone, intent) = (&object.header.zone_id, &object.body.fields);
         for approval in &intent.approvals {
@@ -150,21 +152,15 @@ impl Node {
             return;
         }
         let Some(call) = self.unsettled.remove(&receipt.intent) else { return };
-        let undelivered = receipt.outcome == CallOutcome::Failed && receipt.effect == Effect::None;
-        if undelivered && receipt.usage.requests == 0 && receipt.error.is_some_and(is_undelivered) {
-            self.approvals.refund(&receipt.intent);
-            for grant in &call.grants {
-                if let Some(used) = self.grant_use.get_mut(grant) {
-                    used.calls = used.calls.saturating_sub(1);
-                }
-            }
-        }
+        // A receipt does not say whether the call was delivered, so what it spent stays spent: a connector that says
+        // that it did nothing must not get an approval back by a restart.
+        let no_effect = receipt.outcome == CallOutcome::Failed && receipt.effect == Effect::None;
         for grant in &call.grants {
             self.grant_use.entry(*grant).or_default().bytes +=
                 receipt.usage.bytes_sent + receipt.usage.bytes_received;
         }
         let Some(scope) = &call.scope else { return };
-        if undelivered {
+        if no_effect {
             self.failed |= self.keys_used.replay_release(scope, receipt.intent).is_err();
         } else {
             self.keys_used.replay_receipt(scope, id, call.call_digest, receipt.executed_at);
@@ -199,11 +195,6 @@ impl Node {
 
 fn is_of(id: &LimitId, zone: &ZoneId) -> bool {
     matches!(id, LimitId::Budget { holder: Holder::Zone(holder), .. } if holder == zone)
-}
-
-/// Codes of calls that never reached their connector.
-fn is_undelivered(code: Code) -> bool {
-    code != Code::ConnectorFailed
 }
 
 fn demands(intent: &OperationIntent) -> Vec<Demand> {

@@ -80,6 +80,7 @@ impl Sessions {
     }
 
     /// The live session of that name on that connection.
+    //= docs/spec/sessions.md#use
     pub fn get(&self, id: SessionId, binding: &ChannelBinding, now: UnixTime) -> Option<&Session> {
         self.open.get(&id).filter(|session| session.binding == *binding && now < session.expires_at)
     }

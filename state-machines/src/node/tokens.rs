@@ -97,6 +97,7 @@ impl Node {
             && !self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now)
     }
 
+    //= docs/spec/sessions.md#minting
     fn mint(
         &mut self,
         id: &ObjectId,

@@ -12,7 +12,9 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{
     CallId, ConnectorId, CredentialId, KeyId, ObjectId, OperationId, PrincipalId, ZoneId,
 };
-use fcp_proto_core::object::{AnyObject, ApprovalDecision, AuditEventKind, CallOutcome, Effect, StoredObject};
+use fcp_proto_core::object::{
+    AnyObject, ApprovalDecision, AuditEventKind, CallOutcome, Effect, StoredObject,
+};
 use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::persist::Batch;
 
@@ -151,6 +153,8 @@ pub struct Records {
     pub(crate) approval_changes: u64,
     pub(crate) decisions: BTreeMap<ObjectId, ObjectId>,
     pub(crate) revocations: Vec<RevocationEntry>,
+    /// How many calls a revocation ended, by its number.
+    pub(crate) calls_ended: BTreeMap<u64, u64>,
     pub(crate) enrolments: BTreeMap<PrincipalId, Made>,
     pub(crate) policies: BTreeMap<ZoneId, Made>,
     pub(crate) credentials: BTreeMap<CredentialId, Made>,
@@ -175,6 +179,7 @@ impl Default for Records {
             approval_changes: 0,
             decisions: BTreeMap::new(),
             revocations: Vec::new(),
+            calls_ended: BTreeMap::new(),
             enrolments: BTreeMap::new(),
             policies: BTreeMap::new(),
             credentials: BTreeMap::new(),

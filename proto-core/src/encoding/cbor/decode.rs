@@ -12,6 +12,7 @@ use crate::limits::{MAX_DEPTH, MAX_OBJECT_BYTES};
 ///
 /// # Errors
 /// The first rule that `input` breaks.
+//= docs/spec/encoding.md#canonical-cbor
 pub fn decode(input: &[u8]) -> Result<Value, CborError> {
     if input.len() > MAX_OBJECT_BYTES {
         return Err(CborError::TooLarge);

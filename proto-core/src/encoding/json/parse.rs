@@ -10,6 +10,7 @@ use crate::limits::MAX_DEPTH;
 ///
 /// # Errors
 /// The first rule that the text breaks, and where.
+//= docs/spec/encoding.md#strict-json
 pub fn parse(input: &[u8], max_bytes: usize) -> Result<Json, JsonError> {
     if input.len() > max_bytes {
         return Err(JsonError { rule: JsonRule::TooLarge, offset: max_bytes, line: 1, column: 1 });

@@ -267,6 +267,7 @@ fn check_network(document: &Document, path: &str, network: &Network, complete: b
     )
 }
 
+//= docs/spec/manifest.md#operations
 fn check_operation(document: &Document, id: &OperationId, operation: &Operation) -> Checked {
     let path = format!("operations.\"{id}\"");
     let own =
@@ -375,6 +376,7 @@ fn check_lifecycle(document: &Document) -> Checked {
 }
 
 /// Every placeholder must name a declared property or configuration value.
+//= docs/spec/manifest.md#templates
 fn check_template(document: &Document, schema: Option<&Value>, path: &str, template: &Template) -> Checked {
     for field in template.fields() {
         let declared = match (field.source, schema, field.path.as_slice()) {

@@ -225,6 +225,7 @@ impl Package {
     ///
     /// # Errors
     /// Names the first thing that is wrong.
+    //= docs/spec/package.md#reading
     pub fn inspect(bytes: &[u8]) -> Result<Self, PackageError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(PackageError::NotAPackage)?;
         let (length, rest) = rest.split_first_chunk::<4>().ok_or(PackageError::Truncated)?;
@@ -264,6 +265,7 @@ impl Package {
     ///
     /// # Errors
     /// Says what is missing. A bad signature by a trusted key is an error even if others suffice.
+    //= docs/spec/package.md#trust
     pub fn verify(
         self,
         trusted: &[VerifyingKey<Publisher>],

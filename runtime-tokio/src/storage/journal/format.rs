@@ -316,6 +316,7 @@ pub(crate) fn encode_frame(
 }
 
 /// Reads the frame at `offset` of a file of `length` bytes; `None` if no whole frame stands there.
+//= docs/spec/journal.md#checksums
 pub(crate) fn read_frame(
     file: &dyn StoredFile,
     key: &SegmentKey,

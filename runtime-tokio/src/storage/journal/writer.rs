@@ -192,6 +192,7 @@ impl<O: Observer> Writer<O> {
     }
 
     /// Makes sure of space up to byte `through`, and beyond it of the reserve unless the class may use that.
+    //= docs/spec/journal.md#reserved-space
     fn reserve(&mut self, class: Class, through: u64) -> Result<(), Obstacle> {
         let whole = through + self.limits.reserve_bytes;
         if self.segment.allocated >= whole {
@@ -297,6 +298,7 @@ impl<O: Observer> Writer<O> {
             .map_err(StorageError::io(Step::Truncate, path_of(&self.directory, full.number)))
     }
 
+    //= docs/spec/journal.md#writing
     fn seal(&mut self, cause: &StorageError) {
         if !self.sealed {
             self.sealed = true;

@@ -78,6 +78,7 @@ impl fmt::Display for AddressClass {
 }
 
 /// The class of `address`.
+//= docs/spec/egress.md#addresses
 pub fn classify(address: IpAddr) -> AddressClass {
     match address {
         IpAddr::V4(v4) => classify_v4(v4),

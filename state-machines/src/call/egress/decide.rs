@@ -139,6 +139,7 @@ impl OpenCall {
     ///
     /// # Errors
     /// Names the first part of it that is malformed or not declared.
+    //= docs/spec/egress.md#order
     pub fn admit(&self, method: &str, url: &str) -> Result<Admitted, Refusal> {
         let method = Method::from_wire(method).ok_or(Refusal::MethodNotDeclared)?;
         self.admit_target(method, Target::parse(url)?)

@@ -23,6 +23,7 @@ impl Host {
     ///
     /// # Errors
     /// For every spelling that two programs could read differently.
+    //= docs/spec/egress.md#hosts
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         if let Some(inner) = text.strip_prefix('[') {
             return inner.strip_suffix(']').ok_or(Refusal::HostInvalid).and_then(ipv6);

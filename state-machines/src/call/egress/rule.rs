@@ -181,6 +181,7 @@ impl core::error::Error for TemplateError {}
 
 impl PathTemplate {
     /// Whether a canonical path fits.
+    //= docs/spec/egress.md#rules
     pub fn fits(&self, path: &str) -> bool {
         let Some(inner) = path.strip_prefix('/') else { return false };
         let mut parts = inner.split('/');

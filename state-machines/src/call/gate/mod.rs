@@ -48,6 +48,7 @@ pub enum Decision {
 ///
 /// It has no effect: the same facts at the same time always give the same decision, and spending what the decision
 /// reserves is for the one decider that asked.
+//= docs/spec/gate.md#the-gate
 pub fn decide(facts: &Facts, now: UnixTime) -> Decision {
     match checks::all(facts, now) {
         Ok(checks::Passed::Spend(authorized)) => Decision::Authorized(Box::new(authorized)),

@@ -184,6 +184,7 @@ impl Rates {
     ///
     /// # Errors
     /// The rule of [`LimitError`] that the limit breaks; nothing is changed.
+    //= docs/spec/rates.md#limits
     pub fn set_limit(&mut self, limit: Limit, now: Now) -> Result<(), LimitError> {
         limit.validate()?;
         let at = self.advance(now);
@@ -246,6 +247,7 @@ impl Rates {
     ///
     /// # Errors
     /// The hard limit with the longest wait.
+    //= docs/spec/rates.md#decision-and-reservation
     pub fn check(&self, demands: Vec<Demand>, now: Now) -> Result<Fits, Box<Exceeded>> {
         let at = self.tick(now);
         let mut over = Vec::new();

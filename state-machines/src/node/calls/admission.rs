@@ -60,6 +60,7 @@ impl Node {
     }
 
     /// The decision and what it spends are one step: from here on nothing else can spend it.
+    //= docs/spec/calls.md#order
     fn admit_call(
         &mut self,
         request: RequestId,
@@ -70,6 +71,7 @@ impl Node {
     ) -> Result<(), Failure> {
         let call_id = CallId::from_bytes(self.entropy.bytes());
         let fits = prepared.fits.ok_or_else(|| internal("an authorized call without room in its pools"))?;
+        //= docs/spec/gate.md#deciding-and-spending
         let reservation =
             self.rates.reserve(fits, now).map_err(|_| internal("room in the pools vanished"))?;
         let mut unit = Unit::new(Class::Normal);
@@ -168,6 +170,7 @@ impl Node {
         unit.store(&ledger::sign(header, fields, &self.keys.signing)?, &self.keys)
     }
 
+    //= docs/spec/audit.md#what-is-told
     fn audit_admission(
         &self,
         unit: &mut Unit<Then>,
@@ -202,6 +205,7 @@ impl Node {
     }
 
     /// The intent is durable: if nothing was revoked meanwhile, and nobody cancelled, the call goes out.
+    //= docs/spec/calls.md#order
     pub(in crate::node) fn dispatch(&mut self, call_id: CallId, now: Now) {
         let Some(call) = self.calls.get(&call_id) else { return };
         let stopped = if call.cancelled {
@@ -227,6 +231,7 @@ impl Node {
     }
 
     /// Whether anything that the decision rests on was revoked since.
+    //= docs/spec/revocation.md#effect
     fn revoked_meanwhile(&self, call: &Call, now: UnixTime) -> Option<Code> {
         if self.revocations.head_seq() == call.authorized.seal().revocation_seq {
             return None;

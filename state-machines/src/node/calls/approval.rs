@@ -19,6 +19,7 @@ use crate::trust::audit::Entry;
 use super::{call_record, unstorable};
 
 impl Node {
+    //= docs/spec/calls.md#approvals
     pub(in crate::node) fn file_approval(
         &mut self,
         request: RequestId,

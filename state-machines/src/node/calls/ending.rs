@@ -60,6 +60,7 @@ impl Node {
         }
     }
 
+    //= docs/spec/calls.md#order
     fn write_receipt(
         &mut self,
         call_id: CallId,
@@ -115,6 +116,7 @@ impl Node {
 
     /// The label of what came back: as its author is trusted and as secret as it is declared, and no better than what
     /// went in.
+    //= docs/spec/labels.md#who-assigns-labels
     fn output_label(&self, authorized: &Authorized, ended: &Ended) -> Label {
         let zone = self.authority.zone(authorized.zone()).map(|(it, _)| it.clone());
         let operation = self
@@ -124,12 +126,25 @@ impl Node {
         let (Some(zone), Some(operation), true) = (zone, operation, ended.delivered) else {
             return authorized.input_label().clone();
         };
+        if self.heard_nothing(authorized, ended) {
+            return authorized.input_label().clone();
+        }
         let declared = Label {
             integrity: operation.output.trust.level(zone.integrity),
             confidentiality: operation.output.confidentiality.level(zone.confidentiality),
             taints: operation.output.taints.clone(),
         };
         declared.merge(authorized.input_label())
+    }
+
+    /// Whether the call failed before anything from outside came in: a connector that reads no files knows only what
+    /// it was given and what the service answered.
+    fn heard_nothing(&self, authorized: &Authorized, ended: &Ended) -> bool {
+        let reads_files = self.catalog.get(authorized.connector()).is_none_or(|installed| {
+            let sandbox = &installed.manifest.sandbox;
+            !sandbox.read_only.is_empty() || !sandbox.writable.is_empty()
+        });
+        ended.output.is_none() && ended.usage.bytes_received == 0 && ended.usage.requests == 0 && !reads_files
     }
 
     /// An output is kept if the caller wants it behind a handle, or may ask for it again by its key.
@@ -198,9 +213,10 @@ impl Node {
     }
 
     /// What the idempotency key says from now on. A call that failed without effect may be tried again under its key.
+    //= docs/spec/calls.md#outcomes
     fn end_key(&mut self, call: &Call, call_id: CallId, receipt: ObjectId, ended: &Ended, now: Now) {
         let (scope, intent) = (call.scope.as_ref(), call.intent);
-        if ended.outcome == CallOutcome::Unknown {
+        if ended.outcome == CallOutcome::Unknown || ended.effect == Effect::Unknown {
             let unsettled = Unsettled {
                 call_id,
                 zone: call.authorized.zone().clone(),
@@ -233,6 +249,7 @@ struct Ended {
 }
 
 impl Ended {
+    //= docs/spec/calls.md#outcomes
     fn new(outcome: Outcome, call: &Call, now: Now) -> Self {
         let elapsed = now.mono.saturating_since(call.began).as_millis();
         let timed = |usage: Usage| Usage { duration_ms: u64::try_from(elapsed).unwrap_or(u64::MAX), ..usage };
@@ -244,6 +261,7 @@ impl Ended {
             Outcome::Succeeded { output, effect, usage } => {
                 (true, CallOutcome::Succeeded, effect, None, Some(output), usage)
             }
+            //= docs/spec/stdio.md#effects
             // A failure that leaves the effect in doubt is an unknown outcome, whatever the connector calls it.
             Outcome::Failed { code, message, effect: Effect::Unknown, usage }
             | Outcome::Unknown { code, message, usage } => {

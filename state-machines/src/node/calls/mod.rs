@@ -52,6 +52,14 @@ impl Call {
         self.authorized.grants()
     }
 
+    pub(super) fn approvals(&self) -> &BTreeSet<ObjectId> {
+        self.authorized.approvals()
+    }
+
+    pub(super) fn zone(&self) -> &ZoneId {
+        self.authorized.zone()
+    }
+
     /// Whether the connector has it.
     pub(super) fn is_dispatched(&self) -> bool {
         self.dispatched

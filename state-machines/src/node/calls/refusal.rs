@@ -19,6 +19,7 @@ use super::{call_record, unstorable};
 impl Node {
     /// Refusals before the holder is known are counted; later ones are signed and audited, as long as one principal does
     /// not flood.
+    //= docs/spec/audit.md#what-is-told
     pub(super) fn deny(
         &mut self,
         request: RequestId,
@@ -50,6 +51,7 @@ impl Node {
         Ok(())
     }
 
+    //= docs/spec/calls.md#refusals
     #[allow(clippy::too_many_arguments, reason = "a refusal is told with everything it rests on, once")]
     fn write_decision(
         &self,
@@ -103,6 +105,7 @@ impl Node {
         Ok(receipt)
     }
 
+    //= docs/spec/calls.md#repeated-calls
     pub(super) fn replay_call(
         &mut self,
         request: RequestId,

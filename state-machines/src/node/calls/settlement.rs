@@ -17,6 +17,7 @@ use crate::trust::audit::Entry;
 use super::{Settling, unstorable};
 
 impl Node {
+    //= docs/spec/calls.md#cancellation
     pub(in crate::node) fn cancel(
         &mut self,
         request: RequestId,
@@ -46,6 +47,7 @@ impl Node {
         Ok(())
     }
 
+    //= docs/spec/calls.md#unknown-outcomes
     pub(in crate::node) fn settle(
         &mut self,
         request: RequestId,

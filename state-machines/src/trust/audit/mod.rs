@@ -108,6 +108,7 @@ impl Chains {
     }
 
     /// The event that tells `entry` at the end of the chain of `zone`; [`Chains::advance`] once it has its identity.
+    //= docs/spec/audit.md#events
     pub fn event(&self, zone: &ZoneId, entry: Entry, now: UnixTime) -> AuditEvent {
         let tip = self.tip(zone);
         AuditEvent {

@@ -113,6 +113,7 @@ impl Verifier {
         self.chains.insert(zone.clone(), Read { id, seq: event.seq, sealed: false });
     }
 
+    //= docs/spec/audit.md#verification
     fn event_fault(&self, zone: &ZoneId, id: ObjectId, event: &AuditEvent, authentic: bool) -> Option<Fault> {
         if !authentic {
             return Some(Fault::Altered);
@@ -133,6 +134,7 @@ impl Verifier {
     }
 
     /// Reads the next head; `signed` says whether its signature verifies under the node's key.
+    //= docs/spec/audit.md#verification
     pub fn head(&mut self, zone: &ZoneId, head: &AuditHead, signed: bool) {
         self.heads += 1;
         let last = self.chains.get_mut(zone);

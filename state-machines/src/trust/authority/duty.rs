@@ -31,6 +31,7 @@ macro_rules! duties {
     ($($type:ty => $duty:expr;)+) => { $(impl Signatory for $type { const DUTY: Duty = $duty; })+ };
 }
 
+//= docs/spec/authority.md#who-signs-what
 duties! {
     OwnerRoot => Duty::Owner;
     OperatorDelegation => Duty::Owner;

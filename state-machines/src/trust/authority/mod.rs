@@ -123,6 +123,7 @@ impl Authority {
     ///
     /// # Errors
     /// The first reason why it does not.
+    //= docs/spec/authority.md#who-signs-what
     pub fn check<T: Signatory>(
         &self,
         object: &Object<Signed<T>>,

@@ -272,6 +272,7 @@ impl Ceremony {
     ///
     /// # Errors
     /// Why it proves nothing; the ceremony goes on only after a wrong word, and not for ever.
+    //= docs/spec/ceremony.md#phases
     pub fn handle_answer(&mut self, words: &[WordProof<'_>], now: UnixTime) -> Result<(), AnswerError> {
         let State::Shown(draft) = &mut self.state else {
             return Err(match self.state {
@@ -350,6 +351,7 @@ impl fmt::Debug for Steps {
 }
 
 /// A ceremony needs a home in which nothing says that there is an owner.
+//= docs/spec/ceremony.md#phases
 fn check_free(present: Present) -> Result<(), BeginError> {
     if present.owner.is_some() || present.home {
         Err(BeginError::OwnerExists)

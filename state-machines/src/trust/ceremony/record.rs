@@ -107,6 +107,7 @@ impl CeremonyRecord {
 }
 
 impl Content {
+    //= docs/spec/ceremony.md#the-record
     fn open(self) -> Result<CeremonyRecord, ResumeError> {
         if !self.keys.iter().all(|file| is_key_file(&file.name)) {
             return Err(ResumeError::FileName);

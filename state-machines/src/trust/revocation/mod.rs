@@ -63,6 +63,7 @@ impl Revocations {
     ///
     /// # Errors
     /// The rule of the chain that it breaks.
+    //= docs/spec/revocation.md#the-chain
     pub fn apply_event(&mut self, id: ObjectId, event: &RevocationEvent) -> Result<(), BrokenLink> {
         if event.prev != self.head {
             return Err(BrokenLink::WrongPredecessor);
@@ -76,6 +77,7 @@ impl Revocations {
     }
 
     /// Takes a certified head.
+    //= docs/spec/revocation.md#the-chain
     pub fn apply_head(&mut self, head: &RevocationHead) {
         if head.head_seq == self.head_seq {
             self.certified_at = self.certified_at.max(Some(head.as_of));
@@ -88,11 +90,13 @@ impl Revocations {
     }
 
     /// Seconds since the head was certified; never certified is for ever ago.
+    //= docs/spec/revocation.md#freshness
     pub fn head_age_secs(&self, now: UnixTime) -> u64 {
         self.certified_at.map_or(u64::MAX, |at| now.saturating_since(at))
     }
 
     /// The revocation that forbids `target` now, if one does.
+    //= docs/spec/revocation.md#scopes
     pub fn find(&self, scope: RevocationScope, target: &[u8], now: UnixTime) -> Option<ObjectId> {
         let spans = self.spans.get(&(scope, target.to_vec()))?;
         let hit = spans.iter().find(|span| span.from <= now && span.until.is_none_or(|until| now < until))?;

@@ -22,6 +22,7 @@ pub(super) fn check(bound: Bound<'_>) -> Result<NotRevoked<'_>, Denial> {
     if let Some((_, code)) = revoked.iter().find(|(hit, _)| *hit) {
         return Err(Denial::new(GateCheck::Revocation, *code, code.meaning()));
     }
+    //= docs/spec/revocation.md#freshness
     if needs_freshness(bound.facts) && known.head_age_secs > REVOCATION_FRESHNESS_SECS {
         let rule = alloc::format!("the revocation head was certified {} s ago", known.head_age_secs);
         return Err(Denial::new(GateCheck::Revocation, Code::RevocationStale, rule));

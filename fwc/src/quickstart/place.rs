@@ -1,0 +1,202 @@
+//! The folder that the quickstart works in, and where things lie in it.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use fcp_proto_core::error::Code;
+use zeroize::Zeroizing;
+
+use crate::home::Home;
+use crate::{Failure, Result, file_failure, internal, private_file};
+
+/// How the folder came to be chosen, which decides whether it stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// The caller named it or wants it kept.
+    Kept,
+    /// It is temporary: it stays only if something failed.
+    Temporary,
+}
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    home: Home,
+    choice: Choice,
+}
+
+impl Place {
+    /// Makes the folder, for the owner alone, and the folders of the demonstration in it.
+    ///
+    /// # Errors
+    /// [`Code::Conflict`] if the named folder has something in it.
+    pub(super) fn make(given: Option<&Path>, keep: bool) -> Result<Self> {
+        let path = match given {
+            Some(path) => {
+                claim(path)?;
+                path.to_owned()
+            }
+            None => make_temporary()?,
+        };
+        // Connectors open files only on paths without symbolic links.
+        let path = std::fs::canonicalize(&path).map_err(|error| file_failure("find", &path, &error))?;
+        let choice = if keep || given.is_some() { Choice::Kept } else { Choice::Temporary };
+        let place = Self { home: Home::new(Some(&path))?, choice };
+        private_file::create_folder(&place.data())?;
+        private_file::create_folder(&place.packages())?;
+        Ok(place)
+    }
+
+    /// The FCP home.
+    pub(super) const fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// What belongs to the demonstration and not to FCP.
+    pub(super) fn demo(&self) -> PathBuf {
+        self.home.path().join("quickstart")
+    }
+
+    /// The folder of the database, and of nothing else: the connector may write in it.
+    pub(super) fn data(&self) -> PathBuf {
+        self.demo().join("data")
+    }
+
+    /// The database.
+    pub(super) fn database(&self) -> PathBuf {
+        self.data().join("notes.db")
+    }
+
+    /// The connectors' sources and packages.
+    pub(super) fn packages(&self) -> PathBuf {
+        self.demo().join("packages")
+    }
+
+    /// The operator's passphrase.
+    pub(super) fn passphrase(&self) -> PathBuf {
+        self.demo().join("passphrase")
+    }
+
+    /// The publisher's key.
+    pub(super) fn publisher_key(&self) -> PathBuf {
+        self.demo().join("publisher.key")
+    }
+
+    /// Whose packages the home trusts.
+    pub(super) fn publishers(&self) -> PathBuf {
+        self.home.path().join("publishers.txt")
+    }
+
+    /// The certificate authority of the service.
+    pub(super) fn authority(&self) -> PathBuf {
+        self.demo().join("service-ca.pem")
+    }
+
+    /// Removes the folder if nobody needs it: it was temporary, and nothing failed or the caller broke off. Says
+    /// whether it stays.
+    ///
+    /// # Errors
+    /// What cannot be removed.
+    pub(super) fn finish(&self, failed: Option<Code>) -> Result<bool> {
+        match (self.choice, failed) {
+            (Choice::Kept, _) => Ok(true),
+            (Choice::Temporary, Some(code)) if code != Code::Cancelled => Ok(true),
+            (Choice::Temporary, _) => {
+                let path = self.home.path();
+                std::fs::remove_dir_all(path).map_err(|error| file_failure("remove", path, &error))?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// `bytes` random bytes of the operating system, in hexadecimal.
+///
+/// # Errors
+/// [`Code::Internal`] if the system yields none.
+pub(super) fn random_text<const N: usize>() -> Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new([0_u8; N]);
+    match rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()) {
+        Ok(filled) if filled == N => {}
+        Ok(_) | Err(_) => return Err(internal("the operating system yields no entropy")),
+    }
+    let mut text = Zeroizing::new(String::with_capacity(2 * N));
+    for byte in bytes.iter() {
+        for half in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(half), 16).unwrap_or_default());
+        }
+    }
+    Ok(text)
+}
+
+/// Makes the named folder, or takes it if it is there, empty, and only its owner's.
+fn claim(path: &Path) -> Result<()> {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(Failure::new(Code::Conflict)
+                .because(format!("{} is not empty, and quickstart makes a new home", path.display()))
+                .next("name another folder with --home, or leave --home and FCP_HOME out")),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => private_file::create_folder(path),
+        Err(error) => Err(file_failure("use", path, &error)),
+    }
+}
+
+fn make_temporary() -> Result<PathBuf> {
+    let path = std::env::temp_dir().join(format!("fcp-quickstart-{}", *random_text::<6>()?));
+    // Not recursive, so that a folder that someone else put there is refused.
+    let made = DirBuilder::new().mode(0o700).create(&path);
+    made.map_err(|error| file_failure("make the folder", &path, &error))?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_folder_must_be_absent_or_empty_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("new");
+        let place = Place::make(Some(&absent), false).unwrap();
+        assert!(place.data().is_dir());
+        assert!(place.finish(None).unwrap());
+        assert!(absent.is_dir());
+        let refused = Place::make(Some(&absent), false).unwrap_err();
+        assert_eq!(refused.code, Code::Conflict);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        assert_eq!(Place::make(Some(&file), false).unwrap_err().code, Code::InputInvalid);
+    }
+
+    #[test]
+    fn a_temporary_folder_goes_unless_something_failed() {
+        for (keep, failed, stays) in [
+            (false, None, false),
+            (false, Some(Code::Cancelled), false),
+            (false, Some(Code::Internal), true),
+            (true, None, true),
+        ] {
+            let place = Place::make(None, keep).unwrap();
+            let path = place.home().path().to_owned();
+            assert_eq!(
+                std::fs::metadata(&path).map(|it| std::os::unix::fs::MetadataExt::mode(&it) & 0o777).unwrap(),
+                0o700
+            );
+            assert_eq!(place.finish(failed).unwrap(), stays);
+            assert_eq!(path.exists(), stays, "{keep} {failed:?}");
+            if stays {
+                std::fs::remove_dir_all(&path).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn random_texts_differ() {
+        let texts = [random_text::<16>().unwrap(), random_text::<16>().unwrap()];
+        assert_eq!(texts[0].len(), 32);
+        assert_ne!(texts[0], texts[1]);
+    }
+}

@@ -1,0 +1,159 @@
+//! Who asks: nobody in particular, an agent by its session, an operator by its open key.
+
+use std::sync::Arc;
+
+use fcp_api::headers::{AUTHORIZATION, SESSION};
+use fcp_api::hex::Hex;
+use fcp_api::routes::Access;
+use fcp_api::types::ErrorBody;
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{PrincipalId, ZoneId};
+use fcp_proto_core::object::OperatorRight;
+use fcp_proto_core::time::Now;
+use fcp_state_machines::node::SessionId;
+use http::HeaderMap;
+
+use super::connection::Peer;
+use crate::daemon::{App, Unlocked};
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// Nobody in particular.
+    Anyone,
+    /// An agent, by its session.
+    Agent(Agent),
+    /// An operator, by its open key.
+    Operator(Arc<Unlocked>),
+}
+
+/// An agent with an open session.
+#[derive(Clone, Debug)]
+pub(super) struct Agent {
+    pub(super) session: SessionId,
+    pub(super) principal: PrincipalId,
+    pub(super) zone: ZoneId,
+}
+
+impl Caller {
+    /// Identifies the caller as far as the route demands.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`] or [`Code::NotPermitted`].
+    //= docs/spec/api.md#who-may-call
+    pub(super) async fn identify(
+        app: &App,
+        peer: &Peer,
+        headers: &HeaderMap,
+        access: Access,
+        now: Now,
+    ) -> Result<Self, ErrorBody> {
+        match access {
+            Access::Public => Ok(Self::Anyone),
+            Access::Session => Self::agent(app, peer, headers, now).await,
+            Access::Caller if headers.contains_key(AUTHORIZATION) => {
+                Self::operator(app, peer, headers, None, now)
+            }
+            Access::Caller => Self::agent(app, peer, headers, now).await,
+            Access::Operator => Self::operator(app, peer, headers, None, now),
+            Access::OperatorWith(right) => Self::operator(app, peer, headers, Some(right), now),
+        }
+    }
+
+    async fn agent(app: &App, peer: &Peer, headers: &HeaderMap, now: Now) -> Result<Self, ErrorBody> {
+        app.serving()?;
+        let session = headers.get(SESSION).and_then(|value| value.to_str().ok());
+        let session: Option<Hex<32>> = session.and_then(|text| text.parse().ok());
+        let session = session.ok_or_else(|| {
+            unauthenticated("this needs an agent's session")
+                .next("open one with `fwc agent run NAME -- COMMAND`")
+        })?;
+        let session = SessionId::from_bytes(session.0);
+        let entry = app.sessions().get(&public_name(&session)).cloned();
+        if entry.is_none_or(|entry| now.unix >= entry.expires_at) {
+            return Err(unauthenticated("there is no such session, or it has ended"));
+        }
+        let binding = app.binding(peer.uid);
+        let found = app
+            .query(move |node, now| {
+                let session = node.sessions().get(session, &binding, now.unix)?;
+                Some((session.principal.clone(), session.zone.clone()))
+            })
+            .await?;
+        let (principal, zone) =
+            found.ok_or_else(|| unauthenticated("there is no such session on this connection"))?;
+        Ok(Self::Agent(Agent { session, principal, zone }))
+    }
+
+    fn operator(
+        app: &App,
+        peer: &Peer,
+        headers: &HeaderMap,
+        right: Option<OperatorRight>,
+        now: Now,
+    ) -> Result<Self, ErrorBody> {
+        app.serving()?;
+        let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let bearer = bearer.and_then(|text| text.strip_prefix("Bearer "));
+        let found = bearer.and_then(|bearer| app.operators.find(bearer, peer.connection, now));
+        let operator = found.ok_or_else(|| {
+            unauthenticated("this needs an operator's key, open on this connection")
+                .next("open it with the passphrase: POST /v1/operator/unlock")
+        })?;
+        match right {
+            Some(right) if !operator.rights.contains(&right) => {
+                let why = format!("{} does not have the right `{}`", operator.operator, right.as_str());
+                Err(ErrorBody::new(Code::NotPermitted).because(why))
+            }
+            Some(_) | None => Ok(Self::Operator(operator)),
+        }
+    }
+
+    /// The operator.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`] for anyone else, which the route's access excludes.
+    pub(super) fn as_operator(&self) -> Result<&Arc<Unlocked>, ErrorBody> {
+        match self {
+            Self::Operator(operator) => Ok(operator),
+            Self::Anyone | Self::Agent(_) => Err(unauthenticated("this needs an operator")),
+        }
+    }
+
+    /// The agent.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`] for anyone else, which the route's access excludes.
+    pub(super) fn as_agent(&self) -> Result<&Agent, ErrorBody> {
+        match self {
+            Self::Agent(agent) => Ok(agent),
+            Self::Anyone | Self::Operator(_) => Err(unauthenticated("this needs an agent's session")),
+        }
+    }
+
+    /// Whose things the caller sees: an agent only its own, an operator all.
+    pub(super) fn only(&self) -> Option<&PrincipalId> {
+        match self {
+            Self::Agent(agent) => Some(&agent.principal),
+            Self::Anyone | Self::Operator(_) => None,
+        }
+    }
+
+    /// Whether the caller may see what belongs to `owner`.
+    pub(super) fn sees(&self, owner: &PrincipalId) -> bool {
+        self.only().is_none_or(|own| own == owner)
+    }
+}
+
+/// The name of a session that may be shown: it does not lead back to the secret one.
+pub(super) fn public_name(session: &SessionId) -> [u8; 16] {
+    let digest = hash::digest(session.expose());
+    let mut name = [0; 16];
+    name.copy_from_slice(&digest.as_bytes()[..16]);
+    name
+}
+
+fn unauthenticated(why: &str) -> ErrorBody {
+    ErrorBody::new(Code::Unauthenticated).because(why)
+}

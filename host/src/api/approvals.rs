@@ -1,0 +1,284 @@
+//! Requests that wait for a person, and what the person decides.
+
+use fcp_api::routes::{ApproveRequest, DenyRequest, FileRequest, GetApproval, ListApprovals};
+use fcp_api::types::{
+    ApprovalList, ApprovalStatus, ApprovalView, Approve, Approved, CallOptions, Denied, ErrorBody,
+    StandingGrant,
+};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{ObjectId, PrincipalId};
+use fcp_proto_core::object::{
+    AnyObject, ApprovalDecision, ApprovalRequest, ApprovalToken, CallRecord, Grant, Grantee, Object, Signed,
+};
+use fcp_proto_core::time::{Now, UnixTime};
+use fcp_proto_core::token::constraints::Constraints;
+use fcp_state_machines::node::{Answer, Request};
+
+use super::denial::{self, Asked};
+use super::history::{cut, page};
+use super::inputs;
+use super::mount::{Ask, Serve};
+use super::sign::{admit, unexpected};
+use crate::daemon::{App, ApprovalEntry, Unlocked};
+
+/// How long a request waits for a person, in seconds. Chosen: a day.
+const WAITS_SECS: u64 = 86_400;
+
+/// How long an approval can be used unless the person says otherwise, in seconds. Chosen: an hour.
+const USABLE_SECS: u64 = 3_600;
+
+fn none(id: ObjectId) -> ErrorBody {
+    ErrorBody::new(Code::NotFound).because(format!("there is no request {id}"))
+}
+
+fn status(entry: &ApprovalEntry, now: Now) -> ApprovalStatus {
+    match entry.decision {
+        Some(_) if entry.spent_by.is_some() => ApprovalStatus::Used,
+        Some(it) if it.decision == ApprovalDecision::Deny => ApprovalStatus::Denied,
+        Some(it) if now.unix < it.expires_at => ApprovalStatus::Approved,
+        None if now.unix < entry.expires_at => ApprovalStatus::Pending,
+        Some(_) | None => ApprovalStatus::Expired,
+    }
+}
+
+/// A request and the call that it asks for.
+type Filed = (Object<Signed<ApprovalRequest>>, Object<CallRecord>);
+
+async fn load(app: &App, id: ObjectId) -> Result<Filed, ErrorBody> {
+    let AnyObject::ApprovalRequest(request) = app.load(id).await.map_err(|_| none(id))? else {
+        return Err(none(id));
+    };
+    let AnyObject::CallRecord(call) = app.load(request.body.fields.request).await? else {
+        return Err(ErrorBody::new(Code::StoreCorrupt).because(format!("{id} names no call")));
+    };
+    Ok((request, call))
+}
+
+/// The decision over a request, and who made it.
+async fn decision(
+    app: &App,
+    entry: &ApprovalEntry,
+) -> Result<Option<(ApprovalToken, Option<PrincipalId>)>, ErrorBody> {
+    let Some(decided) = entry.decision else { return Ok(None) };
+    let AnyObject::ApprovalToken(token) = app.load(decided.id).await? else {
+        return Err(ErrorBody::new(Code::StoreCorrupt).because(format!("{} is no decision", decided.id)));
+    };
+    let signer = token.body.signer;
+    let name =
+        app.query(move |node, _| node.authority().operators().get(&signer).map(|it| it.operator.clone()));
+    Ok(Some((token.body.fields, name.await?)))
+}
+
+/// A request with all its arguments in full.
+///
+/// # Errors
+/// [`Code::NotFound`], or what of it cannot be read.
+pub(super) async fn view(app: &App, entry: &ApprovalEntry) -> Result<ApprovalView, ErrorBody> {
+    let (request, call) = load(app, entry.id).await?;
+    let decided = decision(app, entry).await?;
+    let label = call.header.provenance.label();
+    let (asked, call) = (request.body.fields, call.body);
+    let (connector, operation) = (call.connector.clone(), call.operation.clone());
+    let about = app.query(move |node, _| {
+        let operation = node.catalog().get(&connector)?.manifest.operation(&operation)?;
+        Some((operation.description.clone(), operation.risk, operation.safety))
+    });
+    // A connector that is gone can no longer say what its operation did; then the worst is assumed.
+    let gone = || {
+        let (risk, tier) =
+            (fcp_proto_core::zone::Risk::Critical, fcp_proto_core::zone::SafetyTier::Forbidden);
+        ("the connector is no longer installed".to_owned(), risk, tier)
+    };
+    let (description, risk, tier) = about.await?.unwrap_or_else(gone);
+    let input = serde_json::from_str(&call.input)
+        .map_err(|error| ErrorBody::new(Code::StoreCorrupt).because(error.to_string()))?;
+    let approved = entry.decision.filter(|it| it.decision == ApprovalDecision::Approve);
+    Ok(ApprovalView {
+        request_id: entry.id,
+        status: status(entry, app.now()),
+        agent: entry.principal.clone(),
+        zone: entry.zone.clone(),
+        connector: call.connector,
+        operation: call.operation,
+        description,
+        risk,
+        tier,
+        input,
+        resources: call.resources.into_iter().collect(),
+        credentials: call.credentials.into_iter().collect(),
+        idempotency_key: call.idempotency_key,
+        call_digest: asked.call_digest,
+        interface_hash: asked.interface_hash,
+        code_digest: asked.code_digest,
+        label_digest: asked.label_digest,
+        input_label: label,
+        kinds: asked.kinds.into_iter().collect(),
+        missing: asked.missing,
+        note: asked.note,
+        requested_at: asked.requested_at,
+        expires_at: approved.map_or(entry.expires_at, |it| it.expires_at),
+        decided_at: decided.as_ref().map(|(token, _)| token.decided_at),
+        decision_note: decided.as_ref().and_then(|(token, _)| token.note.clone()),
+        decided_by: decided.and_then(|(_, name)| name),
+        approval_id: approved.map(|it| it.id),
+        grant_id: entry.grant,
+    })
+}
+
+impl Serve for FileRequest {
+    async fn serve(ask: Ask<Self>) -> Result<ApprovalView, ErrorBody> {
+        let Ask { app, body, caller, peer, trace, .. } = ask;
+        let agent = caller.as_agent()?;
+        if body.note.as_ref().is_some_and(|note| note.len() > 4096) {
+            return Err(ErrorBody::new(Code::InputTooLarge).because("a note has at most 4096 bytes"));
+        }
+        let call = inputs::call(&app, agent, &peer, body.call, CallOptions::default(), trace).await?;
+        let asked = Asked {
+            agent: agent.principal.clone(),
+            zone: call.zone.clone().unwrap_or_else(|| agent.zone.clone()),
+            connector: call.connector.clone(),
+            operation: call.operation.clone(),
+        };
+        match app.ask(Request::FileApproval { call, note: body.note, valid_secs: WAITS_SECS }).await {
+            Ok(Answer::Filed(filed)) => {
+                let entry = entry(&app, filed.id)?;
+                view(&app, &entry).await
+            }
+            Ok(other) => Err(unexpected(&other)),
+            Err(failure) => Err(app.query(move |node, _| denial::refused(node, &failure, &asked)).await?),
+        }
+    }
+}
+
+fn entry(app: &App, id: ObjectId) -> Result<ApprovalEntry, ErrorBody> {
+    app.records().approval(&id).cloned().ok_or_else(|| none(id))
+}
+
+impl Serve for ListApprovals {
+    async fn serve(ask: Ask<Self>) -> Result<ApprovalList, ErrorBody> {
+        let (before, limit) = page(ask.query.after.as_deref(), ask.query.limit)?;
+        let (entries, next) = {
+            let records = ask.app.records();
+            let seen = |(_, entry): &(u64, &ApprovalEntry)| {
+                ask.caller.sees(&entry.principal)
+                    && ask.query.status.is_none_or(|wanted| status(entry, ask.now) == wanted)
+            };
+            cut(records.approvals.newest(before).filter(seen), limit, Clone::clone)
+        };
+        let mut approvals = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            approvals.push(view(&ask.app, entry).await?);
+        }
+        Ok(ApprovalList { approvals, next })
+    }
+}
+
+impl Serve for GetApproval {
+    async fn serve(ask: Ask<Self>) -> Result<ApprovalView, ErrorBody> {
+        let id = ask.path(0)?;
+        let entry = entry(&ask.app, id)?;
+        if !ask.caller.sees(&entry.principal) {
+            return Err(none(id));
+        }
+        view(&ask.app, &entry).await
+    }
+}
+
+/// The decision that binds what `asked` names.
+fn token(id: ObjectId, asked: &ApprovalRequest, decision: ApprovalDecision, now: UnixTime) -> ApprovalToken {
+    ApprovalToken {
+        approval_request: id,
+        call_digest: asked.call_digest,
+        interface_hash: asked.interface_hash,
+        code_digest: asked.code_digest,
+        label_digest: asked.label_digest,
+        kinds: asked.kinds.clone(),
+        decision,
+        decided_at: now,
+        expires_at: now.saturating_add(USABLE_SECS),
+        note: None,
+    }
+}
+
+impl Serve for ApproveRequest {
+    async fn serve(ask: Ask<Self>) -> Result<Approved, ErrorBody> {
+        let id = ask.path(0)?;
+        let operator = ask.caller.as_operator()?;
+        let (request, call) = load(&ask.app, id).await?;
+        let (zone, asked) = (request.header.zone_id.clone(), request.body.fields);
+        let Approve { call_digest, kinds, lifetime_secs, grant, note } = ask.body;
+        if call_digest != asked.call_digest {
+            let why = format!("the request is for the call {}, not {call_digest}", asked.call_digest);
+            return Err(ErrorBody::new(Code::ApprovalMismatch).because(why));
+        }
+        let mut token = token(id, &asked, ApprovalDecision::Approve, ask.now.unix);
+        if let Some(kinds) = kinds {
+            token.kinds = kinds.into_iter().collect();
+        }
+        if let Some(secs) = lifetime_secs {
+            token.expires_at = ask.now.unix.saturating_add(secs);
+        }
+        token.note = note;
+        let expires_at = token.expires_at;
+        let approval_id = admit(&ask.app, operator, &zone, token).await?;
+        let grant_id = match grant {
+            None => None,
+            Some(standing) => {
+                let principal = entry(&ask.app, id)?.principal;
+                Some(grant_for(&ask.app, operator, id, principal, &call, standing, ask.now).await?)
+            }
+        };
+        Ok(Approved { request_id: id, approval_id, grant_id, expires_at })
+    }
+}
+
+/// The standing grant that goes with an approval: this operation, on these resources, for this agent.
+async fn grant_for(
+    app: &App,
+    operator: &Unlocked,
+    request: ObjectId,
+    principal: PrincipalId,
+    call: &Object<CallRecord>,
+    standing: StandingGrant,
+    now: Now,
+) -> Result<ObjectId, ErrorBody> {
+    let (connector, operation) = (call.body.connector.clone(), call.body.operation.clone());
+    let capabilities = super::grants::capabilities(app, connector.clone(), vec![operation.clone()]).await?;
+    let narrow = || -> Result<Constraints, ErrorBody> {
+        let patterns = call.body.resources.iter().map(|resource| resource.parse());
+        let resource_allow = patterns.collect::<Result<_, _>>().map_err(
+            |error: fcp_proto_core::token::resource::ResourceError| {
+                ErrorBody::new(Code::InputInvalid).because(error.to_string())
+            },
+        )?;
+        Ok(Constraints {
+            resource_allow,
+            credential_allow: call.body.credentials.iter().cloned().collect(),
+            ..Constraints::default()
+        })
+    };
+    let constraints = standing.constraints.map_or_else(narrow, Ok)?;
+    let grant = Grant {
+        grantee: Grantee::Principal(principal),
+        connector,
+        capabilities,
+        operations: [operation].into(),
+        constraints,
+        not_before: now.unix,
+        expires_at: now.unix.saturating_add(standing.lifetime_secs),
+        request: Some(request),
+    };
+    admit(app, operator, &call.header.zone_id, grant).await
+}
+
+impl Serve for DenyRequest {
+    async fn serve(ask: Ask<Self>) -> Result<Denied, ErrorBody> {
+        let id = ask.path(0)?;
+        let operator = ask.caller.as_operator()?;
+        let (request, _) = load(&ask.app, id).await?;
+        let mut token = token(id, &request.body.fields, ApprovalDecision::Deny, ask.now.unix);
+        token.note = ask.body.note;
+        let decision_id = admit(&ask.app, operator, &request.header.zone_id, token).await?;
+        Ok(Denied { request_id: id, decision_id })
+    }
+}

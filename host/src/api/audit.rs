@@ -1,0 +1,274 @@
+//! The audit chains: reading them, and proving that nothing in them was changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fcp_api::hex::Hex;
+use fcp_api::limits::{DEFAULT_PAGE, MAX_PAGE};
+use fcp_api::routes::{GetAuditHead, ListAuditEvents, VerifyAudit};
+use fcp_api::types::{
+    AuditEventView, AuditEvents, AuditHeadView, AuditHeads, AuditProblem, AuditQuery, AuditReport, ErrorBody,
+};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{NodeId, ObjectId, ZoneId};
+use fcp_proto_core::object::{AnyObject, ObjectIdKey, StoredObject};
+use fcp_runtime_tokio::storage::Storage;
+use fcp_state_machines::trust::audit::{Chains, Verifier};
+use fcp_state_machines::trust::authority::Authority;
+use fcp_state_machines::trust::revocation::Revocations;
+use zeroize::Zeroizing;
+
+use super::ceremony::blocking;
+use super::mount::{Ask, Serve};
+use super::watch::{until, wait};
+use crate::daemon::{App, EventEntry, HeadEntry, owner_zone};
+
+/// An event, read.
+///
+/// # Errors
+/// [`Code::StoreCorrupt`] if it cannot be read back.
+pub(super) async fn event(app: &App, id: ObjectId) -> Result<AuditEventView, ErrorBody> {
+    let AnyObject::AuditEvent(object) = app.load(id).await? else {
+        return Err(ErrorBody::new(Code::StoreCorrupt).because(format!("{id} is no event")));
+    };
+    let event = object.body;
+    Ok(AuditEventView {
+        event_id: id,
+        seq: event.seq,
+        prev: event.prev,
+        zone: object.header.zone_id,
+        node: event.node_id,
+        kind: event.kind,
+        actor: event.actor,
+        connector: event.connector,
+        operation: event.operation,
+        call_id: event.call_id,
+        token_id: event.token_id,
+        subject: event.subject,
+        code: event.code,
+        detail: event.detail,
+        trace_id: event.trace.map(|trace| Hex(trace.trace_id).to_string()),
+        at: event.occurred_at,
+    })
+}
+
+/// What of a query the index can tell; the rest is read.
+fn fits(entry: &EventEntry, wanted: &AuditQuery, own: Option<&str>) -> bool {
+    wanted.kind.is_none_or(|it| entry.kind == it)
+        && wanted.actor.as_ref().is_none_or(|it| entry.actor == *it)
+        && wanted.call_id.is_none_or(|it| entry.call_id == Some(it))
+        && own.is_none_or(|own| entry.actor == own)
+}
+
+/// The events to show, and where to go on.
+type Picked = (Vec<ObjectId>, u64);
+
+fn pick(app: &App, zone: &ZoneId, wanted: &AuditQuery, own: Option<&str>) -> Picked {
+    let records = app.records();
+    let Some(chain) = records.chains.get(zone) else { return (Vec::new(), wanted.from_seq.unwrap_or(0)) };
+    let limit = usize::try_from(wanted.limit.unwrap_or(DEFAULT_PAGE)).unwrap_or(usize::MAX);
+    if let Some(last) = wanted.last {
+        let last = usize::try_from(last).unwrap_or(usize::MAX);
+        let newest = chain.newest(None).filter(|(_, entry)| fits(entry, wanted, own)).take(last);
+        let mut ids: Vec<_> = newest.map(|(_, entry)| entry.id).collect();
+        ids.reverse();
+        return (ids, chain.next());
+    }
+    let mut ids = Vec::new();
+    let mut next = chain.next();
+    for (seq, entry) in chain.from(wanted.from_seq.unwrap_or(0)) {
+        if ids.len() == limit {
+            next = seq;
+            break;
+        }
+        if fits(entry, wanted, own) {
+            ids.push(entry.id);
+        }
+    }
+    (ids, next)
+}
+
+impl Serve for ListAuditEvents {
+    async fn serve(ask: Ask<Self>) -> Result<AuditEvents, ErrorBody> {
+        let Ask { app, query, caller, .. } = ask;
+        for (name, asked) in [("limit", query.limit), ("last", query.last)] {
+            if asked.is_some_and(|it| it == 0 || it > MAX_PAGE) {
+                return Err(ErrorBody::new(Code::OutOfRange).because(format!("`{name}` is 1 to {MAX_PAGE}")));
+            }
+        }
+        let within = wait(query.wait_ms)?;
+        let own_zone = match &caller {
+            super::access::Caller::Agent(agent) => agent.zone.clone(),
+            super::access::Caller::Operator(_) | super::access::Caller::Anyone => owner_zone(),
+        };
+        let zone = query.zone.clone().unwrap_or(own_zone);
+        let own = caller.only().map(|own| own.as_str().to_owned());
+        let look = || {
+            let (ids, next) = pick(&app, &zone, &query, own.as_deref());
+            Ok((!ids.is_empty()).then_some((ids, next)))
+        };
+        let found = until(&app, within, look).await?;
+        let (ids, next_seq) = found.unwrap_or_else(|| pick(&app, &zone, &query, own.as_deref()));
+        let mut events = Vec::with_capacity(ids.len());
+        for id in ids {
+            let event = event(&app, id).await?;
+            let connector = query.connector.as_ref();
+            if connector.is_none_or(|wanted| event.connector.as_ref() == Some(wanted)) {
+                events.push(event);
+            }
+        }
+        Ok(AuditEvents { events, next_seq })
+    }
+}
+
+fn head_view(zone: &ZoneId, node: &NodeId, head: Option<&HeadEntry>) -> AuditHeadView {
+    AuditHeadView {
+        zone: zone.clone(),
+        node: node.clone(),
+        head_event: head.map(|head| head.event),
+        events: head.map_or(0, |head| head.seq + 1),
+        signed_by: head.map(|head| head.signer),
+    }
+}
+
+fn heads(app: &App, node: &NodeId, zones: &[ZoneId]) -> Vec<AuditHeadView> {
+    let records = app.records();
+    zones.iter().map(|zone| head_view(zone, node, records.heads.get(zone))).collect()
+}
+
+/// The zones that are meant.
+async fn zones(app: &App, wanted: Option<ZoneId>) -> Result<Vec<ZoneId>, ErrorBody> {
+    let found = app.query(move |node, _| match wanted {
+        None => Ok(node.authority().zones().map(|(zone, _)| zone.clone()).collect()),
+        Some(zone) if node.authority().zone(&zone).is_some() => Ok(vec![zone]),
+        Some(zone) => Err(ErrorBody::new(Code::ZoneUnknown).because(format!("there is no zone {zone}"))),
+    });
+    found.await?
+}
+
+impl Serve for GetAuditHead {
+    async fn serve(ask: Ask<Self>) -> Result<AuditHeads, ErrorBody> {
+        let node = ask.app.serving()?.node_id.clone();
+        let zones = zones(&ask.app, ask.query.zone.clone()).await?;
+        Ok(AuditHeads { chains: heads(&ask.app, &node, &zones) })
+    }
+}
+
+/// What a verification needs of the node.
+struct Expected {
+    keys: BTreeMap<ZoneId, ObjectIdKey>,
+    authority: Authority,
+    revocations: Revocations,
+    tips: Chains,
+}
+
+async fn expected(app: &App) -> Result<Expected, ErrorBody> {
+    app.query(|node, _| {
+        let zones = node.authority().zones().map(|(zone, _)| zone.clone());
+        let copy = |key: &ObjectIdKey| ObjectIdKey::from_bytes(Zeroizing::new(*key.expose()));
+        let keys =
+            zones.filter_map(|zone| node.zone_key(&zone).map(|key| (zone.clone(), copy(key)))).collect();
+        Expected {
+            keys,
+            authority: node.authority().clone(),
+            revocations: node.revocations().clone(),
+            tips: node.chains().clone(),
+        }
+    })
+    .await
+}
+
+/// Reads the whole journal again and checks every link, every identity and every signed head. What the node knew to be
+/// durable before it began must be there.
+fn verify(
+    storage: &Storage,
+    node: NodeId,
+    known: BTreeMap<ZoneId, (u64, ObjectId)>,
+    expected: &Expected,
+    only: Option<&ZoneId>,
+) -> AuditReport {
+    let known = known.into_iter().filter(|(zone, _)| only.is_none_or(|only| only == zone)).collect();
+    let mut verifier = Verifier::new(node, known);
+    let mut problems = Vec::new();
+    let broken = |problem: String| AuditProblem { zone: owner_zone(), seq: 0, problem };
+    match storage.batches() {
+        Err(error) => problems.push(broken(error.to_string())),
+        Ok(batches) => {
+            for batch in batches {
+                let batch = match batch {
+                    Ok(batch) => batch,
+                    Err(error) => {
+                        problems.push(broken(error.to_string()));
+                        break;
+                    }
+                };
+                for record in &batch.batch.records {
+                    if let Err(problem) = check(&mut verifier, record.id, &record.bytes, expected, only) {
+                        problems.push(broken(format!("the record {}: {problem}", record.id)));
+                    }
+                }
+            }
+        }
+    }
+    let report = verifier.finish();
+    let first = report.first_bad.map(|bad| AuditProblem {
+        zone: bad.zone,
+        seq: bad.seq,
+        problem: bad.fault.to_string(),
+    });
+    problems.extend(first);
+    AuditReport {
+        valid: problems.is_empty(),
+        events: report.events,
+        heads: report.heads,
+        chains: Vec::new(),
+        problems,
+    }
+}
+
+/// Checks one record: that its name is its content's, and what a chain demands of it.
+fn check(
+    verifier: &mut Verifier,
+    id: ObjectId,
+    bytes: &[u8],
+    expected: &Expected,
+    only: Option<&ZoneId>,
+) -> Result<(), String> {
+    let stored = StoredObject::from_bytes(bytes).map_err(|error| error.to_string())?;
+    let zone = stored.header.zone_id.clone();
+    if only.is_some_and(|only| *only != zone) {
+        return Ok(());
+    }
+    let key = expected.keys.get(&zone).ok_or_else(|| format!("there is no key for {zone}"))?;
+    let authentic = stored.id(key).is_ok_and(|computed| computed == id);
+    let object = AnyObject::open(&stored).map_err(|error| error.to_string())?;
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other object is checked by its identity alone")]
+    match &object {
+        AnyObject::AuditEvent(event) => verifier.event(&zone, id, &event.body, authentic),
+        AnyObject::AuditHead(head) => {
+            let signed = authentic && expected.authority.check(head, &expected.revocations).is_ok();
+            verifier.head(&zone, &head.body.fields, signed);
+        }
+        _ if !authentic => return Err("its name is not that of its content".into()),
+        _ => {}
+    }
+    Ok(())
+}
+
+impl Serve for VerifyAudit {
+    async fn serve(ask: Ask<Self>) -> Result<AuditReport, ErrorBody> {
+        let Ask { app, body, .. } = ask;
+        let node = app.serving()?.node_id.clone();
+        let zones = zones(&app, body.zone.clone()).await?;
+        // What is known durable is read before the journal's end is: later events are beyond both.
+        let known: BTreeMap<_, _> =
+            app.records().heads.iter().map(|(zone, head)| (zone.clone(), (head.seq, head.event))).collect();
+        let expected = expected(&app).await?;
+        tracing::debug!(tips = expected.tips.tips().count(), "the chains are verified");
+        let (storage, only, name) = (Arc::clone(&app.storage), body.zone, node.clone());
+        let mut report =
+            blocking(move || Ok(verify(&storage, name, known, &expected, only.as_ref()))).await?;
+        report.chains = heads(&app, &node, &zones);
+        Ok(report)
+    }
+}

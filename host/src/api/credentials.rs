@@ -1,0 +1,187 @@
+//! Credentials: secrets go into the vault and never come out; what may be known of them is on record.
+
+use std::sync::Arc;
+
+use fcp_api::routes::{ListCredentials, PutCredential, RemoveCredential, TestCredential};
+use fcp_api::types::{
+    CredentialList, CredentialMaterial, CredentialRemoved, CredentialTest, CredentialView, ErrorBody,
+};
+use fcp_proto_core::crypto::secret::SecretBytes;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::CredentialId;
+use fcp_proto_core::manifest::{AuthKind, AuthSlot, HostRule};
+use fcp_proto_core::object::CredentialRecord;
+use fcp_state_machines::call::egress::Target;
+use fcp_state_machines::node::Credential;
+
+use super::ceremony::blocking;
+use super::mount::{Ask, Serve};
+use super::sign::admit;
+use crate::daemon::{App, Made};
+use crate::vault::{CredentialKey, OAuth2, Secret, VaultError};
+
+fn view(credential: &Credential, made: Option<Made>) -> Option<CredentialView> {
+    let record = &credential.record;
+    Some(CredentialView {
+        name: record.credential.clone(),
+        connector: record.connector.clone(),
+        slot: record.slot.clone(),
+        kind: record.kind.parse().ok()?,
+        zone: credential.zone.clone(),
+        hosts: record.hosts.clone(),
+        version: record.version,
+        stored_at: made.map(|made| made.at).unwrap_or_default(),
+        accepted_at: None,
+        record_id: made.map(|made| made.id).unwrap_or_default(),
+    })
+}
+
+async fn known(app: &App, name: CredentialId) -> Result<Credential, ErrorBody> {
+    let found = app.query(move |node, _| {
+        let found = node.catalog().credentials().find(|it| it.record.credential == name).cloned();
+        found.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no credential {name}")))
+    });
+    found.await?
+}
+
+impl Serve for ListCredentials {
+    async fn serve(ask: Ask<Self>) -> Result<CredentialList, ErrorBody> {
+        let made = ask.app.records().credentials.clone();
+        let credentials = ask.app.query(move |node, _| {
+            let all = node.catalog().credentials();
+            all.filter_map(|it| view(it, made.get(&it.record.credential).copied())).collect()
+        });
+        Ok(CredentialList { credentials: credentials.await? })
+    }
+}
+
+/// The secret, if it is of the kind that the slot takes.
+fn secret(slot: &AuthSlot, material: CredentialMaterial) -> Result<Secret, ErrorBody> {
+    let bytes = |secret: fcp_api::secret::Secret| SecretBytes::from(secret.expose().to_owned());
+    let secret = match (slot.kind, material) {
+        (AuthKind::Bearer, CredentialMaterial::Bearer { token }) => Secret::Bearer(bytes(token)),
+        (AuthKind::Header, CredentialMaterial::Header { value }) => Secret::Header(bytes(value)),
+        (AuthKind::Basic, CredentialMaterial::Basic { username, password }) => {
+            Secret::Basic { user: username.into(), password: bytes(password) }
+        }
+        (
+            AuthKind::Oauth2,
+            CredentialMaterial::Oauth2 { access_token, refresh_token, expires_at, client_id, client_secret },
+        ) => Secret::OAuth2(Box::new(OAuth2 {
+            access: bytes(access_token),
+            refresh: refresh_token.map(bytes),
+            expires_at,
+            token_url: slot.token_url.clone().unwrap_or_default(),
+            client_id: client_id.unwrap_or_default(),
+            client_secret: client_secret.map(bytes),
+        })),
+        (kind, _) => {
+            let why = format!("the slot takes a secret of the kind `{}`", kind.as_str());
+            return Err(ErrorBody::new(Code::InputInvalid).because(why));
+        }
+    };
+    secret.check().map_err(|error| ErrorBody::new(Code::InputInvalid).because(error.to_string()))?;
+    Ok(secret)
+}
+
+/// The hosts that the credential may be sent to, by name: what the operator signs must not move when the configuration
+/// changes.
+fn hosts(slot: &AuthSlot, config: &serde_json::Value) -> Result<Vec<String>, ErrorBody> {
+    let invalid = |why: String| ErrorBody::new(Code::ConfigInvalid).because(why);
+    let host = |rule: &HostRule| match rule {
+        HostRule::Exact(_) | HostRule::Below(_) => Ok(String::from(rule.clone())),
+        HostRule::Config(name) => {
+            let url = config.get(name).and_then(serde_json::Value::as_str);
+            let url = url.ok_or_else(|| invalid(format!("`{name}` is not set")))?;
+            let target = Target::parse(url).map_err(|refusal| invalid(format!("`{name}`: {refusal}")))?;
+            Ok(target.origin.host.to_string())
+        }
+    };
+    slot.hosts.iter().map(host).collect()
+}
+
+fn vault_failed(error: &VaultError) -> ErrorBody {
+    ErrorBody::new(error.code()).because(error.to_string())
+}
+
+impl Serve for PutCredential {
+    async fn serve(ask: Ask<Self>) -> Result<CredentialView, ErrorBody> {
+        let name: CredentialId = ask.path(0)?;
+        let Ask { app, body, caller, now, .. } = ask;
+        let operator = caller.as_operator()?;
+        let (connector, slot_name, zone, wanted) =
+            (body.connector.clone(), body.slot.clone(), body.zone.clone(), name.clone());
+        let checked = app.query(move |node, _| {
+            let installed = node.catalog().get(&connector).ok_or_else(|| {
+                ErrorBody::new(Code::ConnectorUnknown).because(format!("{connector} is not installed"))
+            })?;
+            if !installed.install.zones.contains(&zone) {
+                return Err(ErrorBody::new(Code::ConnectorNotInZone)
+                    .because(format!("{connector} is not bound to {zone}")));
+            }
+            let other = node.catalog().credentials().find(|it| it.record.credential == wanted);
+            if other.is_some_and(|it| it.record.connector != connector || it.zone != zone) {
+                let why = format!("the name {wanted} is a credential of another connector or zone");
+                return Err(ErrorBody::new(Code::Conflict).because(why));
+            }
+            let slot = installed.manifest.auth.get(&slot_name).cloned().ok_or_else(|| {
+                ErrorBody::new(Code::NotFound).because(format!("{connector} has no slot {slot_name:?}"))
+            })?;
+            let hosts = hosts(&slot, &installed.config)?;
+            Ok((slot, hosts))
+        });
+        let (slot, hosts) = checked.await??;
+        let secret = secret(&slot, body.material)?;
+        let key =
+            CredentialKey { zone: body.zone.clone(), connector: body.connector.clone(), name: name.clone() };
+        let (vault, slot_name) = (Arc::clone(&app.serving()?.vault), body.slot.clone());
+        let version = blocking(move || {
+            vault.put(&key, &slot_name, &secret, now.unix).map_err(|error| vault_failed(&error))
+        });
+        let fields = CredentialRecord {
+            credential: name.clone(),
+            connector: body.connector,
+            slot: body.slot,
+            kind: slot.kind.as_str().to_owned(),
+            hosts,
+            version: version.await?,
+            removed: false,
+        };
+        admit(&app, operator, &body.zone, fields).await?;
+        let stored = known(&app, name.clone()).await?;
+        let made = app.records().credentials.get(&name).copied();
+        view(&stored, made).ok_or_else(|| super::status::broken("a credential's kind is unknown"))
+    }
+}
+
+impl Serve for RemoveCredential {
+    async fn serve(ask: Ask<Self>) -> Result<CredentialRemoved, ErrorBody> {
+        let name: CredentialId = ask.path(0)?;
+        let Ask { app, caller, now, .. } = ask;
+        let operator = caller.as_operator()?;
+        let Credential { zone, record } = known(&app, name.clone()).await?;
+        let key =
+            CredentialKey { zone: zone.clone(), connector: record.connector.clone(), name: name.clone() };
+        // First nothing may use it any more, then it goes.
+        let record_id = admit(&app, operator, &zone, CredentialRecord { removed: true, ..record }).await?;
+        let vault = Arc::clone(&app.serving()?.vault);
+        blocking(move || match vault.remove(&key, now.unix) {
+            Ok(()) | Err(VaultError::Missing(_)) => Ok(()),
+            Err(error) => Err(vault_failed(&error)),
+        })
+        .await?;
+        Ok(CredentialRemoved { name, record_id })
+    }
+}
+
+impl Serve for TestCredential {
+    async fn serve(ask: Ask<Self>) -> Result<CredentialTest, ErrorBody> {
+        let name: CredentialId = ask.path(0)?;
+        let credential = known(&ask.app, name).await?;
+        let why = format!(
+            "no harmless call of {} can be made without an agent; let one call a read operation",
+            credential.record.connector
+        );
+        Err(ErrorBody::new(Code::NotPermitted).because(why).next("`fwc invoke` a read operation as an agent"))
+    }
+}

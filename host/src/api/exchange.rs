@@ -1,0 +1,118 @@
+//! One exchange: from the request's head to the answer's bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fcp_api::headers::{ADMISSION, TRACEPARENT};
+use fcp_api::routes::{Access, DOCUMENT_PATH};
+use fcp_api::types::ErrorBody;
+use fcp_proto_core::error::Code;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+
+use super::answer;
+use super::connection::Peer;
+use super::mount::{Found, Mounted, Received, Table, only_reads};
+use super::trace;
+use crate::daemon::App;
+
+/// Serves a request.
+pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let trace = trace::read(request.headers());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let served = tokio::spawn(serve(app, peer, request)).await;
+    let mut response = match served {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => answer::failure(&error),
+        Err(error) => {
+            tracing::error!(%method, path, %error, "an exchange met a defect");
+            answer::failure(&answer::defect())
+        }
+    };
+    tracing::debug!(%method, path, status = response.status().as_u16(), "served");
+    if let Some(Ok(value)) = trace.map(|trace| HeaderValue::from_str(&trace::write(&trace))) {
+        response.headers_mut().insert(TRACEPARENT, value);
+    }
+    response
+}
+
+async fn serve(
+    app: Arc<App>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, ErrorBody> {
+    let now = app.now();
+    let (head, body) = request.into_parts();
+    admitted(&app, &peer, &head.headers)?;
+    if head.method == http::Method::GET && head.uri.path() == DOCUMENT_PATH {
+        return Ok(document());
+    }
+    let (mounted, path) = match Table::find(&head.method, head.uri.path())? {
+        Found::Route(mounted, path) => (mounted, path),
+        Found::OtherMethod => {
+            let why = format!("{} does not take {}", head.uri.path(), head.method);
+            return Err(ErrorBody::new(Code::UnknownMethod).because(why));
+        }
+        Found::Nothing => {
+            let why = format!("there is no {}", head.uri.path());
+            return Err(ErrorBody::new(Code::UnknownMethod).because(why));
+        }
+    };
+    check(&app, &mounted)?;
+    check_type(&head.headers)?;
+    let body = whole(body, mounted.route.max_request_bytes).await?;
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    let received = Received { app, peer, headers: head.headers, path, query, body, now };
+    (mounted.serve)(received).await.map(answer::success)
+}
+
+/// Over TCP nobody is known by the kernel, so a caller shows the token that only this user can read.
+fn admitted(app: &App, peer: &Peer, headers: &HeaderMap) -> Result<(), ErrorBody> {
+    if peer.uid.is_some() {
+        return Ok(());
+    }
+    let given = headers.get(ADMISSION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if app.admits(given) {
+        Ok(())
+    } else {
+        let why = "over TCP a caller shows the token of the home in `x-fcp-admission`";
+        Err(ErrorBody::new(Code::Unauthenticated).because(why))
+    }
+}
+
+/// While the daemon stops, only reads are served.
+fn check(app: &App, mounted: &Mounted) -> Result<(), ErrorBody> {
+    if app.is_draining() && !(only_reads(mounted.route.method) && mounted.route.access == Access::Public) {
+        return Err(ErrorBody::new(Code::Draining));
+    }
+    Ok(())
+}
+
+/// A page in a browser can send a form to a loopback address without asking; it cannot send JSON so.
+fn check_type(headers: &HeaderMap) -> Result<(), ErrorBody> {
+    let Some(given) = headers.get(http::header::CONTENT_TYPE) else { return Ok(()) };
+    let given = given.to_str().unwrap_or_default();
+    if given.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    Err(ErrorBody::new(Code::MalformedInput).because("a body is `application/json`"))
+}
+
+async fn whole(body: Incoming, most: usize) -> Result<Bytes, ErrorBody> {
+    let too_large =
+        || ErrorBody::new(Code::InputTooLarge).because(format!("a body has at most {most} bytes here"));
+    match Limited::new(body, most).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(ErrorBody::new(Code::MalformedInput).because(error.to_string())),
+    }
+}
+
+fn document() -> Response<Full<Bytes>> {
+    static DOCUMENT: std::sync::LazyLock<Bytes> =
+        std::sync::LazyLock::new(|| Bytes::from(fcp_api::openapi::document().to_string()));
+    let mut response = Response::new(Full::new(DOCUMENT.clone()));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

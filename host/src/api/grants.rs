@@ -1,0 +1,141 @@
+//! Grants: leave to call operations, within bounds and for a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fcp_api::routes::{AddGrant, ListGrants};
+use fcp_api::types::{ErrorBody, GrantList, GrantView};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{CapabilityId, ConnectorId, ObjectId, OperationId};
+use fcp_proto_core::object::{Grant, Grantee, RevocationScope};
+use fcp_proto_core::time::Now;
+use fcp_state_machines::node::Node;
+use fcp_state_machines::trust::authority::KnownGrant;
+
+use super::mount::{Ask, Serve};
+use super::sign::admit;
+use super::status::broken;
+use crate::daemon::App;
+
+/// Whether a grant is within its time and not revoked.
+pub(super) fn is_live(node: &Node, id: &ObjectId, grant: &Grant, now: Now) -> bool {
+    grant.not_before <= now.unix
+        && now.unix < grant.expires_at
+        && !node.revocations().is_revoked(RevocationScope::Capability, id.as_bytes(), now.unix)
+}
+
+fn view(
+    node: &Node,
+    id: &ObjectId,
+    known: &KnownGrant,
+    calls: &BTreeMap<ObjectId, u64>,
+    now: Now,
+) -> GrantView {
+    let grant = &known.grant;
+    let (agent, role) = match &grant.grantee {
+        Grantee::Principal(principal) => (Some(principal.clone()), None),
+        Grantee::Role(role) => (None, Some(role.clone())),
+    };
+    GrantView {
+        grant_id: *id,
+        agent,
+        role,
+        zone: known.zone.clone(),
+        connector: grant.connector.clone(),
+        capabilities: grant.capabilities.iter().cloned().collect(),
+        operations: grant.operations.iter().cloned().collect(),
+        constraints: grant.constraints.clone(),
+        calls_used: calls.get(id).copied().unwrap_or(0),
+        not_before: grant.not_before,
+        expires_at: grant.expires_at,
+        signed_by: known.signer,
+        live: is_live(node, id, grant, now),
+        request_id: grant.request,
+    }
+}
+
+/// One grant.
+///
+/// # Errors
+/// [`Code::NotFound`].
+pub(super) async fn view_of(app: &App, id: ObjectId) -> Result<GrantView, ErrorBody> {
+    let calls = app.records().grant_calls.clone();
+    let found = app.query(move |node, now| {
+        node.authority().grant_by_id(&id).map(|known| view(node, &id, known, &calls, now))
+    });
+    found.await?.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no grant {id}")))
+}
+
+impl Serve for ListGrants {
+    async fn serve(ask: Ask<Self>) -> Result<GrantList, ErrorBody> {
+        let (wanted, only) = (ask.query.clone(), ask.caller.only().cloned());
+        let calls = ask.app.records().grant_calls.clone();
+        let grants = ask.app.query(move |node, now| {
+            let authority = node.authority();
+            let fits = |id: &ObjectId, known: &KnownGrant| {
+                let for_agent = |agent| authority.names(&known.grant.grantee, agent);
+                only.as_ref().is_none_or(for_agent)
+                    && wanted.agent.as_ref().is_none_or(for_agent)
+                    && wanted.connector.as_ref().is_none_or(|it| known.grant.connector == *it)
+                    && wanted.live.is_none_or(|live| is_live(node, id, &known.grant, now) == live)
+            };
+            let mut found: Vec<_> = authority.grants().filter(|(id, known)| fits(id, known)).collect();
+            found.sort_by_key(|(id, known)| (std::cmp::Reverse(known.created_at), **id));
+            found.into_iter().map(|(id, known)| view(node, id, known, &calls, now)).collect()
+        });
+        Ok(GrantList { grants: grants.await? })
+    }
+}
+
+/// The capabilities that the operations need, as the installed manifest says.
+///
+/// # Errors
+/// [`Code::ConnectorUnknown`] or [`Code::OperationUnknown`].
+pub(super) async fn capabilities(
+    app: &App,
+    connector: ConnectorId,
+    operations: Vec<OperationId>,
+) -> Result<BTreeSet<CapabilityId>, ErrorBody> {
+    let found = app.query(move |node, _| {
+        let installed = node.catalog().get(&connector);
+        let installed = installed.ok_or_else(|| {
+            ErrorBody::new(Code::ConnectorUnknown).because(format!("{connector} is not installed"))
+        })?;
+        let capability = |id: &OperationId| {
+            let operation = installed.manifest.operation(id);
+            operation.map(|it| it.capability.clone()).ok_or_else(|| {
+                ErrorBody::new(Code::OperationUnknown).because(format!("{connector} has no operation {id}"))
+            })
+        };
+        operations.iter().map(capability).collect()
+    });
+    found.await?
+}
+
+impl Serve for AddGrant {
+    async fn serve(ask: Ask<Self>) -> Result<GrantView, ErrorBody> {
+        let Ask { app, body, caller, now, .. } = ask;
+        let operator = caller.as_operator()?;
+        let grantee = match (body.agent, body.role) {
+            (Some(agent), None) => Grantee::Principal(agent),
+            (None, Some(role)) => Grantee::Role(role),
+            (Some(_), Some(_)) | (None, None) => {
+                let why = "a grant names exactly one of `agent` and `role`";
+                return Err(ErrorBody::new(Code::InputInvalid).because(why));
+            }
+        };
+        let capabilities = capabilities(&app, body.connector.clone(), body.operations.clone()).await?;
+        let not_before = body.not_before.unwrap_or(now.unix);
+        let grant = Grant {
+            grantee,
+            connector: body.connector,
+            capabilities,
+            operations: body.operations.into_iter().collect(),
+            constraints: body.constraints,
+            not_before,
+            expires_at: not_before.saturating_add(body.lifetime_secs),
+            request: None,
+        };
+        let id = admit(&app, operator, &body.zone, grant).await?;
+        view_of(&app, id).await.map_err(|_| broken("a grant that was just taken is not there"))
+    }
+}

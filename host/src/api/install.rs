@@ -1,0 +1,145 @@
+//! Installs a connector: its package is checked, kept under its digest, and bound to zones by an operator's signature.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fcp_api::routes::InstallConnector;
+use fcp_api::types::{ErrorBody, Installed, PackageSource};
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::encoding::cbor::ByteString;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{Digest, KeyId};
+use fcp_proto_core::manifest::Runtime;
+use fcp_proto_core::manifest::package::Package;
+use fcp_proto_core::object::ConnectorInstall;
+use fcp_runtime_tokio::storage::atomic_file;
+
+use super::ceremony::blocking;
+use super::mount::{Ask, Serve};
+use super::sign::admit;
+use crate::daemon::{App, check_manifest, owner_zone};
+
+/// Largest package file: the largest code and its head.
+const MAX_PACKAGE_BYTES: u64 = 80 * 1024 * 1024;
+
+/// A package that may be installed.
+struct Checked {
+    bytes: Vec<u8>,
+    digest: Digest,
+    package: Package,
+    publishers: Vec<KeyId>,
+    dev: bool,
+    code_digest: Digest,
+}
+
+impl Serve for InstallConnector {
+    async fn serve(ask: Ask<Self>) -> Result<Installed, ErrorBody> {
+        let Ask { app, body, caller, .. } = ask;
+        let operator = caller.as_operator()?;
+        if body.zones.is_empty() {
+            return Err(ErrorBody::new(Code::MissingField).because("`zones` is empty, and empty means none"));
+        }
+        let given = if body.config.is_null() { serde_json::json!({}) } else { body.config };
+        let config = fcp_proto_core::encoding::json::Json::try_from(given);
+        let config = config
+            .map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))?
+            .to_string();
+        let (inner, source, wanted, dev) = (Arc::clone(&app), body.package, body.package_digest, body.dev);
+        let checked = blocking(move || check(&inner, &source, wanted, dev)).await?;
+        let manifest = checked.package.manifest();
+        let fields = ConnectorInstall {
+            connector: manifest.connector.id.clone(),
+            version: manifest.connector.version.clone(),
+            manifest: ByteString(manifest.source().to_vec()),
+            package_digest: checked.digest,
+            code_digest: checked.code_digest,
+            interface_hash: manifest.interface_hash(),
+            zones: body.zones.into_iter().collect(),
+            config,
+            publishers: checked.publishers.iter().copied().collect(),
+            dev: checked.dev,
+        };
+        let connector = fields.connector.clone();
+        // The package is on the disk before anything says that it is installed.
+        let (inner, bytes, digest) = (Arc::clone(&app), checked.bytes, checked.digest);
+        blocking(move || keep(&inner, &bytes, digest)).await?;
+        let install_id = admit(&app, operator, &owner_zone(), fields).await?;
+        Ok(Installed { install_id, connector: super::connectors::detail_of(&app, connector).await? })
+    }
+}
+
+fn check(app: &App, source: &PackageSource, wanted: Digest, dev: bool) -> Result<Checked, ErrorBody> {
+    let bytes = match source {
+        PackageSource::Path { path } => read(Path::new(path))?,
+        PackageSource::Upload { bytes } => STANDARD.decode(bytes).map_err(|error| {
+            ErrorBody::new(Code::MalformedInput).because(format!("package.bytes: {error}"))
+        })?,
+    };
+    let digest = hash::digest(&bytes);
+    if digest != wanted {
+        let why = format!("the package has the digest {digest}, not {wanted}");
+        return Err(ErrorBody::new(Code::PackageInvalid).because(why));
+    }
+    let invalid = |why: String| ErrorBody::new(Code::PackageInvalid).because(why);
+    let package = Package::inspect(&bytes).map_err(|error| invalid(error.to_string()))?;
+    check_manifest(package.manifest()).map_err(|why| ErrorBody::new(Code::ManifestInvalid).because(why))?;
+    let code_digest = code_digest(app, &package)?;
+    let trusted = app.publishers()?;
+    match package.clone().verify(&trusted.keys, trusted.threshold) {
+        Ok(verified) => {
+            let publishers = verified.signers().to_vec();
+            Ok(Checked {
+                bytes,
+                digest,
+                package: verified.into_package(),
+                publishers,
+                dev: false,
+                code_digest,
+            })
+        }
+        Err(_) if dev => {
+            Ok(Checked { bytes, digest, package, publishers: Vec::new(), dev: true, code_digest })
+        }
+        Err(error) => Err(ErrorBody::new(Code::PackageUntrusted).because(error.to_string())),
+    }
+}
+
+/// What runs: the package's own code, or the engine that is part of this release.
+fn code_digest(app: &App, package: &Package) -> Result<Digest, ErrorBody> {
+    match (package.manifest().connector.runtime, package.code_digest()) {
+        (Runtime::Native, Some(digest)) => Ok(digest),
+        (Runtime::Native, None) => Err(ErrorBody::new(Code::PackageInvalid).because("it has no code")),
+        (Runtime::Declarative, _) => {
+            let engine = app.programs().join("fcp-connector-engine");
+            let code = std::fs::read(&engine).map_err(|error| {
+                let why = format!("the engine of declarative connectors, {}: {error}", engine.display());
+                ErrorBody::new(Code::ConnectorUnavailable).because(why)
+            })?;
+            Ok(hash::digest(&code))
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ErrorBody> {
+    let failed = |error: std::io::Error| {
+        ErrorBody::new(Code::NotFound).because(format!("{}: {error}", path.display()))
+    };
+    if !path.is_absolute() {
+        return Err(ErrorBody::new(Code::InputInvalid).because("package.path must be absolute"));
+    }
+    let about = std::fs::metadata(path).map_err(failed)?;
+    if !about.is_file() || about.len() > MAX_PACKAGE_BYTES {
+        let why = format!("{} is no file of at most {MAX_PACKAGE_BYTES} bytes", path.display());
+        return Err(ErrorBody::new(Code::PackageInvalid).because(why));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+/// Keeps a package under its digest.
+fn keep(app: &App, bytes: &[u8], digest: Digest) -> Result<(), ErrorBody> {
+    let path = app.home.packages().join(digest.to_string());
+    atomic_file::write_in(&**app.home.files(), &path, bytes)
+        .map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))
+}

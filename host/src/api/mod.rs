@@ -1,0 +1,46 @@
+//! The HTTP API: every route of the contract's table, on a unix socket and by choice on loopback TCP.
+//!
+//! ```text
+//! listen ─► connection (who is at the other end) ─► exchange: route, admission, caller, strict body ─► endpoint ─► answer
+//! ```
+//!
+//! Each exchange runs in a task of its own: a defect in one ends that exchange, never the daemon, and a caller that goes
+//! away does not take a call with it. Spec: `docs/spec/sessions.md`.
+
+mod access;
+mod agents;
+mod answer;
+mod approvals;
+mod audit;
+mod calls;
+mod ceremony;
+mod connection;
+mod connectors;
+mod context;
+mod credentials;
+mod denial;
+mod exceptions;
+mod exchange;
+mod explain;
+mod grants;
+mod history;
+mod inputs;
+mod install;
+mod listen;
+mod mount;
+mod receipts;
+mod results;
+mod revocations;
+mod sessions;
+mod sign;
+mod status;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod trace;
+mod watch;
+mod zones;
+
+pub use connection::serve;
+pub use listen::{Listeners, admission, listen};
+pub use mount::Table;

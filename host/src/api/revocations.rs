@@ -1,0 +1,140 @@
+//! Revocations: the very next call sees them.
+
+use fcp_api::routes::{ListRevocations, Revoke};
+use fcp_api::types::{ErrorBody, RevocationView, Revocations, Revoked};
+use fcp_proto_core::encoding::cbor::ByteString;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, TokenId};
+use fcp_proto_core::object::{AnyObject, RevocationObject, RevocationScope};
+use fcp_state_machines::node::Node;
+
+use super::history::{cut, page};
+use super::mount::{Ask, Serve};
+use super::sign::admit;
+use crate::daemon::{RevocationEntry, owner_zone};
+
+/// A target as its scope names it.
+fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, ErrorBody> {
+    let invalid =
+        |wanted: &str| ErrorBody::new(Code::InputInvalid).because(format!("{text:?} is not {wanted}"));
+    match scope {
+        RevocationScope::Capability => {
+            let token = text.parse::<TokenId>().map(|id| id.as_bytes().to_vec());
+            let grant = text.parse::<ObjectId>().map(|id| id.as_bytes().to_vec());
+            token.or(grant).map_err(|_| invalid("the id of a token or a grant"))
+        }
+        RevocationScope::IssuerKey => {
+            if let Ok(key) = text.parse::<KeyId>() {
+                return Ok(key.as_bytes().to_vec());
+            }
+            let authority = node.authority();
+            let agent = text.parse().ok().and_then(|name| authority.principal(&name)).map(|it| it.key_id);
+            let operator = authority.operators().iter().find(|(_, it)| it.operator.as_str() == text);
+            let key = agent.or(operator.map(|(key, _)| *key));
+            key.map(|key| key.as_bytes().to_vec()).ok_or_else(|| {
+                ErrorBody::new(Code::NotFound)
+                    .because(format!("{text:?} is neither a key nor an agent or operator"))
+            })
+        }
+        RevocationScope::NodeAttestation => NodeId::new(text)
+            .map(|node| node.as_str().as_bytes().to_vec())
+            .map_err(|_| invalid("a node's name")),
+        RevocationScope::ZoneKey => {
+            text.parse::<KeyId>().map(|key| key.as_bytes().to_vec()).map_err(|_| invalid("a key's id"))
+        }
+        RevocationScope::ConnectorBinary => {
+            if let Ok(digest) = text.parse::<Digest>() {
+                return Ok(digest.as_bytes().to_vec());
+            }
+            let installed = text.parse().ok().and_then(|connector| node.catalog().get(&connector));
+            installed.map(|it| it.install.code_digest.as_bytes().to_vec()).ok_or_else(|| invalid("a digest"))
+        }
+    }
+}
+
+/// How many sessions end with a revocation: those whose principal's key it names.
+fn sessions_hit(node: &Node, scope: RevocationScope, target: &[u8]) -> u64 {
+    let hit = |session: &&fcp_state_machines::node::Session| {
+        let principal = node.authority().principal(&session.principal);
+        scope == RevocationScope::IssuerKey && principal.is_some_and(|it| it.key_id.as_bytes() == target)
+    };
+    node.sessions().iter().filter(hit).count() as u64
+}
+
+impl Serve for Revoke {
+    async fn serve(ask: Ask<Self>) -> Result<Revoked, ErrorBody> {
+        let Ask { app, body, caller, now, .. } = ask;
+        let operator = caller.as_operator()?;
+        let (scope, text) = (body.scope, body.target.clone());
+        let found = app.query(move |node, _| {
+            let target = target(node, scope, &text)?;
+            let sessions = sessions_hit(node, scope, &target);
+            Ok::<_, ErrorBody>((target, sessions))
+        });
+        let (target, sessions_ended) = found.await??;
+        let fields = RevocationObject {
+            scope,
+            targets: vec![ByteString(target)],
+            reason: body.reason,
+            effective_at: now.unix,
+            expires_at: None,
+        };
+        let revocation_id = admit(&app, operator, &owner_zone(), fields).await?;
+        app.serving()?.runner.closed().await;
+        let records = app.records();
+        let entry = records.revocations.iter().rfind(|entry| entry.id == revocation_id);
+        let seq =
+            entry.map(|entry| entry.seq).ok_or_else(|| super::status::broken("a revocation has no link"))?;
+        let calls_ended = records.calls_ended.get(&seq).copied().unwrap_or(0);
+        Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended })
+    }
+}
+
+fn shown(scope: RevocationScope, target: &ByteString) -> String {
+    match scope {
+        RevocationScope::NodeAttestation => String::from_utf8_lossy(&target.0).into_owned(),
+        RevocationScope::Capability
+        | RevocationScope::IssuerKey
+        | RevocationScope::ZoneKey
+        | RevocationScope::ConnectorBinary => target.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+impl Serve for ListRevocations {
+    async fn serve(ask: Ask<Self>) -> Result<Revocations, ErrorBody> {
+        let (before, limit) = page(ask.query.after.as_deref(), ask.query.limit)?;
+        let (entries, next) = {
+            let records = ask.app.records();
+            let numbered = records.revocations.iter().rev().map(|entry| (entry.seq, *entry));
+            let fits = |(seq, _): &(u64, RevocationEntry)| before.is_none_or(|before| *seq < before);
+            cut(numbered.filter(fits), limit, |entry| entry)
+        };
+        let mut revocations = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let AnyObject::Revocation(object) = ask.app.load(entry.id).await? else {
+                return Err(
+                    ErrorBody::new(Code::StoreCorrupt).because(format!("{} is no revocation", entry.id))
+                );
+            };
+            let fields = object.body.fields;
+            revocations.push(RevocationView {
+                revocation_id: entry.id,
+                seq: entry.seq,
+                scope: fields.scope,
+                targets: fields.targets.iter().map(|target| shown(fields.scope, target)).collect(),
+                reason: fields.reason,
+                effective_at: fields.effective_at,
+                expires_at: fields.expires_at,
+                signed_by: object.body.signer,
+            });
+        }
+        let (head_seq, as_of) = ask
+            .app
+            .query(|node, now| {
+                let age = node.revocations().head_age_secs(now.unix);
+                (node.revocations().head_seq(), now.unix.saturating_sub(age))
+            })
+            .await?;
+        Ok(Revocations { revocations, head_seq, as_of, next })
+    }
+}

@@ -1,0 +1,174 @@
+//! How the daemon and everything behind it is.
+
+use fcp_api::routes::{GetHealth, GetStatus, Shutdown};
+use fcp_api::types::{
+    AuthorityView, ErrorBody, Health, HealthStatus, Source, Status, Stopping, Warning, WarningKind,
+};
+use fcp_proto_core::error::Code;
+
+use super::connectors::summary;
+use super::mount::{Ask, Serve};
+use crate::daemon::{App, owner_zone};
+
+impl Serve for GetHealth {
+    const SOURCE: Source = Source::NodeLocal;
+
+    async fn serve(ask: Ask<Self>) -> Result<Health, ErrorBody> {
+        Ok(health(&ask.app))
+    }
+}
+
+/// The daemon's health, as this process knows it.
+pub(super) fn health(app: &App) -> Health {
+    let problems = warnings(app);
+    let lasting = |warning: &Warning| {
+        matches!(
+            warning.kind,
+            WarningKind::Egress | WarningKind::Storage | WarningKind::Integrity | WarningKind::Connector
+        )
+    };
+    let problems: Vec<_> = problems.into_iter().filter(lasting).collect();
+    let status = if app.is_draining() {
+        HealthStatus::Draining
+    } else if app.storage.stats().sealed {
+        HealthStatus::Sealed
+    } else if app.serving.get().is_none() {
+        HealthStatus::CeremonyRequired
+    } else if problems.is_empty() {
+        HealthStatus::Ready
+    } else {
+        HealthStatus::Degraded
+    };
+    Health {
+        status,
+        version: env!("CARGO_PKG_VERSION").into(),
+        api: vec!["v1".into()],
+        pid: std::process::id(),
+        problems,
+    }
+}
+
+/// What the owner should know.
+fn warnings(app: &App) -> Vec<Warning> {
+    let mut warnings = app.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    if let Some(serving) = app.serving.get() {
+        warnings.extend(serving.runner.warnings());
+    }
+    if app.storage.stats().sealed {
+        warnings.push(Warning {
+            kind: WarningKind::Storage,
+            message: "a durable write failed; nothing more is written".into(),
+            remedy: Some("look at the disk and start the daemon again".into()),
+        });
+    }
+    warnings
+}
+
+/// Keys that others may get at, and agents that run as the owner.
+fn key_warnings(app: &App) -> Result<Vec<Warning>, ErrorBody> {
+    let serving = app.serving()?;
+    let reports =
+        serving.keys.report().map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))?;
+    let weak: Vec<_> =
+        reports.iter().filter_map(|report| report.caveat.map(|caveat| (&report.file, caveat))).collect();
+    let mut warnings = Vec::new();
+    if let Some((_, caveat)) = weak.first() {
+        warnings.push(Warning {
+            kind: WarningKind::WeakKeySource,
+            message: format!("{} of the node's keys: {caveat}", weak.len()),
+            remedy: Some("hand the node secret to the daemon as a systemd credential".into()),
+        });
+    }
+    warnings.push(Warning {
+        kind: WarningKind::SharedUser,
+        message: "agents reach the daemon as the user that owns it, and could read the home's files".into(),
+        remedy: Some("run agents in a sandbox or container that does not see the home".into()),
+    });
+    Ok(warnings)
+}
+
+impl Serve for GetStatus {
+    async fn serve(ask: Ask<Self>) -> Result<Status, ErrorBody> {
+        let app = &ask.app;
+        let mut status = Status {
+            health: health(app),
+            home: app.home.path().display().to_string(),
+            started_at: app.started_at,
+            ceremony: super::ceremony::view(app).await?.phase,
+            authority: None,
+            connectors: Vec::new(),
+            pending_approvals: 0,
+            running_calls: 0,
+            unknown_outcomes: 0,
+            audit_head: None,
+            revocations: 0,
+            warnings: warnings(app),
+        };
+        let Some(serving) = app.serving.get() else { return Ok(status) };
+        status.warnings.extend(key_warnings(app)?);
+        let runner = std::sync::Arc::clone(&serving.runner);
+        let status = app.query(move |node, now| {
+            let authority = node.authority();
+            status.authority = authority.owner().map(|owner| AuthorityView {
+                node: node.node_id().clone(),
+                owner_key: owner.public_key.key_id(),
+                issuance_key: node.issuance_key(),
+                operators: authority.operators().values().map(|it| it.operator.clone()).collect(),
+                zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
+            });
+            status.connectors = node.catalog().iter().map(|installed| summary(installed, &*runner)).collect();
+            let waits = |filed: &fcp_state_machines::call::approvals::Filed| {
+                filed.decision.is_none() && now.unix < filed.request.expires_at
+            };
+            status.pending_approvals =
+                node.approvals().requests().filter(|(_, filed)| waits(filed)).count() as u64;
+            status.running_calls = node.calls_under_way().count() as u64;
+            status.unknown_outcomes = node.unsettled().count() as u64;
+            status.audit_head = node.chains().tip(&owner_zone()).map(|tip| tip.id);
+            status.revocations = node.revocations().head_seq();
+            if status.unknown_outcomes > 0 {
+                status.warnings.push(Warning {
+                    kind: WarningKind::UnknownOutcome,
+                    message: format!(
+                        "{} calls ended and nobody knows what they did",
+                        status.unknown_outcomes
+                    ),
+                    remedy: Some("`fwc history --outcome unknown` names them".into()),
+                });
+            }
+            for (_, exception) in node.catalog().all_exceptions() {
+                status.warnings.push(Warning {
+                    kind: WarningKind::Exception,
+                    message: format!("a wall of {} is lowered: {}", exception.connector, exception.rule),
+                    remedy: None,
+                });
+            }
+            for installed in node.catalog().iter().filter(|installed| installed.install.dev) {
+                status.warnings.push(Warning {
+                    kind: WarningKind::DevConnector,
+                    message: format!("{} was signed by no trusted publisher", installed.install.connector),
+                    remedy: None,
+                });
+            }
+            status
+        });
+        status.await
+    }
+}
+
+impl Serve for Shutdown {
+    const SOURCE: Source = Source::NodeLocal;
+
+    async fn serve(ask: Ask<Self>) -> Result<Stopping, ErrorBody> {
+        let running_calls = ask.app.query(|node, _| node.calls_under_way().count() as u64).await?;
+        let operator = ask.caller.as_operator()?;
+        tracing::info!(operator = operator.operator.as_str(), "asked to stop");
+        ask.app.draining.send_replace(true);
+        Ok(Stopping { running_calls })
+    }
+}
+
+/// The daemon met a state that it cannot be in.
+pub(super) fn broken(why: &str) -> ErrorBody {
+    ErrorBody::new(Code::Internal).because(why.to_owned())
+}

@@ -1,0 +1,220 @@
+//! What a process says, and what the keeper makes of it.
+
+use fcp_proto_core::encoding::json::Json;
+use fcp_proto_core::ids::CallId;
+use fcp_proto_core::manifest::Runtime;
+use fcp_state_machines::call::supervisor::{ExitStatus, Input, Process};
+
+use super::calls::{Entry, Stage};
+use super::finish::Body;
+use super::{Keeper, Pending};
+use crate::connectors::launch::Progress;
+use crate::connectors::process::Event;
+use crate::connectors::protocol::{self, Failure, Incoming, Violation};
+
+impl Keeper {
+    pub(super) fn on_event(&mut self, process: Process, event: Event) {
+        let Some(run) = self.run.as_mut().filter(|run| run.talk.process == process) else { return };
+        match event {
+            Event::Spawned { report, launcher } => {
+                run.talk.report = Some(report);
+                run.talk.launcher = launcher;
+                self.feed(Input::Spawned { process });
+            }
+            Event::SpawnFailed { error, message } => {
+                run.trouble = Some(message);
+                run.link = None;
+                self.feed(Input::SpawnFailed { process, error });
+            }
+            // After the first violation nothing is believed.
+            Event::Said(_) if run.talk.violation.is_some() => {}
+            Event::Said(message) => {
+                if let Err(violation) = self.on_message(message) {
+                    self.on_violation(violation);
+                }
+            }
+            Event::Broke(violation) => self.on_violation(violation),
+            Event::Exited { status, unwritten } => self.on_exited(process, status, &unwritten),
+        }
+    }
+
+    /// The process broke the protocol: it is killed, and its calls end with that.
+    fn on_violation(&mut self, violation: Violation) {
+        let Some(run) = &mut self.run else { return };
+        run.talk.violation.get_or_insert(violation);
+        let trouble = format!("the connector broke the protocol: {violation}");
+        tracing::warn!(connector = %self.identity.connector, zone = %self.identity.zone, "{trouble}");
+        run.trouble = Some(trouble);
+        self.kill();
+    }
+
+    fn on_exited(&mut self, process: Process, status: ExitStatus, unwritten: &[CallId]) {
+        if let Some(run) = &mut self.run {
+            run.link = None;
+            run.talk.launcher = None;
+            if run.talk.violation.is_none() {
+                run.trouble.get_or_insert(match status {
+                    ExitStatus::Code(code) => format!("the process ended with status {code}"),
+                    ExitStatus::Signal(signal) => format!("the process ended by signal {signal}"),
+                });
+            }
+        }
+        let opening = |entry: &Entry| entry.stage == Stage::Opening;
+        let mut untouched: Vec<CallId> = unwritten.to_vec();
+        untouched.extend(self.calls.iter().filter(|(_, entry)| opening(entry)).map(|(id, _)| *id));
+        for call in untouched {
+            self.feed(Input::NotWritten { call });
+        }
+        self.lose_probes();
+        self.feed(Input::Exited { process, status });
+    }
+
+    fn on_message(&mut self, message: Incoming) -> Result<(), Violation> {
+        match message {
+            Incoming::Answer { id, body } => self.on_answer(id, body),
+            Incoming::Progress { call_id, message, chunk } => {
+                self.on_progress(Progress { call_id, message, chunk })
+            }
+        }
+    }
+
+    fn on_answer(&mut self, id: u64, body: Result<Json, Failure>) -> Result<(), Violation> {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        if run.talk.late.remove(&id) {
+            tracing::debug!(connector = %self.identity.connector, id, "an answer came too late");
+            return Ok(());
+        }
+        match run.talk.pending.remove(&id).ok_or(Violation::UnknownId)? {
+            Pending::Initialize => self.on_initialized(body),
+            Pending::Health(probe) => self.on_probed(probe, body),
+            Pending::Call(call) => {
+                let body = match body {
+                    Ok(result) => Body::Output(protocol::invoked(result)?),
+                    Err(failure) => Body::Error(failure),
+                };
+                if let Some(entry) = self.calls.get_mut(&call) {
+                    entry.body = Some(body);
+                }
+                self.feed(Input::Answered { call });
+                Ok(())
+            }
+            Pending::Shutdown => Ok(()),
+        }
+    }
+
+    fn on_initialized(&mut self, body: Result<Json, Failure>) -> Result<(), Violation> {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let process = run.talk.process;
+        let manifest = &run.installation.manifest;
+        let trouble = match body {
+            Err(failure) => Some(format!("{}: {}", failure.code, failure.message)),
+            Ok(result) => {
+                let answer = protocol::initialized(result)?;
+                let (id, version) = (&manifest.connector.id, &manifest.connector.version);
+                let fits = protocol::is_the_installed(&answer, id, version, manifest.interface_hash());
+                (!fits).then(|| "it says that it is another connector than was installed".to_owned())
+            }
+        };
+        match trouble {
+            None => {
+                run.trouble = None;
+                self.feed(Input::Initialized { process });
+            }
+            Some(trouble) => {
+                run.trouble = Some(format!("the connector did not initialize: {trouble}"));
+                self.feed(Input::InitializeFailed { process });
+            }
+        }
+        Ok(())
+    }
+
+    fn on_progress(&mut self, progress: Progress) -> Result<(), Violation> {
+        let Some(run) = &mut self.run else { return Ok(()) };
+        let Some(entry) = self.calls.get_mut(&progress.call_id) else {
+            run.talk.stale += 1;
+            let known =
+                run.talk.recent.contains(&progress.call_id) || self.probes.contains_key(&progress.call_id);
+            return match (known, run.talk.stale > MAX_STALE) {
+                (false, _) => Err(Violation::UnknownCall),
+                (true, true) => Err(Violation::Flood),
+                (true, false) => Ok(()),
+            };
+        };
+        if !matches!(entry.stage, Stage::Written(_)) {
+            return Err(Violation::UnknownCall);
+        }
+        let text = progress.message.as_ref().map_or(0, String::len);
+        entry.progress.0 += text + progress.chunk.as_ref().map_or(0, String::len);
+        entry.progress.1 += 1;
+        if entry.progress.0 > MAX_PROGRESS_BYTES || entry.progress.1 > MAX_PROGRESS_MESSAGES {
+            return Err(Violation::Flood);
+        }
+        if let Some(listener) = &entry.call.launch.progress {
+            // What the listener does not take in time is dropped: the output is whole without it.
+            listener.try_send(progress).ok();
+        }
+        Ok(())
+    }
+
+    pub(super) fn send_initialize(&mut self) {
+        let Some(id) = self.next_id() else { return };
+        self.expect(id, Pending::Initialize);
+        let Some(run) = &self.run else { return };
+        let manifest = &run.installation.manifest;
+        let source = match manifest.connector.runtime {
+            Runtime::Declarative => std::str::from_utf8(manifest.source()).ok(),
+            Runtime::Native => None,
+        };
+        let egress = manifest.operations.values().any(|operation| operation.network.is_some());
+        let (connector, zone) = (&self.identity.connector, &self.identity.zone);
+        let line = protocol::initialize(id, connector, zone, &run.installation.config, source, egress);
+        self.write(None, line);
+    }
+
+    /// A new request's number.
+    pub(super) fn next_id(&mut self) -> Option<u64> {
+        let talk = &mut self.run.as_mut()?.talk;
+        talk.next_id += 1;
+        Some(talk.next_id)
+    }
+
+    /// Notes that an answer is due.
+    pub(super) fn expect(&mut self, id: u64, what: Pending) {
+        if let Some(run) = &mut self.run {
+            run.talk.pending.insert(id, what);
+        }
+    }
+
+    /// A new request, whose answer is due from now on.
+    pub(super) fn request(&mut self, what: Pending, line: impl FnOnce(u64) -> Vec<u8>) -> Vec<u8> {
+        let id = self.next_id().unwrap_or_default();
+        self.expect(id, what);
+        line(id)
+    }
+
+    /// Nobody waits for the answer to a call's request any more.
+    pub(super) fn forget_request(&mut self, entry: &Entry) {
+        let Some(run) = &mut self.run else { return };
+        if let Stage::Written(id) = entry.stage {
+            if run.talk.pending.remove(&id).is_some() {
+                run.talk.late.insert(id);
+            }
+            if run.talk.recent.len() >= MAX_RECENT {
+                run.talk.recent.pop_front();
+            }
+            run.talk.recent.push_back(entry.call.dispatch.call_id);
+        }
+    }
+}
+
+/// Bytes of one call's progress. Chosen: four of the longest lines.
+const MAX_PROGRESS_BYTES: usize = 64 * 1024 * 1024;
+
+/// Messages of one call's progress. Chosen: far above any listing a person would page through.
+const MAX_PROGRESS_MESSAGES: usize = 100_000;
+
+/// Messages of progress that come after their call. Chosen: as many as a pipe holds.
+const MAX_STALE: usize = 1_000;
+
+/// Ended calls that are remembered. Chosen: four times what a process has at once.
+const MAX_RECENT: usize = 256;

@@ -1,0 +1,63 @@
+//! Signals: SIGTERM and SIGINT stop the daemon in order, SIGHUP reads the settings again.
+
+use std::sync::{Arc, PoisonError};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use super::SetLogLevel;
+use super::app::App;
+use super::error::StartError;
+use crate::home::Applies;
+
+/// Listens to signals until the daemon ends.
+///
+/// # Errors
+/// What the system answers.
+pub(super) fn watch(app: &Arc<App>, set_log_level: SetLogLevel) -> Result<JoinHandle<()>, StartError> {
+    let listen = |kind| signal(kind).map_err(|error| StartError::Listen { at: "signals".into(), error });
+    let signals =
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
+    Ok(tokio::spawn(run(Arc::clone(app), signals, set_log_level)))
+}
+
+async fn run(app: Arc<App>, signals: (Signal, Signal, Signal), set_log_level: SetLogLevel) {
+    let (mut terminate, mut interrupt, mut hangup) = signals;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&app, &set_log_level),
+        }
+    }
+    tracing::info!("asked to stop by a signal");
+    app.draining.send_replace(true);
+    // Whoever asks a second time does not want to wait for calls; what is durable is durable.
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::warn!("asked to stop a second time; open calls are left without an outcome");
+    std::process::exit(1);
+}
+
+/// Takes new settings; those in force stay when the new ones are wrong.
+fn reload(app: &App, set_log_level: &SetLogLevel) {
+    let new = match app.home.config() {
+        Ok(new) => new,
+        Err(error) => {
+            tracing::error!(%error, code = %error.code(), "the settings are wrong; those in force stay");
+            return;
+        }
+    };
+    for change in app.config().changes(&new) {
+        let applies = match change.applies {
+            Applies::Now => "now",
+            Applies::AtRestart => "at the next start",
+        };
+        tracing::info!(setting = change.field, from = change.from, to = change.to, applies, "settings");
+    }
+    set_log_level(&new);
+    *app.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+    tracing::info!("the settings were read again");
+}

@@ -1,0 +1,96 @@
+//! `fcp-host`: the daemon of a home, and the egress process that it starts.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use fcp_host::daemon::{self, Connecting, Runner, StartError};
+use fcp_host::home::{Config, LogLevel};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The FCP daemon and its egress process.
+#[derive(Debug, Parser)]
+#[command(name = "fcp-host", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon of a home until it is asked to stop.
+    Daemon {
+        /// The home's folder; it is made if it is not there.
+        #[arg(long, env = "FCP_HOME")]
+        home: PathBuf,
+    },
+    /// The egress process; started by the daemon, which passes the control socket as standard input.
+    #[command(hide = true)]
+    Egress,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Daemon { home } => daemon(&home),
+        Command::Egress => egress(),
+    }
+}
+
+fn daemon(home: &std::path::Path) -> ExitCode {
+    let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    let set_level = move |config: &Config| {
+        if let Err(error) = handle.modify(|filter| *filter = level(config.log.level)) {
+            tracing::error!(%error, "the log's level was not changed");
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&StartError::Listen { at: "the runtime".into(), error }),
+    };
+    let make_runner: daemon::MakeRunner = Box::new(|app, vault, outcomes| {
+        let connecting: Arc<dyn Runner> = Connecting::start(app, vault, outcomes)?;
+        Ok(connecting)
+    });
+    let ended = runtime.block_on(daemon::run(home, make_runner, Box::new(set_level)));
+    // What still blocks a thread is not waited for: everything durable is closed.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Says why the daemon does not run, and what to do next.
+fn failed(error: &StartError) -> ExitCode {
+    let code = error.code();
+    tracing::error!(code = %code, name = code.name(), next = code.next_step(), "{error}");
+    ExitCode::from(code.exit_code() as u8)
+}
+
+fn egress() -> ExitCode {
+    use std::os::fd::AsFd;
+    let control = match std::io::stdin().as_fd().try_clone_to_owned() {
+        Ok(control) => control,
+        Err(_) => return ExitCode::FAILURE,
+    };
+    match fcp_host::egress::run(control) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,146 @@
+//! Processes that crash, are cancelled, replaced and stopped.
+
+use std::time::Duration;
+
+use fcp_host::connectors::{Exercised, HealthReport, Limits, StateName};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::CallId;
+use fcp_proto_core::object::Effect;
+use fcp_state_machines::call::supervisor;
+use fcp_state_machines::node::Outcome;
+use serde_json::json;
+
+use crate::authority;
+use crate::world::{World, soon, unruly};
+
+/// The usual limits with short delays after a failure.
+fn hasty() -> Limits {
+    let supervision = supervisor::Config {
+        backoff_first: Duration::from_millis(10),
+        backoff_max: Duration::from_millis(20),
+        ..supervisor::Config::default()
+    };
+    Limits { supervision, ..Limits::default() }
+}
+
+#[tokio::test]
+async fn a_crash_in_the_middle_is_unknown_if_it_can_have_changed_something() {
+    let world = World::with(hasty());
+    let folder = tempfile::tempdir().unwrap();
+    let unruly = unruly("", Some(folder.path()));
+    let crashed = world.call(1, &unruly, "unruly.act", &json!({ "do": "crash" }), 30_000).await;
+    assert!(matches!(crashed, Outcome::Unknown { code: Code::OutcomeUnknown, .. }), "{crashed:?}");
+    let next = world.call(2, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    assert!(matches!(next, Outcome::Succeeded { .. }), "{next:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_crash_of_what_can_change_nothing_is_a_failure_without_effect() {
+    let world = World::with(hasty());
+    let crashed = world.call(1, &unruly("", None), "unruly.act", &json!({ "do": "crash" }), 30_000).await;
+    let Outcome::Failed { code, effect, message, .. } = crashed else { panic!("{crashed:?}") };
+    assert_eq!((code, effect), (Code::ConnectorUnavailable, Effect::None));
+    assert!(message.contains("status 3"), "{message}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_crashes_before_a_call_is_handed_over_did_not_get_it_and_is_given_up() {
+    let world = World::with(hasty());
+    let unruly = unruly("crash", None);
+    let outcome = world.call(1, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    let Outcome::NotDelivered { code, message } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(code, Code::ConnectorCrashLoop);
+    assert!(message.contains("status 3"), "{message}");
+    let status = &world.runner.status().await[0];
+    assert_eq!((status.state, status.restarts), (StateName::CrashLooped, 4));
+    // Only the owner leads out.
+    let refused = world.call(2, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    assert!(matches!(refused, Outcome::NotDelivered { code: Code::ConnectorCrashLoop, .. }), "{refused:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn another_connector_than_was_installed_gets_no_call() {
+    let world = World::with(hasty());
+    let outcome =
+        world.call(1, &unruly("stranger", None), "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    let Outcome::NotDelivered { message, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(message.contains("another connector"), "{message}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn code_that_is_not_what_was_installed_never_runs() {
+    let world = World::new();
+    let mut changed = (*unruly("", None)).clone();
+    changed.code_digest = fcp_proto_core::ids::Digest::from_bytes([1; 32]);
+    let changed = std::sync::Arc::new(changed);
+    let outcome = world.call(1, &changed, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    assert!(matches!(outcome, Outcome::NotDelivered { code: Code::PackageUntrusted, .. }), "{outcome:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_call_is_told_to_the_connector() {
+    let world = World::new();
+    let unruly = unruly("", None);
+    let call = tokio::spawn(world.call(1, &unruly, "unruly.act", &json!({ "do": "hang" }), 30_000));
+    soon(async {
+        while !world.runner.status().await.iter().any(|status| status.running == 1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    world.runner.cancel(CallId::from_bytes([1; 16]));
+    let outcome = call.await.unwrap();
+    // It said "unknown"; that nothing can have happened is known all the same.
+    let Outcome::Failed { code, effect, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((code, effect), (Code::Cancelled, Effect::None));
+    assert_eq!(world.runner.status().await[0].state, StateName::Ready);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_reconfigured_connector_finishes_its_calls_and_is_replaced() {
+    let world = World::new();
+    let unruly = unruly("", None);
+    let running = tokio::spawn(world.call(1, &unruly, "unruly.act", &json!({ "do": "hang" }), 2_000));
+    soon(async {
+        while !world.runner.status().await.iter().any(|status| status.running == 1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    world.runner.reconfigured(&"unruly".parse().unwrap());
+    let next = world.call(2, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    assert!(matches!(next, Outcome::Succeeded { .. }), "{next:?}");
+    // The first call ended by its own time, not by the reconfiguration.
+    let first = running.await.unwrap();
+    assert!(matches!(first, Outcome::Failed { code: Code::Cancelled, .. }), "{first:?}");
+    assert_eq!(world.runner.status().await[0].restarts, 1);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn health_without_an_operation_is_the_connectors_word() {
+    let world = World::new();
+    let unruly = unruly("", None);
+    let check = soon(world.runner.health(&authority::zone(), world.launch(&unruly))).await;
+    assert_eq!((check.report, check.exercised), (HealthReport::Ready, Exercised::Method));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn after_the_shutdown_nothing_runs_and_no_call_is_taken() {
+    let world = World::new();
+    let unruly = unruly("", None);
+    let first = world.call(1, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    assert!(matches!(first, Outcome::Succeeded { .. }), "{first:?}");
+    let launcher = world.runner.status().await[0].launcher.unwrap();
+    soon(world.runner.shutdown()).await;
+    assert!(!std::path::Path::new(&format!("/proc/{launcher}")).exists());
+    let late = world.call(2, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    assert!(matches!(late, Outcome::NotDelivered { code: Code::Draining, .. }), "{late:?}");
+}

@@ -1,0 +1,12 @@
+//! Connectors as the daemon runs them: the real launcher, the real engine, a real egress, a service over TLS, and a
+//! connector that does most things wrong.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may end by any failure")]
+
+mod authority;
+mod egress;
+mod lifecycle;
+mod protocol;
+mod service;
+mod world;

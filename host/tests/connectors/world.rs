@@ -1,0 +1,343 @@
+//! A runner with everything around it.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use fcp_host::connectors::{
+    Installation, Launch, Limits, Opening, Program, Runner, RunnerConfig, Secrets, StateName,
+};
+use fcp_host::egress::{EgressClient, Environment, Resolver, Resolving, Secret, SecretValue};
+use fcp_host::sandbox::Sandbox;
+use fcp_proto_core::ids::{Digest, ZoneId};
+use fcp_proto_core::manifest::Manifest;
+use fcp_proto_core::object::CredentialRecord;
+use fcp_proto_core::random::Entropy;
+use fcp_proto_core::time::{Instant, Now, UnixTime};
+use fcp_state_machines::call::egress::{EgressException, Transport};
+use fcp_state_machines::node::Outcome;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::authority;
+use crate::service::{HOST, SECRET, Service};
+
+/// How long anything may take before the test fails rather than hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct World {
+    pub(crate) runner: Runner,
+    pub(crate) vault: Arc<Vault>,
+    /// The last reference keeps the refreshed tokens' queue open.
+    _refreshed: fcp_host::egress::Refreshed,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    pub(crate) fn with(limits: Limits) -> Self {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let environment =
+            Environment { resolver: Box::new(Loopback), unix_time: || UnixTime::from_secs(1_800_000_000) };
+        tokio::spawn(fcp_host::egress::serve(theirs.into(), environment));
+        let (egress, refreshed) = EgressClient::connect(ours.into()).unwrap();
+        let runner = Runner::new(RunnerConfig {
+            sandbox: Sandbox::with_launcher(&programs().join("fcp-launcher")).unwrap(),
+            engine: programs().join("fcp-connector-engine"),
+            egress,
+            clock: now,
+            entropy: Entropy::from_seed(&Zeroizing::new([7; 32])),
+            limits,
+        });
+        Self { runner, vault: Arc::default(), _refreshed: refreshed }
+    }
+
+    pub(crate) fn launch(&self, installation: &Arc<Installation>) -> Launch {
+        Launch {
+            installation: Arc::clone(installation),
+            secrets: Arc::<Vault>::clone(&self.vault) as Arc<dyn Secrets>,
+            keys: BTreeSet::new(),
+            progress: None,
+        }
+    }
+
+    /// Makes the call number `n`.
+    pub(crate) fn call(
+        &self,
+        n: u8,
+        installation: &Arc<Installation>,
+        operation: &str,
+        input: &Value,
+        timeout_ms: u64,
+    ) -> impl Future<Output = Outcome> + Send + 'static {
+        let declared = installation.manifest.operation(&operation.parse().unwrap()).unwrap();
+        let credentials = declared.auth.iter().map(|_| credential()).collect();
+        let dispatch =
+            authority::dispatch(n, installation, operation, &input.to_string(), credentials, timeout_ms);
+        let outcome = self.runner.dispatch(dispatch, self.launch(installation));
+        async move { soon(outcome).await }
+    }
+
+    /// Waits until the only process is in this state.
+    pub(crate) async fn until(&self, state: StateName) {
+        soon(async {
+            loop {
+                if self.runner.status().await.iter().any(|status| status.state == state) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
+    pub(crate) async fn end(self) {
+        soon(self.runner.shutdown()).await;
+    }
+}
+
+/// What comes within the patience of the tests.
+pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work).await.expect("it takes too long")
+}
+
+/// A vault with one secret, which counts how often it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Vault {
+    pub(crate) opened: AtomicU64,
+}
+
+impl Secrets for Vault {
+    fn open<'a>(&'a self, _zone: &'a ZoneId, _credential: &'a CredentialRecord) -> Opening<'a> {
+        Box::pin(async {
+            self.opened.fetch_add(1, Ordering::SeqCst);
+            Ok(SecretValue::Fixed(Secret::new(SECRET.to_owned())))
+        })
+    }
+}
+
+struct Loopback;
+
+impl Resolver for Loopback {
+    fn resolve<'a>(&'a self, _host: &'a str) -> Resolving<'a> {
+        Box::pin(async { Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]) })
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the tests' only clock")]
+fn now() -> Now {
+    let mono = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let nanos = u64::try_from(mono.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(mono.tv_nsec).unwrap();
+    Now { mono: Instant::from_nanos(nanos), unix: UnixTime::from_secs(1_800_000_000) }
+}
+
+pub(crate) fn credential() -> CredentialRecord {
+    CredentialRecord {
+        credential: "main".parse().unwrap(),
+        connector: "notes".parse().unwrap(),
+        slot: "token".into(),
+        kind: "bearer".into(),
+        hosts: vec![HOST.into()],
+        version: 1,
+        removed: false,
+    }
+}
+
+/// The declarative connector of the service.
+pub(crate) fn notes(service: &Service) -> Arc<Installation> {
+    let manifest = Manifest::parse(NOTES.as_bytes()).unwrap();
+    let base = format!("https://{HOST}:{}/v1", service.port);
+    let config = manifest.resolve_config(&json!({ "base_url": base })).unwrap();
+    let code = std::fs::read(programs().join("fcp-connector-engine")).unwrap();
+    Arc::new(Installation {
+        manifest,
+        config,
+        program: Program::Engine,
+        code_digest: Digest::from_bytes(*blake3::hash(&code).as_bytes()),
+        package_digest: Digest::from_bytes([5; 32]),
+        egress_exceptions: vec![EgressException {
+            host: HOST.parse().unwrap(),
+            cidr: "127.0.0.0/8".parse().unwrap(),
+            port: service.port,
+            transport: Transport::Tls,
+            ca_pem: Some(service.ca_pem.clone()),
+        }],
+        sandbox_exceptions: BTreeSet::new(),
+        health_credential: Some(credential()),
+    })
+}
+
+/// The connector that does most things wrong; `start` says how it begins, `folder` what it may write.
+pub(crate) fn unruly(start: &str, folder: Option<&Path>) -> Arc<Installation> {
+    let writable = if folder.is_some() { "writable = [\"{config.folder}\"]" } else { "" };
+    let manifest = Manifest::parse(UNRULY.replace("#writable", writable).as_bytes()).unwrap();
+    let folder = folder.map_or("/nowhere", |path| path.to_str().unwrap());
+    let given =
+        json!({ "interface": manifest.interface_hash().to_string(), "start": start, "folder": folder });
+    let config = manifest.resolve_config(&given).unwrap();
+    let program = programs().join("examples/unruly-connector");
+    let code = std::fs::read(&program).unwrap();
+    Arc::new(Installation {
+        manifest,
+        config,
+        code_digest: Digest::from_bytes(*blake3::hash(&code).as_bytes()),
+        program: Program::File(program),
+        package_digest: Digest::from_bytes([6; 32]),
+        egress_exceptions: Vec::new(),
+        sandbox_exceptions: BTreeSet::new(),
+        health_credential: None,
+    })
+}
+
+/// The folder of the built programs. `cargo test -p fcp-host` builds no other package's programs, so this does.
+pub(crate) fn programs() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let own = std::env::current_exe().unwrap();
+        let folder = own.parent().and_then(Path::parent).unwrap().to_owned();
+        build(&folder, &["-p", "fcp-launcher", "-p", "fcp-connector-engine", "--bins"]);
+        build(&folder, &["-p", "fcp-host", "--example", "unruly-connector"]);
+        folder
+    })
+}
+
+fn build(folder: &Path, what: &[&str]) {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--offline"]).args(what);
+    cargo.arg("--target-dir").arg(folder.parent().unwrap());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+}
+
+const NOTES: &str = r#"
+[manifest]
+format = "fcp-connector-manifest"
+schema_version = "3.0"
+[connector]
+id = "notes"
+name = "Notes"
+version = "1.0.0"
+description = "Notes kept by a service."
+archetypes = ["knowledge"]
+runtime = "declarative"
+[zones]
+home = "z:work"
+allowed = ["z:work"]
+[config.base_url]
+type = "url"
+description = "Where the service answers."
+[auth.token]
+kind = "bearer"
+description = "A token."
+hosts = ["{config.base_url}"]
+[http]
+base_url = "{config.base_url}"
+[network]
+hosts = ["{config.base_url}"]
+[sandbox]
+profile = "strict"
+memory_mb = 128
+cpu_percent = 100
+wall_clock_ms = 60000
+[lifecycle]
+health = "notes.list"
+[operations."notes.list"]
+description = "Lists notes."
+capability = "notes.read"
+risk = "low"
+safety = "safe"
+idempotency = "none"
+approval = "none"
+resources = ["notes:all"]
+auth = "token"
+[operations."notes.list".input.schema]
+type = "object"
+additionalProperties = false
+properties = {}
+[operations."notes.list".output]
+trust = "untrusted"
+confidentiality = "zone"
+schema = { type = "object" }
+[operations."notes.list".http]
+method = "GET"
+path = "/notes"
+[operations."notes.add"]
+description = "Adds a note."
+capability = "notes.write"
+risk = "medium"
+safety = "risky"
+idempotency = "none"
+approval = "none"
+resources = ["notes:all"]
+auth = "token"
+[operations."notes.add".input.schema]
+type = "object"
+additionalProperties = false
+required = ["text"]
+properties = { text = { type = "string" } }
+[operations."notes.add".output]
+trust = "untrusted"
+confidentiality = "zone"
+schema = { type = "object" }
+[operations."notes.add".http]
+method = "POST"
+path = "/notes"
+body = { text = "{text}" }
+"#;
+
+const UNRULY: &str = r#"
+[manifest]
+format = "fcp-connector-manifest"
+schema_version = "3.0"
+[connector]
+id = "unruly"
+name = "Unruly"
+version = "1.0.0"
+description = "Does what its input says."
+archetypes = ["operational"]
+runtime = "native"
+[zones]
+home = "z:work"
+allowed = ["z:work"]
+[config.interface]
+type = "string"
+description = "What it says its interface is."
+[config.start]
+type = "string"
+description = "How it starts."
+[config.folder]
+type = "path"
+description = "What it may write."
+[sandbox]
+profile = "strict"
+memory_mb = 128
+cpu_percent = 100
+wall_clock_ms = 60000
+#writable
+[operations."unruly.act"]
+description = "Does what its input says."
+capability = "unruly.act"
+risk = "medium"
+safety = "risky"
+idempotency = "none"
+approval = "none"
+resources = ["unruly:all"]
+[operations."unruly.act".input.schema]
+type = "object"
+additionalProperties = false
+properties = { do = { type = "string" }, effect = { type = "string" } }
+[operations."unruly.act".output]
+trust = "untrusted"
+confidentiality = "zone"
+schema = {}
+"#;

@@ -1,0 +1,16 @@
+//! The daemon as a process: its home, its API, and what survives it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and its parts are its own"
+)]
+
+mod authority;
+mod hostile;
+mod making;
+mod released;
+mod surviving;
+mod world;
