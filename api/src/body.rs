@@ -13,6 +13,7 @@ use crate::types::ErrorBody;
 ///
 /// # Errors
 /// The failure to answer with: its code, and the place or field at fault.
+//= docs/spec/api.md#bodies
 pub fn read_request<T: DeserializeOwned>(body: &[u8], max_bytes: usize) -> Result<T, ErrorBody> {
     read(if body.is_empty() { b"{}" } else { body }, max_bytes)
 }

@@ -172,7 +172,9 @@ pub(crate) fn to_output(failure: &Failure) -> output::Failure {
     if let Some(wait) = failure.retry_after_ms {
         shown.next.push(format!("wait {wait} ms, then retry"));
     }
-    shown.next.push(failure.next.clone());
+    if !shown.next.iter().any(|shown| shown == failure.next.trim_matches('`')) {
+        shown.next.push(failure.next.clone());
+    }
     shown.detail = failure.detail.as_deref().cloned().map(Into::into);
     shown
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use fcp_host::daemon::{self, StartError, Unavailable};
+use fcp_host::daemon::{self, Connecting, Runner, StartError};
 use fcp_host::home::{Config, LogLevel};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -53,8 +53,9 @@ fn daemon(home: &std::path::Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&StartError::Listen { at: "the runtime".into(), error }),
     };
-    let make_runner: daemon::MakeRunner = Box::new(|_, _, _, outcomes| {
-        Arc::new(Unavailable { outcomes, reason: "this build has no runner".into() })
+    let make_runner: daemon::MakeRunner = Box::new(|app, vault, outcomes| {
+        let connecting: Arc<dyn Runner> = Connecting::start(app, vault, outcomes)?;
+        Ok(connecting)
     });
     let ended = runtime.block_on(daemon::run(home, make_runner, Box::new(set_level)));
     // What still blocks a thread is not waited for: everything durable is closed.

@@ -3,7 +3,7 @@
 mod home;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::object::{CallOutcome, Effect, RevocationScope};
+use fcp_proto_core::object::{CallOutcome, Effect, RevocationScope, Usage};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, Canceller, Failure, FiledApproval, Outcome, Request};
 use fcp_state_machines::persist::{Completion, Refusal};
@@ -167,6 +167,32 @@ fn a_revocation_bites_on_the_next_call_and_on_one_that_waits() {
 }
 
 #[test]
+fn a_revoked_operator_key_stops_a_call_that_waits() {
+    let (mut home, _) = Home::with_grant();
+    home.disk_answers = false;
+    let waiting = home.call("notes.get", READ, None);
+    let waiting = home.send(Request::Invoke(waiting));
+    home.run();
+    let fields = fcp_proto_core::object::RevocationObject {
+        scope: RevocationScope::IssuerKey,
+        targets: vec![fcp_proto_core::encoding::cbor::ByteString(
+            home.keys.operator.key_id().as_bytes().to_vec(),
+        )],
+        reason: "test".into(),
+        effective_at: home.now.unix,
+        expires_at: None,
+    };
+    let object = home::sign(&home::zone("z:owner"), home.now, fields, &home.keys.operator);
+    home.send(Request::Admit { object: Box::new(object.into()), actor: "op".into() });
+    home.run();
+    while !home.waiting.is_empty() {
+        home.disk(Completion::Durable);
+    }
+    assert!(home.dispatched.is_empty(), "the key that signed its grant is revoked");
+    assert_eq!(home.take(waiting).map(|it| format!("{it:?}").contains("GrantIssuerInvalid")), Ok(true));
+}
+
+#[test]
 fn every_scope_of_revocation_refuses() {
     type Target = fn(&Home) -> (RevocationScope, Vec<u8>);
     let cases: [(Target, Code); 4] = [
@@ -212,6 +238,16 @@ fn an_unknown_outcome_is_never_repeated_until_it_is_settled() {
     };
     home.ask(settle).expect("a settlement");
     home.invoke(call, "{}").expect("nothing happened, so it may be tried");
+}
+
+#[test]
+fn an_output_with_an_effect_in_doubt_waits_for_its_settlement_too() {
+    let (mut home, _) = Home::with_grant();
+    let call = home.call("notes.touch", READ, Some("k"));
+    let doubtful = Outcome::Succeeded { output: "{}".into(), effect: Effect::Unknown, usage: usage() };
+    home.invoke_with(call.clone(), doubtful).expect("a receipt");
+    assert_eq!(home.node.unsettled().count(), 1);
+    assert_eq!(code(home.invoke(call, "{}")), Code::OutcomeUnknown);
 }
 
 #[test]
@@ -291,6 +327,28 @@ fn a_restart_forgets_nothing() {
     assert_eq!(code(home.invoke(write, "{}")), Code::TaintViolation, "what was read is still known");
     let orphan = home.call("notes.get", READ, Some("k9"));
     assert_eq!(code(home.invoke(orphan, "{}")), Code::OutcomeUnknown);
+}
+
+#[test]
+fn an_approval_that_a_failed_call_spent_stays_spent_after_a_restart() {
+    let (mut home, _) = Home::with_grant();
+    let filed = file(&mut home, "notes.put", WRITE, Some("k"));
+    home.approve(&filed);
+    let call = home.call("notes.put", WRITE, Some("k"));
+    let failed = Outcome::Failed {
+        code: Code::UpstreamFailed,
+        message: "no".into(),
+        effect: Effect::None,
+        usage: Usage { requests: 0, ..usage() },
+    };
+    home.invoke_with(call.clone(), failed).expect("a receipt");
+    // What the failure told would otherwise change the labels that the approval binds.
+    let fresh = Request::OpenContext { principal: agent(), actor: "op".into() };
+    home.ask(fresh).expect("a fresh context");
+    assert_eq!(code(home.invoke(call, "{}")), Code::ApprovalUsed);
+    home.restart();
+    let call = home.call("notes.put", WRITE, Some("k"));
+    assert_eq!(code(home.invoke(call, "{}")), Code::ApprovalUsed);
 }
 
 #[test]

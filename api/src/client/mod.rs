@@ -238,6 +238,7 @@ impl Client {
 }
 
 /// A request was sent and not answered.
+//= docs/spec/api.md#lost-answers
 fn unanswered(route: &Route, why: &str) -> ErrorBody {
     if route.name == InvokeOperation::ROUTE.name {
         return ErrorBody::new(Code::OutcomeUnknown)

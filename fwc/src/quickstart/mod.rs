@@ -66,16 +66,17 @@ pub(crate) async fn run(args: Quickstart, context: &mut Context) -> Result<Outco
     Report::new(&place, kept, stage, ended).outcome(&context.renderer)
 }
 
-/// Waits for the signal that ends this: an interrupt from the terminal, or a request to end.
+/// Waits for the signal that ends this: an interrupt from the terminal, its end, or a request to end.
 async fn interrupted() -> crate::Failure {
     use tokio::signal::unix::{SignalKind, signal};
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else {
         return internal("signals cannot be listened to");
     };
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
     crate::Failure::new(Code::Cancelled)
         .because("it was interrupted")

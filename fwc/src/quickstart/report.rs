@@ -69,7 +69,7 @@ impl Report {
             (Some(failure), false) => vec![failure.next.clone()],
             (Some(failure), true) => {
                 let home = place.home().path().display();
-                vec![failure.next.clone(), format!("read the logs in {home}/logs and {home}/run/daemon.log")]
+                vec![failure.next.clone(), format!("read the daemon's log in {home}/run/daemon.log")]
             }
             (None, true) => go_on(place),
             (None, false) => vec![

@@ -41,6 +41,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`] or [`Code::NotPermitted`].
+    //= docs/spec/api.md#who-may-call
     pub(super) async fn identify(
         app: &App,
         peer: &Peer,
@@ -51,7 +52,9 @@ impl Caller {
         match access {
             Access::Public => Ok(Self::Anyone),
             Access::Session => Self::agent(app, peer, headers, now).await,
-            Access::Caller if headers.contains_key(AUTHORIZATION) => Self::operator(app, peer, headers, None, now),
+            Access::Caller if headers.contains_key(AUTHORIZATION) => {
+                Self::operator(app, peer, headers, None, now)
+            }
             Access::Caller => Self::agent(app, peer, headers, now).await,
             Access::Operator => Self::operator(app, peer, headers, None, now),
             Access::OperatorWith(right) => Self::operator(app, peer, headers, Some(right), now),
@@ -63,7 +66,8 @@ impl Caller {
         let session = headers.get(SESSION).and_then(|value| value.to_str().ok());
         let session: Option<Hex<32>> = session.and_then(|text| text.parse().ok());
         let session = session.ok_or_else(|| {
-            unauthenticated("this needs an agent's session").next("open one with `fwc agent run NAME -- COMMAND`")
+            unauthenticated("this needs an agent's session")
+                .next("open one with `fwc agent run NAME -- COMMAND`")
         })?;
         let session = SessionId::from_bytes(session.0);
         let entry = app.sessions().get(&public_name(&session)).cloned();

@@ -18,8 +18,12 @@ use crate::daemon::{App, Made, owner_zone};
 fn view(node: &Node, principal: &Principal, made: Option<Made>, now: Now) -> AgentView {
     let name = principal.enrolment.principal.clone();
     let authority = node.authority();
-    let holds = |role: &&fcp_proto_core::object::Role| authority.names(&Grantee::Role(role.role_id.clone()), &name);
-    let live = |(id, known): &(&fcp_proto_core::ids::ObjectId, &fcp_state_machines::trust::authority::KnownGrant)| {
+    let holds =
+        |role: &&fcp_proto_core::object::Role| authority.names(&Grantee::Role(role.role_id.clone()), &name);
+    let live = |(id, known): &(
+        &fcp_proto_core::ids::ObjectId,
+        &fcp_state_machines::trust::authority::KnownGrant,
+    )| {
         authority.names(&known.grant.grantee, &name) && super::grants::is_live(node, id, &known.grant, now)
     };
     AgentView {
@@ -85,7 +89,9 @@ impl Serve for AddAgent {
             node_id,
             challenge: body.proof.challenge.0,
         };
-        let invalid = |_| ErrorBody::new(Code::HolderProofInvalid).because("the agent's key did not sign this enrolment");
+        let invalid = |_| {
+            ErrorBody::new(Code::HolderProofInvalid).because("the agent's key did not sign this enrolment")
+        };
         proof.verify(&body.public_key, &body.proof.signature).map_err(invalid)?;
         let (name, roles) = (body.name.clone(), body.roles.clone());
         let refused = app.query(move |node, _| {
@@ -94,7 +100,8 @@ impl Serve for AddAgent {
             if taken {
                 return Some(ErrorBody::new(Code::Conflict).because(format!("the name {name} is taken")));
             }
-            let known = |role: &&fcp_proto_core::ids::RoleId| node.authority().roles().any(|it| it.role_id == **role);
+            let known =
+                |role: &&fcp_proto_core::ids::RoleId| node.authority().roles().any(|it| it.role_id == **role);
             let unknown = roles.iter().find(|role| !known(role));
             unknown.map(|role| ErrorBody::new(Code::NotFound).because(format!("there is no role {role}")))
         });

@@ -36,9 +36,10 @@ impl Condition {
     /// Whether the caller has this version; the tag wins when both were sent.
     fn holds(&self, etag: &str, modified: UnixTime) -> bool {
         match (&self.tags, &self.since) {
-            (Some(tags), _) => tags.split(',').map(str::trim).any(|tag| {
-                tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
-            }),
+            (Some(tags), _) => tags
+                .split(',')
+                .map(str::trim)
+                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag),
             (None, Some(since)) => *since == http_date(modified),
             (None, None) => false,
         }

@@ -2,7 +2,8 @@
 
 use fcp_api::routes::{ApproveRequest, DenyRequest, FileRequest, GetApproval, ListApprovals};
 use fcp_api::types::{
-    ApprovalList, ApprovalStatus, ApprovalView, Approve, Approved, CallOptions, Denied, ErrorBody, StandingGrant,
+    ApprovalList, ApprovalStatus, ApprovalView, Approve, Approved, CallOptions, Denied, ErrorBody,
+    StandingGrant,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, PrincipalId};
@@ -54,13 +55,17 @@ async fn load(app: &App, id: ObjectId) -> Result<Filed, ErrorBody> {
 }
 
 /// The decision over a request, and who made it.
-async fn decision(app: &App, entry: &ApprovalEntry) -> Result<Option<(ApprovalToken, Option<PrincipalId>)>, ErrorBody> {
+async fn decision(
+    app: &App,
+    entry: &ApprovalEntry,
+) -> Result<Option<(ApprovalToken, Option<PrincipalId>)>, ErrorBody> {
     let Some(decided) = entry.decision else { return Ok(None) };
     let AnyObject::ApprovalToken(token) = app.load(decided.id).await? else {
         return Err(ErrorBody::new(Code::StoreCorrupt).because(format!("{} is no decision", decided.id)));
     };
     let signer = token.body.signer;
-    let name = app.query(move |node, _| node.authority().operators().get(&signer).map(|it| it.operator.clone()));
+    let name =
+        app.query(move |node, _| node.authority().operators().get(&signer).map(|it| it.operator.clone()));
     Ok(Some((token.body.fields, name.await?)))
 }
 
@@ -80,7 +85,8 @@ pub(super) async fn view(app: &App, entry: &ApprovalEntry) -> Result<ApprovalVie
     });
     // A connector that is gone can no longer say what its operation did; then the worst is assumed.
     let gone = || {
-        let (risk, tier) = (fcp_proto_core::zone::Risk::Critical, fcp_proto_core::zone::SafetyTier::Forbidden);
+        let (risk, tier) =
+            (fcp_proto_core::zone::Risk::Critical, fcp_proto_core::zone::SafetyTier::Forbidden);
         ("the connector is no longer installed".to_owned(), risk, tier)
     };
     let (description, risk, tier) = about.await?.unwrap_or_else(gone);
@@ -128,6 +134,7 @@ impl Serve for FileRequest {
         }
         let call = inputs::call(&app, agent, &peer, body.call, CallOptions::default(), trace).await?;
         let asked = Asked {
+            agent: agent.principal.clone(),
             zone: call.zone.clone().unwrap_or_else(|| agent.zone.clone()),
             connector: call.connector.clone(),
             operation: call.operation.clone(),

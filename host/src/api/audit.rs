@@ -166,7 +166,8 @@ async fn expected(app: &App) -> Result<Expected, ErrorBody> {
     app.query(|node, _| {
         let zones = node.authority().zones().map(|(zone, _)| zone.clone());
         let copy = |key: &ObjectIdKey| ObjectIdKey::from_bytes(Zeroizing::new(*key.expose()));
-        let keys = zones.filter_map(|zone| node.zone_key(&zone).map(|key| (zone.clone(), copy(key)))).collect();
+        let keys =
+            zones.filter_map(|zone| node.zone_key(&zone).map(|key| (zone.clone(), copy(key)))).collect();
         Expected {
             keys,
             authority: node.authority().clone(),
@@ -179,7 +180,13 @@ async fn expected(app: &App) -> Result<Expected, ErrorBody> {
 
 /// Reads the whole journal again and checks every link, every identity and every signed head. What the node knew to be
 /// durable before it began must be there.
-fn verify(storage: &Storage, node: NodeId, known: BTreeMap<ZoneId, (u64, ObjectId)>, expected: &Expected, only: Option<&ZoneId>) -> AuditReport {
+fn verify(
+    storage: &Storage,
+    node: NodeId,
+    known: BTreeMap<ZoneId, (u64, ObjectId)>,
+    expected: &Expected,
+    only: Option<&ZoneId>,
+) -> AuditReport {
     let known = known.into_iter().filter(|(zone, _)| only.is_none_or(|only| only == zone)).collect();
     let mut verifier = Verifier::new(node, known);
     let mut problems = Vec::new();

@@ -2,7 +2,8 @@
 
 use fcp_api::routes::{InvokeOperation, PreflightOperation, SimulateCall};
 use fcp_api::types::{
-    CallOptions, CallRequest, CheckResult, CheckStatus, ErrorBody, InvokeAnswer, Need, SimulateAnswer, UsageView,
+    CallOptions, CallRequest, CheckResult, CheckStatus, ErrorBody, InvokeAnswer, Need, SimulateAnswer,
+    UsageView,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
@@ -47,6 +48,7 @@ impl Serve for InvokeOperation {
 
 fn asked(call: &node::CallRequest, agent: &Agent) -> Asked {
     Asked {
+        agent: agent.principal.clone(),
         zone: call.zone.clone().unwrap_or_else(|| agent.zone.clone()),
         connector: call.connector.clone(),
         operation: call.operation.clone(),
@@ -155,10 +157,13 @@ struct Simulated {
     asked: Asked,
 }
 
+//= docs/spec/api.md#calls
 async fn simulate(app: &App, call: node::CallRequest, agent: &Agent) -> Result<Simulated, ErrorBody> {
     let asked = asked(&call, agent);
     match app.ask(Request::Simulate(call)).await {
-        Ok(Answer::Simulated { refused, replay, approvals }) => Ok(Simulated { refused, replay, approvals, asked }),
+        Ok(Answer::Simulated { refused, replay, approvals }) => {
+            Ok(Simulated { refused, replay, approvals, asked })
+        }
         Ok(other) => Err(unexpected(&other)),
         Err(failure) => Err(app.query(move |node, _| denial::refused(node, &failure, &asked)).await?),
     }
@@ -213,7 +218,11 @@ fn checks(refused: Option<&Refusal>, replay: bool, without_input: bool) -> Vec<C
     GateCheck::ALL.iter().map(result).collect()
 }
 
-async fn answer(app: &App, simulated: Simulated, checks: Vec<CheckResult>) -> Result<SimulateAnswer, ErrorBody> {
+async fn answer(
+    app: &App,
+    simulated: Simulated,
+    checks: Vec<CheckResult>,
+) -> Result<SimulateAnswer, ErrorBody> {
     let Simulated { refused, approvals, asked, .. } = simulated;
     let code = refused.as_ref().map(|refusal| refusal.code);
     let kinds = approvals.clone();
@@ -228,5 +237,13 @@ async fn answer(app: &App, simulated: Simulated, checks: Vec<CheckResult>) -> Re
         None if kinds.is_empty() => Vec::new(),
         None => vec![Need::Approval { kinds }],
     };
-    Ok(SimulateAnswer { allowed: code.is_none(), code, denial, checks, needs, call_digest: None, input_label: None })
+    Ok(SimulateAnswer {
+        allowed: code.is_none(),
+        code,
+        denial,
+        checks,
+        needs,
+        call_digest: None,
+        input_label: None,
+    })
 }

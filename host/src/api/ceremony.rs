@@ -34,7 +34,8 @@ impl Serve for GetCeremony {
 /// What is wrong with the home.
 pub(super) async fn view(app: &App) -> Result<CeremonyView, ErrorBody> {
     if app.serving.get().is_some() {
-        let facts = app.home.facts().map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))?;
+        let facts =
+            app.home.facts().map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))?;
         return Ok(CeremonyView { phase: CeremonyPhase::Done, done: facts.map(|facts| done(app, &facts)) });
     }
     // One that is being completed holds the lock.
@@ -113,7 +114,8 @@ impl Serve for ConfirmCeremony {
             let why = "no ceremony of that name waits to be confirmed";
             ErrorBody::new(Code::ChallengeInvalid).because(why).next("begin the ceremony again")
         };
-        let mut underway = guard.take().filter(|underway| underway.id == body.ceremony_id.0).ok_or_else(stale)?;
+        let mut underway =
+            guard.take().filter(|underway| underway.id == body.ceremony_id.0).ok_or_else(stale)?;
         let inner = Arc::clone(&app);
         let (underway, confirmed) = blocking(move || {
             let words: Vec<_> = body
@@ -144,7 +146,9 @@ impl Serve for ConfirmCeremony {
 fn on_the_socket<E: fcp_api::routes::Endpoint>(ask: &Ask<E>) -> Result<(), ErrorBody> {
     match ask.peer.uid {
         Some(_) => Ok(()),
-        None => Err(ErrorBody::new(Code::NotPermitted).because("the ceremony is held on the unix socket only")),
+        None => {
+            Err(ErrorBody::new(Code::NotPermitted).because("the ceremony is held on the unix socket only"))
+        }
     }
 }
 
@@ -156,7 +160,8 @@ fn failure(error: CeremonyFailure) -> ErrorBody {
 fn host_name() -> Result<NodeId, ErrorBody> {
     let name = rustix::system::uname();
     let name = name.nodename().to_string_lossy().to_lowercase();
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     let name: String = name.trim_matches('-').chars().take(64).collect();
     NodeId::new(format!("node-{name}"))
         .or_else(|_| NodeId::new("node-1"))

@@ -11,8 +11,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 
-use super::exchange;
 use super::listen::{Accepted, Listeners};
+use super::{exchange, sessions};
 use crate::daemon::App;
 
 /// Who is at the other end of a connection.
@@ -53,7 +53,7 @@ pub async fn serve(app: Arc<App>, mut listeners: Listeners) {
         let app = Arc::clone(&app);
         tokio::spawn(async move {
             admit(&app, connection, accepted).await;
-            app.operators.close(connection);
+            sessions::connection_ended(&app, connection).await;
             drop(place);
         });
     }

@@ -1,7 +1,8 @@
 //! Discovery and introspection of connectors, and their state.
 
 use fcp_api::routes::{
-    DisableConnector, EnableConnector, GetConnector, GetOperation, ListConnectors, ListOperations, RemoveConnector,
+    DisableConnector, EnableConnector, GetConnector, GetOperation, ListConnectors, ListOperations,
+    RemoveConnector,
 };
 use fcp_api::types::{
     ConnectorDetail, ConnectorList, ConnectorStateView, ConnectorSummary, CredentialSlot, ErrorBody,
@@ -107,7 +108,8 @@ pub(super) async fn detail_of(app: &App, connector: ConnectorId) -> Result<Conne
 /// Whether all words of a search stand somewhere in what describes the connector.
 fn holds(installed: &Installed, search: &str) -> bool {
     let manifest = &installed.manifest;
-    let mut text = format!("{} {} {}", manifest.connector.id, manifest.connector.name, manifest.connector.description);
+    let mut text =
+        format!("{} {} {}", manifest.connector.id, manifest.connector.name, manifest.connector.description);
     for (id, operation) in &manifest.operations {
         text.push_str(&format!(" {id} {}", operation.description));
     }

@@ -9,8 +9,9 @@ use fcp_api::types::{
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CredentialId;
-use fcp_proto_core::manifest::{AuthKind, AuthSlot};
+use fcp_proto_core::manifest::{AuthKind, AuthSlot, HostRule};
 use fcp_proto_core::object::CredentialRecord;
+use fcp_state_machines::call::egress::Target;
 use fcp_state_machines::node::Credential;
 
 use super::ceremony::blocking;
@@ -83,6 +84,22 @@ fn secret(slot: &AuthSlot, material: CredentialMaterial) -> Result<Secret, Error
     Ok(secret)
 }
 
+/// The hosts that the credential may be sent to, by name: what the operator signs must not move when the configuration
+/// changes.
+fn hosts(slot: &AuthSlot, config: &serde_json::Value) -> Result<Vec<String>, ErrorBody> {
+    let invalid = |why: String| ErrorBody::new(Code::ConfigInvalid).because(why);
+    let host = |rule: &HostRule| match rule {
+        HostRule::Exact(_) | HostRule::Below(_) => Ok(String::from(rule.clone())),
+        HostRule::Config(name) => {
+            let url = config.get(name).and_then(serde_json::Value::as_str);
+            let url = url.ok_or_else(|| invalid(format!("`{name}` is not set")))?;
+            let target = Target::parse(url).map_err(|refusal| invalid(format!("`{name}`: {refusal}")))?;
+            Ok(target.origin.host.to_string())
+        }
+    };
+    slot.hosts.iter().map(host).collect()
+}
+
 fn vault_failed(error: &VaultError) -> ErrorBody {
     ErrorBody::new(error.code()).because(error.to_string())
 }
@@ -99,19 +116,24 @@ impl Serve for PutCredential {
                 ErrorBody::new(Code::ConnectorUnknown).because(format!("{connector} is not installed"))
             })?;
             if !installed.install.zones.contains(&zone) {
-                return Err(ErrorBody::new(Code::ConnectorNotInZone).because(format!("{connector} is not bound to {zone}")));
+                return Err(ErrorBody::new(Code::ConnectorNotInZone)
+                    .because(format!("{connector} is not bound to {zone}")));
             }
             let other = node.catalog().credentials().find(|it| it.record.credential == wanted);
             if other.is_some_and(|it| it.record.connector != connector || it.zone != zone) {
                 let why = format!("the name {wanted} is a credential of another connector or zone");
                 return Err(ErrorBody::new(Code::Conflict).because(why));
             }
-            let slot = installed.manifest.auth.get(&slot_name).cloned();
-            slot.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("{connector} has no slot {slot_name:?}")))
+            let slot = installed.manifest.auth.get(&slot_name).cloned().ok_or_else(|| {
+                ErrorBody::new(Code::NotFound).because(format!("{connector} has no slot {slot_name:?}"))
+            })?;
+            let hosts = hosts(&slot, &installed.config)?;
+            Ok((slot, hosts))
         });
-        let slot = checked.await??;
+        let (slot, hosts) = checked.await??;
         let secret = secret(&slot, body.material)?;
-        let key = CredentialKey { zone: body.zone.clone(), connector: body.connector.clone(), name: name.clone() };
+        let key =
+            CredentialKey { zone: body.zone.clone(), connector: body.connector.clone(), name: name.clone() };
         let (vault, slot_name) = (Arc::clone(&app.serving()?.vault), body.slot.clone());
         let version = blocking(move || {
             vault.put(&key, &slot_name, &secret, now.unix).map_err(|error| vault_failed(&error))
@@ -121,7 +143,7 @@ impl Serve for PutCredential {
             connector: body.connector,
             slot: body.slot,
             kind: slot.kind.as_str().to_owned(),
-            hosts: slot.hosts.iter().cloned().map(String::from).collect(),
+            hosts,
             version: version.await?,
             removed: false,
         };
@@ -138,7 +160,8 @@ impl Serve for RemoveCredential {
         let Ask { app, caller, now, .. } = ask;
         let operator = caller.as_operator()?;
         let Credential { zone, record } = known(&app, name.clone()).await?;
-        let key = CredentialKey { zone: zone.clone(), connector: record.connector.clone(), name: name.clone() };
+        let key =
+            CredentialKey { zone: zone.clone(), connector: record.connector.clone(), name: name.clone() };
         // First nothing may use it any more, then it goes.
         let record_id = admit(&app, operator, &zone, CredentialRecord { removed: true, ..record }).await?;
         let vault = Arc::clone(&app.serving()?.vault);

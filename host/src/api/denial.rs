@@ -2,13 +2,14 @@
 
 use fcp_api::types::{Denial, ErrorBody, Need};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ConnectorId, OperationId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{ApprovalKind, GateCheck};
 use fcp_state_machines::node::{Failure, Node, Refusal};
 
 /// The call that was refused.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
+    pub(super) agent: PrincipalId,
     pub(super) zone: ZoneId,
     pub(super) connector: ConnectorId,
     pub(super) operation: OperationId,
@@ -59,6 +60,9 @@ fn needs(
     let installed = node.catalog().get(&asked.connector);
     let operation = installed.and_then(|it| it.manifest.operation(&asked.operation));
     match refusal.check {
+        GateCheck::Constraints if refusal.code == Code::ArgumentNotAllowed => {
+            vec![Need::Argument { pointer: pointer_in(&refusal.rule), rule: refusal.rule.clone() }]
+        }
         GateCheck::TokenSignature | GateCheck::TokenBinding | GateCheck::Grants | GateCheck::Constraints => {
             let grant = operation.map(|operation| Need::Grant {
                 connector: asked.connector.clone(),
@@ -94,12 +98,23 @@ fn command(refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
     let Asked { connector, operation, .. } = asked;
     match (needs.first()?, refusal.code) {
         (Need::Approval { .. }, Code::ApprovalDenied) => None,
-        (Need::Approval { .. }, _) => Some(format!("fwc request {connector} {operation}")),
-        (Need::Grant { zone, .. }, _) => {
-            Some(format!("fwc grant add --zone {zone} --connector {connector} --operation {operation}"))
+        (Need::Approval { .. }, _) => {
+            Some(format!("fwc request {operation} --input JSON --idempotency-key KEY"))
         }
+        (Need::Grant { zone, .. }, _) => {
+            let agent = &asked.agent;
+            Some(format!("fwc grant add {agent} {operation} --zone {zone} --for 1h --allow RESOURCE"))
+        }
+        (Need::Argument { .. }, Code::ArgumentNotAllowed) => None,
         (Need::Argument { .. }, _) => Some(format!("fwc schema {connector} {operation}")),
-        (Need::Credential { connector, slot }, _) => Some(format!("fwc auth set {connector} --slot {slot}")),
+        (Need::Credential { connector, slot }, _) => {
+            Some(format!("fwc auth set NAME --connector {connector} --slot {slot}"))
+        }
         (Need::FreshContext { .. } | Need::Wait { .. }, _) => None,
     }
+}
+
+/// The place that a rule names, as `the argument /repo is not allowed` does.
+fn pointer_in(rule: &str) -> String {
+    rule.split(' ').find(|word| word.starts_with('/')).unwrap_or_default().to_owned()
 }

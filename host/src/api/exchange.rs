@@ -37,7 +37,11 @@ pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incomin
     response
 }
 
-async fn serve(app: Arc<App>, peer: Arc<Peer>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, ErrorBody> {
+async fn serve(
+    app: Arc<App>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, ErrorBody> {
     let now = app.now();
     let (head, body) = request.into_parts();
     admitted(&app, &peer, &head.headers)?;
@@ -96,7 +100,8 @@ fn check_type(headers: &HeaderMap) -> Result<(), ErrorBody> {
 }
 
 async fn whole(body: Incoming, most: usize) -> Result<Bytes, ErrorBody> {
-    let too_large = || ErrorBody::new(Code::InputTooLarge).because(format!("a body has at most {most} bytes here"));
+    let too_large =
+        || ErrorBody::new(Code::InputTooLarge).because(format!("a body has at most {most} bytes here"));
     match Limited::new(body, most).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),

@@ -66,7 +66,8 @@ impl Serve for Explain {
 
 async fn call(app: &App, id: CallId) -> Result<Story, ErrorBody> {
     let entry = app.records().call(&id).cloned();
-    let entry = entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no call {id}")))?;
+    let entry =
+        entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no call {id}")))?;
     let of_call = |mut story: Story| {
         story.kind = ExplainedKind::Call;
         story
@@ -81,7 +82,10 @@ async fn call(app: &App, id: CallId) -> Result<Story, ErrorBody> {
 fn running(entry: CallEntry) -> Story {
     let told = vec![
         asked_for(&entry),
-        format!("It was admitted at {} and has no receipt: it runs, or nobody knows what it did.", entry.started_at),
+        format!(
+            "It was admitted at {} and has no receipt: it runs, or nobody knows what it did.",
+            entry.started_at
+        ),
     ];
     Story {
         kind: ExplainedKind::Call,
@@ -113,7 +117,13 @@ async fn object(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         AnyObject::Grant(it) => grant(app, id, &it.body.fields.grantee).await,
         AnyObject::Revocation(it) => {
             let fields = &it.body.fields;
-            let told = format!("{} of {} target(s) from {}: {}", fields.scope, fields.targets.len(), fields.effective_at, fields.reason);
+            let told = format!(
+                "{} of {} target(s) from {}: {}",
+                fields.scope,
+                fields.targets.len(),
+                fields.effective_at,
+                fields.reason
+            );
             Ok(plain(ExplainedKind::Revocation, told, id, &object))
         }
         AnyObject::AuditEvent(it) => {
@@ -161,11 +171,19 @@ async fn refusal(
     let check = decision.check.unwrap_or(GateCheck::Decode);
     let code = decision.code.unwrap_or(Code::Internal);
     let rule = decision.rule.clone().unwrap_or_default();
-    let asked = Asked { zone: zone.clone(), connector: decision.connector.clone(), operation: decision.operation.clone() };
+    let asked = Asked {
+        agent: decision.principal.clone(),
+        zone: zone.clone(),
+        connector: decision.connector.clone(),
+        operation: decision.operation.clone(),
+    };
     let refusal = Refusal { check, code, rule: rule.clone() };
     let denial = app.query(move |node, _| denial::simulated(node, &refusal, &asked, &[])).await?;
     let told = vec![
-        format!("{} asked for {} in {zone} at {}.", decision.principal, decision.operation, decision.decided_at),
+        format!(
+            "{} asked for {} in {zone} at {}.",
+            decision.principal, decision.operation, decision.decided_at
+        ),
         format!("The check `{check}` refused it: {} {rule}", code.meaning()),
         "Nothing was sent and nothing was spent.".into(),
     ];
@@ -185,7 +203,17 @@ async fn refusal(
 async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
     let view = super::receipts::view(app, id).await?;
     let fcp_api::types::ReceiptView::Operation {
-        call_id, intent_id, agent, zone, operation, outcome, effect, code, message, executed_at, ..
+        call_id,
+        intent_id,
+        agent,
+        zone,
+        operation,
+        outcome,
+        effect,
+        code,
+        message,
+        executed_at,
+        ..
     } = &view
     else {
         return Err(super::status::broken("a call's receipt is none"));
@@ -211,12 +239,17 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
 
 async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
     let entry = app.records().approval(&id).cloned();
-    let entry = entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no request {id}")))?;
+    let entry =
+        entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no request {id}")))?;
     let view = super::approvals::view(app, &entry).await?;
     let told = vec![
         format!("{} asked for {} in {} at {}.", view.agent, view.operation, view.zone, view.requested_at),
         format!("Without a person it is refused: {}", view.missing.meaning()),
-        format!("The request is `{}` until {}.", shown(&view.status)?.as_str().unwrap_or_default(), view.expires_at),
+        format!(
+            "The request is `{}` until {}.",
+            shown(&view.status)?.as_str().unwrap_or_default(),
+            view.expires_at
+        ),
     ];
     Ok(Story {
         kind: ExplainedKind::Approval,
@@ -237,8 +270,17 @@ async fn grant(app: &App, id: ObjectId, grantee: &Grantee) -> Result<Story, Erro
         Grantee::Role(role) => (format!("everyone with the role {role}"), None),
     };
     let told = vec![
-        format!("It gives {who} {} operation(s) of {} in {}.", view.operations.len(), view.connector, view.zone),
-        format!("It is {}, and served {} call(s).", if view.live { "live" } else { "not live" }, view.calls_used),
+        format!(
+            "It gives {who} {} operation(s) of {} in {}.",
+            view.operations.len(),
+            view.connector,
+            view.zone
+        ),
+        format!(
+            "It is {}, and served {} call(s).",
+            if view.live { "live" } else { "not live" },
+            view.calls_used
+        ),
     ];
     Ok(Story {
         kind: ExplainedKind::Grant,

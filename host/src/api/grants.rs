@@ -23,7 +23,13 @@ pub(super) fn is_live(node: &Node, id: &ObjectId, grant: &Grant, now: Now) -> bo
         && !node.revocations().is_revoked(RevocationScope::Capability, id.as_bytes(), now.unix)
 }
 
-fn view(node: &Node, id: &ObjectId, known: &KnownGrant, calls: &BTreeMap<ObjectId, u64>, now: Now) -> GrantView {
+fn view(
+    node: &Node,
+    id: &ObjectId,
+    known: &KnownGrant,
+    calls: &BTreeMap<ObjectId, u64>,
+    now: Now,
+) -> GrantView {
     let grant = &known.grant;
     let (agent, role) = match &grant.grantee {
         Grantee::Principal(principal) => (Some(principal.clone()), None),

@@ -20,10 +20,13 @@ use crate::daemon::CallEntry;
 pub(super) fn page(after: Option<&str>, limit: Option<u32>) -> Result<(Option<u64>, usize), ErrorBody> {
     let limit = limit.unwrap_or(DEFAULT_PAGE);
     if limit == 0 || limit > MAX_PAGE {
-        return Err(ErrorBody::new(Code::OutOfRange).because(format!("`limit` is 1 to {MAX_PAGE}, not {limit}")));
+        return Err(
+            ErrorBody::new(Code::OutOfRange).because(format!("`limit` is 1 to {MAX_PAGE}, not {limit}"))
+        );
     }
     let before = after.map(str::parse).transpose();
-    let before = before.map_err(|_| ErrorBody::new(Code::InputInvalid).because("`after` is no mark of a page"))?;
+    let before =
+        before.map_err(|_| ErrorBody::new(Code::InputInvalid).because("`after` is no mark of a page"))?;
     Ok((before, usize::try_from(limit).unwrap_or(usize::MAX)))
 }
 
@@ -97,7 +100,8 @@ impl Serve for GetCall {
 impl Serve for CancelCall {
     async fn serve(ask: Ask<Self>) -> Result<CancelAnswer, ErrorBody> {
         let call_id: CallId = ask.path(0)?;
-        let known = ask.app.records().call(&call_id).map(|call| (call.principal.clone(), call.ended_at.is_some()));
+        let known =
+            ask.app.records().call(&call_id).map(|call| (call.principal.clone(), call.ended_at.is_some()));
         if let Some((principal, ended)) = &known {
             if !ask.caller.sees(principal) {
                 return Err(none(call_id));

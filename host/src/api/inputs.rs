@@ -74,10 +74,13 @@ async fn fill(
         let (value, handle) = kept(app, agent, &wanted, place.clone()).await?;
         total = total.saturating_add(value.to_string().len());
         if total > MAX_INPUT_BYTES {
-            return Err(ErrorBody::new(Code::InputTooLarge).because("the kept results exceed an input's size"));
+            return Err(
+                ErrorBody::new(Code::InputTooLarge).because("the kept results exceed an input's size")
+            );
         }
         input = put(input, place.steps(), value).ok_or_else(|| {
-            ErrorBody::new(Code::InputInvalid).because(format!("the input has no place {at:?} for a kept result"))
+            ErrorBody::new(Code::InputInvalid)
+                .because(format!("the input has no place {at:?} for a kept result"))
         })?;
         handles.push(handle);
     }
@@ -85,7 +88,8 @@ async fn fill(
 }
 
 fn pointer(text: &str) -> Result<Pointer, ErrorBody> {
-    Pointer::new(text).map_err(|error| ErrorBody::new(Code::InputInvalid).because(format!("{text:?}: {error}")))
+    Pointer::new(text)
+        .map_err(|error| ErrorBody::new(Code::InputInvalid).because(format!("{text:?}: {error}")))
 }
 
 async fn kept(
@@ -102,7 +106,8 @@ async fn kept(
     let value = match &wanted.pointer {
         None => output,
         Some(part) => output.pointer(&pointer(part)?).cloned().ok_or_else(|| {
-            ErrorBody::new(Code::NotFound).because(format!("the result {} has nothing at {part:?}", wanted.handle))
+            ErrorBody::new(Code::NotFound)
+                .because(format!("the result {} has nothing at {part:?}", wanted.handle))
         })?,
     };
     let handle = Handle {
@@ -123,11 +128,8 @@ pub(super) async fn result(
     app: &App,
     id: ObjectId,
 ) -> Result<fcp_proto_core::object::Object<KeptResult>, ErrorBody> {
-    match app.load(id).await? {
-        AnyObject::KeptResult(result) => Ok(result),
-        #[allow(clippy::wildcard_enum_match_arm, reason = "every other object is no kept result")]
-        _ => Err(none(id)),
-    }
+    let AnyObject::KeptResult(result) = app.load(id).await? else { return Err(none(id)) };
+    Ok(result)
 }
 
 /// The output of a kept result.
@@ -194,13 +196,17 @@ mod tests {
     fn a_kept_result_is_put_exactly_where_it_is_wanted() {
         assert_eq!(filled("{\"a\":1}", "/b").as_deref(), Some("{\"a\":1,\"b\":[7]}"));
         assert_eq!(filled("{\"a\":1}", "/a").as_deref(), Some("{\"a\":[7]}"));
-        assert_eq!(filled("{\"a\":[1,{\"b\":2}]}", "/a/1/c").as_deref(), Some("{\"a\":[1,{\"b\":2,\"c\":[7]}]}"));
+        assert_eq!(
+            filled("{\"a\":[1,{\"b\":2}]}", "/a/1/c").as_deref(),
+            Some("{\"a\":[1,{\"b\":2,\"c\":[7]}]}")
+        );
         assert_eq!(filled("{}", "").as_deref(), Some("[7]"));
     }
 
     #[test]
     fn there_is_no_place_where_the_input_has_none() {
-        for (input, at) in [("{}", "/a/b"), ("{\"a\":1}", "/a/b"), ("[1]", "/1"), ("[1]", "/01"), ("3", "/a")] {
+        for (input, at) in [("{}", "/a/b"), ("{\"a\":1}", "/a/b"), ("[1]", "/1"), ("[1]", "/01"), ("3", "/a")]
+        {
             assert_eq!(filled(input, at), None, "{input} {at}");
         }
     }

@@ -41,11 +41,11 @@ impl Serve for InstallConnector {
         if body.zones.is_empty() {
             return Err(ErrorBody::new(Code::MissingField).because("`zones` is empty, and empty means none"));
         }
-        let config = fcp_proto_core::encoding::json::Json::try_from(match body.config {
-            serde_json::Value::Null => serde_json::json!({}),
-            config => config,
-        });
-        let config = config.map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))?.to_string();
+        let given = if body.config.is_null() { serde_json::json!({}) } else { body.config };
+        let config = fcp_proto_core::encoding::json::Json::try_from(given);
+        let config = config
+            .map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))?
+            .to_string();
         let (inner, source, wanted, dev) = (Arc::clone(&app), body.package, body.package_digest, body.dev);
         let checked = blocking(move || check(&inner, &source, wanted, dev)).await?;
         let manifest = checked.package.manifest();
@@ -73,9 +73,9 @@ impl Serve for InstallConnector {
 fn check(app: &App, source: &PackageSource, wanted: Digest, dev: bool) -> Result<Checked, ErrorBody> {
     let bytes = match source {
         PackageSource::Path { path } => read(Path::new(path))?,
-        PackageSource::Upload { bytes } => STANDARD
-            .decode(bytes)
-            .map_err(|error| ErrorBody::new(Code::MalformedInput).because(format!("package.bytes: {error}")))?,
+        PackageSource::Upload { bytes } => STANDARD.decode(bytes).map_err(|error| {
+            ErrorBody::new(Code::MalformedInput).because(format!("package.bytes: {error}"))
+        })?,
     };
     let digest = hash::digest(&bytes);
     if digest != wanted {
@@ -90,9 +90,18 @@ fn check(app: &App, source: &PackageSource, wanted: Digest, dev: bool) -> Result
     match package.clone().verify(&trusted.keys, trusted.threshold) {
         Ok(verified) => {
             let publishers = verified.signers().to_vec();
-            Ok(Checked { bytes, digest, package: verified.into_package(), publishers, dev: false, code_digest })
+            Ok(Checked {
+                bytes,
+                digest,
+                package: verified.into_package(),
+                publishers,
+                dev: false,
+                code_digest,
+            })
         }
-        Err(_) if dev => Ok(Checked { bytes, digest, package, publishers: Vec::new(), dev: true, code_digest }),
+        Err(_) if dev => {
+            Ok(Checked { bytes, digest, package, publishers: Vec::new(), dev: true, code_digest })
+        }
         Err(error) => Err(ErrorBody::new(Code::PackageUntrusted).because(error.to_string())),
     }
 }

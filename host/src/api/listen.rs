@@ -37,23 +37,30 @@ pub(super) enum Accepted {
 ///
 /// # Errors
 /// [`StartError::AddressInUse`], or what the system answers.
+//= docs/spec/api.md#transport
 pub async fn listen(socket: &Path, config: &Config) -> Result<Listeners, StartError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AddrInUse => StartError::AddressInUse(socket.display().to_string()),
-        _ => StartError::Listen { at: socket.display().to_string(), error },
-    };
+    let failed = |error| in_use(socket.display().to_string(), error);
     remove_stale(socket).await.map_err(failed)?;
     // The folder is open to its owner only, so nobody else can connect before the mode is set.
     let unix = UnixListener::bind(socket).map_err(failed)?;
     std::fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(failed)?;
     let tcp = match config.listen.tcp {
         None => None,
-        Some(address) => Some(TcpListener::bind(address).await.map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => StartError::AddressInUse(address.to_string()),
-            _ => StartError::Listen { at: address.to_string(), error },
-        })?),
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.map_err(|error| in_use(address.to_string(), error))?)
+        }
     };
     Ok(Listeners { unix, tcp, path: socket.to_owned() })
+}
+
+/// Why nothing can listen at `at`.
+fn in_use(at: String, error: io::Error) -> StartError {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        StartError::AddressInUse(at)
+    } else {
+        StartError::Listen { at, error }
+    }
 }
 
 /// The digest of the token that admits callers over TCP, read from its file; absent without TCP.
@@ -64,7 +71,8 @@ pub fn admission(home: &Home, config: &Config) -> Result<Option<Digest>, StartEr
     if config.listen.tcp.is_none() {
         return Ok(None);
     }
-    let path = config.listen.tcp_token_file.clone().unwrap_or_else(|| home.path().join("run").join("admission"));
+    let path =
+        config.listen.tcp_token_file.clone().unwrap_or_else(|| home.path().join("run").join("admission"));
     let bytes = read_private(&**home.files(), &path).map_err(StartError::Home)?;
     let text = bytes.trim_ascii();
     if text.len() < MIN_TOKEN_BYTES {

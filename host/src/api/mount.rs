@@ -35,7 +35,10 @@ impl<E: Endpoint> Ask<E> {
     ///
     /// # Errors
     /// [`Code::InvalidName`].
-    pub(super) fn path<T: std::str::FromStr<Err: std::fmt::Display>>(&self, index: usize) -> Result<T, ErrorBody> {
+    pub(super) fn path<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        index: usize,
+    ) -> Result<T, ErrorBody> {
         let text = self.path.get(index).ok_or_else(|| ErrorBody::new(Code::Internal))?;
         text.parse().map_err(|error| {
             ErrorBody::new(Code::InvalidName).because(format!("{:?} in the path {error}", truncated(text)))
@@ -159,7 +162,8 @@ impl Table {
                 other_method = true;
                 continue;
             }
-            let parameters = parameters.into_iter().map(fcp_api::query::unescape).collect::<Result<_, _>>()?;
+            let parameters =
+                parameters.into_iter().map(fcp_api::query::unescape).collect::<Result<_, _>>()?;
             return Ok(Found::Route(*mounted, parameters));
         }
         Ok(if other_method { Found::OtherMethod } else { Found::Nothing })
@@ -173,7 +177,9 @@ fn matches<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
     loop {
         match (wanted.next(), given.next()) {
             (None, None) => return Some(parameters),
-            (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => parameters.push(given),
+            (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {
+                parameters.push(given)
+            }
             (Some(wanted), Some(given)) if wanted == given => {}
             (Some(_) | None, Some(_) | None) => return None,
         }

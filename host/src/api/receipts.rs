@@ -69,16 +69,15 @@ fn decided(id: ObjectId, decision: Object<Signed<DecisionReceipt>>) -> ReceiptVi
 /// # Errors
 /// [`Code::NotFound`], also for an object that is no receipt.
 pub(super) async fn view(app: &App, id: ObjectId) -> Result<ReceiptView, ErrorBody> {
-    match app.load(id).await? {
-        AnyObject::DecisionReceipt(decision) => Ok(decided(id, decision)),
-        AnyObject::OperationReceipt(receipt) => match app.load(receipt.body.fields.intent).await? {
-            AnyObject::OperationIntent(intent) => Ok(ended(id, receipt, intent)),
-            #[allow(clippy::wildcard_enum_match_arm, reason = "a receipt names its intent and nothing else")]
-            _ => Err(ErrorBody::new(Code::StoreCorrupt).because(format!("{id} names no intent"))),
-        },
-        #[allow(clippy::wildcard_enum_match_arm, reason = "every other object is no receipt")]
-        _ => Err(none(id)),
+    let object = app.load(id).await?;
+    if let AnyObject::DecisionReceipt(decision) = object {
+        return Ok(decided(id, decision));
     }
+    let AnyObject::OperationReceipt(receipt) = object else { return Err(none(id)) };
+    let AnyObject::OperationIntent(intent) = app.load(receipt.body.fields.intent).await? else {
+        return Err(ErrorBody::new(Code::StoreCorrupt).because(format!("{id} names no intent")));
+    };
+    Ok(ended(id, receipt, intent))
 }
 
 impl Serve for ListReceipts {

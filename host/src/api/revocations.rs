@@ -15,7 +15,8 @@ use crate::daemon::{RevocationEntry, owner_zone};
 
 /// A target as its scope names it.
 fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, ErrorBody> {
-    let invalid = |wanted: &str| ErrorBody::new(Code::InputInvalid).because(format!("{text:?} is not {wanted}"));
+    let invalid =
+        |wanted: &str| ErrorBody::new(Code::InputInvalid).because(format!("{text:?} is not {wanted}"));
     match scope {
         RevocationScope::Capability => {
             let token = text.parse::<TokenId>().map(|id| id.as_bytes().to_vec());
@@ -31,12 +32,13 @@ fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, Er
             let operator = authority.operators().iter().find(|(_, it)| it.operator.as_str() == text);
             let key = agent.or(operator.map(|(key, _)| *key));
             key.map(|key| key.as_bytes().to_vec()).ok_or_else(|| {
-                ErrorBody::new(Code::NotFound).because(format!("{text:?} is neither a key nor an agent or operator"))
+                ErrorBody::new(Code::NotFound)
+                    .because(format!("{text:?} is neither a key nor an agent or operator"))
             })
         }
-        RevocationScope::NodeAttestation => {
-            NodeId::new(text).map(|node| node.as_str().as_bytes().to_vec()).map_err(|_| invalid("a node's name"))
-        }
+        RevocationScope::NodeAttestation => NodeId::new(text)
+            .map(|node| node.as_str().as_bytes().to_vec())
+            .map_err(|_| invalid("a node's name")),
         RevocationScope::ZoneKey => {
             text.parse::<KeyId>().map(|key| key.as_bytes().to_vec()).map_err(|_| invalid("a key's id"))
         }
@@ -78,9 +80,11 @@ impl Serve for Revoke {
             expires_at: None,
         };
         let revocation_id = admit(&app, operator, &owner_zone(), fields).await?;
+        app.serving()?.runner.closed().await;
         let records = app.records();
         let entry = records.revocations.iter().rfind(|entry| entry.id == revocation_id);
-        let seq = entry.map(|entry| entry.seq).ok_or_else(|| super::status::broken("a revocation has no link"))?;
+        let seq =
+            entry.map(|entry| entry.seq).ok_or_else(|| super::status::broken("a revocation has no link"))?;
         let calls_ended = records.calls_ended.get(&seq).copied().unwrap_or(0);
         Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended })
     }
@@ -108,7 +112,9 @@ impl Serve for ListRevocations {
         let mut revocations = Vec::with_capacity(entries.len());
         for entry in entries {
             let AnyObject::Revocation(object) = ask.app.load(entry.id).await? else {
-                return Err(ErrorBody::new(Code::StoreCorrupt).because(format!("{} is no revocation", entry.id)));
+                return Err(
+                    ErrorBody::new(Code::StoreCorrupt).because(format!("{} is no revocation", entry.id))
+                );
             };
             let fields = object.body.fields;
             revocations.push(RevocationView {

@@ -40,7 +40,11 @@ struct Known {
     rights: Vec<OperatorRight>,
 }
 
-fn known_operator(node: &Node, wanted: Option<&PrincipalId>, now: fcp_proto_core::time::Now) -> Result<Known, ErrorBody> {
+fn known_operator(
+    node: &Node,
+    wanted: Option<&PrincipalId>,
+    now: fcp_proto_core::time::Now,
+) -> Result<Known, ErrorBody> {
     let live = node.authority().operators().iter().filter(|(key, operator)| {
         wanted.is_none_or(|wanted| operator.operator == *wanted)
             && operator.not_before <= now.unix
@@ -75,12 +79,15 @@ impl Serve for UnlockOperator {
             let passphrase = SecretBytes::from(passphrase.expose().to_owned());
             inner.serving.get().map(|serving| serving.keys.unlock_operator(&name, &passphrase))
         });
-        let opened = opened.await.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
+        let opened =
+            opened.await.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
         let key = match opened.ok_or_else(|| ErrorBody::new(Code::CeremonyRequired))? {
             Ok(key) if key.key_id() == known.key => key,
             Ok(_) => {
                 tell(&app, AuditEventKind::OperatorRefused, &known.name).await?;
-                return Err(ErrorBody::new(Code::UnlockFailed).because("the stored key is not the operator's"));
+                return Err(
+                    ErrorBody::new(Code::UnlockFailed).because("the stored key is not the operator's")
+                );
             }
             Err(error) => {
                 tell(&app, AuditEventKind::OperatorRefused, &known.name).await?;
@@ -133,7 +140,9 @@ impl Serve for OpenSession {
         if app.sessions().len() as u64 >= app.config().limits.sessions {
             app.sessions().retain(|_, entry| now.unix < entry.expires_at);
             if app.sessions().len() as u64 >= app.config().limits.sessions {
-                return Err(ErrorBody::new(Code::Exhausted).because("as many sessions are open as limits.sessions"));
+                return Err(
+                    ErrorBody::new(Code::Exhausted).because("as many sessions are open as limits.sessions")
+                );
             }
         }
         if !app.challenges.spend(&body.proof.challenge.0, now) {
@@ -150,7 +159,15 @@ impl Serve for OpenSession {
                 let wished = body.lifetime_secs.map(|secs| now.unix.saturating_add(secs));
                 let expires_at = wished.map_or(expires_at, |wished| wished.min(expires_at));
                 let name = public_name(&id);
-                app.sessions().insert(name, SessionEntry { id, principal: principal.clone(), expires_at });
+                app.sessions().insert(
+                    name,
+                    SessionEntry {
+                        id,
+                        principal: principal.clone(),
+                        expires_at,
+                        connection: peer.connection,
+                    },
+                );
                 Ok(SessionOpened {
                     session_id: Hex(name),
                     session: Secret::new(Hex(*id.expose()).to_string()),
@@ -162,6 +179,25 @@ impl Serve for OpenSession {
             }
             Ok(other) => Err(unexpected(&other)),
             Err(failure) => Err(failed(&failure)),
+        }
+    }
+}
+
+/// A connection ended, and with it the key and the sessions that were opened on it.
+pub(super) async fn connection_ended(app: &App, connection: u64) {
+    app.operators.close(connection);
+    let mut ended = Vec::new();
+    app.sessions().retain(|_, entry| {
+        let stays = entry.connection != connection;
+        if !stays {
+            ended.push(entry.id);
+        }
+        stays
+    });
+    for session in ended {
+        if let Err(failure) = app.ask(Request::CloseSession(session)).await {
+            // It had ended in the node already, by its time or by a revocation.
+            tracing::debug!(code = %failure.code, "a session had ended before its connection");
         }
     }
 }

@@ -69,7 +69,8 @@ fn key_warnings(app: &App) -> Result<Vec<Warning>, ErrorBody> {
     let serving = app.serving()?;
     let reports =
         serving.keys.report().map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))?;
-    let weak: Vec<_> = reports.iter().filter_map(|report| report.caveat.map(|caveat| (&report.file, caveat))).collect();
+    let weak: Vec<_> =
+        reports.iter().filter_map(|report| report.caveat.map(|caveat| (&report.file, caveat))).collect();
     let mut warnings = Vec::new();
     if let Some((_, caveat)) = weak.first() {
         warnings.push(Warning {
@@ -119,7 +120,8 @@ impl Serve for GetStatus {
             let waits = |filed: &fcp_state_machines::call::approvals::Filed| {
                 filed.decision.is_none() && now.unix < filed.request.expires_at
             };
-            status.pending_approvals = node.approvals().requests().filter(|(_, filed)| waits(filed)).count() as u64;
+            status.pending_approvals =
+                node.approvals().requests().filter(|(_, filed)| waits(filed)).count() as u64;
             status.running_calls = node.calls_under_way().count() as u64;
             status.unknown_outcomes = node.unsettled().count() as u64;
             status.audit_head = node.chains().tip(&owner_zone()).map(|tip| tip.id);
@@ -127,7 +129,10 @@ impl Serve for GetStatus {
             if status.unknown_outcomes > 0 {
                 status.warnings.push(Warning {
                     kind: WarningKind::UnknownOutcome,
-                    message: format!("{} calls ended and nobody knows what they did", status.unknown_outcomes),
+                    message: format!(
+                        "{} calls ended and nobody knows what they did",
+                        status.unknown_outcomes
+                    ),
                     remedy: Some("`fwc history --outcome unknown` names them".into()),
                 });
             }

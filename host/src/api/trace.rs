@@ -42,7 +42,10 @@ mod tests {
     fn a_trace_context_is_read_and_written_back() {
         let trace = parse(GOOD).unwrap();
         assert_eq!(write(&trace), GOOD);
-        assert_eq!(parse(&format!("cc{}-what-the-future", &GOOD[2..])).map(|it| write(&it)), Some(GOOD.into()));
+        assert_eq!(
+            parse(&format!("cc{}-what-the-future", &GOOD[2..])).map(|it| write(&it)),
+            Some(GOOD.into())
+        );
     }
 
     #[test]

@@ -18,7 +18,9 @@ use crate::daemon::{App, ApprovalEntry};
 pub(super) fn wait(ms: Option<u64>) -> Result<Duration, ErrorBody> {
     let ms = ms.unwrap_or(0);
     if ms > MAX_WAIT_MS {
-        return Err(ErrorBody::new(Code::OutOfRange).because(format!("`wait_ms` is at most {MAX_WAIT_MS}, not {ms}")));
+        return Err(
+            ErrorBody::new(Code::OutOfRange).because(format!("`wait_ms` is at most {MAX_WAIT_MS}, not {ms}"))
+        );
     }
     Ok(Duration::from_millis(ms))
 }
@@ -56,7 +58,8 @@ impl Serve for WatchApprovals {
     async fn serve(ask: Ask<Self>) -> Result<ApprovalWatch, ErrorBody> {
         let within = wait(ask.query.wait_ms)?;
         let cursor = ask.query.cursor.as_deref().map(str::parse::<u64>).transpose();
-        let cursor = cursor.map_err(|_| ErrorBody::new(Code::InputInvalid).because("`cursor` is none that was given"))?;
+        let cursor = cursor
+            .map_err(|_| ErrorBody::new(Code::InputInvalid).because("`cursor` is none that was given"))?;
         let look = || {
             let records = ask.app.records();
             let changed = |entry: &&ApprovalEntry| {

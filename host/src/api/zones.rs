@@ -70,6 +70,8 @@ impl Serve for GetZone {
         let zone: ZoneId = ask.path(0)?;
         let policies = ask.app.records().policies.clone();
         let found = ask.app.query(move |node, now| view(node, &zone, &policies, now).ok_or(zone));
-        found.await?.map_err(|zone| ErrorBody::new(Code::ZoneUnknown).because(format!("there is no zone {zone}")))
+        found
+            .await?
+            .map_err(|zone| ErrorBody::new(Code::ZoneUnknown).because(format!("there is no zone {zone}")))
     }
 }

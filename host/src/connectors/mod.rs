@@ -129,6 +129,7 @@ impl Runner {
     ) -> Result<oneshot::Receiver<Outcome>, (Code, String)> {
         let authorized = &dispatch.authorized;
         let installation = &launch.installation;
+        //= docs/spec/connectors.md#keeper
         if installation.code_digest != *authorized.code_digest()
             || installation.manifest.interface_hash() != *authorized.interface_hash()
             || installation.manifest.connector.id != *authorized.connector()

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fcp_proto_core::ids::CallId;
-use fcp_proto_core::object::RevocationObject;
+use fcp_proto_core::ids::{CallId, Digest};
+use fcp_proto_core::object::{RevocationObject, RevocationScope};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::Now;
 use fcp_state_machines::call::egress::EgressHandle;
@@ -33,6 +33,8 @@ struct Open {
     calls: BTreeMap<CallId, OpenCall>,
     revocations: VecDeque<(RevocationObject, u64)>,
     newest_seal: u64,
+    /// Digests of revoked binaries, each with the head that first held the revocation.
+    revoked_binaries: BTreeMap<Digest, u64>,
 }
 
 struct OpenCall {
@@ -106,6 +108,11 @@ impl Shared {
             return Err(Barred::Twice);
         }
         open.newest_seal = open.newest_seal.max(footing.seal);
+        if footing.token.is_some() {
+            // A decision at that head or later found it in force again.
+            let restored = |digest: &Digest| footing.binaries.contains(digest);
+            open.revoked_binaries.retain(|digest, sequence| footing.seal < *sequence || !restored(digest));
+        }
         open.calls.insert(call, OpenCall { footing, handle: None, revoked: false });
         Ok(())
     }
@@ -127,6 +134,12 @@ impl Shared {
         }
     }
 
+    /// Whether a binary was revoked, and no decision since then found it in force.
+    pub(super) fn is_revoked(&self, binaries: &[Digest; 3]) -> bool {
+        let open = lock(&self.open);
+        binaries.iter().any(|digest| open.revoked_binaries.contains_key(digest))
+    }
+
     /// Forgets a call that has ended and whose handle is closed.
     pub(super) fn leave(&self, call: CallId) {
         lock(&self.open).calls.remove(&call);
@@ -140,6 +153,10 @@ impl Shared {
             open.revocations.pop_front();
         }
         open.revocations.push_back((revocation.clone(), sequence));
+        if revocation.scope == RevocationScope::ConnectorBinary {
+            let digests = revocation.targets.iter().filter_map(|target| target.0.as_slice().try_into().ok());
+            open.revoked_binaries.extend(digests.map(|bytes| (Digest::from_bytes(bytes), sequence)));
+        }
         let mut overtaken = Overtaken { calls: Vec::new(), handles: Vec::new() };
         for (id, call) in &mut open.calls {
             if call.footing.seal < sequence && verdict(&call.footing, revocation) == Verdict::Falls {

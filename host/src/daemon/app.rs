@@ -89,6 +89,8 @@ pub struct SessionEntry {
     pub principal: PrincipalId,
     /// Until when, which may be earlier than the node says because its agent wished so.
     pub expires_at: UnixTime,
+    /// The connection that opened it, with which it ends.
+    pub connection: u64,
 }
 
 /// Everything that exists only once the home is made.
@@ -165,13 +167,15 @@ impl App {
         let loaded = tokio::task::spawn_blocking(move || storage.load(&id)).await;
         let loaded = loaded.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
         let record = loaded.map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))?;
-        let record = record.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no object {id}")))?;
+        let record = record
+            .ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no object {id}")))?;
         StoredObject::from_bytes(&record.bytes)
             .and_then(|stored| AnyObject::open(&stored))
             .map_err(|error| ErrorBody::new(Code::StoreCorrupt).because(format!("{id}: {error}")))
     }
 
     /// What binds a session to whoever connects: a value of this start of the daemon and of the peer's user.
+    //= docs/spec/sessions.md#the-connections-binding
     pub fn binding(&self, uid: Option<u32>) -> ChannelBinding {
         let hasher = Hasher::keyed(&self.instance, "fcp.channel-binding/1");
         match uid {

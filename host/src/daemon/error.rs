@@ -30,6 +30,13 @@ pub enum StartError {
     Ceremony(CeremonyFailure),
     /// The journal's owner is not the home's.
     OtherOwner,
+    /// What runs connectors does not start.
+    Runner {
+        /// The registered code.
+        code: Code,
+        /// Why.
+        message: String,
+    },
     /// A part of the daemon met a defect.
     Defect,
     /// The system has no entropy.
@@ -62,6 +69,7 @@ impl StartError {
             Self::Keys(error) => error.code(),
             Self::Vault(error) => error.code(),
             Self::Ceremony(error) => error.code(),
+            Self::Runner { code, .. } => *code,
             Self::Entropy(_) | Self::Defect => Code::Internal,
             Self::AddressInUse(_) => Code::AddressInUse,
             Self::Listen { .. } | Self::File { .. } => Code::StoreFailed,
@@ -79,6 +87,7 @@ impl fmt::Display for StartError {
             Self::Vault(error) => error.fmt(f),
             Self::Ceremony(error) => error.fmt(f),
             Self::OtherOwner => f.write_str("the journal's owner is not the one that home.toml names"),
+            Self::Runner { message, .. } => f.write_str(message),
             Self::Defect => f.write_str("a part of the daemon met a defect"),
             Self::Entropy(error) => write!(f, "the system has no entropy: {error}"),
             Self::AddressInUse(at) => write!(f, "something listens on {at} already"),

@@ -11,6 +11,7 @@ use fcp_state_machines::trust::ceremony::HomeFacts;
 
 use super::StartError;
 use super::app::{App, Serving};
+use super::manifests::Manifests;
 use super::ports::HostPorts;
 use super::runner::Runner;
 use crate::ceremony::{self, CeremonyFailure, Founder};
@@ -19,7 +20,8 @@ use crate::keys::KeyStore;
 use crate::vault::Vault;
 
 /// Makes the runner of a node that is about to serve.
-pub type MakeRunner = Box<dyn Fn(&Arc<App>, &NodeId, &Arc<Vault>, Outcomes) -> Arc<dyn Runner> + Send + Sync>;
+pub type MakeRunner =
+    Box<dyn Fn(&App, &Arc<Vault>, Outcomes) -> Result<Arc<dyn Runner>, StartError> + Send + Sync>;
 
 /// Begins to serve if the home is made; goes on with a ceremony that was confirmed and interrupted.
 ///
@@ -58,7 +60,8 @@ impl<'a> Founding<'a> {
 impl Founder for Founding<'_> {
     fn found(&mut self, facts: &HomeFacts, objects: Vec<AnyObject>) -> Result<(), CeremonyFailure> {
         let failed = |code: Code, reason: String| CeremonyFailure::Founding { code, reason };
-        let node = open_node(self.app, &facts.node).map_err(|error| failed(error.code(), error.to_string()))?;
+        let node =
+            open_node(self.app, &facts.node).map_err(|error| failed(error.code(), error.to_string()))?;
         match node.0.authority().owner() {
             Some(owner) if owner.public_key.key_id() == facts.owner_key => {
                 return publish(self.app, node).map_err(|error| failed(error.code(), error.to_string()));
@@ -66,10 +69,13 @@ impl Founder for Founding<'_> {
             Some(_) => return Err(failed(Code::CeremonyDone, Code::CeremonyDone.meaning().into())),
             None => {}
         }
-        let serving = drive(self.app, node);
+        let serving = drive(self.app, node).map_err(|error| failed(error.code(), error.to_string()))?;
         let founded = tokio::runtime::Handle::current().block_on(serving.node.found(objects));
         founded.map_err(|failure| failed(failure.code, failure.message))?;
-        self.app.serving.set(serving).map_err(|_| failed(Code::CeremonyDone, "the node serves already".into()))
+        self.app
+            .serving
+            .set(serving)
+            .map_err(|_| failed(Code::CeremonyDone, "the node serves already".into()))
     }
 }
 
@@ -84,7 +90,7 @@ fn serve(app: &Arc<App>, facts: &HomeFacts) -> Result<(), StartError> {
 }
 
 fn publish(app: &Arc<App>, node: Opened) -> Result<(), StartError> {
-    let serving = drive(app, node);
+    let serving = drive(app, node)?;
     app.serving.set(serving).map_err(|_| StartError::OtherOwner)
 }
 
@@ -124,26 +130,30 @@ fn replay(app: &App, node: &mut Node) -> Result<(), StartError> {
 }
 
 /// Starts to drive the node.
-fn drive(app: &Arc<App>, opened: Opened) -> Serving {
+fn drive(app: &Arc<App>, opened: Opened) -> Result<Serving, StartError> {
     let Opened(node, keys, vault) = opened;
     let node_id = node.node_id().clone();
     let (outcomes, queue) = drive::outcomes();
-    let runner = (app.make_runner)(app, &node_id, &vault, outcomes);
+    let runner = (app.make_runner)(app, &vault, outcomes)?;
     let installed: Vec<ConnectorId> =
         node.catalog().iter().map(|installed| installed.install.connector.clone()).collect();
     for connector in &installed {
         app.schemas.refresh(&node, connector);
-        runner.reconfigured(connector, node.catalog().get(connector).cloned());
+        runner.reconfigured(&node, connector);
     }
+    let manifests = Manifests::new(app.home.manifests());
+    manifests.refresh_all(&node);
     let ports = HostPorts {
         records: Arc::clone(&app.records),
         schemas: app.schemas.clone(),
         runner: Arc::clone(&runner),
+        manifests,
         stopped: 0,
     };
     let schema = Box::new(app.schemas.clone());
-    let node = drive::start(Parts { node, storage: Arc::clone(&app.storage), ports, schema, outcomes: queue });
-    Serving { node, node_id, keys, vault, runner }
+    let node =
+        drive::start(Parts { node, storage: Arc::clone(&app.storage), ports, schema, outcomes: queue });
+    Ok(Serving { node, node_id, keys, vault, runner })
 }
 
 /// The owner that the journal knows, read without the keys that a node needs.

@@ -9,8 +9,11 @@
 
 mod app;
 mod challenges;
+mod connecting;
+mod egress_process;
 mod error;
 mod founding;
+mod manifests;
 mod operators;
 mod ports;
 mod publishers;
@@ -18,20 +21,21 @@ mod records;
 mod runner;
 mod schemas;
 mod signals;
-mod unavailable;
+mod vault_secrets;
 
 pub use app::{App, Serving, SessionEntry, Underway, owner_zone};
 pub use challenges::Challenges;
+pub use connecting::Connecting;
 pub use error::StartError;
 pub use founding::{Founding, MakeRunner};
 pub use operators::{Operators, Unlocked};
 pub use publishers::Trusted;
 pub use records::{
-    ApprovalEntry, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, Made, Records, RevocationEntry,
+    ApprovalEntry, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, Made, Records,
+    RevocationEntry,
 };
 pub use runner::Runner;
 pub use schemas::{Schemas, check_manifest};
-pub use unavailable::Unavailable;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,9 +62,11 @@ pub async fn run(path: &Path, make_runner: MakeRunner, set_log_level: SetLogLeve
     let home = Home::create(path).map_err(StartError::Home)?;
     let config = home.config().map_err(StartError::Home)?;
     set_log_level(&config);
-    let (storage, recovered) = Storage::open(home.path(), &Options::default()).map_err(StartError::Storage)?;
+    let (storage, recovered) =
+        Storage::open(home.path(), &Options::default()).map_err(StartError::Storage)?;
     let app = Arc::new(assemble(home, config, storage, &recovered, make_runner)?);
     drop(recovered);
+    Connecting::check(&app)?;
     let inner = Arc::clone(&app);
     let resumed = tokio::task::spawn_blocking(move || founding::resume(&inner)).await;
     resumed.map_err(|_| StartError::Defect)??;
@@ -125,7 +131,10 @@ fn assemble(
 fn recovery_warnings(recovered: &Recovered) -> Vec<Warning> {
     let lost = recovered.lost.iter().map(|lost| Warning {
         kind: WarningKind::Integrity,
-        message: format!("the journal's batches {} to {} were lost and that was accepted", lost.first, lost.last),
+        message: format!(
+            "the journal's batches {} to {} were lost and that was accepted",
+            lost.first, lost.last
+        ),
         remedy: None,
     });
     lost.collect()

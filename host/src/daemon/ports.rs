@@ -8,6 +8,7 @@ use fcp_runtime_tokio::drive::Ports;
 use fcp_state_machines::node::{Dispatch, Node};
 use fcp_state_machines::persist::Batch;
 
+use super::manifests::Manifests;
 use super::records::{Records, read_batch};
 use super::runner::Runner;
 use super::schemas::Schemas;
@@ -17,6 +18,7 @@ pub(super) struct HostPorts {
     pub(super) records: Arc<Mutex<Records>>,
     pub(super) schemas: Schemas,
     pub(super) runner: Arc<dyn Runner>,
+    pub(super) manifests: Manifests,
     /// Calls stopped since the last batch: those of the request that is being served.
     pub(super) stopped: u64,
 }
@@ -25,8 +27,7 @@ impl Ports for HostPorts {
     type Note = Vec<(ObjectId, AnyObject)>;
 
     fn dispatch(&mut self, node: &Node, dispatch: Dispatch) {
-        let installed = node.catalog().get(dispatch.authorized.connector()).cloned();
-        self.runner.dispatch(dispatch, installed);
+        self.runner.dispatch(node, dispatch);
     }
 
     fn cancel(&mut self, call: CallId) {
@@ -40,12 +41,13 @@ impl Ports for HostPorts {
             let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
             records.calls_ended.insert(head_seq.saturating_sub(1), self.stopped);
         }
-        self.runner.revoked(revocation, head_seq);
+        self.runner.revoked(node, revocation);
     }
 
     fn reconfigured(&mut self, node: &Node, connector: &ConnectorId) {
         self.schemas.refresh(node, connector);
-        self.runner.reconfigured(connector, node.catalog().get(connector).cloned());
+        self.manifests.refresh(node, connector);
+        self.runner.reconfigured(node, connector);
     }
 
     fn note(&mut self, batch: &Batch) -> Self::Note {

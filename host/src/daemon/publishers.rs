@@ -37,7 +37,8 @@ impl App {
             if line.is_empty() {
                 continue;
             }
-            let key = line.parse().map_err(|error: KeyError| invalid(format!("line {}: {error}", number + 1)));
+            let key =
+                line.parse().map_err(|error: KeyError| invalid(format!("line {}: {error}", number + 1)));
             keys.push(key?);
         }
         Ok(Trusted { keys, threshold: 1 })

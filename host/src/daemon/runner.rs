@@ -6,21 +6,24 @@ use std::pin::Pin;
 use fcp_api::types::{ConnectorHealth, Warning};
 use fcp_proto_core::ids::{CallId, ConnectorId};
 use fcp_proto_core::object::RevocationObject;
-use fcp_state_machines::node::{Dispatch, Installed};
+use fcp_state_machines::node::{Dispatch, Node};
 
-/// Runs the connectors. Only [`Runner::stop`] takes time; everything else starts work and returns.
+/// Runs the connectors. Only [`Runner::closed`] and [`Runner::stop`] take time; everything else starts work and returns.
 pub trait Runner: Send + Sync + 'static {
     /// Hands a call to its connector; what became of it is reported to the node.
-    fn dispatch(&self, dispatch: Dispatch, installed: Option<Installed>);
+    fn dispatch(&self, node: &Node, dispatch: Dispatch);
 
     /// Stops a call.
     fn cancel(&self, call: CallId);
 
-    /// Closes what rests on something revoked.
-    fn revoked(&self, revocation: &RevocationObject, head_seq: u64);
+    /// Begins to close what rests on something revoked.
+    fn revoked(&self, node: &Node, revocation: &RevocationObject);
+
+    /// Waits until everything that was revoked so far is closed: a revocation is answered only then.
+    fn closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
     /// A connector's installation changed, or it is gone.
-    fn reconfigured(&self, connector: &ConnectorId, installed: Option<Installed>);
+    fn reconfigured(&self, node: &Node, connector: &ConnectorId);
 
     /// The health of a connector in its zones.
     fn health(&self, connector: &ConnectorId) -> Vec<ConnectorHealth>;

@@ -5,9 +5,9 @@ use std::sync::{Arc, PoisonError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use super::SetLogLevel;
 use super::app::App;
 use super::error::StartError;
-use super::SetLogLevel;
 use crate::home::Applies;
 
 /// Listens to signals until the daemon ends.

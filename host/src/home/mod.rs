@@ -150,6 +150,11 @@ impl Home {
         self.path.join("packages")
     }
 
+    /// The folder of the installed connectors' manifests, for whoever asks while the daemon is away.
+    pub fn manifests(&self) -> PathBuf {
+        self.path.join("connectors")
+    }
+
     /// The folder of the agents' own folders.
     pub fn agents(&self) -> PathBuf {
         self.path.join("agents")

@@ -45,7 +45,7 @@ pub(crate) fn dispatch(
     let facts = facts(n, installation, operation, input, &credentials);
     let authorized = match decide(&facts, NOW) {
         Decision::Authorized(authorized) => *authorized,
-        other => panic!("{other:?}"),
+        other @ (Decision::Replay(_) | Decision::Denied(_)) => panic!("{other:?}"),
     };
     Dispatch {
         call_id: CallId::from_bytes([n; 16]),
@@ -96,22 +96,12 @@ fn facts(
         grants: [TokenGrant { capability: declared.capability.clone(), operation: Some(id.clone()) }].into(),
         constraints: constraints.clone(),
     };
-    let grant = Grant {
-        grantee: Grantee::Principal(principal.clone()),
-        connector: connector.clone(),
-        capabilities: [declared.capability.clone()].into(),
-        operations: [id.clone()].into(),
-        constraints,
-        not_before: NOW,
-        expires_at: later,
-        request: None,
-    };
     Facts {
         zone_id: zone(),
         principal_zone: zone(),
         principal: principal.clone(),
         connector_id: connector,
-        operation_id: id,
+        operation_id: id.clone(),
         idempotency_key: None,
         input: Ok(InputFacts {
             canonical: json.to_canonical(),
@@ -127,27 +117,12 @@ fn facts(
         },
         revocation: nothing_revoked(),
         holder: HolderFacts::Proved(principal),
-        grants: BTreeMap::from([(
-            grant_id,
-            GrantFacts {
-                grant,
-                zone_id: zone(),
-                signer_valid: true,
-                revoked: false,
-                names_principal: true,
-                calls_used: 0,
-                bytes_used: 0,
-            },
-        )]),
+        grants: BTreeMap::from([(grant_id, live_grant(installation, declared, &id, constraints))]),
         zone: Some(open_zone()),
         connector: Some(installed(installation, declared)),
         key: KeyFacts::Fresh,
         schema: Ok(()),
-        flow: FlowFacts {
-            context: Label::trusted(Level::OWNER),
-            handles: Vec::new(),
-            label_digest: fcp_proto_core::ids::Digest::from_bytes([0; 32]),
-        },
+        flow: own_words(),
         approvals: Vec::new(),
         lease: LeaseFacts::NotNeeded,
         rates: RateFacts::Room,
@@ -201,5 +176,40 @@ fn installed(installation: &Installation, declared: &fcp_proto_core::manifest::O
             audience: Level::OWNER,
             timeout_secs: 60,
         }),
+    }
+}
+
+fn own_words() -> FlowFacts {
+    FlowFacts {
+        context: Label::trusted(Level::OWNER),
+        handles: Vec::new(),
+        label_digest: fcp_proto_core::ids::Digest::from_bytes([0; 32]),
+    }
+}
+
+fn live_grant(
+    installation: &Installation,
+    declared: &fcp_proto_core::manifest::Operation,
+    id: &OperationId,
+    constraints: Constraints,
+) -> GrantFacts {
+    let grant = Grant {
+        grantee: Grantee::Principal(PrincipalId::new("agent").unwrap()),
+        connector: installation.manifest.connector.id.clone(),
+        capabilities: [declared.capability.clone()].into(),
+        operations: [id.clone()].into(),
+        constraints,
+        not_before: NOW,
+        expires_at: NOW.saturating_add(600),
+        request: None,
+    };
+    GrantFacts {
+        grant,
+        zone_id: zone(),
+        signer_valid: true,
+        revoked: false,
+        names_principal: true,
+        calls_used: 0,
+        bytes_used: 0,
     }
 }

@@ -111,6 +111,12 @@ async fn a_revoked_binary_is_killed_before_the_revocation_returns() {
     assert!(matches!(call.await.unwrap(), Outcome::Unknown { .. }));
     let late = world.call(2, &notes, "notes.list", &json!({}), 30_000).await;
     assert!(matches!(late, Outcome::NotDelivered { .. }), "{late:?}");
+    let check = soon(world.runner.health(&authority::zone(), world.launch(&notes))).await;
+    assert_eq!(
+        (check.report, check.exercised),
+        (HealthReport::Failed, Exercised::Nothing),
+        "no check starts it"
+    );
     world.end().await;
 }
 

@@ -12,14 +12,14 @@ use crate::world::{World, call};
 async fn an_agent_with_a_grant_may_call_within_its_bounds() {
     let mut world = World::new().await;
     let mine = call("notes.get", json!({ "note": "mine" }), None);
-    let simulated = world.agent.post::<SimulateCall>(&[], &mine).await.unwrap().body;
+    let simulated = world.agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
     assert!(simulated.allowed, "{simulated:?}");
     assert!(simulated.checks.iter().all(|check| check.status == CheckStatus::Passed));
 
     let other = call("notes.get", json!({ "note": "yours" }), None);
-    let simulated = world.agent.post::<SimulateCall>(&[], &other).await.unwrap().body;
+    let simulated = world.agent.send::<SimulateCall>(&[], &other).await.unwrap().body;
     assert_eq!(simulated.code, Some(Code::ResourceNotAllowed));
-    let refused = world.agent.post::<InvokeOperation>(&[], &other).await.unwrap_err();
+    let refused = world.agent.send::<InvokeOperation>(&[], &other).await.unwrap_err();
     let denial = refused.denial().unwrap();
     assert_eq!((refused.code, denial.check), (Code::ResourceNotAllowed, GateCheck::Constraints));
     assert!(matches!(denial.needs[0], Need::Grant { .. }));

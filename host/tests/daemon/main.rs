@@ -9,5 +9,8 @@
 )]
 
 mod authority;
+mod hostile;
 mod making;
+mod released;
+mod surviving;
 mod world;

@@ -2,8 +2,8 @@
 
 use fcp_api::routes::{ConfirmCeremony, GetCeremony, GetHealth, GetStatus, IssueChallenge, ListZones};
 use fcp_api::secret::Secret;
-use fcp_api::types::{CeremonyPhase, HealthStatus, Nothing};
 use fcp_api::types;
+use fcp_api::types::{CeremonyPhase, HealthStatus, Nothing};
 use fcp_proto_core::error::Code;
 
 use crate::world::{Daemon, PASSPHRASE, begin, ceremony, folder, unlock, words};
@@ -15,19 +15,19 @@ async fn a_new_home_demands_a_ceremony_and_serves_after_it() {
     let mut client = daemon.client();
     let health = client.get::<GetHealth>(&[], &Nothing {}).await.unwrap().body;
     assert_eq!(health.status, HealthStatus::CeremonyRequired);
-    let refused = client.post::<IssueChallenge>(&[], &Nothing {}).await.unwrap_err();
+    let refused = client.send::<IssueChallenge>(&[], &Nothing {}).await.unwrap_err();
     assert_eq!(refused.code, Code::CeremonyRequired);
 
     let begun = begin(&mut client).await.unwrap();
     let mut wrong = words(&begun);
     wrong[0].word = Secret::new("wrong");
     let confirm = |words| types::ConfirmCeremony { ceremony_id: begun.ceremony_id, words };
-    let refused = client.post::<ConfirmCeremony>(&[], &confirm(wrong)).await.unwrap_err();
+    let refused = client.send::<ConfirmCeremony>(&[], &confirm(wrong)).await.unwrap_err();
     assert_eq!(refused.code, Code::InputInvalid);
     let view = client.get::<GetCeremony>(&[], &Nothing {}).await.unwrap().body;
     assert_eq!(view.phase, CeremonyPhase::Begun, "a slip does not end it");
 
-    let done = client.post::<ConfirmCeremony>(&[], &confirm(words(&begun))).await.unwrap().body;
+    let done = client.send::<ConfirmCeremony>(&[], &confirm(words(&begun))).await.unwrap().body;
     assert_eq!(done.operator.as_str(), "alice");
     let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
     assert_eq!(status.ceremony, CeremonyPhase::Done);
@@ -54,7 +54,7 @@ async fn an_operator_is_unlocked_by_the_right_passphrase_on_one_connection() {
     let refused = other.get::<fcp_api::routes::ListCredentials>(&[], &Nothing {}).await.unwrap_err();
     assert_eq!(refused.code, Code::Unauthenticated);
 
-    client.post::<fcp_api::routes::LockOperator>(&[], &Nothing {}).await.unwrap();
+    client.send::<fcp_api::routes::LockOperator>(&[], &Nothing {}).await.unwrap();
     let refused = client.get::<fcp_api::routes::ListCredentials>(&[], &Nothing {}).await.unwrap_err();
     assert_eq!(refused.code, Code::Unauthenticated);
 }

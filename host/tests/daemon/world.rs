@@ -1,15 +1,14 @@
 //! A real daemon on a home of its own, and those who speak with it.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use fcp_api::client::{Client, Target};
 use fcp_api::routes::{
-    AddAgent, AddGrant, BeginCeremony, ConfirmCeremony, GetHealth, InstallConnector, IssueChallenge, OpenSession,
-    UnlockOperator,
+    AddAgent, AddGrant, BeginCeremony, ConfirmCeremony, GetHealth, InstallConnector, IssueChallenge,
+    OpenSession, UnlockOperator,
 };
 use fcp_api::secret::Secret;
 use fcp_api::types::{self, CeremonyBegun, ErrorBody, KeyProof, KeySourceRequest, Nothing, WordProof};
@@ -32,6 +31,7 @@ pub const PASSPHRASE: &str = "a passphrase for tests";
 pub struct Daemon {
     child: Child,
     pub home: PathBuf,
+    log: tempfile::NamedTempFile,
 }
 
 impl Daemon {
@@ -52,16 +52,17 @@ impl Daemon {
 
     /// Starts a daemon.
     pub fn spawn(home: &Path) -> Self {
+        let log = tempfile::NamedTempFile::new().unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_fcp-host"))
             .args(["daemon", "--home"])
             .arg(home)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::from(log.reopen().unwrap()))
             .spawn()
             .unwrap();
-        Self { child, home: home.to_owned() }
+        Self { child, home: home.to_owned(), log }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -100,12 +101,19 @@ impl Daemon {
         (status, self.errors())
     }
 
-    fn errors(&mut self) -> String {
-        let mut text = String::new();
-        if let Some(mut errors) = self.child.stderr.take() {
-            errors.read_to_string(&mut text).unwrap();
+    /// Waits until the log says it.
+    pub async fn says(&self, text: &str) {
+        for _ in 0..400 {
+            if self.errors().contains(text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        text
+        panic!("the log does not say {text:?}: {}", self.errors());
+    }
+
+    fn errors(&self) -> String {
+        fs::read_to_string(self.log.path()).unwrap()
     }
 }
 
@@ -135,7 +143,7 @@ pub async fn begin(client: &mut Client) -> Result<CeremonyBegun, ErrorBody> {
         key_source: passphrase(PASSPHRASE),
         node: None,
     };
-    client.post::<BeginCeremony>(&[], &request).await.map(|reply| reply.body)
+    client.send::<BeginCeremony>(&[], &request).await.map(|reply| reply.body)
 }
 
 /// The words that a confirmation repeats.
@@ -149,13 +157,13 @@ pub fn words(begun: &CeremonyBegun) -> Vec<WordProof> {
 pub async fn ceremony(client: &mut Client) {
     let begun = begin(client).await.unwrap();
     let request = types::ConfirmCeremony { ceremony_id: begun.ceremony_id, words: words(&begun) };
-    client.post::<ConfirmCeremony>(&[], &request).await.unwrap();
+    client.send::<ConfirmCeremony>(&[], &request).await.unwrap();
 }
 
 /// Opens the operator's key on the client's connection.
 pub async fn unlock(client: &mut Client, text: &str) -> Result<(), ErrorBody> {
     let request = types::UnlockOperator { operator: None, key_source: passphrase(text) };
-    let unlocked = client.post::<UnlockOperator>(&[], &request).await?;
+    let unlocked = client.send::<UnlockOperator>(&[], &request).await?;
     client.set_operator(Some(unlocked.body.bearer));
     Ok(())
 }
@@ -176,7 +184,7 @@ impl Bot {
 
     /// Is enrolled by the operator of `client`.
     pub async fn enrol(&self, client: &mut Client) -> Result<types::AgentView, ErrorBody> {
-        let issued = client.post::<IssueChallenge>(&[], &Nothing {}).await?.body;
+        let issued = client.send::<IssueChallenge>(&[], &Nothing {}).await?.body;
         let proof = EnrolmentProof {
             principal_id: self.name.clone(),
             zone_id: self.zone.clone(),
@@ -192,12 +200,12 @@ impl Bot {
             proof: KeyProof { challenge: issued.challenge, signature },
             roles: Vec::new(),
         };
-        client.post::<AddAgent>(&[], &request).await.map(|reply| reply.body)
+        client.send::<AddAgent>(&[], &request).await.map(|reply| reply.body)
     }
 
     /// Opens a session on the client's connection.
     pub async fn open(&self, client: &mut Client) -> Result<types::SessionOpened, ErrorBody> {
-        let issued = client.post::<IssueChallenge>(&[], &Nothing {}).await?.body;
+        let issued = client.send::<IssueChallenge>(&[], &Nothing {}).await?.body;
         let proof = SessionProof {
             principal_id: self.name.clone(),
             node_id: issued.node,
@@ -210,7 +218,7 @@ impl Bot {
             proof: KeyProof { challenge: issued.challenge, signature },
             lifetime_secs: None,
         };
-        let opened = client.post::<OpenSession>(&[], &request).await?.body;
+        let opened = client.send::<OpenSession>(&[], &request).await?.body;
         client.set_session(Some(opened.session.clone()));
         Ok(opened)
     }
@@ -230,7 +238,7 @@ pub async fn install(client: &mut Client, home: &Path, dev: bool) -> Result<type
         config: json!({}),
         dev,
     };
-    client.post::<InstallConnector>(&[], &request).await.map(|reply| reply.body)
+    client.send::<InstallConnector>(&[], &request).await.map(|reply| reply.body)
 }
 
 /// Gives `bot` leave to read and write notes.
@@ -242,13 +250,13 @@ pub async fn grant(client: &mut Client, bot: &Bot) -> Result<types::GrantView, E
         connector: ConnectorId::new("notes").unwrap(),
         operations: ["notes.get", "notes.put"].map(|id| OperationId::new(id).unwrap()).into(),
         constraints: Constraints {
-            resource_allow: vec!["notes:note/mine*".parse().unwrap()],
+            resource_allow: vec!["notes:note/mine".parse().unwrap()],
             ..Constraints::default()
         },
         not_before: None,
         lifetime_secs: 3600,
     };
-    client.post::<AddGrant>(&[], &request).await.map(|reply| reply.body)
+    client.send::<AddGrant>(&[], &request).await.map(|reply| reply.body)
 }
 
 /// A call of the connector of these tests.
@@ -274,7 +282,8 @@ pub struct World {
     pub agent: Client,
     pub bot: Bot,
     pub grant: types::GrantView,
-    pub folder: tempfile::TempDir,
+    /// Removed with the world.
+    _folder: tempfile::TempDir,
 }
 
 impl World {
@@ -290,6 +299,6 @@ impl World {
         let grant = grant(&mut operator, &bot).await.unwrap();
         let mut agent = daemon.client();
         bot.open(&mut agent).await.unwrap();
-        Self { daemon, operator, agent, bot, grant, folder }
+        Self { daemon, operator, agent, bot, grant, _folder: folder }
     }
 }

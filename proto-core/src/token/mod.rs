@@ -24,7 +24,7 @@ use coset::{
     CborSerializable, CoseSign1, CoseSign1Builder, Header, HeaderBuilder, RegisteredLabelWithPrivate,
 };
 
-use self::claims::{Claims, ClaimsError};
+use self::claims::{Claims, ClaimsError, Label};
 use crate::crypto::role::Issuance;
 use crate::crypto::sign::{Signature, SigningKey, VerifyingKey};
 use crate::encoding::cbor::{self, CborError};
@@ -92,8 +92,9 @@ impl TokenError {
             | Self::NotSign1
             | Self::Algorithm
             | Self::MissingHeader(_)
-            | Self::HeaderPolicy
-            | Self::Claims(_) => Code::TokenMalformed,
+            | Self::HeaderPolicy => Code::TokenMalformed,
+            Self::Claims(ClaimsError::Disagree(Label::Audience, _)) => Code::TokenAudienceMismatch,
+            Self::Claims(_) => Code::TokenMalformed,
             Self::KeyMismatch => Code::TokenIssuerUnknown,
             Self::SignatureInvalid => Code::TokenSignatureInvalid,
         }

@@ -1,12 +1,13 @@
 //! The ceremony: the owner's key is made, and the first operator's, this node's, and the zones.
 
 use fcp_api::routes::{BeginCeremony, ConfirmCeremony};
-use fcp_api::types::{self, HealthStatus, KeySourceRequest};
+use fcp_api::types::{self, KeySourceRequest};
 use fcp_proto_core::ids::{NodeId, PrincipalId};
 use zeroize::Zeroizing;
 
 use super::Stage;
 use crate::commands::up;
+use crate::quickstart::stop::Daemon;
 use crate::{Result, internal};
 
 /// How long the node may take to serve once its owner is made.
@@ -25,8 +26,11 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     stage.check("words of the owner's phrase", &24, &words)?;
     let request = types::ConfirmCeremony { ceremony_id: begun.ceremony_id, words: up::words_of(&begun)? };
     let done = stage.owner.client()?.send::<ConfirmCeremony>(&[], &request).await?.body;
-    let health = up::wait_until_healthy(&mut stage.owner, stage.daemon.as_mut(), WAIT).await?;
-    stage.check("the daemon's health", &HealthStatus::Ready, &health.status)?;
+    let health =
+        up::wait_until_healthy(&mut stage.owner, stage.daemon.as_mut().map(Daemon::child), WAIT).await?;
+    let problems: Vec<&str> = health.problems.iter().map(|problem| problem.message.as_str()).collect();
+    let problems = problems.join("; ");
+    stage.check("the daemon's problems", &"", &problems.as_str())?;
     let zones: Vec<&str> = done.zones.iter().map(|zone| zone.as_str()).collect();
     stage.check("zones", &5, &zones.len())?;
     stage.aside = Some(aside(begun.phrase.expose(), &stage.place.passphrase().display().to_string()));

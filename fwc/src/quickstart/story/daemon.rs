@@ -7,6 +7,7 @@ use fcp_api::types::HealthStatus;
 use super::Stage;
 use crate::commands::up;
 use crate::quickstart::place::random_text;
+use crate::quickstart::stop::Daemon;
 use crate::{Result, private_file};
 
 /// How long its start may take. Chosen: many times what it takes on a slow disk.
@@ -18,8 +19,9 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     private_file::create(&stage.place.passphrase(), passphrase.as_bytes())?;
     let path = stage.place.passphrase().display().to_string();
     stage.show_command(&["up", "--passphrase-file", &path])?;
-    stage.daemon = Some(up::start(stage.place.home())?);
-    let health = up::wait_until_healthy(&mut stage.owner, stage.daemon.as_mut(), WAIT).await?;
+    stage.daemon = Some(Daemon::new(up::start(stage.place.home())?));
+    let health =
+        up::wait_until_healthy(&mut stage.owner, stage.daemon.as_mut().map(Daemon::child), WAIT).await?;
     stage.check("the daemon's health", &HealthStatus::CeremonyRequired, &health.status)?;
     Ok(format!("process {}, home {}", health.pid, stage.place.home().path().display()))
 }

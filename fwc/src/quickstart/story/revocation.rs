@@ -15,5 +15,6 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     let revoked: Revoked =
         stage.operate(&["revoke", "Capability", &grant, "--reason", "the quickstart shows it"]).await?;
     let failure = stage.act_refused(&words, Code::OperationNotGranted).await?;
-    Ok(format!("revocation {} in the chain, then: {failure}", revoked.seq))
+    let failure = failure.code;
+    Ok(format!("read, revoked by {}, then refused: {failure} {}", revoked.revocation_id, failure.meaning()))
 }

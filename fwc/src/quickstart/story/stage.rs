@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::future::Future;
 use std::pin::Pin;
-use std::process::Child;
 
 use fcp_api::types::InvokeAnswer;
 use fcp_proto_core::error::Code;
@@ -19,6 +18,7 @@ use crate::context::Context;
 use crate::quickstart::place::Place;
 use crate::quickstart::report::{Check, StepReport, Verdict, mismatch, quote};
 use crate::quickstart::service::Service;
+use crate::quickstart::stop::Daemon;
 use crate::render::{Outcome, Renderer};
 use crate::{Failure, Result, internal, passphrase};
 
@@ -40,7 +40,7 @@ pub(crate) struct Stage {
     /// Speaks as the agent.
     pub(crate) agent: Context,
     /// The daemon.
-    pub(crate) daemon: Option<Child>,
+    pub(crate) daemon: Option<Daemon>,
     /// The service.
     pub(crate) service: Option<Service>,
     /// What the service takes for a credential, until it is stored.

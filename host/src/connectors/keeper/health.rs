@@ -15,7 +15,7 @@ use super::calls::{Asked, Opened, close_later};
 use super::{Keeper, Pending, Retirement};
 use crate::connectors::launch::{Installation, Launch, Secrets};
 use crate::connectors::protocol::{self, Failure, HealthStatus, Invoke};
-use crate::connectors::revocation::Footing;
+use crate::connectors::revocation::{Footing, binaries};
 use crate::connectors::rules;
 use crate::connectors::status::{Exercised, HealthCheck};
 use crate::egress::EgressClient;
@@ -68,6 +68,10 @@ impl Keeper {
                 Exercised::Nothing,
                 Some("the node stops"),
             );
+        }
+        if self.shared.is_revoked(&binaries(&installation)) {
+            let detail = Some("the connector was revoked");
+            return self.answer_check(reply, HealthReport::Failed, Exercised::Nothing, detail);
         }
         match &self.run {
             None => {

@@ -7,8 +7,8 @@ use fcp_proto_core::object::{
 };
 
 use super::{
-    ApprovalEntry, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, MAX_CAUSES, MAX_EVENTS, Made,
-    Records, RevocationEntry, Ring,
+    ApprovalEntry, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, MAX_CAUSES, MAX_EVENTS,
+    Made, Records, RevocationEntry, Ring,
 };
 
 impl Records {

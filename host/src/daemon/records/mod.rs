@@ -12,7 +12,9 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{
     CallId, ConnectorId, CredentialId, KeyId, ObjectId, OperationId, PrincipalId, ZoneId,
 };
-use fcp_proto_core::object::{AnyObject, ApprovalDecision, AuditEventKind, CallOutcome, Effect, StoredObject};
+use fcp_proto_core::object::{
+    AnyObject, ApprovalDecision, AuditEventKind, CallOutcome, Effect, StoredObject,
+};
 use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::persist::Batch;
 

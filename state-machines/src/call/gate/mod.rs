@@ -15,6 +15,8 @@ mod authorized;
 mod checks;
 mod denial;
 mod facts;
+#[cfg(test)]
+mod tests;
 
 pub use authorized::{Authorized, Seal};
 pub use denial::Denial;

@@ -70,7 +70,7 @@ impl Node {
     ) -> Result<(), Unstorable> {
         let intent = call.intent;
         let zone = call.authorized.zone().clone();
-        let label = output_label(call, ended);
+        let label = self.output_label(call, ended);
         let mut unit = Unit::new(Class::Normal);
         let kept = self.keep_output(&mut unit, call_id, call, ended, &label, now.unix)?;
         let fields = OperationReceipt {
@@ -134,6 +134,27 @@ impl Node {
             confidentiality: operation.output.confidentiality.level(zone.confidentiality),
             taints: operation.output.taints.clone(),
         }
+    }
+
+    /// The label of what came back: as its author is trusted and as secret as it is declared, and no better than what
+    /// went in.
+    //= docs/spec/labels.md#who-assigns-labels
+    fn output_label(&self, call: &Call, ended: &Ended) -> Label {
+        let input = call.authorized.input_label();
+        if !ended.delivered || self.heard_nothing(&call.authorized, ended) {
+            return input.clone();
+        }
+        call.declared.merge(input)
+    }
+
+    /// Whether the call failed before anything from outside came in: a connector that reads no files knows only what
+    /// it was given and what the service answered.
+    fn heard_nothing(&self, authorized: &Authorized, ended: &Ended) -> bool {
+        let reads_files = self.catalog.get(authorized.connector()).is_none_or(|installed| {
+            let sandbox = &installed.manifest.sandbox;
+            !sandbox.read_only.is_empty() || !sandbox.writable.is_empty()
+        });
+        ended.output.is_none() && ended.usage.bytes_received == 0 && ended.usage.requests == 0 && !reads_files
     }
 
     /// An output is kept if the caller wants it behind a handle, or may ask for it again by its key.
@@ -226,14 +247,6 @@ impl Node {
         };
         self.failed |= done.is_err();
     }
-}
-
-/// The label of what came back: as its author is trusted and as secret as it is declared, and no better than what went
-/// in.
-//= docs/spec/labels.md#who-assigns-labels
-fn output_label(call: &Call, ended: &Ended) -> Label {
-    let input = call.authorized.input_label();
-    if ended.delivered { call.declared.merge(input) } else { input.clone() }
 }
 
 /// A call's end.

@@ -74,16 +74,20 @@ fn disclosed(facts: &Facts, zone: &ZoneFacts, operation: &OperationFacts) -> Opt
     })
 }
 
-/// How secret what the audience gets to see is: of a write everything, of a read the content fields alone.
+/// How secret what the audience gets to see is: of a write everything, of a read the content fields alone. A result that
+/// is the whole input fills them too.
 fn published(facts: &Facts, operation: &OperationFacts) -> Option<Level> {
     if operation.tier != SafetyTier::Safe {
         return Some(merged(&facts.flow).confidentiality);
     }
     let content = |name: &str| operation.roles.get(name) == Some(&Role::Content);
     let input = facts.input.as_ref().ok().and_then(|input| input.json.as_object());
-    let literal = input.is_some_and(|fields| fields.iter().any(|(name, _)| content(name)));
-    let handles = facts.flow.handles.iter().filter(|handle| role(handle, operation) == Role::Content);
-    let context = literal.then_some(facts.flow.context.confidentiality);
+    let present = input.is_some_and(|fields| fields.iter().any(|(name, _)| content(name)));
+    let fills = |handle: &&HandleFacts| {
+        role(handle, operation) == Role::Content || (handle.at.steps().is_empty() && present)
+    };
+    let handles = facts.flow.handles.iter().filter(fills);
+    let context = present.then_some(facts.flow.context.confidentiality);
     context.into_iter().chain(handles.map(|handle| handle.label.confidentiality)).max()
 }
 

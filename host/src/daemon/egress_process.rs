@@ -1,0 +1,132 @@
+//! The egress process: started by the daemon, and started again when it dies.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use crate::egress::{EgressClient, Refreshed};
+
+/// An egress process and the way to it.
+pub(super) struct Egress {
+    child: Child,
+    pub(super) client: EgressClient,
+    pub(super) refreshed: Refreshed,
+}
+
+/// Starts an egress process: this program again, with the control socket as its standard input and nothing else.
+///
+/// # Errors
+/// What the system answers.
+pub(super) fn start() -> io::Result<Egress> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let child = Command::new(std::env::current_exe()?)
+        .arg("egress")
+        .env_clear()
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()?;
+    let ours: OwnedFd = ours;
+    let (client, refreshed) = EgressClient::connect(ours)?;
+    Ok(Egress { child, client, refreshed })
+}
+
+/// What follows the life of egress processes.
+pub(super) trait Follower: Send + Sync + 'static {
+    /// There is a new process.
+    fn replaced(&self, client: EgressClient);
+
+    /// Takes what the process refreshes, until it ends.
+    fn refreshing(&self, client: EgressClient, refreshed: Refreshed);
+}
+
+/// Whether an egress process runs now.
+#[derive(Debug, Default)]
+pub(super) struct Alive(AtomicBool);
+
+impl Alive {
+    /// One that runs.
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicBool::new(true)))
+    }
+
+    /// Whether it runs.
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Waits for the process to end and starts another, later each time, until `stop`. Then it is asked to end.
+pub(super) async fn keep(
+    mut egress: Egress,
+    alive: Arc<Alive>,
+    follower: Arc<dyn Follower>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut failures = 0_u32;
+    loop {
+        follower.refreshing(egress.client.clone(), egress.refreshed);
+        let started = tokio::time::Instant::now();
+        tokio::select! {
+            ended = egress.child.wait() => tracing::error!(?ended, "the egress process ended"),
+            () = stopped(&mut stop) => {
+                end(&mut egress.child, &egress.client).await;
+                return;
+            }
+        }
+        alive.0.store(false, Ordering::Release);
+        failures = if started.elapsed() > STEADY { 0 } else { failures.saturating_add(1) };
+        egress = loop {
+            tokio::select! {
+                () = tokio::time::sleep(pause(failures)) => {}
+                () = stopped(&mut stop) => return,
+            }
+            match start() {
+                Ok(egress) => break egress,
+                Err(error) => tracing::error!(%error, "the egress process does not start"),
+            }
+            failures = failures.saturating_add(1);
+        };
+        alive.0.store(true, Ordering::Release);
+        follower.replaced(egress.client.clone());
+        tracing::info!("there is a new egress process");
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Without a sender there is no daemon any more.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+async fn end(child: &mut Child, client: &EgressClient) {
+    if let Err(error) = client.shutdown().await {
+        tracing::debug!(%error, "the egress process was gone");
+    }
+    if tokio::time::timeout(END_WITHIN, child.wait()).await.is_err()
+        && let Err(error) = child.kill().await
+    {
+        tracing::error!(%error, "the egress process does not end");
+    }
+}
+
+/// How long to wait before the n-th start in a row. Chosen: at once the first time, then up to half a minute.
+fn pause(failures: u32) -> Duration {
+    match failures {
+        0 | 1 => Duration::ZERO,
+        more => Duration::from_millis(250).saturating_mul(1 << more.min(7)).min(Duration::from_secs(30)),
+    }
+}
+
+/// A process that lived so long did not fail at its start. Chosen.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// How long the process may take to end. Chosen.
+const END_WITHIN: Duration = Duration::from_secs(5);

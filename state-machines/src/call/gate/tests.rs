@@ -1,0 +1,629 @@
+//! Each reason to refuse, by the least change to an allowed call; the order of the checks; what approvals are needed.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use alloc::{format, vec};
+
+use fcp_proto_core::crypto::sign::SigningKey;
+use fcp_proto_core::encoding::json;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{Digest, ObjectId, TokenId};
+use fcp_proto_core::manifest::Role;
+use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, GateCheck, Grant, Grantee, ZonePolicy};
+use fcp_proto_core::random::Entropy;
+use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::token::argument::{ArgumentCheck, ArgumentRule, Presence};
+use fcp_proto_core::token::claims::{Claims, TokenGrant};
+use fcp_proto_core::token::constraints::Constraints;
+use fcp_proto_core::token::resource::Resource;
+use fcp_proto_core::zone::{Approval, Idempotency, Label, Level, Risk, SafetyTier, Taint};
+
+use super::*;
+
+const NOW: UnixTime = UnixTime::from_secs(10_000);
+const GRANT: ObjectId = ObjectId::from_bytes([1; 32]);
+const INPUT: &str = r#"{"body":"text","repo":"acme/site"}"#;
+
+/// A least change to an allowed call.
+type Change = fn(&mut Facts);
+
+/// A name, or whatever else is spelled as a text.
+fn name<T: core::str::FromStr<Err: core::fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("a well-formed text")
+}
+
+fn at(seconds: u64) -> UnixTime {
+    UnixTime::from_secs(seconds)
+}
+
+fn constraints() -> Constraints {
+    Constraints {
+        resource_allow: vec![name("github:repo/**")],
+        credential_allow: [name("github-token")].into(),
+        max_calls: Some(10),
+        max_bytes: Some(1000),
+        ..Constraints::default()
+    }
+}
+
+fn claims() -> Claims {
+    Claims {
+        token_id: TokenId::from_bytes([5; 16]),
+        principal_id: name("scribe"),
+        zone_id: name("z:work"),
+        issuer_node: name("laptop"),
+        issued_at: at(9_900),
+        not_before: at(9_900),
+        expires: at(10_500),
+        holder: SigningKey::generate(&mut Entropy::from_seed(&[7; 32].into())).verifying_key(),
+        holder_node: None,
+        connector_binary: None,
+        instance_id: None,
+        checkpoint: None,
+        grant_object_ids: [GRANT].into(),
+        grants: [TokenGrant {
+            capability: name("github.write"),
+            operation: Some(name("github.issues.create")),
+        }]
+        .into(),
+        constraints: constraints(),
+    }
+}
+
+fn grant() -> GrantFacts {
+    GrantFacts {
+        grant: Grant {
+            grantee: Grantee::Principal(name("scribe")),
+            connector: name("github"),
+            capabilities: [name("github.write")].into(),
+            operations: [name("github.issues.create")].into(),
+            constraints: constraints(),
+            not_before: at(9_000),
+            expires_at: at(11_000),
+            request: None,
+        },
+        zone_id: name("z:work"),
+        signer_valid: true,
+        revoked: false,
+        names_principal: true,
+        calls_used: 0,
+        bytes_used: 0,
+    }
+}
+
+fn connector() -> ConnectorFacts {
+    ConnectorFacts {
+        enabled: true,
+        zones: [name("z:work")].into(),
+        interface_hash: Digest::from_bytes([1; 32]),
+        code_digest: Digest::from_bytes([2; 32]),
+        operation: Some(OperationFacts {
+            capability: name("github.write"),
+            risk: Risk::Medium,
+            tier: SafetyTier::Risky,
+            idempotency: Idempotency::BestEffort,
+            approval: Approval::Interactive,
+            roles: BTreeMap::from([("body".into(), Role::Content)]),
+            audience: Level::WORK,
+            timeout_secs: 30,
+        }),
+    }
+}
+
+fn zone() -> ZoneFacts {
+    let policy = ZonePolicy {
+        version: 1,
+        connectors: vec!["git*".into()],
+        denied_operations: vec!["github.repos.*".into()],
+        max_risk: Risk::High,
+        max_tier: SafetyTier::Dangerous,
+        approval_from: SafetyTier::Dangerous,
+        max_token_secs: 600,
+        max_grant_secs: 2_000,
+        budgets: Vec::new(),
+    };
+    ZoneFacts { integrity: Level::WORK, confidentiality: Level::WORK, policy }
+}
+
+fn approval() -> ApprovalFacts {
+    ApprovalFacts {
+        id: ObjectId::from_bytes([9; 32]),
+        signer_valid: true,
+        revoked: false,
+        decision: ApprovalDecision::Approve,
+        kinds: [ApprovalKind::Execution].into(),
+        call_digest: Digest::from_bytes([4; 32]),
+        interface_hash: Digest::from_bytes([1; 32]),
+        code_digest: Digest::from_bytes([2; 32]),
+        label_digest: Digest::from_bytes([3; 32]),
+        expires_at: at(10_001),
+        used: false,
+    }
+}
+
+/// An interactive write with a key, an approval and a lease: every check has something to look at.
+fn allowed() -> Facts {
+    let issuer = IssuerFacts { node_id: name("laptop"), issued_at: at(10_000), expires_at: at(10_001) };
+    Facts {
+        zone_id: name("z:work"),
+        principal_zone: name("z:work"),
+        principal: name("scribe"),
+        connector_id: name("github"),
+        operation_id: name("github.issues.create"),
+        idempotency_key: Some("key".into()),
+        input: Ok(InputFacts {
+            json: json::parse(INPUT.as_bytes(), 1024).expect("JSON"),
+            canonical: INPUT.into(),
+            call_digest: Digest::from_bytes([4; 32]),
+            resources: vec![Resource::new("github:repo/acme/site").expect("a resource")],
+            credentials: [name("github-token")].into(),
+        }),
+        token: TokenFacts::Decoded {
+            signature: SignatureFacts::Valid,
+            claims: Box::new(claims()),
+            issuer: Some(issuer),
+        },
+        revocation: RevocationFacts {
+            token: false,
+            issuer_key: false,
+            holder_key: false,
+            node: false,
+            connector: false,
+            zone_key: false,
+            head_age_secs: 300,
+            head_seq: 9,
+        },
+        holder: HolderFacts::Proved(name("scribe")),
+        grants: BTreeMap::from([(GRANT, grant())]),
+        zone: Some(zone()),
+        connector: Some(connector()),
+        key: KeyFacts::Fresh,
+        schema: Ok(()),
+        flow: FlowFacts {
+            context: Label::trusted(Level::WORK),
+            handles: Vec::new(),
+            label_digest: Digest::from_bytes([3; 32]),
+        },
+        approvals: vec![approval()],
+        lease: LeaseFacts::Held { seq: 7, expires_at: at(10_031) },
+        rates: RateFacts::Room,
+    }
+}
+
+fn token(facts: &mut Facts) -> &mut Claims {
+    let TokenFacts::Decoded { claims, .. } = &mut facts.token else { panic!("a decoded token") };
+    claims
+}
+
+fn granted(facts: &mut Facts) -> &mut GrantFacts {
+    facts.grants.get_mut(&GRANT).expect("the grant")
+}
+
+fn input(facts: &mut Facts) -> &mut InputFacts {
+    facts.input.as_mut().expect("an input")
+}
+
+fn policy(facts: &mut Facts) -> &mut ZonePolicy {
+    &mut facts.zone.as_mut().expect("a zone").policy
+}
+
+fn installed(facts: &mut Facts) -> &mut ConnectorFacts {
+    facts.connector.as_mut().expect("a connector")
+}
+
+fn operation(facts: &mut Facts) -> &mut OperationFacts {
+    installed(facts).operation.as_mut().expect("an operation")
+}
+
+fn refusal(facts: &Facts) -> Option<(GateCheck, Code)> {
+    match decide(facts, NOW) {
+        Decision::Denied(denial) => Some((denial.check, denial.code)),
+        Decision::Authorized(_) | Decision::Replay(_) => None,
+    }
+}
+
+/// Each change alone is refused by `check` with its code.
+fn refused(check: GateCheck, changes: &[(&str, Code, Change)]) {
+    for (what, code, change) in changes {
+        let mut facts = allowed();
+        change(&mut facts);
+        assert_eq!(refusal(&facts), Some((check, *code)), "{what}");
+    }
+}
+
+#[test]
+fn the_allowed_call_is_authorized_as_it_stands() {
+    let Decision::Authorized(authorized) = decide(&allowed(), NOW) else { panic!("it is allowed") };
+    assert_eq!(authorized.input(), INPUT);
+    assert_eq!(authorized.approvals(), &[ObjectId::from_bytes([9; 32])].into());
+    assert_eq!(authorized.kinds(), &[ApprovalKind::Execution].into());
+    assert_eq!(authorized.lease_seq(), &Some(7));
+    let seal = Seal { revocation_seq: 9, checked_at: NOW, token_id: TokenId::from_bytes([5; 16]) };
+    assert_eq!(authorized.seal(), &seal);
+}
+
+#[test]
+fn decode() {
+    refused(
+        GateCheck::Decode,
+        &[
+            ("no JSON", Code::MalformedInput, |f| f.input = Err(Code::MalformedInput)),
+            ("an empty key", Code::OutOfRange, |f| f.idempotency_key = Some("".into())),
+            ("a key of 256 bytes", Code::OutOfRange, |f| f.idempotency_key = Some("k".repeat(256))),
+        ],
+    );
+}
+
+#[test]
+fn token_signature() {
+    refused(
+        GateCheck::TokenSignature,
+        &[
+            ("no token", Code::TokenMalformed, |f| f.token = TokenFacts::Malformed(Code::TokenMalformed)),
+            ("an unknown key", Code::TokenIssuerUnknown, |f| f.token = TokenFacts::UnknownKey),
+            ("a bad signature", Code::TokenSignatureInvalid, |f| {
+                if let TokenFacts::Decoded { signature, .. } = &mut f.token {
+                    *signature = SignatureFacts::Invalid;
+                }
+            }),
+        ],
+    );
+}
+
+#[test]
+fn without_a_token_the_proof_decides_over_the_answer() {
+    let mut facts = Facts { token: TokenFacts::Absent, ..allowed() };
+    assert_eq!(refusal(&facts), Some((GateCheck::Grants, Code::OperationNotGranted)));
+    for holder in [HolderFacts::Missing, HolderFacts::Invalid, HolderFacts::Proved(name("other"))] {
+        facts.holder = holder;
+        assert_eq!(refusal(&facts), Some((GateCheck::Holder, Code::HolderProofMissing)));
+    }
+}
+
+fn issuer(facts: &mut Facts) -> &mut Option<IssuerFacts> {
+    let TokenFacts::Decoded { issuer, .. } = &mut facts.token else { panic!("a decoded token") };
+    issuer
+}
+
+#[test]
+fn token_binding() {
+    refused(
+        GateCheck::TokenBinding,
+        &[
+            ("another zone", Code::TokenZoneMismatch, |f| token(f).zone_id = name("z:owner")),
+            ("no attestation", Code::TokenIssuerUnknown, |f| *issuer(f) = None),
+            ("another node's", Code::TokenIssuerUnknown, |f| token(f).issuer_node = name("phone")),
+            ("not yet attested", Code::TokenIssuerUnknown, |f| {
+                issuer(f).as_mut().expect("one").issued_at = at(10_001);
+            }),
+            ("no longer attested", Code::TokenIssuerUnknown, |f| {
+                issuer(f).as_mut().expect("one").expires_at = NOW;
+            }),
+            ("it is over", Code::TokenExpired, |f| token(f).expires = NOW),
+            ("it begins in 301 s", Code::TokenNotYetValid, |f| token(f).not_before = at(10_301)),
+        ],
+    );
+}
+
+#[test]
+fn revocation() {
+    refused(
+        GateCheck::Revocation,
+        &[
+            ("the token", Code::TokenRevoked, |f| f.revocation.token = true),
+            ("the issuing key", Code::IssuerKeyRevoked, |f| f.revocation.issuer_key = true),
+            ("the principal's key", Code::IssuerKeyRevoked, |f| f.revocation.holder_key = true),
+            ("the node", Code::NodeRevoked, |f| f.revocation.node = true),
+            ("the connector", Code::ConnectorRevoked, |f| f.revocation.connector = true),
+            ("the zone's key", Code::ZoneKeyRevoked, |f| f.revocation.zone_key = true),
+            ("a head of 301 s", Code::RevocationStale, |f| f.revocation.head_age_secs = 301),
+            ("nothing known, a head of 301 s", Code::RevocationStale, |f| {
+                f.revocation.head_age_secs = 301;
+                f.connector = None;
+            }),
+        ],
+    );
+    let mut facts = allowed();
+    operation(&mut facts).tier = SafetyTier::Safe;
+    facts.revocation.head_age_secs = u64::MAX;
+    assert_eq!(refusal(&facts), None, "a safe operation needs no freshness");
+}
+
+#[test]
+fn holder() {
+    refused(
+        GateCheck::Holder,
+        &[
+            ("no proof", Code::HolderProofMissing, |f| f.holder = HolderFacts::Missing),
+            ("a bad proof", Code::HolderProofInvalid, |f| f.holder = HolderFacts::Invalid),
+            ("another's call", Code::HolderMismatch, |f| f.principal = name("other")),
+            ("another's token", Code::HolderMismatch, |f| token(f).principal_id = name("other")),
+        ],
+    );
+}
+
+#[test]
+fn grants() {
+    refused(
+        GateCheck::Grants,
+        &[
+            ("it names none", Code::GrantMissing, |f| token(f).grant_object_ids.clear()),
+            ("it is unknown", Code::GrantMissing, |f| f.grants.clear()),
+            ("revoked", Code::GrantRevoked, |f| granted(f).revoked = true),
+            ("badly signed", Code::GrantIssuerInvalid, |f| granted(f).signer_valid = false),
+            ("another's", Code::GrantPrincipalMismatch, |f| granted(f).names_principal = false),
+            ("another zone's", Code::GrantZoneMismatch, |f| granted(f).zone_id = name("z:owner")),
+            ("not begun", Code::GrantExpired, |f| granted(f).grant.not_before = at(10_001)),
+            ("over", Code::GrantExpired, |f| granted(f).grant.expires_at = NOW),
+            ("another connector's", Code::OperationNotGranted, |f| {
+                granted(f).grant.connector = name("slack");
+            }),
+            ("no such capability", Code::GrantExceeded, |f| granted(f).grant.capabilities.clear()),
+            ("no such operation", Code::GrantExceeded, |f| granted(f).grant.operations.clear()),
+            ("a whole capability", Code::GrantExceeded, |f| {
+                token(f).grants = [TokenGrant { capability: name("github.write"), operation: None }].into();
+            }),
+            ("wider constraints", Code::GrantExceeded, |f| token(f).constraints.max_calls = Some(11)),
+            ("a longer life", Code::GrantExceeded, |f| granted(f).grant.expires_at = at(10_499)),
+            ("another operation", Code::OperationNotGranted, |f| {
+                f.operation_id = name("github.issues.close");
+            }),
+        ],
+    );
+}
+
+#[test]
+fn zone_policy() {
+    refused(
+        GateCheck::ZonePolicy,
+        &[
+            ("no zone", Code::ZoneUnknown, |f| f.zone = None),
+            ("enrolled elsewhere", Code::ZoneMismatch, |f| f.principal_zone = name("z:owner")),
+            ("no connectors", Code::ZonePolicyDenied, |f| policy(f).connectors.clear()),
+            ("a beginning without a star", Code::ZonePolicyDenied, |f| {
+                policy(f).connectors = vec!["git".into()];
+            }),
+            ("denied", Code::ZonePolicyDenied, |f| {
+                policy(f).denied_operations = vec!["github.issues.*".into()];
+            }),
+            ("the token's life", Code::ZonePolicyDenied, |f| policy(f).max_token_secs = 599),
+            ("the grant's life", Code::ZonePolicyDenied, |f| policy(f).max_grant_secs = 1_999),
+            ("forbidden", Code::OperationForbidden, |f| operation(f).tier = SafetyTier::Forbidden),
+            ("its risk", Code::RiskAboveCeiling, |f| operation(f).risk = Risk::Critical),
+            ("its tier", Code::RiskAboveCeiling, |f| operation(f).tier = SafetyTier::Critical),
+        ],
+    );
+}
+
+#[test]
+fn binding() {
+    refused(
+        GateCheck::Binding,
+        &[
+            ("no connector", Code::ConnectorUnknown, |f| f.connector = None),
+            ("disabled", Code::ConnectorDisabled, |f| installed(f).enabled = false),
+            ("not in the zone", Code::ConnectorNotInZone, |f| installed(f).zones.clear()),
+            ("no operation", Code::OperationUnknown, |f| installed(f).operation = None),
+            ("its capability", Code::CapabilityMissing, |f| {
+                operation(f).capability = name("github.admin");
+            }),
+        ],
+    );
+}
+
+#[test]
+fn idempotency() {
+    refused(
+        GateCheck::Idempotency,
+        &[
+            ("no key", Code::IdempotencyKeyRequired, |f| {
+                operation(f).idempotency = Idempotency::Strict;
+                f.idempotency_key = None;
+            }),
+            ("another call's", Code::IdempotencyConflict, |f| f.key = KeyFacts::OtherCall),
+            ("under way", Code::CallInProgress, |f| f.key = KeyFacts::InProgress),
+            ("unknown", Code::OutcomeUnknown, |f| f.key = KeyFacts::Unknown(GRANT)),
+        ],
+    );
+    let replayed = Facts { key: KeyFacts::Completed(GRANT), schema: Err("/".into()), ..allowed() };
+    assert_eq!(decide(&replayed, NOW), Decision::Replay(GRANT), "no later check is made");
+}
+
+/// The constraints of the token and of its grant.
+fn bound(facts: &mut Facts, change: impl Fn(&mut Constraints)) {
+    change(&mut token(facts).constraints);
+    change(&mut granted(facts).grant.constraints);
+}
+
+#[test]
+fn schema_and_constraints() {
+    refused(GateCheck::Schema, &[("a field", Code::InputInvalid, |f| f.schema = Err("/body".into()))]);
+    refused(
+        GateCheck::Constraints,
+        &[
+            ("empty", Code::ConstraintsEmpty, |f| token(f).constraints = Constraints::default()),
+            ("not begun", Code::GrantExpired, |f| token(f).constraints.not_before = Some(at(10_001))),
+            ("over", Code::GrantExpired, |f| token(f).constraints.expires = Some(NOW)),
+            ("a resource", Code::ResourceNotAllowed, |f| {
+                token(f).constraints.resource_deny = vec![name("github:repo/acme/*")];
+            }),
+            ("no resource", Code::ResourceNotAllowed, |f| input(f).resources.clear()),
+            ("a credential", Code::CredentialNotAllowed, |f| token(f).constraints.credential_allow.clear()),
+            ("an argument", Code::ArgumentNotAllowed, |f| {
+                let check = ArgumentCheck::Prefix("other/".into());
+                let rule = ArgumentRule::new(name("/repo"), Presence::Required, check).expect("a rule");
+                bound(f, |it| it.arguments = vec![rule.clone()]);
+            }),
+            ("ten calls", Code::CallLimitReached, |f| granted(f).calls_used = 10),
+            ("a byte too many", Code::ByteLimitReached, |f| {
+                granted(f).bytes_used = 1_001 - INPUT.len() as u64;
+            }),
+        ],
+    );
+}
+
+fn handle(pointer: &str, integrity: Level, confidentiality: Level) -> HandleFacts {
+    let label = Label { integrity, confidentiality, taints: BTreeSet::new() };
+    HandleFacts { at: name(pointer), label }
+}
+
+#[test]
+fn flow() {
+    refused(
+        GateCheck::Flow,
+        &[
+            ("a critical taint below 60", Code::TaintViolation, |f| {
+                f.flow.context.integrity = Level::COMMUNITY;
+                f.flow.context.taints.insert(Taint::PublicInput);
+            }),
+            ("a critical taint before a dangerous operation", Code::TaintViolation, |f| {
+                operation(f).tier = SafetyTier::Dangerous;
+                f.flow.context.taints.insert(Taint::CrossZoneUnapproved);
+            }),
+            ("a weak driver", Code::IntegrityTooLow, |f| f.flow.context.integrity = Level::COMMUNITY),
+            ("a weak result in control", Code::IntegrityTooLow, |f| {
+                f.flow.handles = vec![handle("/repo", Level::NONE, Level::NONE)];
+            }),
+            ("above the zone", Code::ConfidentialityTooHigh, |f| {
+                f.flow.context.confidentiality = Level::PRIVATE;
+            }),
+            ("above the audience", Code::ConfidentialityTooHigh, |f| {
+                operation(f).audience = Level::PUBLIC;
+                f.flow.context.confidentiality = Level::COMMUNITY;
+            }),
+            ("a secret result that is the whole input of a read", Code::ConfidentialityTooHigh, |f| {
+                operation(f).tier = SafetyTier::Safe;
+                operation(f).audience = Level::PUBLIC;
+                f.flow.handles = vec![handle("", Level::WORK, Level::WORK)];
+            }),
+        ],
+    );
+    let mut facts = allowed();
+    facts.flow.handles = vec![handle("/body", Level::NONE, Level::NONE)];
+    assert_eq!(refusal(&facts), None, "content drives nothing");
+    operation(&mut facts).tier = SafetyTier::Safe;
+    operation(&mut facts).audience = Level::PUBLIC;
+    facts.flow.handles = vec![handle("/repo", Level::WORK, Level::WORK)];
+    assert_eq!(refusal(&facts), None, "control is not published by a read");
+}
+
+#[test]
+fn approvals() {
+    refused(
+        GateCheck::Approval,
+        &[
+            ("none", Code::ApprovalRequired, |f| f.approvals.clear()),
+            ("of another kind", Code::ApprovalRequired, |f| {
+                f.approvals[0].kinds = [ApprovalKind::Elevation].into();
+            }),
+            ("badly signed", Code::ApprovalInvalid, |f| f.approvals[0].signer_valid = false),
+            ("revoked", Code::ApprovalInvalid, |f| f.approvals[0].revoked = true),
+            ("a no", Code::ApprovalDenied, |f| f.approvals[0].decision = ApprovalDecision::Deny),
+            ("another call", Code::ApprovalMismatch, |f| f.approvals[0].call_digest = Digest::default()),
+            ("another interface", Code::ApprovalMismatch, |f| {
+                f.approvals[0].interface_hash = Digest::default();
+            }),
+            ("other code", Code::ApprovalMismatch, |f| f.approvals[0].code_digest = Digest::default()),
+            ("other labels", Code::ApprovalMismatch, |f| f.approvals[0].label_digest = Digest::default()),
+            ("over", Code::ApprovalExpired, |f| f.approvals[0].expires_at = NOW),
+            ("spent", Code::ApprovalUsed, |f| f.approvals[0].used = true),
+        ],
+    );
+}
+
+#[test]
+fn lease_and_rates() {
+    refused(
+        GateCheck::Lease,
+        &[
+            ("not held", Code::LeaseRequired, |f| f.lease = LeaseFacts::Missing),
+            ("superseded", Code::LeaseSuperseded, |f| f.lease = LeaseFacts::Superseded),
+            ("too short", Code::LeaseExpired, |f| {
+                f.lease = LeaseFacts::Held { seq: 7, expires_at: at(10_030) };
+            }),
+        ],
+    );
+    refused(
+        GateCheck::Rates,
+        &[("a budget", Code::BudgetExceeded, |f| {
+            f.rates = RateFacts::BudgetExceeded { budget: "daily".into() };
+        })],
+    );
+    let limited = RateFacts::Limited { pool: "api".into(), retry_after_ms: 250 };
+    let Decision::Denied(denial) = decide(&Facts { rates: limited, ..allowed() }, NOW) else {
+        panic!("it is denied")
+    };
+    assert_eq!((denial.check, denial.code), (GateCheck::Rates, Code::RateLimited));
+    assert_eq!(denial.retry_after_ms, Some(250));
+}
+
+/// One fault a check, in the order of the checks; none hides the fault of another.
+const FAULTS: [(GateCheck, Change); 15] = [
+    (GateCheck::Decode, |f| f.idempotency_key = Some("".into())),
+    (GateCheck::TokenSignature, |f| {
+        if let TokenFacts::Decoded { signature, .. } = &mut f.token {
+            *signature = SignatureFacts::Invalid;
+        }
+    }),
+    (GateCheck::TokenBinding, |f| *issuer(f) = None),
+    (GateCheck::Revocation, |f| f.revocation.zone_key = true),
+    (GateCheck::Holder, |f| f.holder = HolderFacts::Missing),
+    (GateCheck::Grants, |f| granted(f).revoked = true),
+    (GateCheck::ZonePolicy, |f| policy(f).connectors.clear()),
+    (GateCheck::Binding, |f| installed(f).enabled = false),
+    (GateCheck::Idempotency, |f| f.key = KeyFacts::OtherCall),
+    (GateCheck::Schema, |f| f.schema = Err("/body".into())),
+    (GateCheck::Constraints, |f| input(f).resources.clear()),
+    (GateCheck::Flow, |f| f.flow.context.integrity = Level::NONE),
+    (GateCheck::Approval, |f| f.approvals.clear()),
+    (GateCheck::Lease, |f| f.lease = LeaseFacts::Missing),
+    (GateCheck::Rates, |f| f.rates = RateFacts::BudgetExceeded { budget: "daily".into() }),
+];
+
+#[test]
+fn of_two_faults_the_earlier_check_names_its_own() {
+    for (n, (earlier, first)) in FAULTS.iter().enumerate() {
+        for (later, second) in &FAULTS[n + 1..] {
+            let mut facts = allowed();
+            first(&mut facts);
+            second(&mut facts);
+            let check = refusal(&facts).map(|(check, _)| check);
+            assert_eq!(check, Some(*earlier), "{earlier} and {later}");
+        }
+    }
+}
+
+#[test]
+fn refusals_are_written_from_the_holder_on() {
+    for (check, _) in FAULTS {
+        let denial = Denial::new(check, Code::NotPermitted, format!("{check}"));
+        assert_eq!(denial.is_receipted(), check >= GateCheck::Holder);
+    }
+}
+
+#[test]
+fn approvals_needed_are_those_that_would_let_the_call_pass() {
+    use ApprovalKind::{Declassification, Elevation, Execution};
+    let mut facts = Facts { approvals: Vec::new(), ..allowed() };
+    assert_eq!(approvals_needed(&facts), [Execution].into());
+    facts.flow.context =
+        Label { integrity: Level::NONE, confidentiality: Level::PRIVATE, ..Label::default() };
+    let needed = approvals_needed(&facts);
+    assert_eq!(needed, [Execution, Elevation, Declassification].into());
+    facts.approvals = vec![ApprovalFacts { kinds: needed.clone(), ..approval() }];
+    assert_eq!(refusal(&facts), None, "they suffice");
+    for kind in needed {
+        let mut fewer = facts.clone();
+        fewer.approvals[0].kinds.remove(&kind);
+        assert!(refusal(&fewer).is_some(), "without {kind}");
+    }
+    let mut free = allowed();
+    operation(&mut free).approval = Approval::None;
+    assert_eq!(approvals_needed(&free), [].into());
+    operation(&mut free).approval = Approval::Policy;
+    assert_eq!(approvals_needed(&free), [].into());
+    operation(&mut free).tier = SafetyTier::Dangerous;
+    assert_eq!(approvals_needed(&free), [Execution].into(), "the policy asks from this tier on");
+    assert_eq!(approvals_needed(&Facts { connector: None, ..free }), [].into());
+}

@@ -1,0 +1,350 @@
+//! The gate's decision, written a second time from `docs/spec/gate.md` alone and sharing no code with the gate.
+//!
+//! It is as plain as the text: one function a check, in the order of the text. Where the two disagree, one of the three
+//! (gate, reference, spec) is wrong.
+
+use std::collections::BTreeSet;
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{NodeId, ObjectId};
+use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, GateCheck, ZonePolicy};
+use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::token::claims::Claims;
+use fcp_proto_core::zone::{Approval, Idempotency, SafetyTier};
+use fcp_state_machines::call::gate::{
+    ApprovalFacts, ConnectorFacts, Facts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyFacts,
+    LeaseFacts, OperationFacts, RateFacts, SignatureFacts, TokenFacts, ZoneFacts,
+};
+
+use crate::bounds::{self, Use};
+use crate::flow;
+
+/// What the spec says about a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It may be made, and spends these approvals.
+    Allow(BTreeSet<ObjectId>),
+    /// It was made before; this is its receipt.
+    Replay(ObjectId),
+    /// This check refuses it with this code.
+    Deny(GateCheck, Code),
+}
+
+/// An early end of the walk.
+type Step<T = ()> = Result<T, Verdict>;
+
+fn deny<T>(check: GateCheck, code: Code) -> Step<T> {
+    Err(Verdict::Deny(check, code))
+}
+
+fn demand(holds: bool, check: GateCheck, code: Code) -> Step {
+    if holds { Ok(()) } else { deny(check, code) }
+}
+
+/// What the spec says about `facts` at `now`.
+pub(crate) fn reference(facts: &Facts, now: UnixTime) -> Verdict {
+    match walk(facts, now.as_secs()) {
+        Ok(spent) => Verdict::Allow(spent),
+        Err(end) => end,
+    }
+}
+
+fn walk(facts: &Facts, now: u64) -> Step<BTreeSet<ObjectId>> {
+    let input = decode(facts)?;
+    let (claims, issuer) = token_signature(facts)?;
+    token_binding(facts, claims, issuer, now)?;
+    revocation(facts)?;
+    holder(facts, claims)?;
+    let grants = grants(facts, claims, now)?;
+    let zone = zone_policy(facts, claims, &grants)?;
+    let (connector, operation) = binding(facts, claims)?;
+    idempotency(facts, operation)?;
+    demand(facts.schema.is_ok(), GateCheck::Schema, Code::InputInvalid)?;
+    constraints(claims, input, &grants, now)?;
+    let spend = Spend { facts, input, connector, now };
+    let mut spent =
+        flow::check(&spend, operation, zone).map_err(|code| Verdict::Deny(GateCheck::Flow, code))?;
+    spent.extend(approval(&spend, operation, &zone.policy)?);
+    lease(facts, operation, now)?;
+    rates(facts)?;
+    Ok(spent)
+}
+
+// 1
+
+fn decode(facts: &Facts) -> Step<&InputFacts> {
+    let input = match &facts.input {
+        Ok(input) => input,
+        Err(code) => return deny(GateCheck::Decode, *code),
+    };
+    let key_fits = facts.idempotency_key.as_ref().is_none_or(|key| (1..=255).contains(&key.len()));
+    demand(key_fits, GateCheck::Decode, Code::OutOfRange)?;
+    Ok(input)
+}
+
+// 2
+
+fn token_signature(facts: &Facts) -> Step<(&Claims, Option<&IssuerFacts>)> {
+    match &facts.token {
+        TokenFacts::Absent => {
+            if facts.holder == HolderFacts::Proved(facts.principal.clone()) {
+                deny(GateCheck::Grants, Code::OperationNotGranted)
+            } else {
+                deny(GateCheck::Holder, Code::HolderProofMissing)
+            }
+        }
+        TokenFacts::Malformed(code) => deny(GateCheck::TokenSignature, *code),
+        TokenFacts::UnknownKey => deny(GateCheck::TokenSignature, Code::TokenIssuerUnknown),
+        TokenFacts::Decoded { signature: SignatureFacts::Invalid, .. } => {
+            deny(GateCheck::TokenSignature, Code::TokenSignatureInvalid)
+        }
+        TokenFacts::Decoded { signature: SignatureFacts::Valid, claims, issuer } => {
+            Ok((claims, issuer.as_ref()))
+        }
+    }
+}
+
+// 3
+
+fn token_binding(facts: &Facts, claims: &Claims, issuer: Option<&IssuerFacts>, now: u64) -> Step {
+    let check = GateCheck::TokenBinding;
+    demand(claims.zone_id == facts.zone_id, check, Code::TokenZoneMismatch)?;
+    let covers =
+        |node: &NodeId, it: &IssuerFacts| it.node_id == *node && contains(it.issued_at, it.expires_at, now);
+    demand(issuer.is_some_and(|it| covers(&claims.issuer_node, it)), check, Code::TokenIssuerUnknown)?;
+    demand(now < claims.expires.as_secs(), check, Code::TokenExpired)?;
+    demand(now.saturating_add(300) >= claims.not_before.as_secs(), check, Code::TokenNotYetValid)
+}
+
+/// An interval contains its beginning and not its end.
+fn contains(from: UnixTime, end: UnixTime, now: u64) -> bool {
+    from.as_secs() <= now && now < end.as_secs()
+}
+
+// 4
+
+fn revocation(facts: &Facts) -> Step {
+    let (check, it) = (GateCheck::Revocation, &facts.revocation);
+    demand(!it.token, check, Code::TokenRevoked)?;
+    demand(!it.issuer_key, check, Code::IssuerKeyRevoked)?;
+    demand(!it.holder_key, check, Code::IssuerKeyRevoked)?;
+    demand(!it.node, check, Code::NodeRevoked)?;
+    demand(!it.connector, check, Code::ConnectorRevoked)?;
+    demand(!it.zone_key, check, Code::ZoneKeyRevoked)?;
+    let safe = known_operation(facts).is_some_and(|operation| operation.tier == SafetyTier::Safe);
+    demand(safe || it.head_age_secs <= 300, check, Code::RevocationStale)
+}
+
+fn known_operation(facts: &Facts) -> Option<&OperationFacts> {
+    facts.connector.as_ref()?.operation.as_ref()
+}
+
+// 5
+
+fn holder(facts: &Facts, claims: &Claims) -> Step {
+    match &facts.holder {
+        HolderFacts::Missing => deny(GateCheck::Holder, Code::HolderProofMissing),
+        HolderFacts::Invalid => deny(GateCheck::Holder, Code::HolderProofInvalid),
+        HolderFacts::Proved(principal) => {
+            let both = *principal == claims.principal_id && *principal == facts.principal;
+            demand(both, GateCheck::Holder, Code::HolderMismatch)
+        }
+    }
+}
+
+// 6
+
+fn grants<'a>(facts: &'a Facts, claims: &Claims, now: u64) -> Step<Vec<&'a GrantFacts>> {
+    let check = GateCheck::Grants;
+    demand(!claims.grant_object_ids.is_empty(), check, Code::GrantMissing)?;
+    let mut named = Vec::new();
+    for id in &claims.grant_object_ids {
+        let Some(grant) = facts.grants.get(id) else { return deny(check, Code::GrantMissing) };
+        one_grant(facts, claims, grant, now)?;
+        named.push(grant);
+    }
+    let for_this = claims
+        .grants
+        .iter()
+        .any(|entry| entry.operation.is_none() || entry.operation.as_ref() == Some(&facts.operation_id));
+    demand(for_this, check, Code::OperationNotGranted)?;
+    Ok(named)
+}
+
+fn one_grant(facts: &Facts, claims: &Claims, known: &GrantFacts, now: u64) -> Step {
+    let (check, grant) = (GateCheck::Grants, &known.grant);
+    demand(!known.revoked, check, Code::GrantRevoked)?;
+    demand(known.signer_valid, check, Code::GrantIssuerInvalid)?;
+    demand(known.names_principal, check, Code::GrantPrincipalMismatch)?;
+    demand(known.zone_id == facts.zone_id, check, Code::GrantZoneMismatch)?;
+    demand(contains(grant.not_before, grant.expires_at, now), check, Code::GrantExpired)?;
+    demand(grant.connector == facts.connector_id, check, Code::OperationNotGranted)?;
+    for entry in &claims.grants {
+        let operation = entry.operation.as_ref().is_some_and(|it| grant.operations.contains(it));
+        demand(operation && grant.capabilities.contains(&entry.capability), check, Code::GrantExceeded)?;
+    }
+    demand(bounds::within(&claims.constraints, &grant.constraints), check, Code::GrantExceeded)?;
+    demand(claims.expires <= grant.expires_at, check, Code::GrantExceeded)
+}
+
+// 7
+
+fn zone_policy<'a>(facts: &'a Facts, claims: &Claims, grants: &[&GrantFacts]) -> Step<&'a ZoneFacts> {
+    let check = GateCheck::ZonePolicy;
+    let Some(zone) = &facts.zone else { return deny(check, Code::ZoneUnknown) };
+    demand(facts.principal_zone == facts.zone_id, check, Code::ZoneMismatch)?;
+    let policy = &zone.policy;
+    let connectors = policy.connectors.iter().any(|it| matches(it, facts.connector_id.as_str()));
+    demand(connectors, check, Code::ZonePolicyDenied)?;
+    let denied = policy.denied_operations.iter().any(|it| matches(it, facts.operation_id.as_str()));
+    demand(!denied, check, Code::ZonePolicyDenied)?;
+    let life = |from: UnixTime, end: UnixTime| end.as_secs().saturating_sub(from.as_secs());
+    let token_life = life(claims.issued_at, claims.expires);
+    demand(token_life <= policy.max_token_secs, check, Code::ZonePolicyDenied)?;
+    for known in grants {
+        let grant_life = life(known.grant.not_before, known.grant.expires_at);
+        demand(grant_life <= policy.max_grant_secs, check, Code::ZonePolicyDenied)?;
+    }
+    if let Some(operation) = known_operation(facts) {
+        demand(operation.tier != SafetyTier::Forbidden, check, Code::OperationForbidden)?;
+        let fits = operation.risk <= policy.max_risk && operation.tier <= policy.max_tier;
+        demand(fits, check, Code::RiskAboveCeiling)?;
+    }
+    Ok(zone)
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => pattern == name,
+    }
+}
+
+// 8
+
+fn binding<'a>(facts: &'a Facts, claims: &Claims) -> Step<(&'a ConnectorFacts, &'a OperationFacts)> {
+    let check = GateCheck::Binding;
+    let Some(connector) = &facts.connector else { return deny(check, Code::ConnectorUnknown) };
+    demand(connector.enabled, check, Code::ConnectorDisabled)?;
+    demand(connector.zones.contains(&facts.zone_id), check, Code::ConnectorNotInZone)?;
+    let Some(operation) = &connector.operation else { return deny(check, Code::OperationUnknown) };
+    let carried = claims.grants.iter().any(|entry| {
+        entry.capability == operation.capability
+            && entry.operation.as_ref().is_none_or(|it| *it == facts.operation_id)
+    });
+    demand(carried, check, Code::CapabilityMissing)?;
+    Ok((connector, operation))
+}
+
+// 9
+
+fn idempotency(facts: &Facts, operation: &OperationFacts) -> Step {
+    let check = GateCheck::Idempotency;
+    let Some(_) = &facts.idempotency_key else {
+        let needed = operation.idempotency == Idempotency::Strict;
+        return demand(!needed, check, Code::IdempotencyKeyRequired);
+    };
+    match &facts.key {
+        KeyFacts::Fresh => Ok(()),
+        KeyFacts::Completed(receipt) => Err(Verdict::Replay(*receipt)),
+        KeyFacts::OtherCall => deny(check, Code::IdempotencyConflict),
+        KeyFacts::InProgress => deny(check, Code::CallInProgress),
+        KeyFacts::Unknown(_) => deny(check, Code::OutcomeUnknown),
+    }
+}
+
+// 11
+
+fn constraints(claims: &Claims, input: &InputFacts, grants: &[&GrantFacts], now: u64) -> Step {
+    let call = Use {
+        resources: &input.resources,
+        credentials: &input.credentials,
+        input: &input.json,
+        bytes: input.canonical.len() as u64,
+        calls_before: grants.iter().map(|it| it.calls_used).max().unwrap_or(0),
+        bytes_before: grants.iter().map(|it| it.bytes_used).max().unwrap_or(0),
+        now,
+    };
+    match bounds::permits(&claims.constraints, &call) {
+        Ok(()) => Ok(()),
+        Err(code) => deny(GateCheck::Constraints, code),
+    }
+}
+
+// 13
+
+fn approval(spend: &Spend<'_>, operation: &OperationFacts, policy: &ZonePolicy) -> Step<Option<ObjectId>> {
+    let needed = match operation.approval {
+        Approval::None => false,
+        Approval::Policy => operation.tier >= policy.approval_from,
+        Approval::Interactive | Approval::ElevationToken => true,
+    };
+    if !needed {
+        return Ok(None);
+    }
+    match spend.usable(ApprovalKind::Execution) {
+        Ok(id) => Ok(Some(id)),
+        Err(code) => deny(GateCheck::Approval, code),
+    }
+}
+
+/// What approvals are compared with.
+pub(crate) struct Spend<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) input: &'a InputFacts,
+    connector: &'a ConnectorFacts,
+    now: u64,
+}
+
+impl Spend<'_> {
+    /// The first usable approval of the kind, or the fault of the first of the kind.
+    pub(crate) fn usable(&self, kind: ApprovalKind) -> Result<ObjectId, Code> {
+        let of_kind: Vec<_> = self.facts.approvals.iter().filter(|it| it.kinds.contains(&kind)).collect();
+        match of_kind.iter().find(|it| self.fault(it).is_none()) {
+            Some(usable) => Ok(usable.id),
+            None => Err(of_kind.first().and_then(|it| self.fault(it)).unwrap_or(Code::ApprovalRequired)),
+        }
+    }
+
+    fn fault(&self, approval: &ApprovalFacts) -> Option<Code> {
+        if !approval.signer_valid || approval.revoked {
+            return Some(Code::ApprovalInvalid);
+        }
+        if approval.decision != ApprovalDecision::Approve {
+            return Some(Code::ApprovalDenied);
+        }
+        let same = approval.call_digest == self.input.call_digest
+            && approval.interface_hash == self.connector.interface_hash
+            && approval.code_digest == self.connector.code_digest
+            && approval.label_digest == self.facts.flow.label_digest;
+        if !same {
+            return Some(Code::ApprovalMismatch);
+        }
+        if self.now >= approval.expires_at.as_secs() {
+            return Some(Code::ApprovalExpired);
+        }
+        approval.used.then_some(Code::ApprovalUsed)
+    }
+}
+
+// 14 and 15
+
+fn lease(facts: &Facts, operation: &OperationFacts, now: u64) -> Step {
+    match facts.lease {
+        LeaseFacts::NotNeeded => Ok(()),
+        LeaseFacts::Missing => deny(GateCheck::Lease, Code::LeaseRequired),
+        LeaseFacts::Superseded => deny(GateCheck::Lease, Code::LeaseSuperseded),
+        LeaseFacts::Held { expires_at, .. } => {
+            let long_enough = expires_at.as_secs() > now.saturating_add(operation.timeout_secs);
+            demand(long_enough, GateCheck::Lease, Code::LeaseExpired)
+        }
+    }
+}
+
+fn rates(facts: &Facts) -> Step {
+    match &facts.rates {
+        RateFacts::Room => Ok(()),
+        RateFacts::Limited { .. } => deny(GateCheck::Rates, Code::RateLimited),
+        RateFacts::BudgetExceeded { .. } => deny(GateCheck::Rates, Code::BudgetExceeded),
+    }
+}
