@@ -135,6 +135,8 @@ cbor_map! {
         pub intent: ObjectId,
         /// How it ended.
         pub outcome: CallOutcome,
+        /// Whether the connector may have got it; what it had taken was given back if not.
+        pub delivered: bool,
         /// What it did outside.
         pub effect: Effect,
         /// Why it failed.

@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::{self, ToCbor};
@@ -20,7 +21,7 @@ use crate::call::gate::{
     RateFacts, RevocationFacts, TokenFacts, ZoneFacts,
 };
 use crate::call::idempotency::{Fresh, IdempotencyKey, Scope, Standing};
-use crate::call::rates::{Caller, Fits, PoolName, Usage, Why};
+use crate::call::rates::{Caller, Fits, LimitId, PoolName, Usage, Why};
 use crate::trust::authority::Duty;
 
 /// A call with everything that its decision needs.
@@ -343,7 +344,8 @@ impl Node {
 
     /// A mesh of one certifies its own revocation head whenever it decides.
     fn certify_alone(&mut self, now: UnixTime) {
-        if self.authority.nodes().eq([&self.node_id]) {
+        let mut nodes = self.authority.nodes().peekable();
+        if nodes.peek().is_some() && nodes.all(|node| *node == self.node_id) {
             let head = self.revocations.head(now);
             self.revocations.apply_head(&head);
         }
@@ -378,15 +380,23 @@ fn key_scope(call: &CallRequest, principal: &PrincipalId, zone: &ZoneId) -> Resu
     }))
 }
 
-fn exceeded_facts(limit: &crate::call::rates::LimitId, why: Why) -> RateFacts {
-    match (limit, why) {
-        (crate::call::rates::LimitId::Pool { .. }, Why::UsedUp { retry_after }) => RateFacts::Limited {
+fn exceeded_facts(limit: &LimitId, why: Why) -> RateFacts {
+    let wait = match why {
+        Why::UsedUp { retry_after } => retry_after,
+        // Waiting does not help.
+        Why::NeverFits | Why::Undefined | Why::TooManyMeters => LONGEST_WAIT,
+    };
+    match limit {
+        LimitId::Pool { .. } => RateFacts::Limited {
             pool: limit.to_string(),
-            retry_after_ms: u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX),
+            retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
         },
-        _ => RateFacts::BudgetExceeded { budget: limit.to_string() },
+        LimitId::Budget { .. } => RateFacts::BudgetExceeded { budget: limit.to_string() },
     }
 }
+
+/// What a caller is told to wait for room that time does not make: the longest period of any limit.
+const LONGEST_WAIT: Duration = Duration::from_secs(366 * 86_400);
 
 /// The digest of all labels that flow into a call, for an approval to bind.
 //= docs/spec/labels.md#the-label-digest

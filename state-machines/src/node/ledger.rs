@@ -131,33 +131,44 @@ impl<Then> Ledger<Then> {
 
     /// The next batch, if none is in flight and something waits. Units of one class travel together; a reserved one goes
     /// first, because it must not share the fate of one that a full disk refuses.
+    ///
+    /// # Errors
+    /// What waited for units that have no stored form; nothing of them was said.
     //= docs/spec/audit.md#heads
     pub(super) fn seal(
         &mut self,
         keys: &NodeKeys,
         now: UnixTime,
-    ) -> Result<Option<(BatchToken, Batch)>, Unstorable> {
+    ) -> Result<Option<(BatchToken, Batch)>, Vec<Then>> {
         if self.in_flight.is_some() || self.waiting.is_empty() {
             return Ok(None);
         }
         let reserved = self.waiting.iter().any(|unit| unit.class == Class::Reserved);
         let class = if reserved { Class::Reserved } else { Class::Normal };
         let chains_before = self.chains.clone();
-        let units = self.take(class);
-        let (records, then) = self.merge(units, keys, now)?;
+        let mut units = self.take(class);
+        let then: Vec<_> = units.iter_mut().flat_map(|unit| mem::take(&mut unit.then)).collect();
+        let Ok(records) = self.merge(units, keys, now) else {
+            self.chains = chains_before;
+            return Err(then);
+        };
         let token = BatchToken(self.next_token);
         self.next_token += 1;
         self.in_flight = Some(Flight { token, then, chains_before });
         Ok(Some((token, Batch { class, records })))
     }
 
-    /// The waiting units of `class`, as many as one batch may hold, and at least one.
+    /// The first waiting units of `class`, as many as one batch may hold, and at least one. None overtakes another of its
+    /// class.
     fn take(&mut self, class: Class) -> Vec<Unit<Then>> {
-        let (mut taken, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut taken, mut left, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
         for unit in mem::take(&mut self.waiting) {
-            let size = unit.size();
-            if unit.class == class && (taken.is_empty() || bytes + size <= MAX_BATCH_BYTES) {
-                bytes += size;
+            if unit.class != class {
+                left.push(unit);
+                continue;
+            }
+            bytes = bytes.saturating_add(unit.size());
+            if taken.is_empty() || bytes <= MAX_BATCH_BYTES {
                 taken.push(unit);
             } else {
                 left.push(unit);
@@ -173,12 +184,11 @@ impl<Then> Ledger<Then> {
         units: Vec<Unit<Then>>,
         keys: &NodeKeys,
         now: UnixTime,
-    ) -> Result<(Vec<Record>, Vec<Then>), Unstorable> {
-        let (mut records, mut then) = (Vec::new(), Vec::new());
+    ) -> Result<Vec<Record>, Unstorable> {
+        let mut records = Vec::new();
         let mut touched = BTreeSet::new();
         for unit in units {
             records.extend(unit.records);
-            then.extend(unit.then);
             for (zone, entry) in unit.entries {
                 records.push(self.link(&zone, entry, keys, now)?);
                 touched.insert(zone);
@@ -190,7 +200,7 @@ impl<Then> Ledger<Then> {
                 records.push(record(&Object::sign(header, head, &keys.signing)?, keys)?);
             }
         }
-        Ok((records, then))
+        Ok(records)
     }
 
     fn link(
@@ -211,6 +221,15 @@ impl<Then> Ledger<Then> {
     /// What waited for the batch `token`, now that it is durable; nothing if it is not the one in flight.
     pub(super) fn complete(&mut self, token: BatchToken) -> Vec<Then> {
         self.land(token).map(|flight| flight.then).unwrap_or_default()
+    }
+
+    /// Takes out the waiting units of which `gone` says that they must not be stored any more; what waited for them.
+    pub(super) fn withdraw(&mut self, gone: impl Fn(&Then) -> bool) -> Vec<Then> {
+        let (out, left) =
+            mem::take(&mut self.waiting).into_iter().partition(|unit| unit.then.iter().any(&gone));
+        self.waiting = left;
+        let out: Vec<Unit<Then>> = out;
+        out.into_iter().flat_map(|unit| unit.then).collect()
     }
 
     /// Everything that still waits, for a node that takes no more.

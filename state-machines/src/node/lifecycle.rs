@@ -1,12 +1,12 @@
 //! Sessions, contexts, revocations that bite, and what becomes of refused or failed batches.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use fcp_proto_core::crypto::proof::{ChannelBinding, SessionProof};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{
     AnyObject, AuditEventKind, Body, ContextEntry, ContextOpened, Header, Object, RevocationObject,
     RevocationScope,
@@ -17,14 +17,14 @@ use fcp_proto_core::zone::Label;
 use super::calls::{Call, unstorable};
 use super::ledger::{self, Unit, Unstorable};
 use super::{Answer, Catalog, Failure, Node, Output, RequestId, SessionId, SessionRequest, Then};
-use crate::persist::{BatchToken, Class, Refusal};
+use crate::persist::{BatchToken, Class};
 use crate::trust::audit::Entry;
 
 /// Refusals that are not written one by one.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     uncounted: u64,
-    receipted: BTreeMap<PrincipalId, (UnixTime, u32)>,
+    receipted: BTreeMap<PrincipalId, (UnixTime, u64)>,
 }
 
 impl Refusals {
@@ -33,13 +33,13 @@ impl Refusals {
         self.uncounted = self.uncounted.saturating_add(1);
     }
 
-    /// Whether a refusal of this principal is still written by itself.
-    pub(super) fn admit(&mut self, principal: &PrincipalId, now: UnixTime) -> bool {
+    /// Whether a refusal of this principal, of about `bytes`, is still written by itself.
+    pub(super) fn admit(&mut self, principal: &PrincipalId, bytes: usize, now: UnixTime) -> bool {
         let (since, written) = self.receipted.entry(principal.clone()).or_insert((now, 0));
         if now.saturating_since(*since) >= REFUSAL_WINDOW_SECS {
             (*since, *written) = (now, 0);
         }
-        *written = written.saturating_add(1);
+        *written = written.saturating_add(1 + bytes as u64 / REFUSAL_BYTES);
         *written <= MAX_REFUSALS
     }
 
@@ -49,7 +49,9 @@ impl Refusals {
 }
 
 /// Signed refusals of one principal in [`REFUSAL_WINDOW_SECS`]; the rest is counted. Chosen.
-const MAX_REFUSALS: u32 = 100;
+const MAX_REFUSALS: u64 = 100;
+/// A refusal counts once more for each so many bytes of its input. Chosen.
+const REFUSAL_BYTES: u64 = 32 * 1024;
 /// See [`MAX_REFUSALS`].
 const REFUSAL_WINDOW_SECS: u64 = 10;
 
@@ -65,6 +67,7 @@ impl Node {
     /// Begins to serve: tells the chain.
     pub fn start(&mut self, now: Now) {
         let now = self.advance(now);
+        self.draw_replayed(0, now);
         let mut unit = Unit::new(Class::Reserved);
         unit.audit(&owner_zone(), Entry::new(AuditEventKind::NodeStarted, self.node_id.as_str()));
         self.commit(unit);
@@ -133,6 +136,7 @@ impl Node {
         let expires_at = now.unix.saturating_add(self.session_secs);
         let session = self.sessions.open(
             request.principal.clone(),
+            known.key_id,
             known.zone.clone(),
             request.binding,
             expires_at,
@@ -172,7 +176,8 @@ impl Node {
         let zone =
             known.ok_or_else(|| Failure::new(Code::NotFound, "there is no such principal"))?.zone.clone();
         let fresh = self.fresh_label(&zone);
-        let body = self.contexts.opening(principal, &fresh);
+        let body = self.contexts.begin(principal, &fresh);
+        let body = body.ok_or_else(|| Failure::new(Code::Conflict, "a context is being opened already"))?;
         let header = Header::new(
             &<ContextOpened as Body>::SCHEMA,
             &zone,
@@ -208,6 +213,9 @@ impl Node {
         if principal != read.principal || zone != read.zone {
             return Err(Failure::new(Code::NotFound, "there is no such result"));
         }
+        if let Some(code) = self.reader_revoked(&principal, &zone, now.unix) {
+            return Err(Failure::new(code, code.meaning()));
+        }
         let mut unit = Unit::new(Class::Normal);
         self.join(&mut unit, &principal, &zone, &read.label, read.result, now.unix).map_err(unstorable)?;
         unit.audit(&zone, Entry::new(AuditEventKind::ResultRead, principal.as_str()).about(read.result));
@@ -228,6 +236,8 @@ impl Node {
         now: UnixTime,
     ) -> Result<(), Unstorable> {
         let fresh = self.fresh_label(zone);
+        self.contexts.show(principal, label);
+        unit.then(Then::Seen(principal.clone()));
         let Some(body) = self.contexts.joining(principal, &fresh, label, cause) else { return Ok(()) };
         let header = Header::new(
             &<ContextEntry as Body>::SCHEMA,
@@ -242,11 +252,15 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn record(&mut self, id: RequestId, zone: &ZoneId, entry: Entry) {
+    pub(super) fn record(&mut self, id: RequestId, zone: &ZoneId, entry: Entry) -> Result<(), Failure> {
+        if !self.keys.zones.contains_key(zone) {
+            return Err(unstorable(Unstorable::NoZoneKey));
+        }
         let mut unit = Unit::new(Class::Normal);
         unit.audit(zone, entry);
         unit.then(Then::Answer(id, Ok(Box::new(Answer::Done))));
         self.commit(unit);
+        Ok(())
     }
 
     /// What rests on something revoked ends at once.
@@ -277,75 +291,84 @@ impl Node {
     /// Why a call may no longer go on, if it may not.
     pub(super) fn revoked_now(&self, call: &Call, now: UnixTime) -> Option<Code> {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
-        let holder = self.authority.principal(call.principal()).map(|it| it.key_id);
+        let object = |id: &ObjectId| revoked(RevocationScope::Capability, id.as_bytes());
+        let key = |key: KeyId| revoked(RevocationScope::IssuerKey, key.as_bytes());
         if revoked(RevocationScope::Capability, call.token_id().as_bytes()) {
             return Some(Code::TokenRevoked);
         }
-        if call.grants().iter().any(|grant| revoked(RevocationScope::Capability, grant.as_bytes())) {
+        if call.grants().iter().any(object) {
             return Some(Code::GrantRevoked);
         }
-        let issuer = self.keys.issuance.key_id();
-        let keys: BTreeSet<_> = holder.into_iter().chain([issuer]).collect();
-        if keys.iter().any(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {
+        let granted = |id| self.authority.grant_by_id(id).is_some_and(|grant| key(grant.signer));
+        if call.grants().iter().any(granted) {
+            return Some(Code::GrantIssuerInvalid);
+        }
+        let approved = |id| object(id) || self.approvals.decision(id).is_some_and(|it| key(it.signer));
+        if call.approvals().iter().any(approved) {
+            return Some(Code::ApprovalInvalid);
+        }
+        if key(self.keys.issuance.key_id()) {
+            return Some(Code::IssuerKeyRevoked);
+        }
+        self.reader_revoked(call.principal(), call.zone(), now)
+            .or_else(|| self.connector_revoked(call.connector(), now).then_some(Code::ConnectorRevoked))
+    }
+
+    /// Why a principal may no longer see anything here, if it may not.
+    fn reader_revoked(&self, principal: &PrincipalId, zone: &ZoneId, now: UnixTime) -> Option<Code> {
+        let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
+        let holder = self.authority.principal(principal).map(|it| it.key_id);
+        if holder.is_none_or(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {
             return Some(Code::IssuerKeyRevoked);
         }
         if revoked(RevocationScope::NodeAttestation, self.node_id.as_str().as_bytes()) {
             return Some(Code::NodeRevoked);
         }
-        if self.connector_revoked(call.connector(), now) {
-            return Some(Code::ConnectorRevoked);
-        }
-        let zone = self.keys.zones.get(call.zone());
-        if zone.is_some_and(|key| revoked(RevocationScope::ZoneKey, key.key_id().as_bytes())) {
-            return Some(Code::ZoneKeyRevoked);
-        }
-        self.unsigned_now(call, now)
-    }
-
-    /// Whether a grant or approval that a call stands on has lost its signer, or the approval itself.
-    fn unsigned_now(&self, call: &Call, now: UnixTime) -> Option<Code> {
-        let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
-        let granted = call.grants().iter().filter_map(|id| self.authority.grant_by_id(id));
-        if granted.into_iter().any(|it| revoked(RevocationScope::IssuerKey, it.signer.as_bytes())) {
-            return Some(Code::GrantIssuerInvalid);
-        }
-        let withdrawn = |id: &ObjectId| {
-            let signer = self.approvals.decision(id).map(|it| it.signer);
-            revoked(RevocationScope::Capability, id.as_bytes())
-                || signer.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes()))
-        };
-        call.approvals().iter().any(withdrawn).then_some(Code::ApprovalInvalid)
+        let zone = self.keys.zones.get(zone)?.key_id();
+        revoked(RevocationScope::ZoneKey, zone.as_bytes()).then_some(Code::ZoneKeyRevoked)
     }
 
     /// A unit is durable: what waited for it happens.
     //= docs/spec/audit.md#fail-closed
     pub(super) fn follow(&mut self, then: Then, now: Now) {
         match then {
-            Then::Apply(id, object) => self.apply(id, &object, now),
+            Then::Apply(id, object) => {
+                self.landed(&object);
+                self.apply(id, &object, now);
+            }
+            Then::Dispatch(call_id) if self.failed => {
+                let failure = Failure::new(Code::StoreFailed, Code::StoreFailed.meaning());
+                self.answer_call(call_id, Err(failure));
+            }
             Then::Dispatch(call_id) => self.dispatch(call_id, now),
             Then::Forget(call_id) => {
                 self.calls.remove(&call_id);
             }
+            Then::Settle(intent, settlement, effect) => {
+                self.apply_settlement(intent, settlement, effect, now)
+            }
+            Then::Seen(principal) => self.contexts.seen(&principal),
+            Then::Chain => {}
             Then::Answer(request, answer) => self.outputs.push_back(Output::Answer { request, answer }),
         }
     }
 
-    /// A unit was refused: nothing of it exists.
+    /// A unit was refused because of `code`: nothing of it exists.
     //= docs/spec/calls.md#batches
-    pub(super) fn abandon(&mut self, then: Then, refusal: Refusal, now: Now) {
-        let code = match refusal {
-            Refusal::Full => Code::StoreFull,
-            Refusal::TooLarge => Code::InputTooLarge,
-        };
+    pub(super) fn abandon(&mut self, then: Then, code: Code, now: Now) {
         match then {
-            Then::Answer(request, _) => self.answer(request, Err(Failure::new(code, code.meaning()))),
+            Then::Answer(request, answer) => self.answer(request, Err(lost(&answer, code))),
             Then::Dispatch(call_id) => self.abandon_call(call_id, code, now),
             Then::Forget(call_id) => {
                 // The call happened and its receipt could not be stored: it must not look as if it had not.
                 self.failed = true;
                 self.calls.remove(&call_id);
             }
-            Then::Apply(..) => {}
+            Then::Settle(intent, ..) => self.settling_failed(&intent),
+            Then::Seen(principal) => self.contexts.seen(&principal),
+            // It bites here and would not after a restart; and what follows would name a link that does not exist.
+            Then::Chain => self.failed = true,
+            Then::Apply(id, object) => self.forgo(&id, &object),
         }
     }
 
@@ -355,10 +378,15 @@ impl Node {
         self.failed = true;
         let waiting = self.ledger.complete(token).into_iter().chain(self.ledger.drain());
         let waiting: Vec<_> = waiting.collect();
+        self.give_up(waiting);
+    }
+
+    /// Answers what waits for something that will not become durable.
+    pub(super) fn give_up(&mut self, waiting: Vec<Then>) {
         for then in waiting {
             match then {
-                Then::Answer(request, _) => {
-                    self.answer(request, Err(Failure::new(Code::StoreFailed, Code::StoreFailed.meaning())));
+                Then::Answer(request, answer) => {
+                    self.answer(request, Err(lost(&answer, Code::StoreFailed)));
                 }
                 Then::Dispatch(call_id) => {
                     self.answer_call(
@@ -366,7 +394,10 @@ impl Node {
                         Err(Failure::new(Code::StoreFailed, Code::StoreFailed.meaning())),
                     );
                 }
-                Then::Forget(_) | Then::Apply(..) => {}
+                Then::Forget(call_id) => {
+                    self.calls.remove(&call_id);
+                }
+                Then::Apply(..) | Then::Settle(..) | Then::Seen(_) | Then::Chain => {}
             }
         }
     }
@@ -375,6 +406,14 @@ impl Node {
     pub(super) fn apply(&mut self, id: ObjectId, object: &AnyObject, now: Now) {
         self.authority.apply(id, object);
         match object {
+            AnyObject::Enrolment(it) => {
+                // Whoever proved another key, or for another zone, is not this principal any more.
+                let (enrolled, zone) = (&it.body.fields, &it.header.zone_id);
+                self.sessions.retain(now.unix, |session| {
+                    session.principal == enrolled.principal
+                        && (session.key != enrolled.public_key.key_id() || session.zone != *zone)
+                });
+            }
             AnyObject::ApprovalRequest(it) => {
                 let principal = it.header.provenance.origin_principal.clone();
                 if let Some(principal) = principal {
@@ -388,6 +427,7 @@ impl Node {
             AnyObject::ConnectorInstall(it) => {
                 if let Ok(installed) = Catalog::read(id, &it.body.fields, it.header.created_at) {
                     self.define_pools(&installed, now);
+                    self.sessions.forget_tokens();
                     self.catalog.put(installed);
                     self.outputs.push_back(Output::Reconfigured(it.body.fields.connector.clone()));
                 }
@@ -403,7 +443,10 @@ impl Node {
             AnyObject::CredentialRecord(it) => {
                 self.catalog.apply_credential(&it.header.zone_id, &it.body.fields);
             }
-            AnyObject::ZonePolicy(it) => self.define_budgets(&it.header.zone_id, &it.body.fields, now),
+            AnyObject::ZonePolicy(it) => {
+                self.sessions.forget_tokens();
+                self.define_budgets(&it.header.zone_id, &it.body.fields, now);
+            }
             AnyObject::ContextOpened(it) => self.contexts.apply_opened(&it.body),
             AnyObject::ContextEntry(it) => self.contexts.apply_entry(&it.body),
             AnyObject::OwnerRoot(_)
@@ -413,7 +456,6 @@ impl Node {
             | AnyObject::ZoneDefinition(_)
             | AnyObject::Role(_)
             | AnyObject::RoleAssignment(_)
-            | AnyObject::Enrolment(_)
             | AnyObject::Grant(_)
             | AnyObject::Revocation(_)
             | AnyObject::RevocationEvent(_)
@@ -427,6 +469,18 @@ impl Node {
             | AnyObject::AuditHead(_)
             | AnyObject::KeptResult(_) => {}
         }
+    }
+}
+
+/// What is said in place of an answer that did not become durable. A call that was made does not look as if it had not
+/// been: its intent has no receipt, so its outcome is unknown.
+fn lost(answer: &Result<Box<Answer>, Box<Failure>>, code: Code) -> Failure {
+    match answer.as_deref() {
+        Ok(Answer::Called(call)) => Failure {
+            call_id: Some(call.call_id),
+            ..Failure::new(Code::OutcomeUnknown, "the call ended, and its receipt could not be stored")
+        },
+        Ok(_) | Err(_) => Failure::new(code, code.meaning()),
     }
 }
 

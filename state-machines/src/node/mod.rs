@@ -14,6 +14,7 @@
 //! Spec: `docs/spec/calls.md`.
 
 mod admit;
+mod authorize;
 mod calls;
 mod catalog;
 mod facts;
@@ -36,11 +37,11 @@ pub use request::{
 pub use sessions::{Session, SessionId, Sessions};
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, KeyId, NodeId, ObjectId, PrincipalId, ZoneId};
-use fcp_proto_core::object::AnyObject;
+use fcp_proto_core::object::{AnyObject, Effect, Usage};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Now, UnixTime};
 
@@ -48,7 +49,7 @@ use crate::call::approvals::Approvals;
 use crate::call::contexts::Contexts;
 use crate::call::idempotency;
 use crate::call::rates::Rates;
-use crate::persist::{BatchToken, Completion};
+use crate::persist::{self, BatchToken, Completion};
 use crate::trust::audit::Chains;
 use crate::trust::authority::Authority;
 use crate::trust::revocation::Revocations;
@@ -65,6 +66,12 @@ enum Then {
     Dispatch(CallId),
     /// The call is over.
     Forget(CallId),
+    /// The intent is settled by the settlement, with this effect.
+    Settle(ObjectId, ObjectId, Effect),
+    /// The principal sees what joined its context.
+    Seen(PrincipalId),
+    /// The revocation chain goes on from here; without it, it could not.
+    Chain,
     /// The request is answered.
     Answer(RequestId, Result<Box<Answer>, Box<Failure>>),
 }
@@ -105,6 +112,13 @@ pub struct Node {
     outputs: VecDeque<Output>,
     latest: UnixTime,
     failed: bool,
+    /// Whether a ceremony is on its way to the disk.
+    founding: bool,
+    /// Operators' keys whose delegation is on its way to the disk.
+    changing: BTreeSet<KeyId>,
+    /// What was taken from outside lately, so that nothing is taken twice; with the time until which it could be.
+    taken: BTreeMap<ObjectId, UnixTime>,
+    replaying: VecDeque<replay::Drawn>,
 }
 
 /// What was called on a grant so far.
@@ -112,6 +126,17 @@ pub struct Node {
 struct GrantUse {
     calls: u64,
     bytes: u64,
+}
+
+impl GrantUse {
+    fn add_call(&mut self) {
+        self.calls = self.calls.saturating_add(1);
+    }
+
+    /// Adds what a connector says that it used: any numbers.
+    fn add_bytes(&mut self, usage: &Usage) {
+        self.bytes = self.bytes.saturating_add(usage.bytes_sent).saturating_add(usage.bytes_received);
+    }
 }
 
 impl Node {
@@ -138,6 +163,10 @@ impl Node {
             outputs: VecDeque::new(),
             latest: UnixTime::from_secs(0),
             failed: false,
+            founding: false,
+            changing: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            replaying: VecDeque::new(),
         }
     }
 
@@ -167,10 +196,7 @@ impl Node {
                 let settling = calls::Settling { intent, effect, settled_by, note, actor };
                 self.settle(id, settling, now)
             }
-            Request::Record { zone, entry } => {
-                self.record(id, &zone, *entry);
-                Ok(())
-            }
+            Request::Record { zone, entry } => self.record(id, &zone, *entry),
         };
         if let Err(failure) = taken {
             self.answer(id, Err(failure));
@@ -188,8 +214,12 @@ impl Node {
                 }
             }
             Completion::Refused(refusal) => {
+                let code = match refusal {
+                    persist::Refusal::Full => Code::StoreFull,
+                    persist::Refusal::TooLarge => Code::InputTooLarge,
+                };
                 for then in self.ledger.refuse(token) {
-                    self.abandon(then, refusal, now);
+                    self.abandon(then, code, now);
                 }
             }
             Completion::Failed => self.fail(token),
@@ -304,10 +334,20 @@ impl Node {
     }
 
     fn seal(&mut self, now: Now) {
+        // Nothing may follow a write that failed: its places in the chains may be taken.
+        if self.failed {
+            let waiting = self.ledger.drain();
+            return self.give_up(waiting);
+        }
         match self.ledger.seal(&self.keys, now.unix) {
             Ok(Some((token, batch))) => self.outputs.push_back(Output::Persist { token, batch }),
             Ok(None) => {}
-            Err(_) => self.failed = true,
+            Err(lost) => {
+                self.failed = true;
+                self.give_up(lost);
+                let waiting = self.ledger.drain();
+                self.give_up(waiting);
+            }
         }
     }
 }

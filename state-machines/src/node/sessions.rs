@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use fcp_proto_core::crypto::proof::ChannelBinding;
-use fcp_proto_core::ids::{ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{KeyId, ObjectId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::UnixTime;
 
@@ -40,6 +40,8 @@ impl fmt::Debug for SessionId {
 pub struct Session {
     /// Who.
     pub principal: PrincipalId,
+    /// The key it proved.
+    pub key: KeyId,
     /// The principal's zone.
     pub zone: ZoneId,
     /// The connection's binding.
@@ -51,11 +53,17 @@ pub struct Session {
 }
 
 /// A token as its holder keeps it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct MintedToken {
     pub bytes: Vec<u8>,
     pub operations: Vec<OperationId>,
     pub expires_at: UnixTime,
+}
+
+impl fmt::Debug for MintedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MintedToken(redacted)")
+    }
 }
 
 /// All open sessions.
@@ -65,17 +73,23 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Opens a session for `secs` seconds.
+    /// Opens a session until `expires_at`. One principal has a bounded number: the one that ends first makes room.
     pub(super) fn open(
         &mut self,
         principal: PrincipalId,
+        key: KeyId,
         zone: ZoneId,
         binding: ChannelBinding,
         expires_at: UnixTime,
         entropy: &mut Entropy,
     ) -> SessionId {
+        let own = || self.open.iter().filter(|(_, session)| session.principal == principal);
+        if own().count() >= MAX_OF_PRINCIPAL {
+            let first = own().min_by_key(|(_, session)| session.expires_at).map(|(id, _)| *id);
+            first.and_then(|id| self.open.remove(&id));
+        }
         let id = SessionId(entropy.bytes());
-        self.open.insert(id, Session { principal, zone, binding, expires_at, tokens: BTreeMap::new() });
+        self.open.insert(id, Session { principal, key, zone, binding, expires_at, tokens: BTreeMap::new() });
         id
     }
 
@@ -105,6 +119,13 @@ impl Sessions {
         }
     }
 
+    /// Forgets all tokens: what they were minted from has changed.
+    pub(super) fn forget_tokens(&mut self) {
+        for session in self.open.values_mut() {
+            session.tokens.clear();
+        }
+    }
+
     /// Closes every session that has ended or that `gone` says must not go on.
     pub(super) fn retain(&mut self, now: UnixTime, gone: impl Fn(&Session) -> bool) {
         self.open.retain(|_, session| now < session.expires_at && !gone(session));
@@ -125,3 +146,6 @@ impl Sessions {
         self.open.values()
     }
 }
+
+/// Open sessions of one principal. Chosen: far above the processes that one agent runs.
+const MAX_OF_PRINCIPAL: usize = 64;

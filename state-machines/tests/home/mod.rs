@@ -172,7 +172,13 @@ impl Home {
         assert_eq!(self.take(id), Ok(Answer::Done));
     }
 
-    fn founding(&self) -> Vec<AnyObject> {
+    /// A home before its ceremony.
+    pub fn unfounded(seed: u8) -> Self {
+        Self::empty(seed)
+    }
+
+    /// What a ceremony makes.
+    pub fn founding(&self) -> Vec<AnyObject> {
         let (owner, now) = (&self.keys.owner, self.now);
         let keys = node_keys(self.keys.seed);
         let z_owner = zone("z:owner");
@@ -402,9 +408,16 @@ impl Home {
         for record in &self.journal {
             self.node.replay(record.id, &record.bytes, self.now).expect("the journal replays");
         }
+        assert!(!self.node.has_failed(), "a node that replayed its journal serves");
         self.node.start(self.now);
         self.run();
         self.session = self.open_session();
+    }
+
+    /// Whether a node takes these records as its journal.
+    pub fn replays(&self, records: &[Record]) -> Result<(), fcp_state_machines::node::ReplayError> {
+        let mut node = new_node(self.keys.seed, 1);
+        records.iter().try_for_each(|record| node.replay(record.id, &record.bytes, self.now))
     }
 
     fn request_id(&mut self) -> RequestId {

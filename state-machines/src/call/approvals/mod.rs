@@ -86,6 +86,28 @@ impl Approvals {
         if binds { Ok(filed) } else { Err(Undecidable::Mismatch) }
     }
 
+    /// Keeps a request for the decision `id`, which is not yet durable: no other can be taken meanwhile.
+    pub fn hold(&mut self, request: &ObjectId, id: ObjectId) {
+        if let Some(filed) = self.requests.get_mut(request) {
+            filed.decision = Some(id);
+        }
+    }
+
+    /// The decision `id` was not stored: its request waits again.
+    pub fn release(&mut self, request: &ObjectId, id: &ObjectId) {
+        if let Some(filed) = self.requests.get_mut(request).filter(|filed| filed.decision == Some(*id)) {
+            filed.decision = None;
+        }
+    }
+
+    /// How many requests of `principal` wait for a decision.
+    pub fn waiting_of(&self, principal: &PrincipalId) -> usize {
+        self.requests
+            .values()
+            .filter(|filed| filed.decision.is_none() && filed.principal == *principal)
+            .count()
+    }
+
     /// Takes a decision.
     pub fn apply_decision(&mut self, id: ObjectId, signer: KeyId, token: ApprovalToken) {
         if let Some(filed) = self.requests.get_mut(&token.approval_request) {

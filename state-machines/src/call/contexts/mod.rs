@@ -22,6 +22,10 @@ pub struct Context {
 #[derive(Clone, Debug, Default)]
 pub struct Contexts {
     open: BTreeMap<PrincipalId, Context>,
+    /// Contexts that are not yet durable.
+    opening: BTreeMap<PrincipalId, Context>,
+    /// What has joined a context and was not yet shown: how much of it, and its label.
+    unseen: BTreeMap<PrincipalId, (usize, Label)>,
 }
 
 impl Contexts {
@@ -38,34 +42,69 @@ impl Contexts {
         read: &Label,
         cause: fcp_proto_core::ids::ObjectId,
     ) -> Option<ContextEntry> {
-        let context = self.of(principal, fresh);
+        let present = self.of(principal, fresh);
+        let context = self.opening.get(principal).unwrap_or(&present);
         let label = context.label.merge(read);
-        (label != context.label).then(|| ContextEntry {
-            principal: principal.clone(),
-            context: context.number,
-            label,
-            cause,
-        })
+        let changes = label != context.label || present.label.merge(read) != present.label;
+        changes.then(|| ContextEntry { principal: principal.clone(), context: context.number, label, cause })
     }
 
-    /// The object that opens the next context of `principal` with `fresh`.
-    pub fn opening(&self, principal: &PrincipalId, fresh: &Label) -> ContextOpened {
+    /// Something labelled `read` is about to be shown to `principal`; [`Contexts::seen`] once it was.
+    pub fn show(&mut self, principal: &PrincipalId, read: &Label) {
+        let (count, label) = self.unseen.entry(principal.clone()).or_insert_with(|| (0, read.clone()));
+        *count += 1;
+        *label = label.merge(read);
+    }
+
+    /// Something was shown to `principal`, or never will be.
+    pub fn seen(&mut self, principal: &PrincipalId) {
+        if let Some((count, _)) = self.unseen.get_mut(principal) {
+            *count = count.saturating_sub(1);
+        }
+        self.unseen.retain(|_, (count, _)| *count > 0);
+    }
+
+    /// The object that opens the next context of `principal` with `fresh` and what is on its way to be shown; none while
+    /// another opening is not yet durable. What joins from now on joins both the present context and the next.
+    pub fn begin(&mut self, principal: &PrincipalId, fresh: &Label) -> Option<ContextOpened> {
+        if self.opening.contains_key(principal) {
+            return None;
+        }
         let number = self.of(principal, fresh).number + 1;
-        ContextOpened { principal: principal.clone(), context: number, label: fresh.clone() }
+        let label =
+            self.unseen.get(principal).map_or_else(|| fresh.clone(), |(_, unseen)| fresh.merge(unseen));
+        self.opening.insert(principal.clone(), Context { number, label: label.clone() });
+        Some(ContextOpened { principal: principal.clone(), context: number, label })
     }
 
-    /// Applies an opening.
+    /// The opening was not stored.
+    pub fn abandon(&mut self, principal: &PrincipalId) {
+        self.opening.remove(principal);
+    }
+
+    /// Applies an opening. One that is not newer than the present context is history and changes nothing.
     pub fn apply_opened(&mut self, opened: &ContextOpened) {
-        let context = Context { number: opened.context, label: opened.label.clone() };
-        self.open.insert(opened.principal.clone(), context);
+        let joined = self.opening.remove(&opened.principal).filter(|it| it.number == opened.context);
+        let label = joined.map_or_else(|| opened.label.clone(), |it| it.label.merge(&opened.label));
+        if self.open.get(&opened.principal).is_none_or(|present| present.number < opened.context) {
+            self.open.insert(opened.principal.clone(), Context { number: opened.context, label });
+        }
     }
 
-    /// Applies an entry. One of an older context is history and changes nothing.
+    /// Applies an entry: whatever the order in which entries come, nothing that was read is forgotten. One of an older
+    /// context is history and changes nothing.
     pub fn apply_entry(&mut self, entry: &ContextEntry) {
-        let current = self.open.get(&entry.principal).map_or(0, |context| context.number);
-        if entry.context == current {
-            let context = Context { number: entry.context, label: entry.label.clone() };
-            self.open.insert(entry.principal.clone(), context);
+        let merged = |label: &Label| label.merge(&entry.label);
+        if let Some(next) = self.opening.get_mut(&entry.principal).filter(|it| it.number == entry.context) {
+            next.label = merged(&next.label);
+        }
+        match self.open.get_mut(&entry.principal) {
+            Some(present) if entry.context < present.number => {}
+            Some(present) => present.label = merged(&present.label),
+            None => {
+                let context = Context { number: 0, label: entry.label.clone() };
+                self.open.insert(entry.principal.clone(), context);
+            }
         }
     }
 }
@@ -90,7 +129,8 @@ mod tests {
         assert_eq!(contexts.of(&who, &fresh).label, read);
         assert_eq!(contexts.joining(&who, &fresh, &read, ObjectId::default()), None, "nothing new was read");
 
-        contexts.apply_opened(&contexts.opening(&who, &fresh));
+        let opened = contexts.begin(&who, &fresh).unwrap();
+        contexts.apply_opened(&opened);
         assert_eq!(contexts.of(&who, &fresh), Context { number: 1, label: fresh.clone() });
         contexts.apply_entry(&entry);
         assert_eq!(contexts.of(&who, &fresh).label, fresh, "an entry of the old context is history");

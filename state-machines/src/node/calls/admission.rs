@@ -96,7 +96,7 @@ impl Node {
             self.approvals.spend(approval, intent);
         }
         for grant in authorized.grants() {
-            self.grant_use.entry(*grant).or_default().calls += 1;
+            self.grant_use.entry(*grant).or_default().add_call();
         }
         self.audit_admission(&mut unit, call_id, intent, &authorized, call.trace.as_ref());
         unit.then(Then::Dispatch(call_id));
@@ -109,6 +109,7 @@ impl Node {
             reservation: Some(reservation),
             keep: call.keep,
             timeout_ms: self.timeout_ms(&authorized, call.deadline_ms),
+            declared: self.declared_output(&authorized),
             trace: call.trace.clone(),
             began: now.mono,
             cancelled: false,
@@ -211,7 +212,10 @@ impl Node {
         let stopped = if call.cancelled {
             Some((Code::Cancelled, "cancelled before it was dispatched".to_string()))
         } else {
-            self.revoked_meanwhile(call, now.unix).map(|code| (code, code.meaning().to_string()))
+            //= docs/spec/revocation.md#effect
+            let changed =
+                self.revoked_now(call, now.unix).or_else(|| self.replaced_meanwhile(&call.authorized));
+            changed.map(|code| (code, code.meaning().to_string()))
         };
         if let Some((code, message)) = stopped {
             self.handle_outcome(call_id, Outcome::NotDelivered { code, message }, now);
@@ -230,13 +234,21 @@ impl Node {
         })));
     }
 
-    /// Whether anything that the decision rests on was revoked since.
-    //= docs/spec/revocation.md#effect
-    fn revoked_meanwhile(&self, call: &Call, now: UnixTime) -> Option<Code> {
-        if self.revocations.head_seq() == call.authorized.seal().revocation_seq {
-            return None;
+    /// Whether the connector is no longer the one that was decided upon.
+    fn replaced_meanwhile(&self, authorized: &Authorized) -> Option<Code> {
+        let Some(installed) = self.catalog.get(authorized.connector()) else {
+            return Some(Code::ConnectorUnknown);
+        };
+        let install = &installed.install;
+        if !installed.enabled {
+            return Some(Code::ConnectorDisabled);
         }
-        self.revoked_now(call, now)
+        if !install.zones.contains(authorized.zone()) {
+            return Some(Code::ConnectorNotInZone);
+        }
+        let same = install.interface_hash == *authorized.interface_hash()
+            && install.code_digest == *authorized.code_digest();
+        (!same).then_some(Code::Conflict)
     }
 
     fn credential_records(&self, authorized: &Authorized) -> Vec<fcp_proto_core::object::CredentialRecord> {

@@ -46,6 +46,12 @@ impl Node {
         let (Ok(input), Some(connector), false) = (&facts.input, &facts.connector, kinds.is_empty()) else {
             return Err(Failure::new(Code::Conflict, "no approval would permit this call"));
         };
+        if self.approvals.waiting_of(&facts.principal) >= MAX_WAITING {
+            return Err(Failure::new(
+                Code::Exhausted,
+                "too many requests of this principal wait for a decision",
+            ));
+        }
         let call_id = CallId::from_bytes(self.entropy.bytes());
         let fields = |record| ApprovalRequest {
             request: record,
@@ -92,6 +98,9 @@ impl Node {
         Ok((id, object))
     }
 }
+
+/// Requests of one principal that may wait for a decision. Chosen: more than a person reads.
+const MAX_WAITING: usize = 1_000;
 
 /// The longest that a request for approval can wait: a week. Chosen.
 const MAX_REQUEST_SECS: u64 = 7 * 86_400;

@@ -11,7 +11,7 @@ use fcp_proto_core::object::{
     AuditEventKind, Body, CallOutcome, Effect, Header, KeptResult, Object, OperationReceipt, Usage,
 };
 use fcp_proto_core::time::{Now, UnixTime};
-use fcp_proto_core::zone::Label;
+use fcp_proto_core::zone::{Label, Level, Taint};
 
 use super::super::ledger::{self, Unit, Unstorable};
 use super::super::{Answer, CallAnswer, Node, Outcome, Then};
@@ -36,7 +36,7 @@ impl Node {
         let ended = Ended::new(outcome, &call, now);
         if let Some(reservation) = call.reservation.take() {
             if ended.delivered {
-                self.rates.settle(reservation, ended.rate_usage(), now);
+                self.rates.settle(reservation, rate_usage(&ended.usage), now);
             } else {
                 self.undo(&call, reservation, now);
             }
@@ -70,13 +70,14 @@ impl Node {
     ) -> Result<(), Unstorable> {
         let intent = call.intent;
         let zone = call.authorized.zone().clone();
-        let label = self.output_label(&call.authorized, ended);
+        let label = self.output_label(call, ended);
         let mut unit = Unit::new(Class::Normal);
         let kept = self.keep_output(&mut unit, call_id, call, ended, &label, now.unix)?;
         let fields = OperationReceipt {
             call_id,
             intent,
             outcome: ended.outcome,
+            delivered: ended.delivered,
             effect: ended.effect,
             error: ended.error.as_ref().map(|(code, _)| *code),
             message: ended.error.as_ref().map(|(_, message)| message.clone()),
@@ -106,35 +107,44 @@ impl Node {
         unit.then(Then::Answer(call.request, Ok(Box::new(Answer::Called(answer)))));
         unit.then(Then::Forget(call_id));
         for grant in call.authorized.grants() {
-            self.grant_use.entry(*grant).or_default().bytes +=
-                ended.usage.bytes_sent + ended.usage.bytes_received;
+            self.grant_use.entry(*grant).or_default().add_bytes(&ended.usage);
         }
         self.end_key(call, call_id, receipt, ended, now);
         self.commit(unit);
         Ok(())
     }
 
-    /// The label of what came back: as its author is trusted and as secret as it is declared, and no better than what
-    /// went in.
-    //= docs/spec/labels.md#who-assigns-labels
-    fn output_label(&self, authorized: &Authorized, ended: &Ended) -> Label {
-        let zone = self.authority.zone(authorized.zone()).map(|(it, _)| it.clone());
+    /// What an operation's output is declared to be, in the zone of the call; nothing could be less trusted than what
+    /// nobody declares.
+    pub(super) fn declared_output(&self, authorized: &Authorized) -> Label {
+        let zone = self.authority.zone(authorized.zone()).map(|(it, _)| it);
         let operation = self
             .catalog
             .get(authorized.connector())
             .and_then(|it| it.manifest.operation(authorized.operation()));
-        let (Some(zone), Some(operation), true) = (zone, operation, ended.delivered) else {
-            return authorized.input_label().clone();
+        let (Some(zone), Some(operation)) = (zone, operation) else {
+            return Label {
+                integrity: Level::NONE,
+                confidentiality: Level::OWNER,
+                taints: Taint::ALL.iter().copied().collect(),
+            };
         };
-        if self.heard_nothing(authorized, ended) {
-            return authorized.input_label().clone();
-        }
-        let declared = Label {
+        Label {
             integrity: operation.output.trust.level(zone.integrity),
             confidentiality: operation.output.confidentiality.level(zone.confidentiality),
             taints: operation.output.taints.clone(),
-        };
-        declared.merge(authorized.input_label())
+        }
+    }
+
+    /// The label of what came back: as its author is trusted and as secret as it is declared, and no better than what
+    /// went in.
+    //= docs/spec/labels.md#who-assigns-labels
+    fn output_label(&self, call: &Call, ended: &Ended) -> Label {
+        let input = call.authorized.input_label();
+        if !ended.delivered || self.heard_nothing(&call.authorized, ended) {
+            return input.clone();
+        }
+        call.declared.merge(input)
     }
 
     /// Whether the call failed before anything from outside came in: a connector that reads no files knows only what
@@ -216,13 +226,14 @@ impl Node {
     //= docs/spec/calls.md#outcomes
     fn end_key(&mut self, call: &Call, call_id: CallId, receipt: ObjectId, ended: &Ended, now: Now) {
         let (scope, intent) = (call.scope.as_ref(), call.intent);
-        if ended.outcome == CallOutcome::Unknown || ended.effect == Effect::Unknown {
+        if ended.effect == Effect::Unknown {
             let unsettled = Unsettled {
                 call_id,
                 zone: call.authorized.zone().clone(),
                 scope: scope.cloned(),
                 call_digest: *call.authorized.call_digest(),
                 grants: call.grants().clone(),
+                settling: false,
             };
             self.unsettled.insert(intent, unsettled);
         }
@@ -273,13 +284,14 @@ impl Ended {
         };
         Self { delivered, outcome, effect, error, output, usage: timed(usage) }
     }
+}
 
-    fn rate_usage(&self) -> rates::Usage {
-        rates::Usage {
-            requests: self.usage.requests.max(1),
-            tokens: 0,
-            bytes: self.usage.bytes_sent + self.usage.bytes_received,
-            cost: 0,
-        }
+/// What a delivered call's usage counts in pools and budgets.
+pub(in crate::node) fn rate_usage(usage: &Usage) -> rates::Usage {
+    rates::Usage {
+        requests: usage.requests.max(1),
+        tokens: 0,
+        bytes: usage.bytes_sent.saturating_add(usage.bytes_received),
+        cost: 0,
     }
 }

@@ -2,7 +2,7 @@
 
 mod admission;
 mod approval;
-mod ending;
+pub(super) mod ending;
 mod refusal;
 mod settlement;
 
@@ -15,6 +15,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, Digest, ObjectId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::object::{CallRecord, Effect, OperationIntent, SettledBy, TraceContext};
 use fcp_proto_core::time::Instant;
+use fcp_proto_core::zone::Label;
 
 use super::ledger::Unstorable;
 use super::{Failure, RequestId};
@@ -33,6 +34,8 @@ pub(super) struct Call {
     reservation: Option<rates::Reservation>,
     keep: bool,
     timeout_ms: u64,
+    /// The label of its output as declared when it was admitted.
+    declared: Label,
     trace: Option<TraceContext>,
     began: Instant,
     cancelled: bool,
@@ -78,6 +81,8 @@ pub(super) struct Unsettled {
     pub scope: Option<Scope>,
     pub call_digest: Digest,
     pub grants: BTreeSet<ObjectId>,
+    /// Whether a settlement is on its way to the disk.
+    pub settling: bool,
 }
 
 /// What is said of an unknown outcome.

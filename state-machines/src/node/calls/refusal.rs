@@ -35,7 +35,8 @@ impl Node {
             retry_after_ms: denial.retry_after_ms,
             ..Failure::new(denial.code, denial.rule.clone())
         };
-        if !denial.is_receipted() || !self.refusals.admit(&facts.principal, now.unix) {
+        let bytes = facts.input.as_ref().map_or(0, |input| input.canonical.len());
+        if !denial.is_receipted() || !self.refusals.admit(&facts.principal, bytes, now.unix) {
             self.refusals.count();
             return Err(failure);
         }

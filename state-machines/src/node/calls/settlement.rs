@@ -34,7 +34,10 @@ impl Node {
                 principal.ok_or_else(unknown)?.to_string()
             }
         };
-        call.cancelled = true;
+        if core::mem::replace(&mut call.cancelled, true) {
+            self.answer(request, Ok(Answer::Done));
+            return Ok(());
+        }
         let (zone, dispatched) = (call.authorized.zone().clone(), call.dispatched);
         if dispatched {
             self.outputs.push_back(Output::Cancel(call_id));
@@ -56,6 +59,7 @@ impl Node {
     ) -> Result<(), Failure> {
         let Settling { intent, effect, settled_by, note, actor } = settling;
         let known = self.unsettled.get(&intent).cloned();
+        let known = known.filter(|it| !it.settling);
         let unsettled =
             known.ok_or_else(|| Failure::new(Code::NotFound, "no such intent waits for a settlement"))?;
         if effect == Effect::Unknown {
@@ -72,9 +76,19 @@ impl Node {
         };
         unit.audit(&unsettled.zone, entry);
         unit.then(Then::Answer(request, Ok(Box::new(Answer::Admitted(id)))));
-        self.apply_settlement(intent, id, effect, now);
+        unit.then(Then::Settle(intent, id, effect));
+        if let Some(unsettled) = self.unsettled.get_mut(&intent) {
+            unsettled.settling = true;
+        }
         self.commit(unit);
         Ok(())
+    }
+
+    /// A settlement was not stored: the outcome is as unknown as before.
+    pub(in crate::node) fn settling_failed(&mut self, intent: &ObjectId) {
+        if let Some(unsettled) = self.unsettled.get_mut(intent) {
+            unsettled.settling = false;
+        }
     }
 
     pub(in crate::node) fn apply_settlement(

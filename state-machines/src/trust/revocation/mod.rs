@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use fcp_proto_core::ids::ObjectId;
@@ -26,6 +26,7 @@ struct Span {
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
     spans: BTreeMap<(RevocationScope, Vec<u8>), Vec<Span>>,
+    known: BTreeSet<ObjectId>,
     head: Option<ObjectId>,
     head_seq: u64,
     certified_at: Option<UnixTime>,
@@ -53,10 +54,16 @@ impl Revocations {
 
     /// Takes a revocation.
     pub fn apply(&mut self, id: ObjectId, object: &RevocationObject) {
+        self.known.insert(id);
         for target in &object.targets {
             let spans = self.spans.entry((object.scope, target.0.clone())).or_default();
             spans.push(Span { revocation: id, from: object.effective_at, until: object.expires_at });
         }
+    }
+
+    /// Whether `revocation` was taken.
+    pub fn knows(&self, revocation: &ObjectId) -> bool {
+        self.known.contains(revocation)
     }
 
     /// Takes a link.

@@ -1,0 +1,325 @@
+//! Outcomes that lie, contexts that race, disks that refuse, and what a restart makes of them.
+
+mod home;
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::object::{AuditEventKind, ConnectorState, Effect, SettledBy, Usage};
+use fcp_proto_core::token::constraints::Constraints;
+use fcp_state_machines::node::{Answer, Canceller, Failure, FiledApproval, Outcome, Request};
+use fcp_state_machines::persist::{Completion, Refusal};
+use fcp_state_machines::trust::audit::Entry;
+use home::{Home, agent, everything, succeeded, usage, work};
+
+const READ: &str = r#"{"note":"a"}"#;
+const WRITE: &str = r#"{"note":"a","text":"hello"}"#;
+
+fn code(result: Result<impl std::fmt::Debug, Failure>) -> Code {
+    result.expect_err("a refusal").code
+}
+
+fn file(home: &mut Home, key: Option<&str>) -> FiledApproval {
+    let call = home.call("notes.put", WRITE, key);
+    match home.ask(Request::FileApproval { call, note: None, valid_secs: 600 }) {
+        Ok(Answer::Filed(filed)) => filed,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn settle_disk(home: &mut Home) {
+    while !home.waiting.is_empty() {
+        home.disk(Completion::Durable);
+    }
+}
+
+fn open_context() -> Request {
+    Request::OpenContext { principal: agent(), actor: "op".into() }
+}
+
+fn none() -> Usage {
+    Usage { requests: 0, bytes_sent: 0, bytes_received: 0, duration_ms: 0 }
+}
+
+#[test]
+fn a_connector_that_lies_about_its_usage_breaks_nothing() {
+    let mut home = Home::new();
+    home.grant(Constraints { max_bytes: Some(1 << 40), ..everything() });
+    let most = Usage { requests: u64::MAX, bytes_sent: u64::MAX, bytes_received: u64::MAX, duration_ms: 0 };
+    let outcome = Outcome::Succeeded { output: "{}".into(), effect: Effect::Made, usage: most };
+    home.invoke_with(home.call("notes.get", READ, None), outcome).expect("a receipt");
+    let refused = code(home.invoke(home.call("notes.get", READ, None), "{}"));
+    home.restart();
+    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), refused);
+}
+
+#[test]
+fn a_delivered_failure_gives_no_approval_back_at_a_restart() {
+    let mut home = Home::new();
+    home.grant(Constraints { max_calls: Some(1), ..everything() });
+    let filed = file(&mut home, Some("k"));
+    home.approve(&filed);
+    let failed = Outcome::Failed {
+        code: Code::InputInvalid,
+        message: "no".into(),
+        effect: Effect::None,
+        usage: none(),
+    };
+    home.invoke_with(home.call("notes.put", WRITE, Some("k")), failed).expect("a receipt");
+    let live = code(home.invoke(home.call("notes.put", WRITE, Some("k")), "{}"));
+    home.restart();
+    assert_eq!(code(home.invoke(home.call("notes.put", WRITE, Some("k")), "{}")), live);
+}
+
+#[test]
+fn an_undelivered_call_is_given_back_after_a_restart_whatever_its_code() {
+    let mut home = Home::new();
+    home.grant(Constraints { max_calls: Some(1), ..everything() });
+    let lost = Outcome::NotDelivered { code: Code::ConnectorFailed, message: "no process".into() };
+    home.invoke_with(home.call("notes.get", READ, None), lost).expect("a receipt");
+    home.restart();
+    home.invoke(home.call("notes.get", READ, None), "{}").expect("the one call was not made");
+}
+
+#[test]
+fn bytes_of_an_unknown_outcome_count_after_a_restart() {
+    let mut home = Home::new();
+    home.grant(Constraints { max_bytes: Some(100), ..everything() });
+    let unknown = Outcome::Unknown { code: Code::ConnectorTimeout, message: "no".into(), usage: usage() };
+    home.invoke_with(home.call("notes.get", READ, None), unknown).expect("a receipt");
+    let live = code(home.invoke(home.call("notes.get", READ, None), "{}"));
+    home.restart();
+    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), live);
+}
+
+#[test]
+fn a_success_in_doubt_can_be_settled() {
+    let (mut home, _) = Home::with_grant();
+    let doubt = Outcome::Succeeded { output: "{}".into(), effect: Effect::Unknown, usage: usage() };
+    home.invoke_with(home.call("notes.touch", READ, Some("k")), doubt).expect("a receipt");
+    assert_eq!(code(home.invoke(home.call("notes.touch", READ, Some("k")), "{}")), Code::OutcomeUnknown);
+    assert_eq!(home.node.unsettled().count(), 1);
+}
+
+#[test]
+fn a_settlement_that_is_not_stored_settles_nothing() {
+    let (mut home, _) = Home::with_grant();
+    let unknown = Outcome::Unknown { code: Code::ConnectorTimeout, message: "no".into(), usage: usage() };
+    home.invoke_with(home.call("notes.touch", READ, Some("k")), unknown).expect("a receipt");
+    let intent = *home.node.unsettled().next().expect("an intent");
+    let settle = |effect| Request::Settle {
+        intent,
+        effect,
+        settled_by: SettledBy::Operator,
+        note: None,
+        actor: "op".into(),
+    };
+    home.disk_answers = false;
+    let lost = home.send(settle(Effect::None));
+    let second = home.send(settle(Effect::Made));
+    home.run();
+    assert!(home.take(second).is_err(), "it is being settled");
+    home.disk(Completion::Refused(Refusal::Full));
+    assert_eq!(code(home.take(lost)), Code::StoreFull);
+    home.disk_answers = true;
+    assert_eq!(code(home.invoke(home.call("notes.touch", READ, Some("k")), "{}")), Code::OutcomeUnknown);
+    home.ask(settle(Effect::None)).expect("it can be settled again");
+    home.invoke(home.call("notes.touch", READ, Some("k")), "{}").expect("the key is free");
+}
+
+#[test]
+fn usage_in_pools_is_the_same_after_a_restart() {
+    let (mut home, _) = Home::with_grant();
+    let greedy = Usage { requests: 5, ..usage() };
+    let outcome = Outcome::Succeeded { output: "{}".into(), effect: Effect::Made, usage: greedy };
+    home.invoke_with(home.call("notes.touch", READ, None), outcome).expect("a receipt");
+    assert_eq!(code(home.invoke(home.call("notes.touch", READ, None), "{}")), Code::RateLimited);
+    home.restart();
+    assert_eq!(code(home.invoke(home.call("notes.touch", READ, None), "{}")), Code::RateLimited);
+
+    let (mut home, _) = Home::with_grant();
+    let lost = Outcome::NotDelivered { code: Code::ConnectorUnavailable, message: "no process".into() };
+    for _ in 0..6 {
+        home.invoke_with(home.call("notes.touch", READ, None), lost.clone()).expect("a receipt");
+    }
+    home.restart();
+    home.invoke(home.call("notes.touch", READ, None), "{}").expect("nothing was drawn");
+}
+
+#[test]
+fn a_large_output_does_not_make_a_later_taint_forgotten() {
+    let (mut home, _) = Home::with_grant();
+    home.disk_answers = false;
+    let comments = home.call("notes.comments", READ, Some("large"));
+    home.send(Request::Invoke(comments));
+    home.send(Request::Invoke(home.call("notes.get", READ, Some("small"))));
+    home.run();
+    settle_disk(&mut home);
+    let (tainted, clean) =
+        (home.dispatched.pop_front().expect("a call"), home.dispatched.pop_front().expect("a call"));
+    // Keeps the disk busy while both end.
+    home.send(open_context());
+    home.run();
+    let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(5 << 20));
+    home.node.handle_outcome(clean.call_id, succeeded(&large), home.now);
+    home.node.handle_outcome(tainted.call_id, succeeded(&large), home.now);
+    let third = home.call("notes.get", READ, Some("third"));
+    home.send(Request::Invoke(third));
+    home.run();
+    settle_disk(&mut home);
+    home.disk_answers = true;
+    home.restart();
+    assert_eq!(code(home.invoke(home.call("notes.touch", READ, None), "{}")), Code::TaintViolation);
+}
+
+#[test]
+fn what_arrives_while_a_context_is_opened_taints_the_new_one() {
+    for early in [true, false] {
+        let (mut home, _) = Home::with_grant();
+        home.disk_answers = false;
+        home.send(Request::Invoke(home.call("notes.comments", READ, None)));
+        home.run();
+        settle_disk(&mut home);
+        let dispatch = home.dispatched.pop_front().expect("a call");
+        if early {
+            home.node.handle_outcome(dispatch.call_id, succeeded("{}"), home.now);
+            home.send(open_context());
+        } else {
+            home.send(open_context());
+            home.node.handle_outcome(dispatch.call_id, succeeded("{}"), home.now);
+        }
+        home.run();
+        settle_disk(&mut home);
+        home.disk_answers = true;
+        let touch = home.call("notes.touch", READ, None);
+        assert_eq!(code(home.invoke(touch, "{}")), Code::TaintViolation, "early: {early}");
+        home.restart();
+        let touch = home.call("notes.touch", READ, None);
+        assert_eq!(code(home.invoke(touch, "{}")), Code::TaintViolation, "early: {early}, restarted");
+        home.ask(open_context()).expect("another");
+        home.invoke(home.call("notes.touch", READ, None), "{}").expect("fresh");
+    }
+}
+
+#[test]
+fn two_openings_at_once_forget_nothing_that_was_read_between() {
+    let (mut home, _) = Home::with_grant();
+    home.disk_answers = false;
+    home.send(open_context());
+    home.send(open_context());
+    home.run();
+    home.disk(Completion::Durable);
+    home.send(Request::Invoke(home.call("notes.comments", READ, None)));
+    home.run();
+    settle_disk(&mut home);
+    let dispatch = home.dispatched.pop_front().expect("a call");
+    home.node.handle_outcome(dispatch.call_id, succeeded("{}"), home.now);
+    home.run();
+    settle_disk(&mut home);
+    home.disk_answers = true;
+    assert_eq!(code(home.invoke(home.call("notes.touch", READ, None), "{}")), Code::TaintViolation);
+}
+
+#[test]
+fn an_output_is_as_little_trusted_as_declared_though_its_connector_is_gone() {
+    let (mut home, _) = Home::with_grant();
+    let id = home.send(Request::Invoke(home.call("notes.comments", READ, None)));
+    home.run();
+    let dispatch = home.dispatched.pop_front().expect("a call");
+    let connector = "notes".parse().expect("an id");
+    home.operate(&work(), ConnectorState { connector, enabled: false, removed: true, reason: None });
+    home.node.handle_outcome(dispatch.call_id, succeeded("{}"), home.now);
+    home.run();
+    let Ok(Answer::Called(answer)) = home.take(id) else { panic!("a receipt") };
+    assert!(!answer.label.taints.is_empty(), "{:?}", answer.label);
+}
+
+#[test]
+fn a_receipt_that_is_not_stored_does_not_look_like_a_refusal() {
+    let (mut home, _) = Home::with_grant();
+    home.disk_answers = false;
+    let call = home.send(Request::Invoke(home.call("notes.touch", READ, None)));
+    home.run();
+    settle_disk(&mut home);
+    let dispatch = home.dispatched.pop_front().expect("a call");
+    home.node.handle_outcome(dispatch.call_id, succeeded("{}"), home.now);
+    home.run();
+    home.disk(Completion::Refused(Refusal::Full));
+    let failure = home.take(call).expect_err("nothing is known durably");
+    assert_eq!((failure.code, failure.call_id), (Code::OutcomeUnknown, Some(dispatch.call_id)));
+}
+
+#[test]
+fn a_node_whose_write_failed_writes_no_more_and_answers_everything() {
+    let (mut home, _) = Home::with_grant();
+    home.disk_answers = false;
+    let call = home.send(Request::Invoke(home.call("notes.touch", READ, None)));
+    home.run();
+    settle_disk(&mut home);
+    let dispatch = home.dispatched.pop_front().expect("a call");
+    home.send(open_context());
+    home.run();
+    home.disk(Completion::Failed);
+    home.node.handle_outcome(dispatch.call_id, succeeded("{}"), home.now);
+    home.node.handle_timeout(home.now);
+    home.run();
+    assert!(home.waiting.is_empty(), "nothing may follow a write that failed");
+    assert_eq!(code(home.take(call)), Code::OutcomeUnknown);
+}
+
+#[test]
+fn cancelling_twice_writes_once() {
+    let (mut home, _) = Home::with_grant();
+    home.send(Request::Invoke(home.call("notes.touch", READ, None)));
+    home.run();
+    let call_id = home.dispatched.front().expect("a call").call_id;
+    let cancel = |home: &mut Home| {
+        let by = Canceller::Session(home.session);
+        home.ask(Request::Cancel { call_id, by })
+    };
+    assert_eq!(cancel(&mut home), Ok(Answer::Done));
+    let written = home.journal.len();
+    assert_eq!(cancel(&mut home), Ok(Answer::Done));
+    assert_eq!(home.journal.len(), written, "the space kept for revocations is not the agent's to fill");
+}
+
+#[test]
+fn an_entry_for_a_zone_without_a_key_harms_nobody() {
+    let (mut home, _) = Home::with_grant();
+    let entry = Box::new(Entry::new(AuditEventKind::SecretAccess, "host"));
+    let zone = home::zone("z:project:none");
+    assert_eq!(code(home.ask(Request::Record { zone, entry })), Code::ZoneUnknown);
+    assert!(!home.node.has_failed());
+}
+
+#[test]
+fn a_record_under_another_name_is_not_taken() {
+    let (mut home, grant) = Home::with_grant();
+    home.revoke(fcp_proto_core::object::RevocationScope::Capability, grant.as_bytes());
+    let mut journal = home.journal.clone();
+    let record = journal.iter_mut().find(|record| record.id == grant).expect("the grant");
+    record.id = fcp_proto_core::ids::ObjectId::from_bytes([9; 32]);
+    assert!(home.replays(&journal).is_err(), "a revoked grant under another name");
+    let without: Vec<_> = home
+        .journal
+        .iter()
+        .filter(|record| {
+            !record.bytes.windows(10).any(|it| it == b"Revocation")
+                || record.bytes.windows(15).any(|it| it == b"RevocationEvent" || it == b"RevocationHead\x00")
+        })
+        .cloned()
+        .collect();
+    assert!(without.len() < home.journal.len());
+    assert!(home.replays(&without).is_err(), "a chain whose revocation is missing");
+}
+
+#[test]
+fn refusals_cannot_fill_the_disk() {
+    let mut home = Home::new();
+    let large = format!(r#"{{"note":"{}"}}"#, "x".repeat(900 << 10));
+    let before: usize = home.journal.iter().map(|record| record.bytes.len()).sum();
+    for _ in 0..50 {
+        let call = home.call("notes.get", &large, None);
+        assert_eq!(code(home.invoke(call, "{}")), Code::OperationNotGranted);
+    }
+    let after: usize = home.journal.iter().map(|record| record.bytes.len()).sum();
+    assert!(after - before < 8 << 20, "{} bytes for refused calls", after - before);
+}
