@@ -1,7 +1,7 @@
 //! Files and directories below roots that the owner approved.
 //!
 //! A root is opened once, when the connector starts. Every path is resolved by the kernel from there, beneath the root
-//! and without following a symbolic link ([`place`]); only regular files are read, and a file is replaced whole or not
+//! and without following a symbolic link (`place`); only regular files are read, and a file is replaced whole or not
 //! at all.
 
 mod place;

@@ -2,7 +2,7 @@
 //! can change rows and nothing else. Every call runs one bound statement on a connection of its own.
 //!
 //! Three walls stand between a statement and the machine: the open flags, SQLite's authorizer with an allow-list
-//! ([`guard`]), and the sandbox. Time is bounded by a progress handler, size by limits.
+//! (`guard`), and the sandbox. Time is bounded by a progress handler, size by limits.
 
 mod guard;
 mod schema;

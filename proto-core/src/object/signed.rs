@@ -51,7 +51,7 @@ impl<T: SignedBody> Object<Signed<T>> {
     /// The object over `fields`, signed with `key`.
     ///
     /// # Errors
-    /// As [`cbor::encode`].
+    /// As [`encode`](crate::encoding::cbor::encode).
     pub fn sign<R: SigningRole>(header: Header, fields: T, key: &SigningKey<R>) -> Result<Self, CborError> {
         let signer = key.key_id();
         let signature = key.sign(&bytes_to_sign(&header, &fields, signer)?);
@@ -62,7 +62,7 @@ impl<T: SignedBody> Object<Signed<T>> {
     /// canonical CBOR of header, fields and signer.
     ///
     /// # Errors
-    /// As [`cbor::encode`].
+    /// As [`encode`](crate::encoding::cbor::encode).
     pub fn signing_bytes(&self) -> Result<Vec<u8>, CborError> {
         bytes_to_sign(&self.header, &self.body.fields, self.body.signer)
     }

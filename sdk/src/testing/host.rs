@@ -135,7 +135,7 @@ impl Reply {
 }
 
 impl Host {
-    /// Starts a connector on a thread; `egress` is its end of a [`Double`]'s socket.
+    /// Starts a connector on a thread; `egress` is its end of a [`Double`](super::Double)'s socket.
     ///
     /// # Errors
     /// No sockets or threads.
