@@ -1,4 +1,12 @@
 //! All behaviour of FCP as pure state machines.
+//!
+//! A wing imports only wings above it in this list:
+//!
+//! * [`trust`]: who may do what, what no longer holds, what happened;
+//! * [`call`]: the gate, and the machines that the life of a call needs;
+//! * [`node`]: the composition, and the one decider.
+//!
+//! [`timer`] and [`persist`] are the vocabulary that all of them share.
 #![no_std]
 #![forbid(unsafe_code)]
 

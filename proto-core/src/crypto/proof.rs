@@ -1,4 +1,4 @@
-//! Proofs of possession: who makes a call, and who opens a session.
+//! Proofs of possession: who makes a call, who opens a session, who is to be enrolled.
 
 use super::role::{HolderRole, KeyRole};
 use super::sign::{Signature, SignatureInvalid, SigningKey, VerifyingKey};
@@ -11,6 +11,9 @@ pub const CALL_PROOF_SCHEMA: &str = "fcp.call-proof/1.0.0";
 
 /// The schema of [`SessionProof`] in what is signed.
 pub const SESSION_PROOF_SCHEMA: &str = "fcp.session-proof/1.0.0";
+
+/// The schema of [`EnrolmentProof`] in what is signed.
+pub const ENROLMENT_PROOF_SCHEMA: &str = "fcp.enrolment-proof/1.0.0";
 
 /// A value from the daemon that may be answered once.
 pub type Challenge = [u8; 32];
@@ -50,6 +53,21 @@ cbor_map! {
     }
 }
 
+cbor_map! {
+    /// What a new principal signs to show that it has the key under which it is to be enrolled.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct EnrolmentProof {
+        /// The name it is enrolled under.
+        pub principal_id: PrincipalId,
+        /// The zone it is enrolled in.
+        pub zone_id: ZoneId,
+        /// The node that enrols it.
+        pub node_id: NodeId,
+        /// The daemon's challenge.
+        pub challenge: Challenge,
+    }
+}
+
 macro_rules! proof {
     ($name:ident, $schema:expr) => {
         impl $name {
@@ -79,6 +97,7 @@ macro_rules! proof {
 
 proof!(CallProof, CALL_PROOF_SCHEMA);
 proof!(SessionProof, SESSION_PROOF_SCHEMA);
+proof!(EnrolmentProof, ENROLMENT_PROOF_SCHEMA);
 
 cbor_map! {
     /// A statement together with the role in which it is made.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::phrase::{PhraseError, RecoveryPhrase};
-use super::proof::{CallProof, SessionProof};
+use super::proof::{CallProof, EnrolmentProof, SessionProof};
 use super::role::{Agent, Issuance, KeyRole, Node, Operator, Vault, Wrapping};
 use super::seal::{SealContext, SealError, SealedBox};
 use super::secret::{SecretBytes, SymmetricKey};
@@ -310,4 +310,28 @@ fn a_session_proof_serves_one_connection() {
     assert_eq!(proof.verify(&key.verifying_key(), &signature), Ok(()));
     proof.channel_binding = [7; 32];
     assert_eq!(proof.verify(&key.verifying_key(), &signature), Err(SignatureInvalid));
+}
+
+#[test]
+fn an_enrolment_proof_serves_one_name_in_one_zone() {
+    let key = SigningKey::<Agent>::generate(&mut entropy());
+    let proof = EnrolmentProof {
+        principal_id: PrincipalId::new("coder").expect("an id"),
+        zone_id: ZoneId::new("z:work").expect("a zone"),
+        node_id: NodeId::new("laptop").expect("an id"),
+        challenge: [2; 32],
+    };
+    let signature = proof.sign(&key).expect("small");
+    assert_eq!(proof.verify(&key.verifying_key(), &signature), Ok(()));
+    let changes: [fn(&mut EnrolmentProof); 4] = [
+        |proof| proof.principal_id = PrincipalId::new("other").expect("an id"),
+        |proof| proof.zone_id = ZoneId::new("z:owner").expect("a zone"),
+        |proof| proof.node_id = NodeId::new("desktop").expect("an id"),
+        |proof| proof.challenge = [3; 32],
+    ];
+    for change in changes {
+        let mut other = proof.clone();
+        change(&mut other);
+        assert_eq!(other.verify(&key.verifying_key(), &signature), Err(SignatureInvalid));
+    }
 }

@@ -376,6 +376,9 @@ registry! {
     7113 EgressUnavailable "egress_unavailable" 503 Service true
         "The egress process does not run."
         "`fwc doctor` says why";
+    7114 EgressAnswerUnsafe "egress_answer_unsafe" 502 Service false
+        "The answer repeats the credential, or cannot be checked for it."
+        "report it to the connector's author; the service received the request";
     8001 DaemonUnreachable "daemon_unreachable" 503 Transport true
         "The daemon does not answer."
         "start it with `fwc up`";

@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod contexts;
+pub mod egress;
 pub mod gate;
 pub mod idempotency;
 pub mod rates;

@@ -304,6 +304,7 @@ fn bad_install(bad: BadInstall) -> Failure {
 }
 
 /// What the audit chain says of an admitted object.
+#[allow(clippy::wildcard_enum_match_arm, reason = "everything else is authority, and says its schema")]
 fn described(object: &AnyObject) -> (AuditEventKind, Option<alloc::string::String>) {
     let named = |name: &str| Some(name.to_string());
     match object {

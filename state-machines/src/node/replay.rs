@@ -93,6 +93,7 @@ impl Node {
             .map_err(|failure| ReplayError::Unauthorized { id, code: failure.code, message: failure.message })
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "everything else is replayed as it was applied")]
     fn take(&mut self, id: ObjectId, object: &AnyObject, now: Now) -> Result<(), ReplayError> {
         match object {
             AnyObject::Revocation(it) => self.revocations.apply(id, &it.body.fields),
@@ -114,10 +115,6 @@ impl Node {
             AnyObject::Settlement(it) => {
                 self.apply_settlement(it.body.fields.intent, id, it.body.fields.effect, now);
             }
-            #[allow(
-                clippy::wildcard_enum_match_arm,
-                reason = "everything else is replayed as it was applied"
-            )]
             other => self.apply(id, other, now),
         }
         self.outputs.clear();

@@ -9,7 +9,7 @@ use fcp_proto_core::object::{
 use fcp_proto_core::time::{Now, UnixTime};
 
 use super::super::ledger::{self, Unit, Unstorable};
-use super::super::{Answer, Failure, Node, RequestId, SchemaCheck, Then};
+use super::super::{Answer, Failure, Node, RequestId, Then};
 use crate::call::gate::{Denial, Facts};
 use crate::persist::Class;
 use crate::trust::audit::Entry;

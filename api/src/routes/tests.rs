@@ -1,0 +1,88 @@
+//! The table is complete and consistent, and the document says everything the table does.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::openapi;
+
+#[test]
+fn no_two_routes_share_a_name_or_a_method_and_path() {
+    let names: BTreeSet<_> = ROUTES.iter().map(|route| route.name).collect();
+    let places: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
+    assert_eq!((names.len(), places.len()), (ROUTES.len(), ROUTES.len()));
+}
+
+#[test]
+fn every_path_is_under_v1_and_its_parameters_have_a_schema() {
+    for route in ROUTES {
+        assert!(route.path.starts_with("/v1/"), "{}", route.name);
+        for name in route.parameters() {
+            assert!(name == "id" || openapi::path_schema(name).is_some(), "{} {name}", route.name);
+        }
+    }
+}
+
+#[test]
+fn reading_routes_take_no_body_and_changing_routes_take_no_query() {
+    let nothing = (Shape::of::<crate::types::Nothing>().name)();
+    for route in ROUTES {
+        match route.method {
+            Method::Get => assert_eq!((route.request.name)(), nothing, "{}", route.name),
+            Method::Post | Method::Put | Method::Delete => {
+                assert_eq!((route.query.name)(), nothing, "{}", route.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_lowers_a_wall_or_gives_a_right_needs_an_operator_with_that_right() {
+    let access = |name: &str| ROUTES.iter().find(|route| route.name == name).map(|route| route.access);
+    for (name, right) in [
+        ("AddException", OperatorRight::Install),
+        ("InstallConnector", OperatorRight::Install),
+        ("RemoveConnector", OperatorRight::Install),
+        ("EnableConnector", OperatorRight::Install),
+        ("DisableConnector", OperatorRight::Install),
+        ("AddAgent", OperatorRight::Grant),
+        ("AddGrant", OperatorRight::Grant),
+        ("OpenContext", OperatorRight::Grant),
+        ("ApproveRequest", OperatorRight::Approve),
+        ("DenyRequest", OperatorRight::Approve),
+        ("PutCredential", OperatorRight::Auth),
+        ("RemoveCredential", OperatorRight::Auth),
+        ("TestCredential", OperatorRight::Auth),
+        ("Revoke", OperatorRight::Revoke),
+    ] {
+        assert_eq!(access(name), Some(Access::OperatorWith(right)), "{name}");
+    }
+}
+
+/// Changing routes that prove nothing: the ceremony and what opens a key, and those that only look.
+#[test]
+fn nothing_else_that_changes_something_is_public() {
+    let public: Vec<_> = ROUTES
+        .iter()
+        .filter(|route| route.access == Access::Public && route.method != Method::Get)
+        .map(|route| route.name)
+        .collect();
+    let expected = [
+        "BeginCeremony",
+        "ConfirmCeremony",
+        "IssueChallenge",
+        "UnlockOperator",
+        "OpenSession",
+        "VerifyAudit",
+        "InspectToken",
+    ];
+    assert_eq!(public, expected);
+}
+
+#[test]
+fn paths_are_filled_and_escaped() {
+    let route = GetOperation::ROUTE;
+    assert_eq!(route.fill(&["a", "b/c?"]).as_deref(), Some("/v1/connectors/a/operations/b%2Fc%3F"));
+    assert_eq!(route.fill(&["a"]), None);
+    assert_eq!(route.fill(&["a", "b", "c"]), None);
+    assert_eq!(GetHealth::ROUTE.fill(&[]).as_deref(), Some("/v1/health"));
+}

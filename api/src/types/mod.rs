@@ -1,0 +1,66 @@
+//! What goes in and out, one file an area.
+//!
+//! Requests refuse unknown fields; answers may gain some. Every answer travels as a [`Reply`]: its own fields, and
+//! `meta` that says where it comes from.
+
+mod access;
+mod approval;
+mod audit;
+mod authority;
+mod call;
+mod ceremony;
+mod connector;
+mod context;
+mod credential;
+mod error;
+mod exception;
+mod explain;
+mod meta;
+mod page;
+mod record;
+mod status;
+mod token;
+mod zone;
+
+pub use access::{
+    ChallengeIssued, KeyProof, KeySourceRequest, OpenSession, OperatorUnlocked, SessionOpened, SessionToken,
+    UnlockOperator,
+};
+pub use approval::{
+    ApprovalList, ApprovalQuery, ApprovalStatus, ApprovalView, ApprovalWatch, ApprovalWatchQuery, Approve,
+    Approved, Denied, Deny, FileRequest, StandingGrant,
+};
+pub use audit::{
+    AuditEventView, AuditEvents, AuditHeadView, AuditHeads, AuditProblem, AuditQuery, AuditReport,
+    VerifyAudit,
+};
+pub use authority::{
+    AddAgent, AddGrant, AgentList, AgentView, GrantList, GrantQuery, GrantView, RevocationView, Revocations,
+    Revoke, Revoked,
+};
+pub use call::{
+    CallOptions, CallRequest, CallView, CancelAnswer, CheckResult, CheckStatus, HandleInput, History,
+    HistoryQuery, HolderProof, Invoke, InvokeAnswer, Preflight, Reached, SimulateAnswer, TokenText,
+    UsageView,
+};
+pub use ceremony::{
+    BeginCeremony, CeremonyBegun, CeremonyDone, CeremonyPhase, CeremonyView, ConfirmCeremony, WordProof,
+};
+pub use connector::{
+    ConnectorDetail, ConnectorHealth, ConnectorList, ConnectorQuery, ConnectorStateView, ConnectorSummary,
+    CredentialSlot, Install, Installed, OperationDetail, OperationList, OperationSummary, PackageSource,
+    RunStatus, SetState, StateChanged,
+};
+pub use context::{ContextQuery, ContextView, OpenContext};
+pub use credential::{
+    CredentialList, CredentialMaterial, CredentialRemoved, CredentialTest, CredentialView, PutCredential,
+};
+pub use error::{Denial, ErrorBody, Need};
+pub use exception::{AddException, ExceptionList, ExceptionRule, ExceptionView};
+pub use explain::{ExplainedKind, Explanation};
+pub use meta::{Meta, MetaStatus, Reply, Source};
+pub use page::{Nothing, Page};
+pub use record::{ReceiptList, ReceiptQuery, ReceiptView, ResultView};
+pub use status::{AuthorityView, Health, HealthStatus, Status, Stopping, Warning, WarningKind};
+pub use token::{InspectToken, TokenReport, TokenVerdict};
+pub use zone::{BudgetView, ZoneList, ZoneView};

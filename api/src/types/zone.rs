@@ -1,0 +1,74 @@
+//! Zones and what may happen in them.
+
+use fcp_proto_core::ids::{ConnectorId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::zone::{Risk, SafetyTier};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::schema;
+
+/// A ceiling over a period.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BudgetView {
+    /// Its name.
+    pub name: String,
+    /// `calls`, `requests` or `bytes`.
+    pub unit: String,
+    /// How many a period.
+    pub amount: u64,
+    /// The period in seconds.
+    pub period_secs: u64,
+    /// How many are used in the present period.
+    pub used: u64,
+}
+
+/// A zone, its policy, and what is bound to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ZoneView {
+    /// The zone.
+    #[schema(value_type = schema::ZoneId)]
+    pub zone: ZoneId,
+    /// What it is for.
+    pub description: String,
+    /// How far what the zone itself says is trusted, 0 to 100.
+    pub integrity: u8,
+    /// How secret what the zone holds may be, 0 to 100.
+    pub confidentiality: u8,
+    /// The policy's version.
+    pub policy_version: u64,
+    /// The policy's record.
+    #[schema(value_type = schema::ObjectId)]
+    pub policy_id: ObjectId,
+    /// Connectors that may be called, `*` for any; empty means none.
+    pub allowed_connectors: Vec<String>,
+    /// Operations that may not, exact or ending in `*`.
+    pub denied_operations: Vec<String>,
+    /// The highest risk that may be called.
+    #[schema(value_type = schema::Risk)]
+    pub max_risk: Risk,
+    /// The highest tier that may be called.
+    #[schema(value_type = schema::SafetyTier)]
+    pub max_tier: SafetyTier,
+    /// From this tier on, an operation that leaves approval to the policy needs one.
+    #[schema(value_type = schema::SafetyTier)]
+    pub approval_from: SafetyTier,
+    /// The longest life of a capability token.
+    pub max_token_secs: u64,
+    /// The longest life of a grant.
+    pub max_grant_secs: u64,
+    /// Ceilings over all calls in the zone.
+    pub budgets: Vec<BudgetView>,
+    /// The connectors bound to it.
+    #[schema(value_type = Vec<schema::ConnectorId>)]
+    pub connectors: Vec<ConnectorId>,
+    /// The agents in it.
+    #[schema(value_type = Vec<schema::PrincipalId>)]
+    pub agents: Vec<PrincipalId>,
+}
+
+/// The zones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ZoneList {
+    /// Most trusted first.
+    pub zones: Vec<ZoneView>,
+}
