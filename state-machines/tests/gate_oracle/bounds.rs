@@ -1,4 +1,5 @@
-//! Constraints, judged and compared a second time, from `docs/spec/tokens.md#constraints` alone.
+//! Constraints, judged and compared a second time, from `docs/spec/tokens.md#constraints`;
+//! separate code, not written blind (`docs/dev/oracle.md`).
 //!
 //! Patterns and rules are taken apart from their written form, so that nothing of the production code is used.
 
