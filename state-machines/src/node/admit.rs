@@ -132,15 +132,15 @@ impl Node {
         }
         let mut unit = Unit::new(Class::Normal);
         let mut authority = Authority::default();
-        let mut last = None;
+        let mut first = None;
         for object in objects {
             authorize(&object, &authority, &self.revocations, None)?;
             let id = store_any(&mut unit, &object, self).map_err(unstorable)?;
             authority.apply(id, &object);
-            last = Some((id, object.header().zone_id.clone()));
+            first.get_or_insert((id, object.header().zone_id.clone()));
             unit.then(Then::Apply(id, Box::new(object)));
         }
-        let (id, zone) = last
+        let (id, zone) = first
             .ok_or_else(|| Failure::new(Code::MissingField, "a ceremony makes at least the owner's key"))?;
         unit.audit(&zone, Entry::new(AuditEventKind::CeremonyCompleted, "owner").about(id));
         unit.then(Then::Answer(request, Ok(Box::new(Answer::Done))));
