@@ -34,7 +34,8 @@ impl Serve for InvokeOperation {
         let Ask { app, body, caller, peer, trace, .. } = ask;
         let agent = caller.as_agent()?;
         let keep = body.options.keep_result;
-        let call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
+        let mut call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
+        within_limits(&app, &mut call).await?;
         let asked = asked(&call, agent);
         let binding = call.binding;
         match app.ask(Request::Invoke(call)).await {
@@ -44,6 +45,18 @@ impl Serve for InvokeOperation {
             Err(failure) => Err(app.query(move |node, _| denial::refused(node, &failure, &asked)).await?),
         }
     }
+}
+
+/// Holds a call to the settings: how many may be under way, and how long one may take.
+async fn within_limits(app: &App, call: &mut node::CallRequest) -> Result<(), ErrorBody> {
+    let limits = app.config().limits.clone();
+    let under_way = app.query(|node, _| node.calls_under_way().count() as u64).await?;
+    if under_way >= limits.calls {
+        return Err(ErrorBody::new(Code::Exhausted).because("as many calls are under way as limits.calls"));
+    }
+    let most = limits.call_secs.saturating_mul(1000);
+    call.deadline_ms = Some(call.deadline_ms.map_or(most, |wished| wished.min(most)));
+    Ok(())
 }
 
 fn asked(call: &node::CallRequest, agent: &Agent) -> Asked {
