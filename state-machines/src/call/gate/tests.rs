@@ -142,6 +142,14 @@ fn approval() -> ApprovalFacts {
     }
 }
 
+fn key(text: &str, standing: KeyStanding) -> Option<KeyFacts> {
+    Some(KeyFacts { text: text.into(), standing })
+}
+
+fn key_of(facts: &mut Facts) -> &mut KeyFacts {
+    facts.key.as_mut().expect("a key")
+}
+
 /// An interactive write with a key, an approval and a lease: every check has something to look at.
 fn allowed() -> Facts {
     let issuer = IssuerFacts { node_id: name("laptop"), issued_at: at(10_000), expires_at: at(10_001) };
@@ -151,13 +159,14 @@ fn allowed() -> Facts {
         principal: name("scribe"),
         connector_id: name("github"),
         operation_id: name("github.issues.create"),
-        idempotency_key: Some("key".into()),
+        key: key("key", KeyStanding::Fresh),
         input: Ok(InputFacts {
             json: json::parse(INPUT.as_bytes(), 1024).expect("JSON"),
             canonical: INPUT.into(),
             call_digest: Digest::from_bytes([4; 32]),
             resources: vec![Resource::new("github:repo/acme/site").expect("a resource")],
             credentials: [name("github-token")].into(),
+            slot: SlotFacts::Filled,
         }),
         token: TokenFacts::Decoded {
             signature: SignatureFacts::Valid,
@@ -178,7 +187,6 @@ fn allowed() -> Facts {
         grants: BTreeMap::from([(GRANT, grant())]),
         zone: Some(zone()),
         connector: Some(connector()),
-        key: KeyFacts::Fresh,
         schema: Ok(()),
         flow: FlowFacts {
             context: Label::trusted(Level::WORK),
@@ -239,7 +247,13 @@ fn the_allowed_call_is_authorized_as_it_stands() {
     assert_eq!(authorized.approvals(), &[ObjectId::from_bytes([9; 32])].into());
     assert_eq!(authorized.kinds(), &[ApprovalKind::Execution].into());
     assert_eq!(authorized.lease_seq(), &Some(7));
-    let seal = Seal { revocation_seq: 9, checked_at: NOW, token_id: TokenId::from_bytes([5; 16]) };
+    let seal = Seal {
+        revocation_seq: 9,
+        checked_at: NOW,
+        token_id: TokenId::from_bytes([5; 16]),
+        token_secs: 600,
+        levels: (zone().integrity, zone().confidentiality),
+    };
     assert_eq!(authorized.seal(), &seal);
 }
 
@@ -249,8 +263,10 @@ fn decode() {
         GateCheck::Decode,
         &[
             ("no JSON", Code::MalformedInput, |f| f.input = Err(Code::MalformedInput)),
-            ("an empty key", Code::OutOfRange, |f| f.idempotency_key = Some("".into())),
-            ("a key of 256 bytes", Code::OutOfRange, |f| f.idempotency_key = Some("k".repeat(256))),
+            ("an empty key", Code::OutOfRange, |f| f.key = key("", KeyStanding::Fresh)),
+            ("a key of 256 bytes", Code::OutOfRange, |f| f.key = key(&"k".repeat(256), KeyStanding::Fresh)),
+            ("a key with a space", Code::OutOfRange, |f| f.key = key("a b", KeyStanding::Fresh)),
+            ("a key beyond ASCII", Code::OutOfRange, |f| f.key = key("é", KeyStanding::Fresh)),
         ],
     );
 }
@@ -419,14 +435,21 @@ fn idempotency() {
         &[
             ("no key", Code::IdempotencyKeyRequired, |f| {
                 operation(f).idempotency = Idempotency::Strict;
-                f.idempotency_key = None;
+                f.key = None;
             }),
-            ("another call's", Code::IdempotencyConflict, |f| f.key = KeyFacts::OtherCall),
-            ("under way", Code::CallInProgress, |f| f.key = KeyFacts::InProgress),
-            ("unknown", Code::OutcomeUnknown, |f| f.key = KeyFacts::Unknown(GRANT)),
+            ("another call's", Code::IdempotencyConflict, |f| f.key = key("key", KeyStanding::OtherCall)),
+            ("under way", Code::CallInProgress, |f| f.key = key("key", KeyStanding::InProgress)),
+            ("no room for it", Code::Exhausted, |f| {
+                key_of(f).standing = KeyStanding::NoRoom { retry_after_ms: Some(1) };
+            }),
+            ("unknown", Code::OutcomeUnknown, |f| f.key = key("key", KeyStanding::Unknown(GRANT))),
         ],
     );
-    let replayed = Facts { key: KeyFacts::Completed(GRANT), schema: Err("/".into()), ..allowed() };
+    let full = Facts { key: key("key", KeyStanding::NoRoom { retry_after_ms: Some(7) }), ..allowed() };
+    let Decision::Denied(denial) = decide(&full, NOW) else { panic!("it is denied") };
+    assert_eq!(denial.retry_after_ms, Some(7));
+    let replayed =
+        Facts { key: key("key", KeyStanding::Completed(GRANT)), schema: Err("/".into()), ..allowed() };
     assert_eq!(decide(&replayed, NOW), Decision::Replay(GRANT), "no later check is made");
 }
 
@@ -439,9 +462,20 @@ fn bound(facts: &mut Facts, change: impl Fn(&mut Constraints)) {
 #[test]
 fn schema_and_constraints() {
     refused(GateCheck::Schema, &[("a field", Code::InputInvalid, |f| f.schema = Err("/body".into()))]);
+    let mut learns_nothing = allowed();
+    input(&mut learns_nothing).slot = SlotFacts::Empty("token".into());
+    input(&mut learns_nothing).credentials = [name("another")].into();
+    let Decision::Denied(denial) = decide(&learns_nothing, NOW) else { panic!("it is denied") };
+    assert_eq!(denial.code, Code::CredentialNotAllowed, "whether it exists is not told");
     refused(
         GateCheck::Constraints,
         &[
+            ("no credential", Code::CredentialMissing, |f| {
+                input(f).slot = SlotFacts::Empty("token".into());
+            }),
+            ("several credentials", Code::Ambiguous, |f| {
+                input(f).slot = SlotFacts::Several("token".into());
+            }),
             ("empty", Code::ConstraintsEmpty, |f| token(f).constraints = Constraints::default()),
             ("not begun", Code::GrantExpired, |f| token(f).constraints.not_before = Some(at(10_001))),
             ("over", Code::GrantExpired, |f| token(f).constraints.expires = Some(NOW)),
@@ -546,21 +580,26 @@ fn lease_and_rates() {
     );
     refused(
         GateCheck::Rates,
-        &[("a budget", Code::BudgetExceeded, |f| {
-            f.rates = RateFacts::BudgetExceeded { budget: "daily".into() };
-        })],
+        &[
+            ("a budget", Code::BudgetExceeded, |f| {
+                f.rates = RateFacts::BudgetExceeded { budget: "daily".into() };
+            }),
+            ("the node", Code::Exhausted, |f| f.rates = RateFacts::Exhausted { rule: "full".into() }),
+        ],
     );
-    let limited = RateFacts::Limited { pool: "api".into(), retry_after_ms: 250 };
-    let Decision::Denied(denial) = decide(&Facts { rates: limited, ..allowed() }, NOW) else {
-        panic!("it is denied")
-    };
-    assert_eq!((denial.check, denial.code), (GateCheck::Rates, Code::RateLimited));
-    assert_eq!(denial.retry_after_ms, Some(250));
+    for wait in [Some(250), None] {
+        let limited = RateFacts::Limited { pool: "pool api".into(), retry_after_ms: wait };
+        let Decision::Denied(denial) = decide(&Facts { rates: limited, ..allowed() }, NOW) else {
+            panic!("it is denied")
+        };
+        assert_eq!((denial.check, denial.code), (GateCheck::Rates, Code::RateLimited));
+        assert_eq!(denial.retry_after_ms, wait, "a wait is told as it is known");
+    }
 }
 
 /// One fault a check, in the order of the checks; none hides the fault of another.
 const FAULTS: [(GateCheck, Change); 15] = [
-    (GateCheck::Decode, |f| f.idempotency_key = Some("".into())),
+    (GateCheck::Decode, |f| key_of(f).text.clear()),
     (GateCheck::TokenSignature, |f| {
         if let TokenFacts::Decoded { signature, .. } = &mut f.token {
             *signature = SignatureFacts::Invalid;
@@ -572,7 +611,7 @@ const FAULTS: [(GateCheck, Change); 15] = [
     (GateCheck::Grants, |f| granted(f).revoked = true),
     (GateCheck::ZonePolicy, |f| policy(f).connectors.clear()),
     (GateCheck::Binding, |f| installed(f).enabled = false),
-    (GateCheck::Idempotency, |f| f.key = KeyFacts::OtherCall),
+    (GateCheck::Idempotency, |f| key_of(f).standing = KeyStanding::OtherCall),
     (GateCheck::Schema, |f| f.schema = Err("/body".into())),
     (GateCheck::Constraints, |f| input(f).resources.clear()),
     (GateCheck::Flow, |f| f.flow.context.integrity = Level::NONE),
