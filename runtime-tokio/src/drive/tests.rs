@@ -9,7 +9,9 @@ use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, NodeId, OperationId, ZoneId};
 use fcp_proto_core::object::{AuditEventKind, ObjectIdKey, RevocationObject};
-use fcp_state_machines::node::{Answer, CallLimits, Dispatch, Node, NodeConfig, NodeKeys, Request, SchemaCheck};
+use fcp_state_machines::node::{
+    Answer, CallLimits, Dispatch, Node, NodeConfig, NodeKeys, Request, SchemaCheck,
+};
 use fcp_state_machines::persist::Batch;
 use fcp_state_machines::trust::audit::Entry;
 

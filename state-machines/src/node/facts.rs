@@ -8,9 +8,7 @@ use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::{self, ToCbor};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{
-    ConnectorId, CredentialId, Digest, ObjectId, OperationId, PrincipalId, ZoneId,
-};
+use fcp_proto_core::ids::{ConnectorId, CredentialId, Digest, ObjectId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{CallDigestInput, OperatorRight, RevocationScope};
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::resource::Resource;
@@ -18,8 +16,9 @@ use fcp_proto_core::zone::Label;
 
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
-    ApprovalFacts, Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts, KeyFacts, KeyStanding,
-    LeaseFacts, RevocationFacts, SlotFacts, StandingFacts, TokenFacts, ZoneFacts,
+    ApprovalFacts, Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts,
+    InputFacts, KeyFacts, KeyStanding, LeaseFacts, RevocationFacts, SlotFacts, StandingFacts, TokenFacts,
+    ZoneFacts,
 };
 use crate::call::idempotency::{Fresh, IdempotencyKey, Scope, Standing};
 use crate::call::rates::Fits;
@@ -272,11 +271,7 @@ impl Node {
     }
 
     /// Whether a connector's code, package or interface is revoked.
-    pub(super) fn connector_revoked(
-        &self,
-        connector: &ConnectorId,
-        now: UnixTime,
-    ) -> bool {
+    pub(super) fn connector_revoked(&self, connector: &ConnectorId, now: UnixTime) -> bool {
         let revoked = |digest: &Digest| {
             self.revocations.is_revoked(RevocationScope::ConnectorBinary, digest.as_bytes(), now)
         };

@@ -63,7 +63,12 @@ impl Node {
     }
 
     /// Why a principal may no longer see anything here, if it may not.
-    pub(super) fn reader_revoked(&self, principal: &PrincipalId, zone: &ZoneId, now: UnixTime) -> Option<Code> {
+    pub(super) fn reader_revoked(
+        &self,
+        principal: &PrincipalId,
+        zone: &ZoneId,
+        now: UnixTime,
+    ) -> Option<Code> {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
         let holder = self.authority.principal(principal).map(|it| it.key_id);
         if holder.is_none_or(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {

@@ -74,22 +74,32 @@ impl Node {
     fn exhausted(&self, principal: &PrincipalId, grants: &[ObjectId]) -> Option<String> {
         let under_way = self.calls.len() as u64;
         if under_way >= self.limits.calls {
-            return Some(format!("{under_way} calls are under way, as many as `limits.calls` permits; wait for one to end"));
+            return Some(format!(
+                "{under_way} calls are under way, as many as `limits.calls` permits; wait for one to end"
+            ));
         }
         let own = self.calls.values().filter(|call| call.principal() == principal).count();
         if own as u64 >= self.limits.of_principal() {
-            return Some(format!("{own} calls of {principal} are under way, half of `limits.calls`; wait for one to end"));
+            return Some(format!(
+                "{own} calls of {principal} are under way, half of `limits.calls`; wait for one to end"
+            ));
         }
         // Every call under way may end unknown, so each has its place already.
         if self.unsettled.len() + self.calls.len() >= MAX_UNSETTLED {
-            return Some(String::from("too many calls have an unknown outcome; an operator must settle them: `fwc history --outcome unknown` names them"));
+            return Some(String::from(
+                "too many calls have an unknown outcome; an operator must settle them: `fwc history --outcome unknown` names them",
+            ));
         }
         if self.unsettled.of(principal) + own >= MAX_UNSETTLED_OF_PRINCIPAL {
-            return Some(format!("too many calls of {principal} have an unknown outcome; an operator must settle them: `fwc history --outcome unknown` names them"));
+            return Some(format!(
+                "too many calls of {principal} have an unknown outcome; an operator must settle them: `fwc history --outcome unknown` names them"
+            ));
         }
         let new = grants.iter().filter(|grant| !self.grant_use.contains_key(grant)).count();
         if self.grant_use.len() + new > MAX_GRANTS_USED {
-            return Some(String::from("too many grants that still live have been used; let some end, or grant fewer and wider"));
+            return Some(String::from(
+                "too many grants that still live have been used; let some end, or grant fewer and wider",
+            ));
         }
         None
     }
@@ -109,7 +119,9 @@ fn exceeded_facts(exceeded: &Exceeded) -> RateFacts {
         }
         (LimitId::Pool { .. }, Why::UsedUp { .. } | Why::NeverFits | Why::Undefined) => RateFacts::Limited {
             pool: limit,
-            retry_after_ms: exceeded.retry_after().map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX)),
+            retry_after_ms: exceeded
+                .retry_after()
+                .map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX)),
         },
         (LimitId::Budget { .. }, Why::UsedUp { .. } | Why::NeverFits | Why::Undefined) => {
             RateFacts::BudgetExceeded { budget: limit }

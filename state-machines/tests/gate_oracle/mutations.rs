@@ -446,14 +446,8 @@ const IDEMPOTENCY: &[Change] = &[
 fn a_standing(d: &mut Dice) -> KeyStanding {
     use KeyStanding::{Completed, InProgress, NoRoom, OtherCall, Unknown};
     let retry_after_ms = *d.pick(&[None, Some(0), Some(1_000)]);
-    d.pick(&[
-        Completed(object(77)),
-        OtherCall,
-        InProgress,
-        Unknown(object(78)),
-        NoRoom { retry_after_ms },
-    ])
-    .clone()
+    d.pick(&[Completed(object(77)), OtherCall, InProgress, Unknown(object(78)), NoRoom { retry_after_ms }])
+        .clone()
 }
 
 const SCHEMA: &[Change] = &[("the input does not fit the schema", |f, _| f.schema = Err("/title".into()))];

@@ -22,8 +22,8 @@ use fcp_proto_core::time::{Instant, Now, UnixTime};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::{Label, Risk, SafetyTier, WELL_KNOWN};
 use fcp_state_machines::node::{
-    Answer, CallAnswer, CallLimits, CallRequest, Dispatch, Failure, FiledApproval, Node, NodeConfig, NodeKeys, Outcome,
-    Output, Request, RequestId, SchemaCheck, SessionId, SessionRequest,
+    Answer, CallAnswer, CallLimits, CallRequest, Dispatch, Failure, FiledApproval, Node, NodeConfig,
+    NodeKeys, Outcome, Output, Request, RequestId, SchemaCheck, SessionId, SessionRequest,
 };
 use fcp_state_machines::persist::{Completion, Record};
 

@@ -666,3 +666,73 @@ fn approvals_needed_are_those_that_would_let_the_call_pass() {
     assert_eq!(approvals_needed(&free), [Execution].into(), "the policy asks from this tier on");
     assert_eq!(approvals_needed(&Facts { connector: None, ..free }), [].into());
 }
+
+/// What the allowed call rests on, as it is when it is about to leave.
+fn standing() -> StandingFacts {
+    let facts = allowed();
+    StandingFacts {
+        grants: facts.grants,
+        principal_zone: Some(facts.principal_zone),
+        zone: facts.zone,
+        connector: facts.connector,
+        credentials_stored: true,
+    }
+}
+
+//= docs/spec/gate.md#deciding-and-spending
+#[test]
+fn what_changed_since_the_decision_stops_the_call() {
+    type Meanwhile = fn(&mut StandingFacts);
+    fn policy_of(it: &mut StandingFacts) -> &mut ZonePolicy {
+        &mut it.zone.as_mut().expect("a zone").policy
+    }
+    fn connector_of(it: &mut StandingFacts) -> &mut ConnectorFacts {
+        it.connector.as_mut().expect("a connector")
+    }
+    fn grant_of(it: &mut StandingFacts) -> &mut GrantFacts {
+        it.grants.get_mut(&GRANT).expect("a grant")
+    }
+    let cases: [(Code, Meanwhile); 20] = [
+        (Code::GrantMissing, |it| it.grants.clear()),
+        (Code::GrantRevoked, |it| grant_of(it).revoked = true),
+        (Code::GrantIssuerInvalid, |it| grant_of(it).signer_valid = false),
+        (Code::GrantPrincipalMismatch, |it| grant_of(it).names_principal = false),
+        (Code::GrantExpired, |it| grant_of(it).grant.expires_at = NOW),
+        (Code::ZoneUnknown, |it| it.zone = None),
+        (Code::ZoneMismatch, |it| it.principal_zone = Some(name("z:private"))),
+        (Code::ZoneMismatch, |it| it.principal_zone = None),
+        (Code::ZonePolicyDenied, |it| policy_of(it).connectors.clear()),
+        (Code::ZonePolicyDenied, |it| policy_of(it).denied_operations = vec!["github.issues.*".into()]),
+        (Code::ZonePolicyDenied, |it| policy_of(it).max_token_secs = 599),
+        (Code::ZonePolicyDenied, |it| policy_of(it).max_grant_secs = 1_999),
+        (Code::RiskAboveCeiling, |it| policy_of(it).max_tier = SafetyTier::Safe),
+        (Code::ZonePolicyDenied, |it| it.zone.as_mut().expect("a zone").integrity = Level::OWNER),
+        (Code::ConnectorUnknown, |it| it.connector = None),
+        (Code::ConnectorDisabled, |it| connector_of(it).enabled = false),
+        (Code::ConnectorNotInZone, |it| connector_of(it).zones.clear()),
+        (Code::Conflict, |it| connector_of(it).code_digest = Digest::from_bytes([9; 32])),
+        (Code::Conflict, |it| connector_of(it).interface_hash = Digest::from_bytes([9; 32])),
+        (Code::CredentialMissing, |it| it.credentials_stored = false),
+    ];
+    let Decision::Authorized(authorized) = decide(&allowed(), NOW) else { panic!("it is allowed") };
+    assert_eq!(recheck(&authorized, &standing(), NOW), Ok(()));
+    for (code, meanwhile) in cases {
+        let mut facts = standing();
+        meanwhile(&mut facts);
+        let denied = recheck(&authorized, &facts, NOW).map_err(|denial| denial.code);
+        assert_eq!(denied, Err(code));
+    }
+}
+
+#[test]
+fn an_approval_that_is_demanded_meanwhile_stops_the_call() {
+    let mut free = allowed();
+    operation(&mut free).approval = Approval::Policy;
+    policy(&mut free).approval_from = SafetyTier::Critical;
+    let Decision::Authorized(authorized) = decide(&free, NOW) else { panic!("it is allowed") };
+    let mut facts = StandingFacts { zone: free.zone, connector: free.connector, ..standing() };
+    assert_eq!(recheck(&authorized, &facts, NOW), Ok(()));
+    facts.zone.as_mut().expect("a zone").policy.approval_from = SafetyTier::Safe;
+    let denied = recheck(&authorized, &facts, NOW).map_err(|denial| denial.code);
+    assert_eq!(denied, Err(Code::ApprovalRequired));
+}

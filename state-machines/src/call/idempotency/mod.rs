@@ -391,7 +391,10 @@ impl Index {
     fn room_after(&self, principal: &PrincipalId, now: Now) -> Option<u64> {
         let moment = self.moment(now);
         let own = |at: &Scope| at.principal == *principal;
-        let (all, mine) = (self.wait(moment, |_| true, self.config.max_entries), self.wait(moment, own, self.config.max_of_principal));
+        let (all, mine) = (
+            self.wait(moment, |_| true, self.config.max_entries),
+            self.wait(moment, own, self.config.max_of_principal),
+        );
         Some(all?.max(mine?))
     }
 

@@ -63,13 +63,20 @@ impl Node {
     }
 
     //= docs/spec/calls.md#order
-    fn write_receipt(&mut self, call_id: CallId, call: &Call, ended: &Ended, now: Now) -> Result<(), Unstorable> {
+    fn write_receipt(
+        &mut self,
+        call_id: CallId,
+        call: &Call,
+        ended: &Ended,
+        now: Now,
+    ) -> Result<(), Unstorable> {
         let label = self.output_label(call, ended);
         // Whatever the caller is about to see joins its context first.
         let shown = ended.delivered && !(call.keep && ended.error.is_none());
         let joined = || self.join(call.principal(), call.authorized.zone(), &label, call.intent);
         let entry = shown.then(joined).flatten();
-        let draft = Draft { call_id, call, ended, label: &label, shown, entry: entry.as_ref(), now: now.unix };
+        let draft =
+            Draft { call_id, call, ended, label: &label, shown, entry: entry.as_ref(), now: now.unix };
         let whole = self.receipt_unit(&draft, Class::Normal, ended.keeps_output(call))?;
         let bare = self.receipt_unit(&draft, Class::Reserved, false)?;
         for grant in call.authorized.grants() {
@@ -248,7 +255,9 @@ impl Node {
         }
         let Some(scope) = &call.scope else { return };
         let done = match (outcome, effect) {
-            (CallOutcome::Unknown, _) | (_, Effect::Unknown) => self.keys_used.mark_unknown(scope, call.intent),
+            (CallOutcome::Unknown, _) | (_, Effect::Unknown) => {
+                self.keys_used.mark_unknown(scope, call.intent)
+            }
             (CallOutcome::Failed, Effect::None) => self.keys_used.release(scope, call.intent),
             (CallOutcome::Succeeded, _) | (CallOutcome::Failed, Effect::Made) => {
                 self.keys_used.complete(scope, call.intent, receipt, now)

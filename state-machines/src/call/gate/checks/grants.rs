@@ -32,12 +32,7 @@ pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
 }
 
 /// The grant is in force, for this principal, in this zone.
-pub(super) fn live(
-    zone: &ZoneId,
-    id: &ObjectId,
-    known: &GrantFacts,
-    now: UnixTime,
-) -> Result<(), Denial> {
+pub(super) fn live(zone: &ZoneId, id: &ObjectId, known: &GrantFacts, now: UnixTime) -> Result<(), Denial> {
     if known.revoked {
         return Err(denial(Code::GrantRevoked, format!("the grant {id} was revoked")));
     }
