@@ -275,6 +275,7 @@ fn a_disk_that_fills_in_the_middle_of_a_call_still_takes_its_receipt() {
     home.disk_answers = true;
     home.revoke(fcp_proto_core::object::RevocationScope::Capability, grant.as_bytes());
     home.restart();
+    home.pass(1);
     home.grant(everything());
     let call = home.call("notes.touch", READ, Some("k"));
     let again = home.invoke_with(call, succeeded("{}"));

@@ -118,12 +118,18 @@ impl From<CborError> for Unstorable {
     }
 }
 
+/// What is left of a unit while its batch is on its way.
+#[derive(Debug)]
+struct Flying<Then> {
+    then: Vec<Then>,
+    instead: Option<Box<Unit<Then>>>,
+}
+
 /// A batch that the disk has not answered for.
 #[derive(Debug)]
 struct Flight<Then> {
     token: BatchToken,
-    /// What follows each unit, and what is stored in its place if the batch is refused.
-    units: Vec<(Vec<Then>, Option<Box<Unit<Then>>>)>,
+    units: Vec<Flying<Then>>,
     /// The chains without it, should it be refused.
     chains_before: Chains,
 }
@@ -181,11 +187,13 @@ impl<Then> Ledger<Then> {
             claims: sum.claims.saturating_add(unit.space.claims),
             releases: sum.releases.saturating_add(unit.space.releases),
         });
-        let flying: Vec<_> =
-            units.iter_mut().map(|unit| (mem::take(&mut unit.then), unit.instead.take())).collect();
+        let flying: Vec<_> = units
+            .iter_mut()
+            .map(|unit| Flying { then: mem::take(&mut unit.then), instead: unit.instead.take() })
+            .collect();
         let Ok(records) = self.merge(units, keys, now) else {
             self.chains = chains_before;
-            return Err(flying.into_iter().flat_map(|(then, _)| then).collect());
+            return Err(flying.into_iter().flat_map(|unit| unit.then).collect());
         };
         let token = BatchToken(self.next_token);
         self.next_token += 1;
@@ -256,7 +264,7 @@ impl<Then> Ledger<Then> {
     /// What waited for the batch `token`, now that it is durable; nothing if it is not the one in flight.
     pub(super) fn complete(&mut self, token: BatchToken) -> Vec<Then> {
         let units = self.land(token).map(|flight| flight.units).unwrap_or_default();
-        units.into_iter().flat_map(|(then, _)| then).collect()
+        units.into_iter().flat_map(|unit| unit.then).collect()
     }
 
     /// Takes out the waiting units of which `gone` says that they must not be stored any more; what waited for them.
@@ -280,7 +288,7 @@ impl<Then> Ledger<Then> {
         let Some(flight) = self.land(token) else { return Vec::new() };
         self.chains = flight.chains_before;
         let (mut again, mut gone) = (Vec::new(), Vec::new());
-        for (then, instead) in flight.units {
+        for Flying { then, instead } in flight.units {
             match instead {
                 Some(other) => again.push(*other),
                 None => gone.extend(then),
