@@ -2,7 +2,9 @@
 
 use fcp_api::types::{ErrorBody, InvokeAnswer};
 use fcp_proto_core::ids::ObjectId;
-use fcp_proto_core::object::{AnyObject, CallOutcome, Object, OperationReceipt, Settlement, Signed, Usage};
+use fcp_proto_core::object::{
+    AnyObject, CallOutcome, Object, OperationIntent, OperationReceipt, Settlement, Signed, Usage,
+};
 use fcp_state_machines::node::CallAnswer;
 
 use super::access::Agent;
@@ -91,7 +93,16 @@ async fn settled(
     {
         used = object.body.fields.usage;
     }
-    Ok(InvokeAnswer {
+    Ok(of_settlement(id, settlement, intent, &used))
+}
+
+fn of_settlement(
+    id: ObjectId,
+    settlement: &Settlement,
+    intent: OperationIntent,
+    used: &Usage,
+) -> InvokeAnswer {
+    InvokeAnswer {
         call_id: intent.call_id,
         receipt_id: id,
         decision_id: settlement.intent,
@@ -99,7 +110,57 @@ async fn settled(
         handle: None,
         label: intent.input_label,
         effect: settlement.effect,
-        usage: calls::usage(&used),
+        usage: calls::usage(used),
         replayed: true,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fcp_proto_core::ids::{CallId, Digest, TokenId};
+    use fcp_proto_core::object::{Effect, SettledBy};
+    use fcp_proto_core::time::UnixTime;
+    use fcp_proto_core::zone::Label;
+
+    use super::*;
+
+    //= docs/spec/api.md#calls
+    #[test]
+    fn a_settlement_answers_as_a_call_that_was_made_and_shows_nothing() {
+        let at = UnixTime::from_secs(1_800_000_000);
+        let intent = OperationIntent {
+            call_id: CallId::from_bytes([1; 16]),
+            request: ObjectId::from_bytes([2; 32]),
+            call_digest: Digest::from_bytes([3; 32]),
+            principal: "ada".parse().unwrap(),
+            connector: "notes".parse().unwrap(),
+            operation: "notes.put".parse().unwrap(),
+            token_id: TokenId::from_bytes([4; 16]),
+            grants: [].into(),
+            approvals: [].into(),
+            idempotency_key: Some("k".into()),
+            idempotency_expires_at: None,
+            reservations: Vec::new(),
+            input_label: Label::default(),
+            revocation_seq: 0,
+            interface_hash: Digest::from_bytes([5; 32]),
+            code_digest: Digest::from_bytes([6; 32]),
+            lease_seq: None,
+            planned_at: at,
+            planned_by: "node".parse().unwrap(),
+        };
+        let settlement = Settlement {
+            intent: ObjectId::from_bytes([7; 32]),
+            effect: Effect::Made,
+            settled_by: SettledBy::Operator,
+            note: None,
+            settled_at: at,
+        };
+        let used = Usage { requests: 1, bytes_sent: 2, bytes_received: 3, duration_ms: 4 };
+        let id = ObjectId::from_bytes([8; 32]);
+        let answer = of_settlement(id, &settlement, intent, &used);
+        assert_eq!((answer.receipt_id, answer.decision_id), (id, settlement.intent));
+        assert_eq!((answer.effect, answer.replayed), (Effect::Made, true));
+        assert_eq!((answer.output, answer.handle), (None, None));
+    }
 }
