@@ -20,6 +20,7 @@ use crate::keys::KeyStore;
 use crate::vault::Vault;
 
 /// The variable whose value `1` vouches for the clock of this start, however far ahead of the last run it is.
+//= docs/spec/home.md#the-clock
 pub const ACCEPT_CLOCK_VARIABLE: &str = "FCP_ACCEPT_CLOCK";
 
 /// Makes the runner of a node that is about to serve.

@@ -53,7 +53,9 @@ impl Node {
         let (refused, replay) = match gate::decide(&prepared.facts, now.unix) {
             Decision::Authorized(_) => (None, None),
             Decision::Replay(receipt) => (None, Some(receipt)),
-            Decision::Denied(Denial { check, code, rule, .. }) => (Some(Refusal { check, code, rule }), None),
+            Decision::Denied(Denial { check, code, rule, retry_after_ms }) => {
+                (Some(Refusal { check, code, rule, retry_after_ms }), None)
+            }
         };
         let approvals = gate::approvals_needed(&prepared.facts).into_iter().collect();
         self.answer(request, Ok(Answer::Simulated { refused, replay, approvals }));
