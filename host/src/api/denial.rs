@@ -9,8 +9,10 @@ use fcp_state_machines::node::{Failure, Node, Refusal};
 /// The call that was refused.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) agent: PrincipalId,
-    pub(super) zone: ZoneId,
+    /// Who asked; absent if nobody is known.
+    pub(super) agent: Option<PrincipalId>,
+    /// Where; absent if that depends on who asked.
+    pub(super) zone: Option<ZoneId>,
     pub(super) connector: ConnectorId,
     pub(super) operation: OperationId,
 }
@@ -63,12 +65,12 @@ fn needs(
         GateCheck::Constraints if refusal.code == Code::ArgumentNotAllowed => {
             vec![Need::Argument { pointer: pointer_in(&refusal.rule), rule: refusal.rule.clone() }]
         }
-        GateCheck::TokenSignature | GateCheck::TokenBinding | GateCheck::Grants | GateCheck::Constraints => {
-            let grant = operation.map(|operation| Need::Grant {
+        GateCheck::Grants | GateCheck::Constraints => {
+            let grant = operation.zip(asked.zone.clone()).map(|(operation, zone)| Need::Grant {
                 connector: asked.connector.clone(),
                 operation: asked.operation.clone(),
                 capability: operation.capability.clone(),
-                zone: asked.zone.clone(),
+                zone,
             });
             grant.into_iter().collect()
         }
@@ -84,6 +86,8 @@ fn needs(
         GateCheck::Schema => vec![Need::Argument { pointer: String::new(), rule: refusal.rule.clone() }],
         GateCheck::Rates => vec![Need::Wait { pool: refusal.rule.clone(), ms: retry_after_ms.unwrap_or(0) }],
         GateCheck::Decode
+        | GateCheck::TokenSignature
+        | GateCheck::TokenBinding
         | GateCheck::Revocation
         | GateCheck::Holder
         | GateCheck::ZonePolicy
@@ -96,13 +100,16 @@ fn needs(
 /// The command that asks for what is missing.
 fn command(refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
     let Asked { connector, operation, .. } = asked;
+    if matches!(refusal.check, GateCheck::TokenSignature | GateCheck::TokenBinding) {
+        return Some(format!("fwc token mint {operation} --to FOLDER"));
+    }
     match (needs.first()?, refusal.code) {
         (Need::Approval { .. }, Code::ApprovalDenied) => None,
         (Need::Approval { .. }, _) => {
             Some(format!("fwc request {operation} --input JSON --idempotency-key KEY"))
         }
         (Need::Grant { zone, .. }, _) => {
-            let agent = &asked.agent;
+            let agent = asked.agent.as_ref()?;
             Some(format!("fwc grant add {agent} {operation} --zone {zone} --for 1h --allow RESOURCE"))
         }
         (Need::Argument { .. }, Code::ArgumentNotAllowed) => None,
