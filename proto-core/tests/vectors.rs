@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use fcp_proto_core::crypto::phrase::RecoveryPhrase;
-use fcp_proto_core::crypto::proof::{CALL_PROOF_SCHEMA, CallProof};
+use fcp_proto_core::crypto::proof::CallProof;
 use fcp_proto_core::crypto::role::{Agent, Node};
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::crypto::sign::{Signature, SigningKey, VerifyingKey, signing_bytes};
