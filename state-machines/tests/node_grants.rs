@@ -36,9 +36,9 @@ fn stood_on(home: &Home) -> Vec<ObjectId> {
     let opened = home.journal.iter().rev().filter_map(|record| {
         StoredObject::from_bytes(&record.bytes).and_then(|it| AnyObject::open(&it)).ok()
     });
-    let mut intents = opened.filter_map(|object| match object {
-        AnyObject::OperationIntent(intent) => Some(intent.body.fields.grants.into_iter().collect()),
-        _ => None,
+    let mut intents = opened.filter_map(|object| {
+        let AnyObject::OperationIntent(intent) = object else { return None };
+        Some(intent.body.fields.grants.into_iter().collect())
     });
     intents.next().expect("an intent")
 }

@@ -339,10 +339,10 @@ impl Home {
     /// A token for an operation, from each grant that gives it.
     pub fn tokens(&mut self, name: &str) -> Result<Vec<MintedToken>, Failure> {
         let operations = [operation(name)].into();
-        match self.ask(Request::MintTokens { session: self.session, binding: BINDING, operations })? {
-            Answer::Tokens(tokens) => Ok(tokens),
-            other => panic!("{other:?}"),
-        }
+        let request = Request::MintTokens { session: self.session, binding: BINDING, operations };
+        let answer = self.ask(request)?;
+        let Answer::Tokens(tokens) = answer else { panic!("{answer:?}") };
+        Ok(tokens)
     }
 
     /// The call as it is made outside a session, with a token and the proof of `key`.
