@@ -65,6 +65,8 @@ fn needs(
         GateCheck::Constraints if refusal.code == Code::ArgumentNotAllowed => {
             vec![Need::Argument { pointer: pointer_in(&refusal.rule), rule: refusal.rule.clone() }]
         }
+        // A principal calls in its own zone: no grant would permit it elsewhere.
+        GateCheck::Grants | GateCheck::Constraints if !at_home(node, asked) => Vec::new(),
         GateCheck::Grants | GateCheck::Constraints => {
             let grant = operation.zip(asked.zone.clone()).map(|(operation, zone)| Need::Grant {
                 connector: asked.connector.clone(),
@@ -95,6 +97,12 @@ fn needs(
         | GateCheck::Idempotency
         | GateCheck::Lease => Vec::new(),
     }
+}
+
+/// Whether the call is in its caller's own zone, as far as both are known.
+fn at_home(node: &Node, asked: &Asked) -> bool {
+    let known = asked.agent.as_ref().and_then(|agent| node.authority().principal(agent));
+    known.is_none_or(|known| asked.zone.as_ref() == Some(&known.zone))
 }
 
 /// The command that asks for what is missing.
