@@ -216,7 +216,8 @@ async fn who_shows_neither_session_nor_token_is_nobody() {
     assert_eq!(nobody.code, Code::Unauthenticated);
     let minting = mint(&mut client, &["notes.get"]).await.unwrap_err();
     assert_eq!(minting.code, Code::Unauthenticated, "tokens are minted in a session");
-    for operations in [&[][..], &["notes.get"; 65]] {
+    let none: &[&str] = &[];
+    for operations in [none, &["notes.get"; 65]] {
         assert_eq!(mint(&mut world.agent, operations).await.unwrap_err().code, Code::OutOfRange);
     }
     let proof = prove(&mut client, &world.bot, &token, &call.call, |_| {}).await;
