@@ -60,11 +60,11 @@ fn every_step_goes_as_it_must_and_nothing_is_left() {
         assert_eq!(got_of(&report, step, what), got, "{step}: {what}");
     }
     for (step, refusals) in [
-        ("refused_by_zone", &["token_zone_mismatch"][..]),
+        ("refused_by_zone", &["grant_zone_mismatch"][..]),
         ("refused_by_argument", &["argument_not_allowed"]),
         ("approved_write", &["approval_required"]),
         ("refused_by_taint", &["taint_violation", "approval_required"]),
-        ("revocation", &["operation_not_granted"]),
+        ("revocation", &["grant_revoked"]),
     ] {
         assert_eq!(refusals_of(&report, step), refusals, "{step}");
     }

@@ -133,7 +133,7 @@ fn a_revocation_that_cannot_be_stored_ends_the_node_and_breaks_no_chain() {
     home.restart();
     home.revoke(RevocationScope::Capability, grant.as_bytes());
     home.restart();
-    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::OperationNotGranted);
+    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::GrantRevoked);
 }
 
 #[test]

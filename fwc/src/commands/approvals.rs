@@ -14,6 +14,7 @@ use fcp_proto_core::object::ApprovalKind;
 use super::call::CallArgs;
 use super::grant::ConstraintArgs;
 use crate::context::Context;
+use crate::held_token::TokenArgs;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
 use crate::{Failure, Result, passphrase, usage};
@@ -33,6 +34,9 @@ pub(crate) struct Request {
     /// What the person should know
     #[arg(long)]
     pub(crate) note: Option<String>,
+    /// Who
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
 }
 
 /// Requests.
@@ -154,8 +158,10 @@ pub(crate) struct Watch {
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn request(args: Request, context: &mut Context) -> Result<Outcome> {
-    let request = types::FileRequest { call: args.call.read()?, note: args.note };
-    Ok(Answer::of(context.as_agent().await?.send::<FileRequest>(&[], &request).await?)?.into())
+    let call = args.call.read()?;
+    let (client, holder_proof) = args.token.speak(&call, context).await?;
+    let request = types::FileRequest { call, note: args.note, holder_proof };
+    Ok(Answer::of(client.send::<FileRequest>(&[], &request).await?)?.into())
 }
 
 /// `fwc approvals`.

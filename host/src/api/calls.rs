@@ -11,7 +11,7 @@ use fcp_proto_core::object::{CallOutcome, GateCheck, Usage};
 use fcp_state_machines::node::{self, Answer, CallAnswer, Refusal, Request};
 use serde_json::{Value, json};
 
-use super::access::Agent;
+use super::access::Calling;
 use super::denial::{self, Asked};
 use super::inputs;
 use super::mount::{Ask, Serve};
@@ -19,40 +19,19 @@ use super::replays;
 use super::sign::unexpected;
 use crate::daemon::App;
 
-/// A caller outside a session is not served by this release.
-fn within_a_session(proof: Option<&fcp_api::types::HolderProof>) -> Result<(), ErrorBody> {
-    match proof {
-        None => Ok(()),
-        Some(_) => Err(ErrorBody::new(Code::InputInvalid)
-            .because("`holder_proof` is not taken together with a session")
-            .next("leave `holder_proof` out: the session proves the holder")),
-    }
-}
-
 impl Serve for InvokeOperation {
     async fn serve(ask: Ask<Self>) -> Result<InvokeAnswer, ErrorBody> {
-        within_a_session(ask.body.holder_proof.as_ref())?;
-        let Ask { app, body, caller, peer, trace, .. } = ask;
-        let agent = caller.as_agent()?;
+        let Ask { app, body, caller, peer, trace, now, .. } = ask;
+        let calling = Calling::identify(&app, &caller, &peer, body.holder_proof, now).await?;
         let keep = body.options.keep_result;
-        let call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
-        let asked = asked(&call, agent);
-        let binding = call.binding;
+        let call = inputs::call(&app, &calling, body.call, body.options, trace).await?;
+        let asked = calling.asked(&call);
         match app.ask(Request::Invoke(call)).await {
             Ok(Answer::Called(answer)) => called(&app, answer),
-            Ok(Answer::Replayed { receipt }) => replays::answer(&app, agent, binding, receipt, keep).await,
+            Ok(Answer::Replayed { receipt }) => replays::answer(&app, &calling, receipt, keep).await,
             Ok(other) => Err(unexpected(&other)),
             Err(failure) => Err(app.query(move |node, _| denial::refused(node, &failure, &asked)).await?),
         }
-    }
-}
-
-fn asked(call: &node::CallRequest, agent: &Agent) -> Asked {
-    Asked {
-        agent: agent.principal.clone(),
-        zone: call.zone.clone().unwrap_or_else(|| agent.zone.clone()),
-        connector: call.connector.clone(),
-        operation: call.operation.clone(),
     }
 }
 
@@ -116,8 +95,8 @@ struct Simulated {
 }
 
 //= docs/spec/api.md#calls
-async fn simulate(app: &App, call: node::CallRequest, agent: &Agent) -> Result<Simulated, ErrorBody> {
-    let asked = asked(&call, agent);
+async fn simulate(app: &App, calling: &Calling, call: node::CallRequest) -> Result<Simulated, ErrorBody> {
+    let asked = calling.asked(&call);
     match app.ask(Request::Simulate(call)).await {
         Ok(Answer::Simulated { refused, replay, approvals }) => {
             Ok(Simulated { refused, replay, approvals, asked })
@@ -129,11 +108,10 @@ async fn simulate(app: &App, call: node::CallRequest, agent: &Agent) -> Result<S
 
 impl Serve for SimulateCall {
     async fn serve(ask: Ask<Self>) -> Result<SimulateAnswer, ErrorBody> {
-        within_a_session(ask.body.holder_proof.as_ref())?;
-        let Ask { app, body, caller, peer, trace, .. } = ask;
-        let agent = caller.as_agent()?;
-        let call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
-        let simulated = simulate(&app, call, agent).await?;
+        let Ask { app, body, caller, peer, trace, now, .. } = ask;
+        let calling = Calling::identify(&app, &caller, &peer, body.holder_proof, now).await?;
+        let call = inputs::call(&app, &calling, body.call, body.options, trace).await?;
+        let simulated = simulate(&app, &calling, call).await?;
         let checks = checks(simulated.refused.as_ref(), simulated.replay.is_some(), false);
         answer(&app, simulated, checks).await
     }
@@ -141,9 +119,8 @@ impl Serve for SimulateCall {
 
 impl Serve for PreflightOperation {
     async fn serve(ask: Ask<Self>) -> Result<SimulateAnswer, ErrorBody> {
-        within_a_session(ask.body.holder_proof.as_ref())?;
-        let Ask { app, body, caller, peer, trace, .. } = ask;
-        let agent = caller.as_agent()?;
+        let Ask { app, body, caller, peer, trace, now, .. } = ask;
+        let calling = Calling::identify(&app, &caller, &peer, body.holder_proof, now).await?;
         let call = CallRequest {
             connector: body.connector,
             operation: body.operation,
@@ -152,8 +129,8 @@ impl Serve for PreflightOperation {
             zone: body.zone,
             idempotency_key: None,
         };
-        let call = inputs::call(&app, agent, &peer, call, CallOptions::default(), trace).await?;
-        let mut simulated = simulate(&app, call, agent).await?;
+        let call = inputs::call(&app, &calling, call, CallOptions::default(), trace).await?;
+        let mut simulated = simulate(&app, &calling, call).await?;
         // From here on a verdict would speak of the empty input, which nobody asked about.
         simulated.refused = simulated.refused.filter(|refusal| refusal.check < GateCheck::Idempotency);
         let checks = checks(simulated.refused.as_ref(), false, true);

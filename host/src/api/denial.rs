@@ -9,8 +9,10 @@ use fcp_state_machines::node::{Failure, Node, Refusal};
 /// The call that was refused.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) agent: PrincipalId,
-    pub(super) zone: ZoneId,
+    /// Who asked; absent if nobody is known.
+    pub(super) agent: Option<PrincipalId>,
+    /// Where; absent if that depends on who asked.
+    pub(super) zone: Option<ZoneId>,
     pub(super) connector: ConnectorId,
     pub(super) operation: OperationId,
 }
@@ -66,12 +68,14 @@ fn needs(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKin
         }
         // Naming one of those that are there is all it takes.
         GateCheck::Constraints if refusal.code == Code::Ambiguous => Vec::new(),
-        GateCheck::TokenSignature | GateCheck::TokenBinding | GateCheck::Grants | GateCheck::Constraints => {
-            let grant = operation.map(|operation| Need::Grant {
+        // A principal calls in its own zone: no grant would permit it elsewhere.
+        GateCheck::Grants | GateCheck::Constraints if !at_home(node, asked) => Vec::new(),
+        GateCheck::Grants | GateCheck::Constraints => {
+            let grant = operation.zip(asked.zone.clone()).map(|(operation, zone)| Need::Grant {
                 connector: asked.connector.clone(),
                 operation: asked.operation.clone(),
                 capability: operation.capability.clone(),
-                zone: asked.zone.clone(),
+                zone,
             });
             grant.into_iter().collect()
         }
@@ -91,6 +95,8 @@ fn needs(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKin
             refusal.retry_after_ms.map(wait).into_iter().collect()
         }
         GateCheck::Decode
+        | GateCheck::TokenSignature
+        | GateCheck::TokenBinding
         | GateCheck::Revocation
         | GateCheck::Holder
         | GateCheck::ZonePolicy
@@ -100,16 +106,25 @@ fn needs(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKin
     }
 }
 
+/// Whether the call is in its caller's own zone, as far as both are known.
+fn at_home(node: &Node, asked: &Asked) -> bool {
+    let known = asked.agent.as_ref().and_then(|agent| node.authority().principal(agent));
+    known.is_none_or(|known| asked.zone.as_ref() == Some(&known.zone))
+}
+
 /// The command that asks for what is missing.
 fn command(refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
     let Asked { connector, operation, .. } = asked;
+    if matches!(refusal.check, GateCheck::TokenSignature | GateCheck::TokenBinding) {
+        return Some(format!("fwc token mint {operation} --to FOLDER"));
+    }
     match (needs.first()?, refusal.code) {
         (Need::Approval { .. }, Code::ApprovalDenied) => None,
         (Need::Approval { .. }, _) => {
             Some(format!("fwc request {operation} --input JSON --idempotency-key KEY"))
         }
         (Need::Grant { zone, .. }, _) => {
-            let agent = &asked.agent;
+            let agent = asked.agent.as_ref()?;
             Some(format!("fwc grant add {agent} {operation} --zone {zone} --for 1h --allow RESOURCE"))
         }
         (Need::Argument { .. }, Code::ArgumentNotAllowed) => None,

@@ -172,8 +172,8 @@ async fn refusal(
     let code = decision.code.unwrap_or(Code::Internal);
     let rule = decision.rule.clone().unwrap_or_default();
     let asked = Asked {
-        agent: decision.principal.clone(),
-        zone: zone.clone(),
+        agent: Some(decision.principal.clone()),
+        zone: Some(zone.clone()),
         connector: decision.connector.clone(),
         operation: decision.operation.clone(),
     };

@@ -7,7 +7,7 @@ use fcp_proto_core::object::{
 };
 use fcp_state_machines::node::CallAnswer;
 
-use super::access::Agent;
+use super::access::Calling;
 use super::{calls, results};
 use crate::daemon::App;
 
@@ -18,8 +18,7 @@ use crate::daemon::App;
 //= docs/spec/api.md#calls
 pub(super) async fn answer(
     app: &App,
-    agent: &Agent,
-    binding: [u8; 32],
+    calling: &Calling,
     id: ObjectId,
     keep: bool,
 ) -> Result<InvokeAnswer, ErrorBody> {
@@ -30,26 +29,32 @@ pub(super) async fn answer(
     let AnyObject::OperationReceipt(object) = stored else {
         return Err(super::status::broken("a repeated call's receipt is none"));
     };
-    ended(app, agent, binding, (id, object), keep).await
+    ended(app, calling, (id, object), keep).await
 }
 
 async fn ended(
     app: &App,
-    agent: &Agent,
-    binding: [u8; 32],
+    calling: &Calling,
     (id, object): (ObjectId, Object<Signed<OperationReceipt>>),
     keep: bool,
 ) -> Result<InvokeAnswer, ErrorBody> {
     let (zone, receipt) = (object.header.zone_id, object.body.fields);
     if receipt.outcome != CallOutcome::Succeeded {
-        // What the failure says came from outside as an output does.
-        results::join(app, agent, binding, id, zone, receipt.output_label.clone()).await?;
+        // What the failure says came from outside as an output does. Outside a session nothing can join the context, and
+        // so it is not told there.
+        let message = match calling.session() {
+            Some((agent, binding)) => {
+                results::join(app, agent, *binding, id, zone, receipt.output_label.clone()).await?;
+                receipt.message
+            }
+            None => receipt.error.map(|code| code.meaning().into()),
+        };
         let answer = CallAnswer {
             call_id: receipt.call_id,
             receipt: id,
             outcome: receipt.outcome,
             effect: receipt.effect,
-            error: receipt.error.zip(receipt.message),
+            error: receipt.error.zip(message),
             output: None,
             kept: receipt.result,
             label: receipt.output_label,
@@ -57,9 +62,10 @@ async fn ended(
         };
         return calls::called(app, answer);
     }
-    let output = match receipt.result.filter(|_| !keep) {
-        None => None,
-        Some(result) => Some(results::read(app, agent, binding, result).await?.1),
+    // A kept result is read in a session: outside one it stays behind its handle.
+    let output = match (receipt.result.filter(|_| !keep), calling.session()) {
+        (None, _) | (_, None) => None,
+        (Some(result), Some((agent, binding))) => Some(results::read(app, agent, *binding, result).await?.1),
     };
     Ok(InvokeAnswer {
         call_id: receipt.call_id,

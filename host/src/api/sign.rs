@@ -43,6 +43,7 @@ pub(super) fn unexpected(answer: &Answer) -> ErrorBody {
     let name = match answer {
         Answer::Admitted(_) => "admitted",
         Answer::Session { .. } => "session",
+        Answer::Tokens(_) => "tokens",
         Answer::Called(_) => "called",
         Answer::Replayed { .. } => "replayed",
         Answer::Simulated { .. } => "simulated",

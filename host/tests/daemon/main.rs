@@ -11,6 +11,7 @@
 mod authority;
 mod hostile;
 mod making;
+mod outside;
 mod released;
 mod surviving;
 mod world;

@@ -93,13 +93,13 @@ registry! {
         "use the grammar named";
     2001 TokenMalformed "token_malformed" 400 Denied false
         "The capability token is not a canonical COSE_Sign1 / CWT."
-        "get a fresh one: open a new session with `fwc agent run`";
+        "get a fresh one with `fwc token mint`, or call in a session";
     2002 TokenExpired "token_expired" 401 Denied false
         "The capability token's time is over."
-        "get a fresh one: open a new session with `fwc agent run`";
+        "get a fresh one with `fwc token mint`, or call in a session";
     2003 TokenSignatureInvalid "token_signature_invalid" 401 Denied false
         "The token's signature does not verify."
-        "get a fresh one: open a new session with `fwc agent run`";
+        "get a fresh one with `fwc token mint`, or call in a session";
     2004 TokenIssuerUnknown "token_issuer_unknown" 401 Denied false
         "No live attestation covers the key that signed the token."
         "get a token from this owner's node";
@@ -144,10 +144,10 @@ registry! {
         "let the node catch up, then retry";
     2201 HolderProofMissing "holder_proof_missing" 401 Denied false
         "The token is bound to a holder and no proof came with the call."
-        "call inside the session that holds the token";
+        "sign this call with the token holder's key, or call in a session";
     2202 HolderProofInvalid "holder_proof_invalid" 401 Denied false
         "The holder's proof does not verify for this call."
-        "call inside the session that holds the token";
+        "sign this call with the token holder's key, or call in a session";
     2203 HolderMismatch "holder_mismatch" 403 Denied false
         "The proof is of another principal than the token's."
         "use your own token";
@@ -198,7 +198,7 @@ registry! {
         "the owner must sign it again";
     3016 GrantExceeded "grant_exceeded" 403 Denied false
         "The token claims more than its grants give."
-        "get a fresh one: open a new session with `fwc agent run`";
+        "get a fresh one with `fwc token mint`, or call in a session";
     3101 ApprovalRequired "approval_required" 403 ApprovalRequired false
         "A person must approve this call first."
         "`fwc request` files it; `fwc approvals approve ID` decides";

@@ -8,16 +8,20 @@ use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::{self, ToCbor};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ConnectorId, CredentialId, Digest, ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{
+    ConnectorId, CredentialId, Digest, NodeId, ObjectId, OperationId, PrincipalId, ZoneId,
+};
 use fcp_proto_core::object::{CallDigestInput, OperatorRight, RevocationScope};
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::resource::Resource;
 use fcp_proto_core::zone::Label;
 
+use super::caller::Caller;
+use super::tokens::ReadToken;
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
-    ApprovalFacts, Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts,
-    InputFacts, KeyFacts, KeyStanding, LeaseFacts, RevocationFacts, SlotFacts, StandingFacts, TokenFacts,
+    ApprovalFacts, Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, InputFacts,
+    KeyFacts, KeyStanding, LeaseFacts, RateFacts, RevocationFacts, SlotFacts, StandingFacts, TokenFacts,
     ZoneFacts,
 };
 use crate::call::idempotency::{Fresh, IdempotencyKey, Scope, Standing};
@@ -39,21 +43,17 @@ impl Node {
         self.authority.zone(zone).map_or_else(Label::default, |(it, _)| Label::trusted(it.integrity))
     }
 
+    /// Gathers everything but what the call stands on: [`Node::stand`] adds that.
     pub(super) fn prepare(
         &mut self,
         call: &CallRequest,
+        caller: &Caller,
         now: Now,
         schema: &dyn SchemaCheck,
     ) -> Result<Prepared, Failure> {
-        let session = self.sessions.get(call.session, &call.binding, now.unix);
-        let Some(session) = session else {
-            self.refusals.count();
-            return Err(Failure::new(Code::Unauthenticated, "there is no such session on this connection"));
-        };
-        let (principal, principal_zone) = (session.principal.clone(), session.zone.clone());
+        let (principal, principal_zone) = (caller.principal.clone(), caller.zone.clone());
         let zone_id = call.zone.clone().unwrap_or_else(|| principal_zone.clone());
         self.handles_permitted(call, &principal, &zone_id)?;
-        let token = self.token_for(call.session, &call.connector, &call.operation, now.unix);
         let chosen = self.credentials(call, &zone_id);
         let input = self.input_facts(call, &principal, &zone_id, &chosen);
         let (schema, input) = match input {
@@ -63,12 +63,10 @@ impl Node {
         };
         let digest = input.as_ref().map_or_else(|_| Digest::default(), |input| input.call_digest);
         let (key, fresh) = self.key_facts(call, &principal, &zone_id, digest, now);
-        let grants = self.grant_facts(&token, &principal, now.unix);
-        let (rates, fits) = self.rate_facts(call, &principal, &zone_id, &chosen.names, grants.keys(), now);
         self.certify_alone(now.unix);
         let facts = Facts {
-            revocation: self.revocation_facts(call, &zone_id, &token, &principal, now.unix),
-            holder: HolderFacts::Proved(principal.clone()),
+            revocation: self.revocation_facts(call, &zone_id, &principal, now.unix),
+            holder: self.holder_facts(call, caller, &zone_id, digest),
             zone: self.zone_facts(&zone_id),
             connector: self.connector_facts(&call.connector, &call.operation, &zone_id),
             flow: self.flow_facts(call, &principal, &zone_id),
@@ -80,13 +78,54 @@ impl Node {
             principal_zone,
             principal,
             input,
-            token,
-            grants,
+            token: TokenFacts::Absent,
+            grants: BTreeMap::new(),
             key,
             schema,
-            rates,
+            rates: RateFacts::Room,
         };
-        Ok(Prepared { facts, fresh, fits })
+        Ok(Prepared { facts, fresh, fits: None })
+    }
+
+    /// Puts a call on a token and grants: the checks of both, and the room in the pools that they share.
+    pub(super) fn stand(
+        &self,
+        prepared: &mut Prepared,
+        token: ReadToken,
+        grants: &BTreeSet<ObjectId>,
+        now: Now,
+    ) {
+        let facts = &mut prepared.facts;
+        facts.grants = self.grant_facts(grants, &facts.principal, now.unix);
+        (facts.rates, prepared.fits) = self.rate_facts(facts, now);
+        let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now.unix);
+        let node = |id: &NodeId| revoked(RevocationScope::NodeAttestation, id.as_str().as_bytes());
+        let (token_revoked, issuer_node) = match &token.facts {
+            TokenFacts::Decoded { claims, .. } => {
+                (revoked(RevocationScope::Capability, claims.token_id.as_bytes()), node(&claims.issuer_node))
+            }
+            TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => (false, false),
+        };
+        facts.revocation.token = token_revoked;
+        facts.revocation.issuer_key =
+            token.issuer_key.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes()));
+        facts.revocation.node = issuer_node || node(&self.node_id);
+        facts.token = token.facts;
+    }
+
+    /// All that the digest of a call covers. What an input touches that does not fit its operation cannot be told, and
+    /// such a call is refused.
+    //= docs/spec/calls.md#the-call-digest
+    pub(super) fn digest_input(
+        &self,
+        call: &CallRequest,
+        principal: &PrincipalId,
+        zone: &ZoneId,
+    ) -> Result<CallDigestInput, Failure> {
+        let chosen = self.credentials(call, zone);
+        let json = call.input.as_ref().map_err(|code| Failure::new(*code, code.meaning()))?;
+        let resources = self.resources(call, json).unwrap_or_default();
+        Ok(digest_input(call, principal, zone, json.to_canonical(), &resources, &chosen.names))
     }
 
     /// A kept result may be used only by whoever made the call that produced it, in its zone.
@@ -137,25 +176,10 @@ impl Node {
     ) -> Result<InputFacts, Unreadable> {
         let json = call.input.clone().map_err(Unreadable::Input)?;
         let canonical = json.to_canonical();
-        let resources =
-            self.catalog.get(&call.connector).map_or(Ok(Vec::new()), |it| resources(it, call, &json));
-        let digest = |resources: &[Resource]| {
-            let list = CallDigestInput {
-                format: 1,
-                zone: zone.clone(),
-                principal: principal.clone(),
-                connector: call.connector.clone(),
-                operation: call.operation.clone(),
-                input: canonical.clone(),
-                resources: resources.iter().map(|it| it.as_str().into()).collect(),
-                credentials: chosen.names.clone(),
-                idempotency_key: call.idempotency_key.clone(),
-            };
-            list.digest().map_err(|_| Unreadable::Input(Code::InputTooLarge))
-        };
         let facts = |resources: Vec<Resource>| {
+            let covered = digest_input(call, principal, zone, canonical.clone(), &resources, &chosen.names);
             Ok(InputFacts {
-                call_digest: digest(&resources)?,
+                call_digest: covered.digest().map_err(|_| Unreadable::Input(Code::InputTooLarge))?,
                 json: json.clone(),
                 canonical: canonical.clone(),
                 resources,
@@ -163,10 +187,15 @@ impl Node {
                 slot: chosen.slot.clone(),
             })
         };
-        match resources {
+        match self.resources(call, &json) {
             Ok(resources) => facts(resources),
             Err(why) => Err(Unreadable::Resource(alloc::boxed::Box::new(facts(Vec::new())?), why)),
         }
+    }
+
+    /// What the input touches, by the operation's templates.
+    fn resources(&self, call: &CallRequest, input: &Json) -> Result<Vec<Resource>, String> {
+        self.catalog.get(&call.connector).map_or(Ok(Vec::new()), |it| resources(it, call, input))
     }
 
     /// What stands under the call's key. Under a text that is no key stands nothing: check 1 refuses it.
@@ -201,17 +230,7 @@ impl Node {
 
     fn grant_facts(
         &self,
-        token: &TokenFacts,
-        principal: &PrincipalId,
-        now: UnixTime,
-    ) -> BTreeMap<ObjectId, GrantFacts> {
-        let TokenFacts::Decoded { claims, .. } = token else { return BTreeMap::new() };
-        self.known_grants(claims.grant_object_ids.iter(), principal, now)
-    }
-
-    fn known_grants<'a>(
-        &self,
-        ids: impl Iterator<Item = &'a ObjectId>,
+        named: &BTreeSet<ObjectId>,
         principal: &PrincipalId,
         now: UnixTime,
     ) -> BTreeMap<ObjectId, GrantFacts> {
@@ -232,37 +251,25 @@ impl Node {
                 bytes_used: used.bytes,
             })
         };
-        ids.filter_map(|id| Some((*id, known(id)?))).collect()
+        named.iter().filter_map(|id| Some((*id, known(id)?))).collect()
     }
 
+    /// What is revoked of all that does not depend on the token.
     fn revocation_facts(
         &self,
         call: &CallRequest,
         zone: &ZoneId,
-        token: &TokenFacts,
         principal: &PrincipalId,
         now: UnixTime,
     ) -> RevocationFacts {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
-        let node = |id: &str| revoked(RevocationScope::NodeAttestation, id.as_bytes());
         let holder = self.authority.principal(principal).map(|it| it.key_id);
-        let (token_revoked, issuer_key, issuer_node) = match token {
-            TokenFacts::Decoded { claims, .. } => {
-                let key = self.keys.issuance.key_id();
-                (
-                    revoked(RevocationScope::Capability, claims.token_id.as_bytes()),
-                    revoked(RevocationScope::IssuerKey, key.as_bytes()),
-                    node(claims.issuer_node.as_str()),
-                )
-            }
-            TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => (false, false, false),
-        };
         let zone = self.keys.zones.get(zone);
         RevocationFacts {
-            token: token_revoked,
-            issuer_key,
+            token: false,
+            issuer_key: false,
             holder_key: holder.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())),
-            node: issuer_node || node(self.node_id.as_str()),
+            node: false,
             connector: self.connector_revoked(&call.connector, now),
             zone_key: zone.is_some_and(|key| revoked(RevocationScope::ZoneKey, key.key_id().as_bytes())),
             head_age_secs: self.revocations.head_age_secs(now),
@@ -297,7 +304,7 @@ impl Node {
             })
         };
         StandingFacts {
-            grants: self.known_grants(authorized.grants().iter(), principal, now),
+            grants: self.grant_facts(authorized.grants(), principal, now),
             principal_zone: self.authority.principal(principal).map(|it| it.zone.clone()),
             zone: self.zone_facts(zone),
             connector: self.connector_facts(connector, operation, zone),
@@ -360,6 +367,27 @@ impl Node {
 struct Chosen {
     names: BTreeSet<CredentialId>,
     slot: SlotFacts,
+}
+
+fn digest_input(
+    call: &CallRequest,
+    principal: &PrincipalId,
+    zone: &ZoneId,
+    canonical: String,
+    resources: &[Resource],
+    credentials: &BTreeSet<CredentialId>,
+) -> CallDigestInput {
+    CallDigestInput {
+        format: 1,
+        zone: zone.clone(),
+        principal: principal.clone(),
+        connector: call.connector.clone(),
+        operation: call.operation.clone(),
+        input: canonical,
+        resources: resources.iter().map(|it| it.as_str().into()).collect(),
+        credentials: credentials.clone(),
+        idempotency_key: call.idempotency_key.clone(),
+    }
 }
 
 /// Why there is no complete input.

@@ -55,6 +55,7 @@ impl Node {
         let decides = match request {
             Request::Admit { object, .. } => !matches!(**object, AnyObject::Revocation(_)),
             Request::OpenSession(_)
+            | Request::MintTokens { .. }
             | Request::Invoke(_)
             | Request::Simulate(_)
             | Request::FileApproval { .. }

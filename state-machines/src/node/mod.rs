@@ -16,12 +16,14 @@
 mod admit;
 mod apply;
 mod authorize;
+mod caller;
 mod calls;
 mod catalog;
 mod clock;
 mod completion;
 mod contexts;
 mod facts;
+mod judgement;
 mod keys;
 mod ledger;
 mod lifecycle;
@@ -36,14 +38,17 @@ mod tokens;
 
 pub use catalog::{BadInstall, Catalog, Credential, Installed};
 pub use clock::ClockState;
+pub use judgement::MAX_CANDIDATES;
 pub use keys::NodeKeys;
 pub use output::{Answer, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal};
 pub use replay::ReplayError;
 pub use request::{
-    CallRequest, Canceller, FiledApproval, Handle, Request, RequestId, SchemaCheck, SessionRequest,
+    CallRequest, CalledBy, Canceller, FiledApproval, Handle, HeldToken, HolderProof, Request, RequestId,
+    SchemaCheck, SessionRequest,
 };
 pub use room::CallLimits;
-pub use sessions::{Session, SessionId, Sessions};
+pub use sessions::{MintedToken, Session, SessionId, Sessions};
+pub use tokens::MAX_MINTED_OPERATIONS;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -200,6 +205,9 @@ impl Node {
             Request::Admit { object, actor } => self.admit(id, *object, &actor, now),
             Request::OpenSession(request) => self.open_session(id, &request, now),
             Request::CloseSession(session) => self.close_session(id, session),
+            Request::MintTokens { session, binding, operations } => {
+                self.mint_tokens(id, session, &binding, &operations, now)
+            }
             Request::Invoke(call) => self.invoke(id, &call, now, schema),
             Request::Simulate(call) => self.simulate(id, &call, now, schema),
             Request::FileApproval { call, note, valid_secs } => {

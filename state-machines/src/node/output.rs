@@ -13,7 +13,7 @@ use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::Label;
 
 use super::request::{FiledApproval, RequestId};
-use super::sessions::SessionId;
+use super::sessions::{MintedToken, SessionId};
 use crate::call::gate::Authorized;
 use crate::persist::{Batch, BatchToken};
 
@@ -119,6 +119,8 @@ pub enum Answer {
         /// Until when.
         expires_at: UnixTime,
     },
+    /// The tokens that were asked for, at least one for each operation.
+    Tokens(Vec<MintedToken>),
     /// The call ended.
     Called(CallAnswer),
     /// The call was made before; its receipt and kept output are to be loaded.

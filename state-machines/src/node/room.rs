@@ -2,16 +2,15 @@
 //!
 //! Spec: `docs/spec/calls.md#bounds`.
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use fcp_proto_core::ids::{CredentialId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{ObjectId, PrincipalId};
 use fcp_proto_core::time::{Now, UnixTime};
 
-use super::{CallRequest, Node};
-use crate::call::gate::RateFacts;
+use super::Node;
+use crate::call::gate::{Facts, RateFacts};
 use crate::call::rates::{Caller, Exceeded, Fits, LimitId, PoolName, Usage, Why};
 
 /// What bounds the calls of a node, as its owner sets it.
@@ -38,29 +37,22 @@ impl Node {
 
     /// Whether this node, the pools and the budgets have room for the call.
     //= docs/spec/gate.md#15-rates
-    pub(super) fn rate_facts<'a>(
-        &self,
-        call: &CallRequest,
-        principal: &PrincipalId,
-        zone: &ZoneId,
-        credentials: &BTreeSet<CredentialId>,
-        grants: impl Iterator<Item = &'a ObjectId>,
-        now: Now,
-    ) -> (RateFacts, Option<Fits>) {
+    pub(super) fn rate_facts(&self, facts: &Facts, now: Now) -> (RateFacts, Option<Fits>) {
         let operation =
-            self.catalog.get(&call.connector).and_then(|it| it.manifest.operation(&call.operation));
+            self.catalog.get(&facts.connector_id).and_then(|it| it.manifest.operation(&facts.operation_id));
         let named = operation.map_or(&[][..], |operation| operation.rate_pools.as_slice());
         let pools: Vec<_> = named.iter().filter_map(|name| PoolName::new(name.as_str()).ok()).collect();
-        let (credentials, grants): (Vec<_>, Vec<_>) =
-            (credentials.iter().cloned().collect(), grants.copied().collect());
+        // Without an input there is no call whose credentials could be counted.
+        let credentials: Vec<_> = facts.input.iter().flat_map(|input| &input.credentials).cloned().collect();
+        let grants: Vec<_> = facts.grants.keys().copied().collect();
         let caller = Caller {
-            connector: &call.connector,
-            zone,
-            principal,
+            connector: &facts.connector_id,
+            zone: &facts.zone_id,
+            principal: &facts.principal,
             credentials: &credentials,
             grants: &grants,
         };
-        if let Some(rule) = self.exhausted(principal, &grants) {
+        if let Some(rule) = self.exhausted(&facts.principal, &grants) {
             return (RateFacts::Exhausted { rule }, None);
         }
         match self.rates.check(self.rates.demands(&pools, &caller, Usage::CALL), now) {

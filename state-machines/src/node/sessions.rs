@@ -1,17 +1,17 @@
 //! Who has proved a key, and the short tokens that stand for it.
 //!
 //! A session begins with a proof that binds the principal's key to the connection, and its name is a secret that only that
-//! caller has. Tokens are minted from the principal's live grants when a call needs one; each names one grant, so that
+//! caller has. Tokens are minted from the principal's live grants when a call needs them; each names one grant, so that
 //! the constraints of one never lend themselves to another. Spec: `docs/spec/sessions.md`.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::fmt;
 
 use fcp_proto_core::crypto::proof::{ChannelBinding, SessionProof};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{KeyId, ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, KeyId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::object::{AuditEventKind, RevocationScope};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Now, UnixTime};
@@ -56,16 +56,33 @@ pub struct Session {
     pub binding: ChannelBinding,
     /// Until when.
     pub expires_at: UnixTime,
-    /// The tokens minted so far, by the grant they stand on.
+    /// The tokens that its calls were judged by, by the grant they stand on.
     pub(super) tokens: BTreeMap<ObjectId, MintedToken>,
 }
 
 /// A token as its holder keeps it.
-#[derive(Clone)]
-pub(super) struct MintedToken {
-    pub bytes: Vec<u8>,
-    pub operations: Vec<OperationId>,
+#[derive(Clone, PartialEq, Eq)]
+pub struct MintedToken {
+    /// Its id.
+    pub token_id: TokenId,
+    /// For this connector.
+    pub connector: ConnectorId,
+    /// For these operations.
+    pub operations: BTreeSet<OperationId>,
+    /// The grant it stands on.
+    pub grant: ObjectId,
+    /// Until when.
     pub expires_at: UnixTime,
+    /// The key that signed it.
+    pub issuer_key: KeyId,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl MintedToken {
+    /// The token's bytes, to be handed to its holder and nobody else.
+    pub fn expose(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl fmt::Debug for MintedToken {

@@ -55,7 +55,7 @@ pub(crate) fn reference(facts: &Facts, now: UnixTime) -> Verdict {
 
 fn walk(facts: &Facts, now: u64) -> Step<BTreeSet<ObjectId>> {
     let input = decode(facts)?;
-    let (claims, issuer) = token_signature(facts)?;
+    let (claims, issuer) = token_signature(facts, now)?;
     token_binding(facts, claims, issuer, now)?;
     revocation(facts)?;
     holder(facts, claims)?;
@@ -90,10 +90,11 @@ fn decode(facts: &Facts) -> Step<&InputFacts> {
 
 // 2
 
-fn token_signature(facts: &Facts) -> Step<(&Claims, Option<&IssuerFacts>)> {
+fn token_signature(facts: &Facts, now: u64) -> Step<(&Claims, Option<&IssuerFacts>)> {
     match &facts.token {
         TokenFacts::Absent => {
             if facts.holder == HolderFacts::Proved(facts.principal.clone()) {
+                no_token(facts, now)?;
                 deny(GateCheck::Grants, Code::OperationNotGranted)
             } else {
                 deny(GateCheck::Holder, Code::HolderProofMissing)
@@ -108,6 +109,21 @@ fn token_signature(facts: &Facts) -> Step<(&Claims, Option<&IssuerFacts>)> {
             Ok((claims, issuer.as_ref()))
         }
     }
+}
+
+fn no_token(facts: &Facts, now: u64) -> Step {
+    for known in facts.grants.values() {
+        let grant = &known.grant;
+        if grant.connector != facts.connector_id || !grant.operations.contains(&facts.operation_id) {
+            continue;
+        }
+        in_force(facts, known, now)?;
+        if let Some(operation) = known_operation(facts) {
+            let given = grant.capabilities.contains(&operation.capability);
+            demand(given, GateCheck::Grants, Code::GrantExceeded)?;
+        }
+    }
+    Ok(())
 }
 
 // 3
@@ -177,13 +193,19 @@ fn grants<'a>(facts: &'a Facts, claims: &Claims, now: u64) -> Step<Vec<&'a Grant
     Ok(named)
 }
 
-fn one_grant(facts: &Facts, claims: &Claims, known: &GrantFacts, now: u64) -> Step {
+/// The tests of check 6 that concern the grant alone.
+fn in_force(facts: &Facts, known: &GrantFacts, now: u64) -> Step {
     let (check, grant) = (GateCheck::Grants, &known.grant);
     demand(!known.revoked, check, Code::GrantRevoked)?;
     demand(known.signer_valid, check, Code::GrantIssuerInvalid)?;
     demand(known.names_principal, check, Code::GrantPrincipalMismatch)?;
     demand(known.zone_id == facts.zone_id, check, Code::GrantZoneMismatch)?;
-    demand(contains(grant.not_before, grant.expires_at, now), check, Code::GrantExpired)?;
+    demand(contains(grant.not_before, grant.expires_at, now), check, Code::GrantExpired)
+}
+
+fn one_grant(facts: &Facts, claims: &Claims, known: &GrantFacts, now: u64) -> Step {
+    let (check, grant) = (GateCheck::Grants, &known.grant);
+    in_force(facts, known, now)?;
     demand(grant.connector == facts.connector_id, check, Code::OperationNotGranted)?;
     for entry in &claims.grants {
         let operation = entry.operation.as_ref().is_some_and(|it| grant.operations.contains(it));

@@ -293,7 +293,33 @@ fn without_a_token_the_proof_decides_over_the_answer() {
     assert_eq!(refusal(&facts), Some((GateCheck::Grants, Code::OperationNotGranted)));
     for holder in [HolderFacts::Missing, HolderFacts::Invalid, HolderFacts::Proved(name("other"))] {
         facts.holder = holder;
+        granted(&mut facts).revoked = true;
         assert_eq!(refusal(&facts), Some((GateCheck::Holder, Code::HolderProofMissing)));
+    }
+}
+
+#[test]
+fn without_a_token_the_fault_of_the_grant_is_told() {
+    let cases: [(Code, Change); 8] = [
+        (Code::GrantRevoked, |f| granted(f).revoked = true),
+        (Code::GrantIssuerInvalid, |f| granted(f).signer_valid = false),
+        (Code::GrantPrincipalMismatch, |f| granted(f).names_principal = false),
+        (Code::GrantZoneMismatch, |f| granted(f).zone_id = name("z:owner")),
+        (Code::GrantExpired, |f| granted(f).grant.expires_at = NOW),
+        (Code::GrantExceeded, |f| granted(f).grant.capabilities.clear()),
+        (Code::OperationNotGranted, |f| {
+            granted(f).revoked = true;
+            granted(f).grant.operations.clear();
+        }),
+        (Code::OperationNotGranted, |f| {
+            granted(f).revoked = true;
+            granted(f).grant.connector = name("slack");
+        }),
+    ];
+    for (code, change) in cases {
+        let mut facts = Facts { token: TokenFacts::Absent, ..allowed() };
+        change(&mut facts);
+        assert_eq!(refusal(&facts), Some((GateCheck::Grants, code)));
     }
 }
 

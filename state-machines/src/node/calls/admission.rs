@@ -32,8 +32,8 @@ impl Node {
         now: Now,
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
-        let prepared = self.prepare(call, now, schema)?;
-        match gate::decide(&prepared.facts, now.unix) {
+        let (prepared, decision) = self.judge(call, now, schema)?;
+        match decision {
             Decision::Authorized(authorized) => self.admit_call(request, call, prepared, *authorized, now),
             Decision::Replay(receipt) => self.replay_call(request, &prepared.facts, receipt),
             Decision::Denied(denial) => {
@@ -49,8 +49,8 @@ impl Node {
         now: Now,
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
-        let prepared = self.prepare(call, now, schema)?;
-        let (refused, replay) = match gate::decide(&prepared.facts, now.unix) {
+        let (prepared, decision) = self.judge(call, now, schema)?;
+        let (refused, replay) = match decision {
             Decision::Authorized(_) => (None, None),
             Decision::Replay(receipt) => (None, Some(receipt)),
             Decision::Denied(Denial { check, code, rule, retry_after_ms }) => {

@@ -8,7 +8,7 @@ use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::time::UnixTime;
 
 use super::{Granted, Held};
-use crate::call::gate::{Denial, GrantFacts};
+use crate::call::gate::{Denial, Facts, GrantFacts};
 
 //= docs/spec/gate.md#6-grants
 pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
@@ -29,6 +29,34 @@ pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
         return Err(denial(Code::OperationNotGranted, format!("the token does not carry {operation}")));
     }
     Ok(Granted { before: held })
+}
+
+/// Why a principal that holds no token for the operation holds none: what is wrong with the first grant that names the
+/// operation and is not in order.
+//= docs/spec/gate.md#2-token-signature
+pub(super) fn none_held(facts: &Facts, now: UnixTime) -> Denial {
+    let named = facts.grants.iter().filter(|(_, known)| {
+        known.grant.connector == facts.connector_id && known.grant.operations.contains(&facts.operation_id)
+    });
+    let faults = |(id, known): (&ObjectId, &GrantFacts)| {
+        live(&facts.zone_id, id, known, now).and_then(|()| capable(facts, id, known)).err()
+    };
+    named.filter_map(faults).next().unwrap_or_else(|| {
+        let rule = format!("no grant gives {} the operation {}", facts.principal, facts.operation_id);
+        denial(Code::OperationNotGranted, rule)
+    })
+}
+
+/// The grant gives the capability that the operation needs.
+fn capable(facts: &Facts, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial> {
+    let operation = facts.connector.as_ref().and_then(|connector| connector.operation.as_ref());
+    match operation.map(|operation| &operation.capability) {
+        Some(needed) if !known.grant.capabilities.contains(needed) => {
+            let rule = format!("the grant {id} gives {} without {needed}", facts.operation_id);
+            Err(denial(Code::GrantExceeded, rule))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The grant is in force, for this principal, in this zone.
