@@ -17,7 +17,9 @@ const SECRET: &str = "ghp_0123456789";
 const ID: &str = "abababababababababababababababababababababababababababababababab";
 
 fn unlocked() -> double::Answer {
-    ok(json!({ "bearer": "0b".repeat(32), "operator": "owner", "rights": ["approve", "auth"], "expires_at": 9 }))
+    ok(
+        json!({ "bearer": "0b".repeat(32), "operator": "owner", "rights": ["approve", "auth"], "expires_at": 9 }),
+    )
 }
 
 #[test]
@@ -31,10 +33,22 @@ fn secrets_are_typed_unseen_and_reach_the_daemon_alone() {
         })),
         _ => None,
     });
-    let words = ["auth", "set", "me", "--connector", "github", "--slot", "token", "--zone", "z:work", "--kind", "bearer"];
+    let words = [
+        "auth",
+        "set",
+        "me",
+        "--connector",
+        "github",
+        "--slot",
+        "token",
+        "--zone",
+        "z:work",
+        "--kind",
+        "bearer",
+    ];
     let Some(mut terminal) = Terminal::start(&home.path(), &words) else { return };
     for _ in 0..2 {
-        let asked = terminal.wait_for(&["Operator passphrase: ", "token: ", "ecret: "]);
+        let asked = terminal.wait_for(&["Operator passphrase: ", "Token: "]);
         terminal.type_line(if asked.contains("passphrase") { PASSPHRASE } else { SECRET });
     }
     let (_, screen) = terminal.end();
@@ -52,7 +66,7 @@ fn an_approval_is_shown_whole_and_nothing_in_it_can_hide() {
             "POST /v1/operator/lock" => ok(json!({})),
             line if line == format!("GET /v1/approvals/{ID}") => ok(pending()),
             line if line == format!("POST /v1/approvals/{ID}/approve") => ok(json!({
-                "approval_id": ID, "request_id": ID, "kind": "execution", "expires_at": 99, "grant_id": null,
+                "request_id": ID, "approval_id": ID, "expires_at": 9,
             })),
             _ => None,
         });
@@ -71,11 +85,12 @@ fn an_approval_is_shown_whole_and_nothing_in_it_can_hide() {
 
 fn pending() -> serde_json::Value {
     json!({
-        "request_id": ID, "status": "pending", "agent": "mail", "zone": "z:work", "connector": "a", "operation": "a.b",
-        "call_digest": ID, "interface_hash": ID, "code_digest": ID, "label_digest": ID, "input": {"to": "x\u{202e}y"},
-        "input_label": {"integrity": 20, "confidentiality": 60, "taints": []}, "resources": [], "credentials": [],
-        "kinds": ["execution"], "requested_at": 1, "expires_at": 99, "note": null, "risk": "low", "safety": "risky",
-        "idempotency_key": "k", "description": "d",
+        "request_id": ID, "status": "pending", "agent": "mail", "zone": "z:work", "connector": "a",
+        "operation": "a.b", "description": "Does.", "risk": "high", "tier": "dangerous",
+        "input": {"to": "x\u{202e}y"}, "resources": [], "credentials": [], "call_digest": ID,
+        "interface_hash": ID, "code_digest": ID, "label_digest": ID,
+        "input_label": {"integrity": 60, "confidentiality": 0, "taints": []}, "kinds": ["execution"],
+        "missing": "FCP-3101", "requested_at": 1, "expires_at": 9,
     })
 }
 
@@ -96,7 +111,7 @@ fn the_phrase_is_shown_once_and_its_words_are_asked_for() {
         let place: usize = screen.rsplit("Word ").next().unwrap().split(':').next().unwrap().parse().unwrap();
         terminal.type_line(if wrong { "zebra-not" } else { &phrase[place - 1] });
         wrong = false;
-        if terminal.wait_for(&["Word ", "owner  "]).contains("owner  ") {
+        if terminal.wait_for(&["Word ", "owner ok"]).contains("owner ok") {
             break;
         }
     }
@@ -114,12 +129,7 @@ fn the_phrase_is_shown_once_and_its_words_are_asked_for() {
 /// The numbered words of the phrase, in their order.
 fn phrase_in(screen: &str) -> Vec<String> {
     let words: Vec<&str> = screen.split_whitespace().collect();
-    let numbered = words.windows(2).filter(|pair| {
-        pair[0].trim_end_matches('.').parse::<usize>().is_ok() && pair[1].chars().all(|c| c.is_ascii_lowercase())
-    });
-    let mut found: Vec<(usize, String)> = numbered
-        .map(|pair| (pair[0].trim_end_matches('.').parse().unwrap(), pair[1].to_owned()))
-        .collect();
-    found.sort();
-    found.into_iter().map(|(_, word)| word).collect()
+    let place = |text: &str| text.strip_suffix('.')?.parse::<usize>().ok();
+    let numbered = words.windows(2).filter_map(|pair| Some((place(pair[0])?, pair[1].to_owned())));
+    numbered.collect::<std::collections::BTreeMap<_, _>>().into_values().collect()
 }

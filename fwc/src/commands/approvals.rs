@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::held_token::TokenArgs;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, passphrase, usage};
+use crate::{Failure, Result, output, passphrase, usage};
 
 /// How long one question of `watch` waits for a change.
 const WATCH_WAIT: Duration = Duration::from_secs(30);
@@ -230,17 +230,21 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
 
 fn confirm(shown: &types::ApprovalView, grant: Option<&StandingGrant>) -> Result<()> {
     let instead = "show it with `fwc approvals show ID`, then approve with --yes";
-    let text = serde_json::to_value(shown).map_err(|error| crate::internal(&error.to_string()))?;
-    passphrase::show(&format!("{text:#}\n"), instead)?;
+    passphrase::show(&visible(shown)?, instead)?;
     if let Some(grant) = grant {
-        let text = serde_json::to_value(grant).map_err(|error| crate::internal(&error.to_string()))?;
-        passphrase::show(&format!("and a standing grant: {text:#}\n"), instead)?;
+        passphrase::show(&format!("and a standing grant: {}", visible(grant)?), instead)?;
     }
     let answer = passphrase::ask_openly("Approve this? Type yes: ", instead)?;
     if answer.expose() == "yes" {
         return Ok(());
     }
     Err(Failure::new(Code::Cancelled).because("you did not type yes").next("nothing was approved"))
+}
+
+/// What a person decides over, whole, with nothing in it that could hide or move text on a terminal.
+fn visible(shown: &impl serde::Serialize) -> Result<String> {
+    let value = serde_json::to_value(shown).map_err(|error| crate::internal(&error.to_string()))?;
+    Ok(output::json::to_pretty(&value.into()) + "\n")
 }
 
 async fn watch(args: Watch, context: &mut Context) -> Result<Outcome> {

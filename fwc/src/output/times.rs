@@ -16,9 +16,10 @@ pub(super) fn for_people(value: &Value) -> Value {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
         Value::Array(items) => Value::Array(items.iter().map(for_people).collect()),
-        Value::Object(object) => {
-            object.iter().fold(Object::default(), |made, (key, member)| made.with(key, shown(key, member))).into()
-        }
+        Value::Object(object) => object
+            .iter()
+            .fold(Object::default(), |made, (key, member)| made.with(key, shown(key, member)))
+            .into(),
     }
 }
 
@@ -31,8 +32,11 @@ fn shown(key: &str, member: &Value) -> Value {
             Some(seconds) => UnixTime::from_secs(seconds).to_string().into(),
             None => member.clone(),
         },
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-            for_people(member)
-        }
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => for_people(member),
     }
 }

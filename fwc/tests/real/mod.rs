@@ -215,6 +215,9 @@ fn words(line: &str) -> Vec<String> {
     let filled = |word: String| match word.as_str() {
         "ID" | "GRANT" | "HANDLE" | "DIGEST" => "ab".repeat(32),
         "JSON" => "{}".to_owned(),
+        "CONNECTOR" => "github".to_owned(),
+        "OPERATION" => "github.issues.list".to_owned(),
+        "PATTERN" | "RESOURCE" => "*".to_owned(),
         _ => word,
     };
     words.into_iter().filter(|word| !word.is_empty()).map(filled).collect()

@@ -24,15 +24,31 @@ impl Terminal {
     pub(crate) fn start(home: &Path, words: &[&str]) -> Option<Self> {
         let fwc = programs().join("fwc");
         let line = [&[fwc.to_str().unwrap()], words].concat().join(" ");
-        let mut command = Command::new("script");
-        command.args(["--quiet", "--return", "--echo", "always", "--command", &line, "/dev/null"]);
+        // A prompt that never comes must not hold the tests for ever.
+        let mut command = Command::new("timeout");
+        command.args([
+            "--foreground",
+            "300",
+            "script",
+            "--quiet",
+            "--return",
+            "--echo",
+            "always",
+            "--command",
+            &line,
+            "/dev/null",
+        ]);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("FCP_HOME", home).env("TERM", "dumb").env("SHELL", "/bin/sh");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
-                assert_ne!(std::env::var("FCP_TEST_REQUIRE").as_deref(), Ok("all"), "NOT RUN: script: {error}");
+                assert_ne!(
+                    std::env::var("FCP_TEST_REQUIRE").as_deref(),
+                    Ok("all"),
+                    "NOT RUN: script: {error}"
+                );
                 println!("NOT RUN: `script` cannot be run: {error}");
                 return None;
             }

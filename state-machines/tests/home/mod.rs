@@ -24,9 +24,9 @@ use fcp_proto_core::token::claims::Claims;
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::{Label, Risk, SafetyTier, WELL_KNOWN};
 use fcp_state_machines::node::{
-    Answer, CallAnswer, CallLimits, CallRequest, CalledBy, Dispatch, Failure, FiledApproval, HeldToken, HolderProof,
-    MintedToken, Node, NodeConfig, NodeKeys, Outcome, Output, Refusal, Request, RequestId, SchemaCheck,
-    SessionId, SessionRequest,
+    Answer, CallAnswer, CallLimits, CallRequest, CalledBy, Dispatch, Failure, FiledApproval, HeldToken,
+    HolderProof, MintedToken, Node, NodeConfig, NodeKeys, Outcome, Output, Refusal, Request, RequestId,
+    SchemaCheck, SessionId, SessionRequest,
 };
 use fcp_state_machines::persist::{Completion, Record};
 
