@@ -115,6 +115,7 @@ fn ended(answer: &CallAnswer, code: Option<Code>) -> ErrorBody {
         "cause": cause,
         "handle": answer.kept,
     });
+    body.retry_after_ms = answer.retry_after_ms;
     body.detail = Some(Box::new(detail));
     body
 }
@@ -142,6 +143,8 @@ async fn replayed(
             kept: receipt.result,
             label: receipt.output_label,
             usage: receipt.usage,
+            // What was asked for then is over, or nobody knows when it began.
+            retry_after_ms: None,
         };
         return called(app, answer);
     }
