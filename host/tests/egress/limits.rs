@@ -216,9 +216,7 @@ async fn a_body_that_drips_for_ever_is_cut_though_it_is_never_idle() {
 async fn a_body_without_end_is_cut_at_its_bound_and_its_service_let_go() {
     let answer: Answerer = Arc::new(move |_| {
         let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(async move {
-            while sender.send(vec![b'x'; 1_000]).await.is_ok() {}
-        });
+        tokio::spawn(async move { while sender.send(vec![b'x'; 1_000]).await.is_ok() {} });
         Response::new(Chunks(receiver).boxed())
     });
     for alpn in ["http/1.1", "h2"] {
