@@ -340,6 +340,7 @@ fn an_approval_that_a_failed_call_spent_stays_spent_after_a_restart() {
         message: "no".into(),
         effect: Effect::None,
         usage: Usage { requests: 0, ..usage() },
+        retry_after_ms: None,
     };
     home.invoke_with(call.clone(), failed).expect("a receipt");
     // What the failure told would otherwise change the labels that the approval binds.

@@ -65,6 +65,7 @@ fn a_delivered_failure_gives_no_approval_back_at_a_restart() {
         message: "no".into(),
         effect: Effect::None,
         usage: none(),
+        retry_after_ms: None,
     };
     home.invoke_with(home.call("notes.put", WRITE, Some("k")), failed).expect("a receipt");
     let live = code(home.invoke(home.call("notes.put", WRITE, Some("k")), "{}"));
@@ -292,8 +293,13 @@ fn the_longest_message_fits_the_room_of_a_receipt() {
     let call = home.call("notes.touch", READ, Some("k"));
     let (request, call_id) = dispatched(&mut home, call);
     let message = "é".repeat(1 << 20);
-    let failed =
-        Outcome::Failed { code: Code::ConnectorFailed, message, effect: Effect::Made, usage: usage() };
+    let failed = Outcome::Failed {
+        code: Code::ConnectorFailed,
+        message,
+        effect: Effect::Made,
+        usage: usage(),
+        retry_after_ms: None,
+    };
     home.node.handle_outcome(call_id, failed, home.now);
     home.run();
     let (_, batch) = home.waiting.front().expect("a receipt");
@@ -404,4 +410,52 @@ fn refusals_cannot_fill_the_disk() {
     }
     let after: usize = home.journal.iter().map(|record| record.bytes.len()).sum();
     assert!(after - before < 8 << 20, "{} bytes for refused calls", after - before);
+}
+
+/// A failed read of what strangers wrote, of which egress counted nothing.
+fn silent_failure() -> Outcome {
+    let message = "the connector says so".into();
+    let (code, effect) = (Code::ConnectorFailed, Effect::None);
+    Outcome::Failed { code, message, effect, usage: none(), retry_after_ms: Some(7_000) }
+}
+
+#[test]
+fn a_failure_before_anything_came_in_taints_nothing_and_says_when_to_try_again() {
+    let (mut home, _) = Home::with_grant();
+    let read = home.call("notes.comments", READ, None);
+    let Ok(Answer::Called(failed)) = home.invoke_with(read.clone(), silent_failure()) else { panic!() };
+    assert_eq!(failed.retry_after_ms, Some(7_000));
+    home.invoke(home.call("notes.touch", READ, None), "{}").expect("nothing was heard");
+    let Outcome::Failed { code: error, message, effect, retry_after_ms, .. } = silent_failure() else {
+        panic!()
+    };
+    let usage = Usage { requests: 1, ..none() };
+    let heard = Outcome::Failed { code: error, message, effect, usage, retry_after_ms };
+    home.invoke_with(read, heard).expect("a receipt");
+    assert_eq!(code(home.invoke(home.call("notes.touch", READ, None), "{}")), Code::TaintViolation);
+}
+
+//= docs/spec/labels.md#who-assigns-labels
+#[test]
+fn the_error_of_a_packages_own_code_taints_though_its_call_asked_nobody() {
+    let (mut home, _) = Home::with_grant();
+    home.install_from(&own_code());
+    let read = home.call("notes.comments", READ, None);
+    home.invoke_with(read, silent_failure()).expect("a receipt");
+    assert_eq!(code(home.invoke(home.call("notes.touch", READ, None), "{}")), Code::TaintViolation);
+}
+
+/// The notes connector as a package with a program of its own, which needs no network.
+fn own_code() -> Vec<u8> {
+    let mut manifest = String::new();
+    let mut needed = true;
+    for line in include_str!("home/notes.toml").lines() {
+        if line.starts_with('[') {
+            needed = !["[http]", "[network]", "[auth.token]"].contains(&line) && !line.ends_with(".http]");
+        }
+        if needed && !line.starts_with("auth = ") {
+            manifest += &format!("{line}\n");
+        }
+    }
+    manifest.replace("runtime = \"declarative\"", "runtime = \"native\"").into_bytes()
 }

@@ -56,7 +56,7 @@ impl History {
         let message = String::from("so it is");
         match self.pick(6) {
             0 => Outcome::NotDelivered { code, message },
-            1 => Outcome::Failed { code, message, effect, usage },
+            1 => Outcome::Failed { code, message, effect, usage, retry_after_ms: None },
             2 => Outcome::Unknown { code, message, usage },
             _ => Outcome::Succeeded { output: "{}".into(), effect, usage },
         }

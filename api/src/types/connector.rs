@@ -36,6 +36,8 @@ pub enum RunStatus {
     Starting,
     /// A health check that exercised its path passed.
     Ready,
+    /// It runs, and no check has exercised its path.
+    Unknown,
     /// It answers and reports a problem.
     Degraded,
     /// It died and waits before it is started again.
@@ -63,8 +65,37 @@ pub struct ConnectorHealth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::UnixTime>)]
     pub checked_at: Option<UnixTime>,
+    /// The last check; absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check: Option<HealthCheckView>,
     /// How often it was started again.
     pub restarts: u64,
+}
+
+/// A health check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthCheckView {
+    /// When.
+    #[schema(value_type = schema::UnixTime)]
+    pub at: UnixTime,
+    /// The operation that went its whole path; absent if the connector was only asked how it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::OperationId>)]
+    pub operation: Option<OperationId>,
+    /// What was found.
+    pub result: CheckFinding,
+}
+
+/// What a health check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckFinding {
+    /// It works.
+    Ready,
+    /// It works in part.
+    Degraded,
+    /// It does not work.
+    Failed,
 }
 
 /// A connector in a list.

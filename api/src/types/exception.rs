@@ -1,6 +1,6 @@
 //! Walls that the owner lowers, each for one connector and on record.
 
-use fcp_proto_core::ids::{ConnectorId, ObjectId};
+use fcp_proto_core::ids::{ConnectorId, Digest, ObjectId};
 use fcp_proto_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,6 +22,11 @@ pub enum ExceptionRule {
         /// The file of a certificate authority to trust for this host instead of the public ones.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ca_file: Option<String>,
+        /// BLAKE3 of that file; the exception opens nothing while the file is another. The daemon records it if it is
+        /// absent; records of earlier releases have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<schema::Digest>)]
+        ca_digest: Option<Digest>,
     },
     /// A property of the sandbox is done without.
     Sandbox {

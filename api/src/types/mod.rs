@@ -46,9 +46,9 @@ pub use ceremony::{
     BeginCeremony, CeremonyBegun, CeremonyDone, CeremonyPhase, CeremonyView, ConfirmCeremony, WordProof,
 };
 pub use connector::{
-    ConnectorDetail, ConnectorHealth, ConnectorList, ConnectorQuery, ConnectorStateView, ConnectorSummary,
-    CredentialSlot, Install, Installed, OperationDetail, OperationList, OperationSummary, PackageSource,
-    RunStatus, SetState, StateChanged,
+    CheckFinding, ConnectorDetail, ConnectorHealth, ConnectorList, ConnectorQuery, ConnectorStateView,
+    ConnectorSummary, CredentialSlot, HealthCheckView, Install, Installed, OperationDetail, OperationList,
+    OperationSummary, PackageSource, RunStatus, SetState, StateChanged,
 };
 pub use context::{ContextQuery, ContextView, OpenContext};
 pub use credential::{

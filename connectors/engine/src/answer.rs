@@ -47,7 +47,16 @@ pub(crate) async fn read(task: Task<'_>, response: Response) -> Result<Value, Er
 pub(crate) fn refused_in_body(task: Task<'_>, body: &Value) -> Result<(), Error> {
     let errors = &task.defaults.errors;
     let refused = errors.ok.as_ref().is_some_and(|ok| body.pointer(ok) == Some(&Value::Bool(false)));
-    if refused { Err(describe(errors, 200, Code::UpstreamFailed, body)) } else { Ok(()) }
+    if !refused {
+        return Ok(());
+    }
+    let mut error = describe(errors, 200, Code::UpstreamFailed, body);
+    // A service that failed, or says what the manifest does not know, may have done a part of it.
+    if !task.operation.is_read() && matches!(error.code, Code::UpstreamFailed | Code::UpstreamTimeout) {
+        error.effect = Effect::Unknown;
+        error.retryable = false;
+    }
+    Err(error)
 }
 
 /// The error that an unsuccessful status stands for.

@@ -43,6 +43,20 @@ fn check_network(manifest: &Manifest, cases: &Cases) {
     }
 }
 
+/// What an agent needs to use an operation well: when, how, and what each field of the input is.
+fn check_advice(manifest: &Manifest) {
+    for (id, operation) in &manifest.operations {
+        assert!(!operation.hints.when_to_use.is_empty(), "{id} does not say when to use it");
+        assert!(!operation.hints.examples.is_empty(), "{id} has no example");
+        let fields = operation.input.schema["properties"].as_object().into_iter().flatten();
+        let silent: Vec<_> = fields.filter(|(_, it)| it["description"].as_str().is_none()).collect();
+        assert!(silent.is_empty(), "{id} does not describe {silent:?}");
+        for related in &operation.hints.related {
+            assert!(manifest.operations.contains_key(related), "{id} names {related}, which is not there");
+        }
+    }
+}
+
 /// Schemas must be schemas, and what is shown as an example or expected by a case must follow them.
 fn check_schemas(manifest: &Manifest, cases: Option<&Cases>) {
     for (id, operation) in &manifest.operations {
@@ -68,7 +82,9 @@ fn the_coded_connectors_have_valid_schemas_too() {
     for manifest in
         [include_str!("../../sqlite/manifest.toml"), include_str!("../../filesystem/manifest.toml")]
     {
-        check_schemas(&Manifest::parse(manifest.as_bytes()).unwrap(), None);
+        let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
+        check_schemas(&manifest, None);
+        check_advice(&manifest);
     }
 }
 
@@ -78,7 +94,9 @@ macro_rules! connectors {
         fn $name() {
             let manifest = include_str!(concat!("../../", stringify!($name), "/manifest.toml"));
             check(manifest, include_str!(concat!("../../", stringify!($name), "/cases.toml")));
-            assert!(Manifest::parse(manifest.as_bytes()).unwrap().operations.len() >= $operations);
+            let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
+            assert!(manifest.operations.len() >= $operations);
+            check_advice(&manifest);
         }
     )+};
 }

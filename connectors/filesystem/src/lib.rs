@@ -47,6 +47,7 @@ impl BlockingConnector for Filesystem {
     fn invoke(&self, call: Call) -> Result<Outcome, Error> {
         let path = |field: &str| call.input[field].as_str().unwrap_or_default().to_owned();
         match call.operation.as_str() {
+            "filesystem.roots" => self.roots.describe(),
             "filesystem.list" => read::list(&self.roots.find(&path("path"))?, &call),
             "filesystem.stat" => read::stat(&self.roots.find(&path("path"))?),
             "filesystem.read" => read::read(&self.roots.find(&path("path"))?, &call),

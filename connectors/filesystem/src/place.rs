@@ -3,9 +3,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use fcp_proto_core::error::Code;
-use fcp_sdk::Error;
+use fcp_sdk::{Error, Outcome};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
+use serde_json::json;
 
 /// What may be done below a root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,13 @@ impl Roots {
             Some(place) => Ok(place),
             None => invalid("the path is not below a root that the owner approved"),
         }
+    }
+
+    /// Says what the roots are, if all of them are still there.
+    pub(crate) fn describe(&self) -> Result<Outcome, Error> {
+        self.probe()?;
+        let root = |root: &Root| json!({ "path": root.path, "writable": root.access == Access::ReadWrite });
+        Ok(Outcome::read(json!({ "roots": self.0.iter().map(root).collect::<Vec<_>>() })))
     }
 
     /// Whether every root is still there.

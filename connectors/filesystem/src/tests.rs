@@ -68,6 +68,19 @@ fn initialize(host: &mut Host, roots: &[String], read_only: &[String]) -> Reply 
 }
 
 #[test]
+fn the_roots_are_named_as_long_as_they_are_there() {
+    let mut bench = Bench::new();
+    let answer = bench.host.invoke("filesystem.roots", json!({})).result();
+    let roots = answer["output"]["roots"].as_array().unwrap().clone();
+    let named = |name: &str| roots.iter().find(|root| root["path"] == json!(bench.at(name))).cloned();
+    assert_eq!(named("work").unwrap()["writable"], true);
+    assert_eq!(named("library").unwrap()["writable"], false);
+    assert_eq!(roots.len(), 3);
+    fs::remove_dir_all(bench.at("library")).unwrap();
+    assert_eq!(bench.host.invoke("filesystem.roots", json!({})).code(), Code::NotFound);
+}
+
+#[test]
 fn files_are_listed_described_and_read() {
     let mut bench = Bench::new();
     let list = bench.call("list", "work", json!({})).output();

@@ -171,6 +171,7 @@ fn look_at_connector(id: &str, health: &fcp_api::types::ConnectorHealth) -> Look
     use fcp_api::types::RunStatus;
     let (finding, what) = match health.status {
         RunStatus::Ready => (Finding::Ok, "ready"),
+        RunStatus::Unknown => (Finding::Unknown, "runs; nothing exercised its path"),
         RunStatus::Idle => (Finding::Unknown, "not started yet, so nothing exercised it"),
         RunStatus::Starting => (Finding::Unknown, "starting"),
         RunStatus::Disabled => (Finding::Ok, "disabled"),
@@ -184,6 +185,7 @@ fn look_at_connector(id: &str, health: &fcp_api::types::ConnectorHealth) -> Look
     match health.status {
         RunStatus::CrashLoop => look.remedy(format!("`fwc enable {id}` starts it again")),
         RunStatus::Ready
+        | RunStatus::Unknown
         | RunStatus::Idle
         | RunStatus::Starting
         | RunStatus::Disabled

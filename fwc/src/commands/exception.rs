@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use fcp_api::routes::{AddException, ListExceptions};
 use fcp_api::types::{AddException as AddExceptionRequest, ExceptionRule, Nothing};
-use fcp_proto_core::ids::ConnectorId;
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::ids::{ConnectorId, Digest};
 use std::path::PathBuf;
 
 use crate::context::Context;
@@ -89,12 +90,14 @@ pub(crate) async fn run(command: Exception, context: &mut Context) -> Result<Out
             return Ok(Answer::of(reply)?.table("exceptions", &columns).into());
         }
         Exception::Egress(args) => {
+            let ca_digest = args.ca_file.as_deref().map(digest).transpose()?;
             let ca_file = args.ca_file.as_deref().map(absolute).transpose()?;
             let rule = ExceptionRule::Egress {
                 host: args.declared_host,
                 network: args.network,
                 port: args.port,
                 ca_file,
+                ca_digest,
             };
             request(args.connector, rule, args.reason, args.lifetime)
         }
@@ -113,6 +116,12 @@ fn request(
     lifetime: Option<Lifetime>,
 ) -> AddExceptionRequest {
     AddExceptionRequest { connector, rule, reason, lifetime_secs: lifetime.map(Lifetime::as_secs) }
+}
+
+/// What the operator looks at is what is recorded.
+fn digest(path: &std::path::Path) -> Result<Digest> {
+    let bytes = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
+    Ok(hash::digest(&bytes))
 }
 
 fn absolute(path: &std::path::Path) -> Result<String> {

@@ -14,6 +14,7 @@ use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, Request};
 
+use super::access::Calling;
 use super::denial;
 use super::history::{cut, page};
 use super::inputs;

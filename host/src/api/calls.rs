@@ -82,6 +82,7 @@ fn ended(answer: &CallAnswer, code: Option<Code>) -> ErrorBody {
         "cause": cause,
         "handle": answer.kept,
     });
+    body.retry_after_ms = answer.retry_after_ms;
     body.detail = Some(Box::new(detail));
     body
 }

@@ -5,8 +5,9 @@ use fcp_api::routes::{
     RemoveConnector,
 };
 use fcp_api::types::{
-    ConnectorDetail, ConnectorList, ConnectorStateView, ConnectorSummary, CredentialSlot, ErrorBody,
-    OperationDetail, OperationList, OperationSummary, StateChanged, Warning, WarningKind,
+    ConnectorDetail, ConnectorHealth, ConnectorList, ConnectorStateView, ConnectorSummary, CredentialSlot,
+    ErrorBody, OperationDetail, OperationList, OperationSummary, RunStatus, StateChanged, Warning,
+    WarningKind,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId};
@@ -31,8 +32,19 @@ pub(super) fn summary(installed: &Installed, runner: &dyn Runner) -> ConnectorSu
         zones: install.zones.iter().cloned().collect(),
         operations: manifest.operations.len() as u64,
         max_tier: manifest.operations.values().map(|operation| operation.safety).max(),
-        health: runner.health(&install.connector),
+        health: health(installed, runner),
     }
+}
+
+/// What is disabled is not idle: no call starts it.
+fn health(installed: &Installed, runner: &dyn Runner) -> Vec<ConnectorHealth> {
+    let found = runner.health(&installed.install.connector).into_iter();
+    found
+        .map(|it| ConnectorHealth {
+            status: if installed.enabled { it.status } else { RunStatus::Disabled },
+            ..it
+        })
+        .collect()
 }
 
 fn operation_summary(id: &OperationId, operation: &Operation) -> OperationSummary {
@@ -206,6 +218,8 @@ async fn change(
     let calls_ended = if enabled { 0 } else { calls_ended.await? };
     let fields = ConnectorState { connector: connector.clone(), enabled, removed, reason };
     let record_id = admit(app, operator, &owner_zone(), fields).await?;
+    //= docs/spec/connectors.md#disabling
+    app.serving()?.runner.closed().await;
     Ok(StateChanged { connector, state, record_id, calls_ended })
 }
 

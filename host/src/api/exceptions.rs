@@ -9,7 +9,7 @@ use fcp_proto_core::time::UnixTime;
 
 use super::mount::{Ask, Serve};
 use super::sign::admit;
-use crate::daemon::owner_zone;
+use crate::daemon::{owner_zone, pin_authority};
 
 fn view(
     id: fcp_proto_core::ids::ObjectId,
@@ -54,7 +54,8 @@ impl Serve for AddException {
             ExceptionRule::Egress { .. } => ExceptionKind::Egress,
             ExceptionRule::Sandbox { .. } => ExceptionKind::Sandbox,
         };
-        let rule = serde_json::to_value(&body.rule).map_err(|error| error.to_string());
+        let rule = pin_authority(body.rule).map_err(|why| ErrorBody::new(Code::InputInvalid).because(why))?;
+        let rule = serde_json::to_value(&rule).map_err(|error| error.to_string());
         let rule = rule.and_then(|value| Json::try_from(value).map_err(|error| error.to_string()));
         let rule = rule.map_err(|why| ErrorBody::new(Code::InputInvalid).because(why))?.to_string();
         let fields = OwnerException {

@@ -59,6 +59,8 @@ async fn ended(
             kept: receipt.result,
             label: receipt.output_label,
             usage: receipt.usage,
+            // What was asked for then is over, or nobody knows when it began.
+            retry_after_ms: None,
         };
         return calls::called(app, answer);
     }

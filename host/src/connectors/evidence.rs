@@ -84,6 +84,15 @@ impl Evidence {
         }
     }
 
+    /// The effect of a call whose answer is not what its operation declares. Of such an answer only an admission is
+    /// believed.
+    pub(super) const fn misanswered(self, claim: Effect) -> Effect {
+        match (self.unanswered(), claim) {
+            (Effect::Unknown, Effect::Made) => Effect::Made,
+            (effect, Effect::None | Effect::Made | Effect::Unknown) => effect,
+        }
+    }
+
     /// The effect of a call that was delivered and not answered.
     pub(super) const fn unanswered(self) -> Effect {
         if self.is_harmless() { Effect::None } else { Effect::Unknown }
@@ -146,6 +155,20 @@ mod tests {
         assert_eq!(write(Sent::Unknown, Reader::Engine).settle(Effect::Made), Effect::Made);
         assert_eq!(write(Sent::Unknown, Reader::Engine).unanswered(), Effect::Unknown);
         assert_eq!(write(Sent::Refused, Reader::Engine).unanswered(), Effect::Unknown);
+    }
+
+    #[test]
+    fn of_an_answer_that_does_not_fit_only_an_admission_is_believed() {
+        for reader in [Reader::Engine, Reader::Package] {
+            for sent in [Sent::Refused, Sent::Answered, Sent::Unknown] {
+                assert_eq!(write(sent, reader).misanswered(Effect::None), Effect::Unknown);
+                assert_eq!(write(sent, reader).misanswered(Effect::Unknown), Effect::Unknown);
+                assert_eq!(write(sent, reader).misanswered(Effect::Made), Effect::Made);
+            }
+            assert_eq!(write(Sent::Nothing, reader).misanswered(Effect::Made), Effect::None);
+        }
+        let read = evidence(Power::Read, Local::Files, Sent::Unknown, Reader::Package);
+        assert_eq!(read.misanswered(Effect::Made), Effect::None);
     }
 
     #[test]

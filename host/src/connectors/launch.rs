@@ -24,6 +24,9 @@ pub struct Launch {
     pub installation: Arc<Installation>,
     /// Opens the credentials that the call may use.
     pub secrets: Arc<dyn Secrets>,
+    /// The zone's credential with which the manifest's health operation is exercised. Without one, an operation that
+    /// needs a credential is not exercised, and health says so.
+    pub health_credential: Option<CredentialRecord>,
     /// The keys on which the call's authority rests (issuance key, principal's key, the node's, the zone's). If the
     /// set is empty nobody knows them, and the revocation of any key ends the call.
     pub keys: BTreeSet<KeyId>,
@@ -48,9 +51,6 @@ pub struct Installation {
     pub egress_exceptions: Vec<EgressException>,
     /// Properties of the sandbox that the owner does without.
     pub sandbox_exceptions: BTreeSet<Property>,
-    /// The credential with which the manifest's health operation is exercised. Without one, an operation that needs
-    /// a credential is not exercised, and health says so.
-    pub health_credential: Option<CredentialRecord>,
 }
 
 /// Where a connector's program is. Its digest is checked in any case.

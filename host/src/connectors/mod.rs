@@ -13,6 +13,7 @@
 mod evidence;
 mod keeper;
 mod launch;
+mod outputs;
 mod process;
 mod protocol;
 mod revocation;
@@ -31,7 +32,7 @@ use fcp_proto_core::ids::{CallId, ConnectorId, ZoneId};
 use fcp_proto_core::object::{RevocationObject, RevocationScope, Usage};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Now, UnixTime};
-use fcp_state_machines::call::egress::Scope;
+use fcp_state_machines::call::egress::{EgressHandle, Scope};
 use fcp_state_machines::call::supervisor;
 use fcp_state_machines::node::{Dispatch, Outcome};
 use tokio::sync::{mpsc, oneshot};
@@ -41,6 +42,7 @@ use crate::egress::{ClientError, EgressClient, Identity};
 use crate::sandbox::Sandbox;
 use keeper::{Command, Keeper, NewCall};
 pub use launch::{Installation, Launch, Opening, Program, Progress, SecretError, Secrets};
+pub(crate) use outputs::compile as compile_schema;
 pub use protocol::Violation;
 use revocation::Footing;
 use shared::{Barred, Overtaken, Shared, lock};
@@ -138,12 +140,7 @@ impl Runner {
             return Err((Code::ConnectorUnavailable, message.to_owned()));
         }
         let footing = Footing::of(&dispatch, &launch);
-        self.0.shared.enter(dispatch.call_id, footing).map_err(|barred| match barred {
-            Barred::Revoked => {
-                (Code::TokenRevoked, "what the call rests on was revoked after its decision".to_owned())
-            }
-            Barred::Twice => (Code::CallInProgress, "a call of this name is open".to_owned()),
-        })?;
+        self.0.shared.enter(dispatch.call_id, footing).map_err(Barred::words)?;
         let started = self.0.shared.now().mono;
         let silence = u64::from(installation.manifest.sandbox.wall_clock_ms);
         let allowed = Duration::from_millis(dispatch.timeout_ms.min(silence));
@@ -170,20 +167,7 @@ impl Runner {
     /// revocation: calls that were decided at that head or later are not touched.
     pub async fn revoked(&self, revocation: &RevocationObject, sequence: u64) {
         let Overtaken { calls, handles } = self.0.shared.revoke(revocation, sequence);
-        let closing: Vec<_> = handles
-            .into_iter()
-            .map(|(handle, client)| {
-                tokio::spawn(async move { client.revoke(Scope::Handle(handle), u64::MAX).await })
-            })
-            .collect();
-        for closed in closing {
-            match closed.await {
-                // A process that is gone has closed everything.
-                Ok(Ok(_) | Err(ClientError::Gone)) => {}
-                Ok(Err(error)) => tracing::error!(%error, "egress did not close a revoked call"),
-                Err(error) => tracing::error!(%error, "closing a revoked call failed"),
-            }
-        }
+        close(handles).await;
         let code = code_of(revocation.scope);
         for (call, footing) in &calls {
             self.tell_known(&footing.connector, &footing.zone, Command::End(*call, code));
@@ -206,6 +190,30 @@ impl Runner {
             // A keeper that ended has no process.
             if timeout(KILL_TIME, answer).await.is_err() {
                 tracing::error!("the process of a revoked connector is not gone");
+            }
+        }
+    }
+
+    /// Ends the open calls of a connector and its processes. The calls are told before this returns, so that a call of
+    /// the connector enabled again is not among them; the future waits until egress has closed them and the processes
+    /// are gone.
+    //= docs/spec/connectors.md#disabling
+    pub fn disabled(&self, connector: &ConnectorId) -> impl Future<Output = ()> + Send + 'static {
+        let Overtaken { calls, handles } = self.0.shared.disable(connector);
+        let calls: Vec<CallId> = calls.into_iter().map(|(call, _)| call).collect();
+        let mut gone = Vec::new();
+        for ((id, _), keeper) in lock(&self.0.keepers).iter().flatten() {
+            let (reply, answer) = oneshot::channel();
+            // A keeper that ended has no calls.
+            if id == connector && keeper.send(Command::Disable(calls.clone(), reply)).is_ok() {
+                gone.push(answer);
+            }
+        }
+        async move {
+            close(handles).await;
+            for answer in gone {
+                // A keeper that ended has no process. Bounded by the supervisor, which kills what does not listen.
+                answer.await.ok();
             }
         }
     }
@@ -307,9 +315,27 @@ impl Runner {
     }
 }
 
-/// The outcome of a call whose keeper is gone.
+/// Has egress end open calls, and waits until their requests have let go of their connections.
+async fn close(handles: Vec<(EgressHandle, EgressClient)>) {
+    let closing: Vec<_> = handles
+        .into_iter()
+        .map(|(handle, client)| {
+            tokio::spawn(async move { client.revoke(Scope::Handle(handle), u64::MAX).await })
+        })
+        .collect();
+    for closed in closing {
+        match closed.await {
+            // A process that is gone has closed everything.
+            Ok(Ok(_) | Err(ClientError::Gone)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "egress did not close a call"),
+            Err(error) => tracing::error!(%error, "closing a call failed"),
+        }
+    }
+}
+
+/// The outcome of a call whose keeper is gone. What it asked was not counted, so it counts as one request.
 fn lost() -> Outcome {
-    let usage = Usage { requests: 0, bytes_sent: 0, bytes_received: 0, duration_ms: 0 };
+    let usage = Usage { requests: 1, bytes_sent: 0, bytes_received: 0, duration_ms: 0 };
     let message = "the runner was dropped while the call was open".to_owned();
     Outcome::Unknown { code: Code::OutcomeUnknown, message, usage }
 }

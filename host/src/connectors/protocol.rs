@@ -18,6 +18,9 @@ const PROTOCOL: &str = "fcp-stdio/1";
 /// Longest text of a connector that is handed on, in characters. Chosen: a paragraph.
 const MAX_TEXT_CHARS: usize = 1_000;
 
+/// Longest pause that is handed on. Chosen: a day; who asks for more is asked again tomorrow.
+const MAX_RETRY_AFTER_MS: u64 = 86_400_000;
+
 /// How a connector broke the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
@@ -69,6 +72,7 @@ pub(super) struct Failure {
     pub(super) code: Code,
     pub(super) message: String,
     pub(super) effect: Effect,
+    pub(super) retry_after_ms: Option<u64>,
 }
 
 /// The answer to `invoke`.
@@ -151,18 +155,14 @@ fn failure(error: Json) -> Result<Failure, Violation> {
     let code: Code = data.text("code")?.and_then(|code| code.parse().ok()).ok_or(Violation::Malformed)?;
     data.take("retryable").and_then(|value| value.as_bool()).ok_or(Violation::Malformed)?;
     let effect = effect(&mut data)?;
-    let pause = match data.take("retry_after_ms") {
+    let retry_after_ms = match data.take("retry_after_ms") {
         None => None,
-        Some(pause) => Some(pause.as_u64().ok_or(Violation::Malformed)?),
+        Some(pause) => Some(pause.as_u64().ok_or(Violation::Malformed)?.min(MAX_RETRY_AFTER_MS)),
     };
     // What the service said in detail is for the connector's own message; it has no place in an outcome.
     data.take("detail");
     data.end()?;
-    let mut message = bounded(&message);
-    if let Some(pause) = pause {
-        message += &format!(" (again after {pause} ms)");
-    }
-    Ok(Failure { code: a_connectors_own(code), message, effect })
+    Ok(Failure { code: a_connectors_own(code), message: bounded(&message), effect, retry_after_ms })
 }
 
 /// Codes that speak of the host's own decisions are not a connector's to give.
@@ -406,6 +406,23 @@ mod tests {
         assert_eq!(line("FCP-7005"), Code::UpstreamNotFound);
         assert_eq!(line("FCP-2101"), Code::ConnectorFailed);
         assert_eq!(line("FCP-9001"), Code::ConnectorFailed);
+    }
+
+    #[test]
+    fn a_pause_is_handed_on_and_bounded() {
+        let pause = |ms: &str| {
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32000,"message":"no","data":{{"code":"FCP-7001","retryable":true,"effect":"none","retry_after_ms":{ms}}}}}}}"#
+            );
+            match read(text.as_bytes()) {
+                Ok(Incoming::Answer { body: Err(failure), .. }) => Ok(failure.retry_after_ms),
+                Err(violation) => Err(violation),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(pause("7000"), Ok(Some(7_000)));
+        assert_eq!(pause("9007199254740991"), Ok(Some(MAX_RETRY_AFTER_MS)));
+        assert_eq!(pause("-1"), Err(Violation::Malformed));
     }
 
     #[test]

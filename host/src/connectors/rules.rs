@@ -267,7 +267,6 @@ mod tests {
             package_digest: Digest::from_bytes([2; 32]),
             egress_exceptions: Vec::new(),
             sandbox_exceptions: std::collections::BTreeSet::new(),
-            health_credential: None,
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fcp_proto_core::ids::{CallId, Digest};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{CallId, ConnectorId, Digest};
 use fcp_proto_core::object::{RevocationObject, RevocationScope};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::Now;
@@ -40,10 +41,11 @@ struct Open {
 struct OpenCall {
     footing: Footing,
     handle: Option<(EgressHandle, EgressClient)>,
-    revoked: bool,
+    /// Why it gets no handle any more.
+    barred: Option<Barred>,
 }
 
-/// What a revocation overtakes.
+/// What a revocation overtakes, or a connector that is disabled takes along.
 pub(super) struct Overtaken {
     /// The calls.
     pub(super) calls: Vec<(CallId, Footing)>,
@@ -51,13 +53,27 @@ pub(super) struct Overtaken {
     pub(super) handles: Vec<(EgressHandle, EgressClient)>,
 }
 
-/// The call may not be made: a revocation speaks of it, or a call of this name is open.
+/// Why a call may not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Barred {
-    /// Revoked.
+    /// A revocation speaks of it.
     Revoked,
-    /// Open already.
+    /// A call of this name is open.
     Twice,
+    /// Its connector was disabled.
+    Disabled,
+}
+
+impl Barred {
+    /// What the caller is told.
+    pub(super) fn words(self) -> (Code, String) {
+        let (code, message) = match self {
+            Self::Revoked => (Code::TokenRevoked, "what the call rests on was revoked after its decision"),
+            Self::Twice => (Code::CallInProgress, "a call of this name is open"),
+            Self::Disabled => (Code::ConnectorDisabled, Code::ConnectorDisabled.meaning()),
+        };
+        (code, message.to_owned())
+    }
 }
 
 impl Shared {
@@ -113,11 +129,11 @@ impl Shared {
             let restored = |digest: &Digest| footing.binaries.contains(digest);
             open.revoked_binaries.retain(|digest, sequence| footing.seal < *sequence || !restored(digest));
         }
-        open.calls.insert(call, OpenCall { footing, handle: None, revoked: false });
+        open.calls.insert(call, OpenCall { footing, handle: None, barred: None });
         Ok(())
     }
 
-    /// Names the handle that an entered call will use, unless it was revoked meanwhile.
+    /// Names the handle that an entered call will use, unless it is to end.
     pub(super) fn give_handle(
         &self,
         call: CallId,
@@ -125,12 +141,13 @@ impl Shared {
         client: &EgressClient,
     ) -> Result<(), Barred> {
         let mut open = lock(&self.open);
-        match open.calls.get_mut(&call) {
-            Some(known) if !known.revoked => {
+        let known = open.calls.get_mut(&call).ok_or(Barred::Revoked)?;
+        match known.barred {
+            Some(barred) => Err(barred),
+            None => {
                 known.handle = Some((handle, client.clone()));
                 Ok(())
             }
-            Some(_) | None => Err(Barred::Revoked),
         }
     }
 
@@ -157,13 +174,25 @@ impl Shared {
             let digests = revocation.targets.iter().filter_map(|target| target.0.as_slice().try_into().ok());
             open.revoked_binaries.extend(digests.map(|bytes| (Digest::from_bytes(bytes), sequence)));
         }
+        open.bar(Barred::Revoked, |footing| {
+            footing.seal < sequence && verdict(footing, revocation) == Verdict::Falls
+        })
+    }
+
+    /// Marks the open calls of a connector that is disabled: they get no handle any more.
+    pub(super) fn disable(&self, connector: &ConnectorId) -> Overtaken {
+        lock(&self.open).bar(Barred::Disabled, |footing| footing.connector == *connector)
+    }
+}
+
+impl Open {
+    /// Marks the calls whose footing falls.
+    fn bar(&mut self, why: Barred, falls: impl Fn(&Footing) -> bool) -> Overtaken {
         let mut overtaken = Overtaken { calls: Vec::new(), handles: Vec::new() };
-        for (id, call) in &mut open.calls {
-            if call.footing.seal < sequence && verdict(&call.footing, revocation) == Verdict::Falls {
-                call.revoked = true;
-                overtaken.calls.push((*id, call.footing.clone()));
-                overtaken.handles.extend(call.handle.clone());
-            }
+        for (id, call) in self.calls.iter_mut().filter(|(_, call)| falls(&call.footing)) {
+            call.barred.get_or_insert(why);
+            overtaken.calls.push((*id, call.footing.clone()));
+            overtaken.handles.extend(call.handle.clone());
         }
         overtaken
     }

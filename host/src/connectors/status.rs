@@ -31,6 +31,8 @@ pub struct ProcessStatus {
     pub sandbox: Option<Box<PropertyReport>>,
     /// The last health check.
     pub health: Option<HealthCheck>,
+    /// Whether it speaks of the process that runs now.
+    pub health_is_current: bool,
 }
 
 /// What a health check found.

@@ -8,15 +8,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fcp_api::types::{ConnectorHealth, ExceptionRule, RunStatus, Warning, WarningKind};
+use fcp_api::types::{CheckFinding, ConnectorHealth, HealthCheckView, RunStatus, Warning, WarningKind};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ConnectorId, KeyId, ZoneId};
+use fcp_proto_core::ids::{CallId, ConnectorId, CredentialId, KeyId, ZoneId};
 use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::manifest::package::Package;
 use fcp_proto_core::object::{CredentialRecord, RevocationObject};
 use fcp_proto_core::time::Now;
 use fcp_runtime_tokio::drive::{Outcomes, clock, entropy};
-use fcp_state_machines::call::egress::{EgressException, Transport};
 use fcp_state_machines::call::supervisor::StateName;
 use fcp_state_machines::node::{Dispatch, Installed, Node, Outcome};
 use tokio::sync::watch;
@@ -24,11 +23,16 @@ use tokio::sync::watch;
 use super::app::App;
 use super::egress_process::{self, Alive, Follower};
 use super::error::StartError;
+use super::exceptions;
 use super::runner::Runner;
 use super::vault_secrets::{VaultSecrets, keep_refreshed};
-use crate::connectors::{self, Installation, Launch, Limits, ProcessStatus, Program, RunnerConfig};
+use crate::connectors::{
+    self, Exercised, HealthCheck, HealthReport, Installation, Launch, Limits, ProcessStatus, Program,
+    RunnerConfig,
+};
 use crate::egress::{EgressClient, Refreshed};
-use crate::sandbox::{Property, Sandbox};
+use crate::home::HealthCredential;
+use crate::sandbox::Sandbox;
 use crate::vault::Vault;
 
 /// Runs connectors for the node.
@@ -40,7 +44,9 @@ pub struct Connecting {
     installed: Mutex<BTreeMap<ConnectorId, Result<Arc<Installation>, String>>>,
     statuses: Arc<Mutex<Vec<ProcessStatus>>>,
     alive: Arc<Alive>,
-    /// How many revocations are being carried out.
+    /// What the settings say of health.
+    health: Vec<HealthCredential>,
+    /// How many revocations and disablings are being carried out.
     closing: watch::Sender<usize>,
     stop: watch::Sender<bool>,
     keeping: Mutex<Option<tokio::task::JoinHandle<()>>>,
@@ -97,6 +103,7 @@ impl Connecting {
             runner,
             secrets: Arc::new(VaultSecrets::new(Arc::clone(vault))),
             packages: app.home.packages(),
+            health: app.config().health.clone(),
             outcomes,
             installed: Mutex::new(BTreeMap::new()),
             statuses,
@@ -113,6 +120,16 @@ impl Connecting {
     /// The launcher is missing.
     pub fn check(app: &App) -> Result<(), StartError> {
         sandbox(app).map(|_| ())
+    }
+
+    /// Does what closes something; [`Runner::closed`] waits for it.
+    fn while_closing(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        closing.send_modify(|open| *open += 1);
+        tokio::spawn(async move {
+            work.await;
+            closing.send_modify(|open| *open -= 1);
+        });
     }
 
     fn installed(&self) -> MutexGuard<'_, BTreeMap<ConnectorId, Result<Arc<Installation>, String>>> {
@@ -134,36 +151,85 @@ impl Connecting {
     }
 
     fn read(&self, node: &Node, installed: &Installed, now: Now) -> Result<Installation, String> {
-        let (egress_exceptions, sandbox_exceptions) = exceptions(node, &installed.install.connector, now);
+        let lowered = exceptions::lowered(node, &installed.install.connector, now)?;
         Ok(Installation {
             manifest: installed.manifest.clone(),
             config: installed.config.clone(),
             program: self.program(installed)?,
             code_digest: installed.install.code_digest,
             package_digest: installed.install.package_digest,
-            egress_exceptions,
-            sandbox_exceptions,
-            health_credential: None,
+            egress_exceptions: lowered.addresses,
+            sandbox_exceptions: lowered.properties,
         })
     }
 
-    /// What a call is started with. An exception that ran out since is no longer part of it.
+    /// Reads a connector anew, and remembers what came of it; nothing if it is not installed.
+    fn refresh(&self, node: &Node, connector: &ConnectorId) -> Option<Result<Arc<Installation>, String>> {
+        let read = node.catalog().get(connector).map(|installed| {
+            let read = self.read(node, installed, clock::now()).map(Arc::new);
+            read.inspect_err(|error| tracing::error!(%connector, error, "a connector cannot be run"))
+        });
+        match &read {
+            Some(read) => self.installed().insert(connector.clone(), read.clone()),
+            None => self.installed().remove(connector),
+        };
+        read
+    }
+
+    /// What a connector is started with now: an exception that ran out since is no longer part of it, and what could
+    /// not be read before may be in order again.
+    fn current(&self, node: &Node, connector: &ConnectorId) -> Result<Arc<Installation>, String> {
+        let known = self.installed().get(connector).cloned();
+        let fresh = match (known, exceptions::lowered(node, connector, clock::now())) {
+            (Some(Ok(known)), Ok(lowered))
+                if known.egress_exceptions == lowered.addresses
+                    && known.sandbox_exceptions == lowered.properties =>
+            {
+                Some(Ok(known))
+            }
+            (Some(_), _) => self.refresh(node, connector),
+            (None, _) => None,
+        };
+        fresh.unwrap_or_else(|| Err(format!("{connector} is not installed")))
+    }
+
+    /// What a call is started with.
     fn launch(&self, node: &Node, dispatch: &Dispatch) -> Result<Launch, String> {
         let authorized = &dispatch.authorized;
-        let connector = authorized.connector();
-        let known = self.installed().get(connector).cloned();
-        let mut installation = known.ok_or_else(|| format!("{connector} is not installed"))??;
-        let (egress_exceptions, sandbox_exceptions) = exceptions(node, connector, clock::now());
-        if installation.egress_exceptions != egress_exceptions
-            || installation.sandbox_exceptions != sandbox_exceptions
-        {
-            let changed = Installation { egress_exceptions, sandbox_exceptions, ..(*installation).clone() };
-            installation = Arc::new(changed);
-            self.installed().insert(connector.clone(), Ok(Arc::clone(&installation)));
-        }
-        let keys = keys(node, dispatch, authorized.zone());
+        let (connector, zone) = (authorized.connector(), authorized.zone());
+        let installation = self.current(node, connector)?;
+        let health_credential = self.health_credential(node, &installation, zone);
+        let keys = keys(node, dispatch, zone);
         let secrets = Arc::clone(&self.secrets);
-        Ok(Launch { installation, secrets, keys, progress: None })
+        Ok(Launch { installation, secrets, health_credential, keys, progress: None })
+    }
+
+    /// The credential that health is exercised with: the one that the settings name, else the zone's only one.
+    //= docs/spec/connectors.md#health
+    fn health_credential(
+        &self,
+        node: &Node,
+        installation: &Installation,
+        zone: &ZoneId,
+    ) -> Option<CredentialRecord> {
+        let manifest = &installation.manifest;
+        let slot = manifest.operation(manifest.lifecycle.health.as_ref()?)?.auth.as_ref()?;
+        let connector = &manifest.connector.id;
+        let fit = node.catalog().credentials_for(connector, zone, slot);
+        let named = self.health.iter().find(|it| it.connector == *connector && it.zone == *zone);
+        chosen(&fit, named.map(|it| &it.credential)).cloned()
+    }
+}
+
+/// The named one of the credentials that fit, and no other in its place; the only one if none is named.
+fn chosen<'a>(
+    fit: &[&'a fcp_state_machines::node::Credential],
+    named: Option<&CredentialId>,
+) -> Option<&'a CredentialRecord> {
+    match (named, fit) {
+        (Some(named), fit) => fit.iter().find(|it| it.record.credential == *named).map(|it| &it.record),
+        (None, [only]) => Some(&only.record),
+        (None, _) => None,
     }
 }
 
@@ -180,48 +246,6 @@ fn keys(node: &Node, dispatch: &Dispatch, zone: &ZoneId) -> BTreeSet<KeyId> {
     let principal = node.authority().principal(dispatch.authorized.principal()).map(|it| it.key_id);
     let zone = node.zone_key(zone).map(fcp_proto_core::object::ObjectIdKey::key_id);
     [Some(issuance), attested, principal, zone].into_iter().flatten().collect()
-}
-
-/// What the owner opened for a connector, as far as it can be read; what cannot be opens nothing.
-fn exceptions(node: &Node, connector: &ConnectorId, now: Now) -> (Vec<EgressException>, BTreeSet<Property>) {
-    let (mut addresses, mut properties) = (Vec::new(), BTreeSet::new());
-    for (id, exception) in node.catalog().exceptions(connector, now.unix) {
-        match read_exception(&exception.rule) {
-            Ok(Opened::Address(address)) => addresses.push(*address),
-            Ok(Opened::Property(property)) => {
-                properties.insert(property);
-            }
-            Err(error) => tracing::error!(%id, error, "an exception cannot be read and opens nothing"),
-        }
-    }
-    (addresses, properties)
-}
-
-/// What one exception opens.
-enum Opened {
-    Address(Box<EgressException>),
-    Property(Property),
-}
-
-fn read_exception(rule: &str) -> Result<Opened, String> {
-    let rule: ExceptionRule = serde_json::from_str(rule).map_err(|error| error.to_string())?;
-    match rule {
-        ExceptionRule::Egress { host, network, port, ca_file } => {
-            let ca_pem =
-                ca_file.map(std::fs::read_to_string).transpose().map_err(|error| error.to_string())?;
-            Ok(Opened::Address(Box::new(EgressException {
-                host: host.parse().map_err(|_| format!("{host:?} is no host"))?,
-                cidr: network.parse().map_err(|_| format!("{network:?} is no network"))?,
-                port,
-                transport: Transport::Tls,
-                ca_pem,
-            })))
-        }
-        ExceptionRule::Sandbox { property } => {
-            let property = serde_json::from_value(serde_json::Value::String(property));
-            property.map(Opened::Property).map_err(|error| error.to_string())
-        }
-    }
 }
 
 impl Runner for Connecting {
@@ -246,12 +270,7 @@ impl Runner for Connecting {
     fn revoked(&self, node: &Node, revocation: &RevocationObject) {
         let (runner, revocation) = (self.runner.clone(), revocation.clone());
         let head_seq = node.revocations().head_seq();
-        let closing = self.closing.clone();
-        closing.send_modify(|open| *open += 1);
-        tokio::spawn(async move {
-            runner.revoked(&revocation, head_seq).await;
-            closing.send_modify(|open| *open -= 1);
-        });
+        self.while_closing(async move { runner.revoked(&revocation, head_seq).await });
     }
 
     fn closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -263,15 +282,11 @@ impl Runner for Connecting {
     }
 
     fn reconfigured(&self, node: &Node, connector: &ConnectorId) {
-        let read = node.catalog().get(connector).map(|installed| {
-            let read = self.read(node, installed, clock::now()).map(Arc::new);
-            read.inspect_err(|error| tracing::error!(%connector, error, "a connector cannot be run"))
-        });
-        match read {
-            Some(read) => self.installed().insert(connector.clone(), read),
-            None => self.installed().remove(connector),
-        };
-        self.runner.reconfigured(connector);
+        drop(self.refresh(node, connector));
+        if node.catalog().get(connector).is_some_and(|installed| installed.enabled) {
+            return self.runner.reconfigured(connector);
+        }
+        self.while_closing(self.runner.disabled(connector));
     }
 
     fn health(&self, connector: &ConnectorId) -> Vec<ConnectorHealth> {
@@ -318,7 +333,7 @@ fn health(status: &ProcessStatus) -> ConnectorHealth {
     let run = match status.state {
         StateName::Stopped => RunStatus::Idle,
         StateName::Starting => RunStatus::Starting,
-        StateName::Ready => RunStatus::Ready,
+        StateName::Ready => exercised(status),
         StateName::Degraded | StateName::Draining => RunStatus::Degraded,
         StateName::BackingOff => RunStatus::BackingOff,
         StateName::CrashLooped => RunStatus::CrashLoop,
@@ -330,7 +345,34 @@ fn health(status: &ProcessStatus) -> ConnectorHealth {
         status: run,
         detail: status.trouble.clone().or_else(|| found.and_then(|it| it.detail.clone())),
         checked_at: found.map(|it| it.checked_at),
+        last_check: found.map(check_view),
         restarts: status.restarts,
+    }
+}
+
+/// What the last check says of a process that runs. Only an operation that went its whole path makes it ready.
+//= docs/spec/connectors.md#health
+fn exercised(status: &ProcessStatus) -> RunStatus {
+    let current = status.health.as_ref().filter(|_| status.health_is_current);
+    match current.map(|check| (check.report, &check.exercised)) {
+        Some((HealthReport::Ready, Exercised::Operation(_))) => RunStatus::Ready,
+        Some((HealthReport::Degraded | HealthReport::Failed, _)) => RunStatus::Degraded,
+        Some((HealthReport::Ready, Exercised::Method | Exercised::Nothing)) | None => RunStatus::Unknown,
+    }
+}
+
+fn check_view(check: &HealthCheck) -> HealthCheckView {
+    HealthCheckView {
+        at: check.checked_at,
+        operation: match &check.exercised {
+            Exercised::Operation(operation) => Some(operation.clone()),
+            Exercised::Method | Exercised::Nothing => None,
+        },
+        result: match check.report {
+            HealthReport::Ready => CheckFinding::Ready,
+            HealthReport::Degraded => CheckFinding::Degraded,
+            HealthReport::Failed => CheckFinding::Failed,
+        },
     }
 }
 
@@ -354,4 +396,80 @@ async fn watch_statuses(
 /// A credential's record without anything secret, for messages.
 pub(super) fn named(credential: &CredentialRecord) -> String {
     format!("{} of {}", credential.credential, credential.connector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fcp_proto_core::time::UnixTime;
+    use fcp_state_machines::node::Credential;
+
+    fn status(check: Option<(HealthReport, Exercised)>, health_is_current: bool) -> ProcessStatus {
+        ProcessStatus {
+            connector: "github".parse().unwrap(),
+            zone: "z:work".parse().unwrap(),
+            state: StateName::Ready,
+            code_digest: None,
+            waiting: 0,
+            running: 0,
+            restarts: 0,
+            trouble: None,
+            launcher: None,
+            sandbox: None,
+            health: check.map(|(report, exercised)| HealthCheck {
+                report,
+                exercised,
+                detail: None,
+                checked_at: UnixTime::from_secs(7),
+            }),
+            health_is_current,
+        }
+    }
+
+    //= docs/spec/connectors.md#health
+    #[test]
+    fn what_nobody_exercised_is_not_ready() {
+        let operation = || Exercised::Operation("github.user.get".parse().unwrap());
+        for (check, current, shown) in [
+            (None, false, RunStatus::Unknown),
+            (Some((HealthReport::Ready, Exercised::Nothing)), true, RunStatus::Unknown),
+            (Some((HealthReport::Ready, Exercised::Method)), true, RunStatus::Unknown),
+            (Some((HealthReport::Ready, operation())), false, RunStatus::Unknown),
+            (Some((HealthReport::Ready, operation())), true, RunStatus::Ready),
+            (Some((HealthReport::Degraded, operation())), true, RunStatus::Degraded),
+            (Some((HealthReport::Failed, Exercised::Method)), true, RunStatus::Degraded),
+        ] {
+            let status = status(check, current);
+            assert_eq!(health(&status).status, shown, "{status:?}");
+        }
+        let seen = health(&status(Some((HealthReport::Ready, operation())), true)).last_check.unwrap();
+        assert_eq!((seen.at, seen.result), (UnixTime::from_secs(7), CheckFinding::Ready));
+        assert_eq!(seen.operation, Some("github.user.get".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_health_credential_is_the_named_or_the_only_one() {
+        let credential = |name: &str| Credential {
+            zone: "z:work".parse().unwrap(),
+            record: CredentialRecord {
+                credential: name.parse().unwrap(),
+                connector: "github".parse().unwrap(),
+                slot: "token".into(),
+                kind: "bearer".into(),
+                hosts: Vec::new(),
+                version: 1,
+                removed: false,
+            },
+        };
+        let (one, other) = (credential("one"), credential("other"));
+        let choice = |fit: &[&Credential], named: Option<&str>| {
+            let named = named.map(|name| name.parse().unwrap());
+            chosen(fit, named.as_ref()).map(|record| record.credential.to_string())
+        };
+        assert_eq!(choice(&[&one], None).as_deref(), Some("one"));
+        assert_eq!(choice(&[&one, &other], None), None, "nobody said which");
+        assert_eq!(choice(&[&one, &other], Some("other")).as_deref(), Some("other"));
+        assert_eq!(choice(&[&one], Some("other")), None, "no other takes its place");
+        assert_eq!(choice(&[], None), None);
+    }
 }

@@ -19,10 +19,10 @@ pub trait Runner: Send + Sync + 'static {
     /// Begins to close what rests on something revoked.
     fn revoked(&self, node: &Node, revocation: &RevocationObject);
 
-    /// Waits until everything that was revoked so far is closed: a revocation is answered only then.
+    /// Waits until everything that was revoked or disabled so far is closed: whoever asked for it is answered only then.
     fn closed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
-    /// A connector's installation changed, or it is gone.
+    /// A connector's installation changed, or it was disabled, or it is gone: then its calls end.
     fn reconfigured(&self, node: &Node, connector: &ConnectorId);
 
     /// The health of a connector in its zones.

@@ -9,6 +9,8 @@ use fcp_proto_core::manifest::Manifest;
 use fcp_state_machines::node::{Node, SchemaCheck};
 use jsonschema::Validator;
 
+use crate::connectors::compile_schema;
+
 /// The compiled schemas of one connector's operations; one that does not compile says why.
 type Compiled = BTreeMap<OperationId, Result<Validator, String>>;
 
@@ -28,23 +30,21 @@ impl Schemas {
     }
 }
 
-/// Whether every input schema of a manifest compiles.
+/// Whether every schema of a manifest compiles.
 ///
 /// # Errors
 /// The operation whose schema does not, and why.
 pub fn check_manifest(manifest: &Manifest) -> Result<(), String> {
-    for (operation, compiled) in compile(manifest) {
-        compiled.map_err(|why| format!("{operation}: {why}"))?;
+    for (id, operation) in &manifest.operations {
+        compile_schema(&operation.input.schema).map_err(|why| format!("{id}: the input schema: {why}"))?;
+        compile_schema(&operation.output.schema).map_err(|why| format!("{id}: the output schema: {why}"))?;
     }
     Ok(())
 }
 
 fn compile(manifest: &Manifest) -> Compiled {
-    let compile = |schema: &serde_json::Value| {
-        // Without its default features the crate has no resolver that could reach a file or the network.
-        jsonschema::draft202012::options().build(schema).map_err(|error| error.to_string())
-    };
-    manifest.operations.iter().map(|(id, operation)| (id.clone(), compile(&operation.input.schema))).collect()
+    let inputs = manifest.operations.iter();
+    inputs.map(|(id, operation)| (id.clone(), compile_schema(&operation.input.schema))).collect()
 }
 
 impl SchemaCheck for Schemas {

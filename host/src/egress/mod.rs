@@ -73,6 +73,11 @@ pub async fn serve(control: OwnedFd, environment: Environment) -> io::Result<()>
     server::serve(stream(control)?, Arc::new(environment)).await
 }
 
+/// Whether a text holds certificates in PEM that can be trusted as authorities.
+pub(crate) fn is_authority(pem: &str) -> bool {
+    upstream::root_store(std::iter::once(pem)).is_ok()
+}
+
 /// A socket of ours for tokio.
 fn stream(descriptor: OwnedFd) -> io::Result<tokio::net::UnixStream> {
     let stream = UnixStream::from(descriptor);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use fcp_proto_core::ids::{ConnectorId, CredentialId, ZoneId};
 use fcp_state_machines::node::CallLimits;
 use serde::Deserialize;
 
@@ -32,6 +33,21 @@ pub struct Config {
     /// How much it takes on.
     #[serde(default)]
     pub limits: Limits,
+    /// With which credentials health is exercised.
+    #[serde(default)]
+    pub health: Vec<HealthCredential>,
+}
+
+/// The credential with which a connector's health is exercised in a zone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCredential {
+    /// The connector.
+    pub connector: ConnectorId,
+    /// The zone.
+    pub zone: ZoneId,
+    /// The credential's name.
+    pub credential: CredentialId,
 }
 
 /// Where the daemon listens.
@@ -118,6 +134,7 @@ impl Default for Config {
             log: Log::default(),
             sessions: Sessions::default(),
             limits: Limits::default(),
+            health: Vec::new(),
         }
     }
 }
@@ -186,8 +203,10 @@ impl Config {
     }
 
     /// Every setting with its name, when a change takes force, and its value.
-    fn settings(&self) -> [(&'static str, Applies, String); 12] {
-        let Self { version: _, listen, log, sessions, limits } = self;
+    fn settings(&self) -> [(&'static str, Applies, String); 13] {
+        let Self { version: _, listen, log, sessions, limits, health } = self;
+        let health: Vec<String> =
+            health.iter().map(|it| format!("{} in {}: {}", it.connector, it.zone, it.credential)).collect();
         let path =
             |path: &Option<PathBuf>| path.as_ref().map_or("default".into(), |p| p.display().to_string());
         [
@@ -203,6 +222,7 @@ impl Config {
             ("limits.calls", Applies::Now, limits.calls.to_string()),
             ("limits.call_secs", Applies::Now, limits.call_secs.to_string()),
             ("limits.drain_secs", Applies::Now, limits.drain_secs.to_string()),
+            ("health", Applies::AtRestart, health.join(", ")),
         ]
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
 
 /// Rules that the types do not say.
 fn check(config: &Config) -> Result<(), (&'static str, String)> {
-    let Config { version: _, listen, log: _, sessions, limits } = config;
+    let Config { version: _, listen, log: _, sessions, limits, health } = config;
     let ranges: [(&str, u64, RangeInclusive<u64>); 7] = [
         ("sessions.session_secs", sessions.session_secs, 60..=86_400),
         ("sessions.unlock_secs", sessions.unlock_secs, 30..=3_600),
@@ -79,6 +79,10 @@ fn check(config: &Config) -> Result<(), (&'static str, String)> {
         if !range.contains(&value) {
             return Err((field, format!("a number from {} to {}", range.start(), range.end())));
         }
+    }
+    let places: std::collections::BTreeSet<_> = health.iter().map(|it| (&it.connector, &it.zone)).collect();
+    if places.len() != health.len() {
+        return Err(("health", "one credential for a connector in a zone".into()));
     }
     let from_root = |path: &Option<std::path::PathBuf>| path.as_deref().is_none_or(Path::is_absolute);
     if !from_root(&listen.socket) {

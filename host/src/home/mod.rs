@@ -22,7 +22,9 @@ mod private_file;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Applies, Change, Config, Limits, Listen, Log, LogFormat, LogLevel, Sessions};
+pub use config::{
+    Applies, Change, Config, HealthCredential, Limits, Listen, Log, LogFormat, LogLevel, Sessions,
+};
 pub use config_check::ConfigError;
 pub use error::HomeError;
 pub use private_file::{Kind, MAX_PRIVATE_FILE, check_private, read_private, remove_all_leftovers};

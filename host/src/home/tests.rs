@@ -152,6 +152,18 @@ fn the_commented_settings_are_the_defaults() {
 }
 
 #[test]
+fn a_health_credential_is_named_once_for_a_connector_in_a_zone() {
+    let entry = "[[health]]\nconnector = \"github\"\nzone = \"z:work\"\ncredential = \"main\"\n";
+    let once = Config::parse(format!("version = 1\n{entry}").as_bytes()).unwrap();
+    assert_eq!(once.health[0].credential.as_str(), "main");
+    assert_eq!(Config::default().changes(&once)[0].to, "github in z:work: main");
+    let twice = Config::parse(format!("version = 1\n{entry}{entry}").as_bytes()).unwrap_err();
+    assert_eq!(twice.field.as_deref(), Some("health"), "{twice}");
+    let wrong = Config::parse(format!("version = 1\n{}", entry.replace("z:work", "work")).as_bytes());
+    assert!(wrong.is_err(), "{wrong:?}");
+}
+
+#[test]
 fn wrong_settings_are_named_by_line_and_field() {
     for (text, line, field, reason) in [
         ("", 1, None, "version"),

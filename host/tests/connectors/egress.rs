@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use fcp_host::connectors::{Exercised, HealthReport, StateName};
+use fcp_host::connectors::{Exercised, HealthReport, Launch, StateName};
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
@@ -128,6 +128,63 @@ async fn health_exercises_the_operation_through_its_whole_path() {
     assert_eq!(check.report, HealthReport::Ready, "{check:?}");
     assert_eq!(check.exercised, Exercised::Operation("notes.list".parse().unwrap()));
     assert_eq!(service.state.seen(), ["GET /v1/notes"]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn health_without_its_credential_exercises_nothing_and_says_so() {
+    let (world, service) = (World::new(), Service::start().await);
+    let launch = Launch { health_credential: None, ..world.launch(&notes(&service)) };
+    let check = soon(world.runner.health(&authority::zone(), launch)).await;
+    assert_eq!(check.exercised, Exercised::Method);
+    assert!(
+        check.detail.as_deref().is_some_and(|it| it.contains("not exercised: no credential")),
+        "{check:?}"
+    );
+    assert!(service.state.seen().is_empty());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_check_speaks_of_the_process_that_it_found_and_of_no_later_one() {
+    let (world, service) = (World::new(), Service::start().await);
+    let notes = notes(&service);
+    soon(world.runner.health(&authority::zone(), world.launch(&notes))).await;
+    assert!(world.runner.status().await[0].health_is_current);
+    world.runner.reconfigured(&"notes".parse().unwrap());
+    let read = world.call(1, &notes, "notes.list", &json!({}), 30_000).await;
+    assert!(matches!(read, Outcome::Succeeded { .. }), "{read:?}");
+    let status = &world.runner.status().await[0];
+    assert!(status.health.is_some() && !status.health_is_current, "{status:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_disabled_connector_has_no_way_to_the_service_any_more() {
+    let (world, service) = (World::new(), Service::start().await);
+    let notes = notes(&service);
+    let call = tokio::spawn(world.call(1, &notes, "notes.add", &json!({ "text": "hang" }), 30_000));
+    soon(service.state.wait_for(1)).await;
+    soon(world.runner.disabled(&"notes".parse().unwrap())).await;
+    let Outcome::Unknown { code, usage, .. } = call.await.unwrap() else { panic!() };
+    assert_eq!((code, usage.requests), (Code::OutcomeUnknown, 1), "it was sent, and nobody knows");
+    soon(service.state.deserted()).await;
+    let again = world.call(2, &notes, "notes.list", &json!({}), 30_000).await;
+    assert!(matches!(again, Outcome::Succeeded { .. }), "{again:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_egress_cannot_say_does_not_read_as_silence() {
+    let (world, service) = (World::new(), Service::start().await);
+    let call =
+        tokio::spawn(world.call(1, &notes(&service), "notes.find", &json!({ "text": "hang" }), 30_000));
+    soon(service.state.wait_for(1)).await;
+    world.kill_egress();
+    // A read changes nothing, so it has failed; what it heard before is not known.
+    let outcome = call.await.unwrap();
+    let Outcome::Failed { effect: Effect::None, usage, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(usage.requests, 1);
     world.end().await;
 }
 

@@ -71,6 +71,19 @@ async fn another_connector_than_was_installed_gets_no_call() {
     world.end().await;
 }
 
+//= docs/spec/connectors.md#evidence
+#[tokio::test]
+async fn what_a_connector_says_of_itself_reaches_no_caller_without_a_label() {
+    let world = World::with(hasty());
+    let refusing = unruly("refuses", None);
+    let outcome = world.call(1, &refusing, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    let Outcome::NotDelivered { message, .. } = &outcome else { panic!("{outcome:?}") };
+    assert!(message.contains("FCP-5013") && !message.contains("evil"), "{message}");
+    let check = soon(world.runner.health(&authority::zone(), world.launch(&refusing))).await;
+    assert!(check.detail.as_deref().is_some_and(|detail| !detail.contains("evil")), "{check:?}");
+    world.end().await;
+}
+
 #[tokio::test]
 async fn code_that_is_not_what_was_installed_never_runs() {
     let world = World::new();
@@ -87,12 +100,7 @@ async fn a_cancelled_call_is_told_to_the_connector() {
     let world = World::new();
     let unruly = unruly("", None);
     let call = tokio::spawn(world.call(1, &unruly, "unruly.act", &json!({ "do": "hang" }), 30_000));
-    soon(async {
-        while !world.runner.status().await.iter().any(|status| status.running == 1) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    world.until_running(1).await;
     world.runner.cancel(CallId::from_bytes([1; 16]));
     let outcome = call.await.unwrap();
     // It said "unknown"; that nothing can have happened is known all the same.
@@ -107,12 +115,7 @@ async fn a_reconfigured_connector_finishes_its_calls_and_is_replaced() {
     let world = World::new();
     let unruly = unruly("", None);
     let running = tokio::spawn(world.call(1, &unruly, "unruly.act", &json!({ "do": "hang" }), 2_000));
-    soon(async {
-        while !world.runner.status().await.iter().any(|status| status.running == 1) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    world.until_running(1).await;
     world.runner.reconfigured(&"unruly".parse().unwrap());
     let next = world.call(2, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
     assert!(matches!(next, Outcome::Succeeded { .. }), "{next:?}");
@@ -143,4 +146,35 @@ async fn after_the_shutdown_nothing_runs_and_no_call_is_taken() {
     assert!(!std::path::Path::new(&format!("/proc/{launcher}")).exists());
     let late = world.call(2, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
     assert!(matches!(late, Outcome::NotDelivered { code: Code::Draining, .. }), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_disabled_connector_has_its_calls_ended_and_runs_again_when_it_is_called_again() {
+    let world = World::new();
+    let unruly = unruly("", None);
+    let call = tokio::spawn(world.call(1, &unruly, "unruly.act", &json!({ "do": "hang" }), 30_000));
+    world.until_running(1).await;
+    let launcher = world.runner.status().await[0].launcher.unwrap();
+    soon(world.runner.disabled(&"unruly".parse().unwrap())).await;
+    assert!(!std::path::Path::new(&format!("/proc/{launcher}")).exists());
+    // It said that it was cancelled; the caller hears why, and that nothing can have happened.
+    let Outcome::Failed { code, effect, .. } = call.await.unwrap() else { panic!() };
+    assert_eq!((code, effect), (Code::ConnectorDisabled, Effect::None));
+    let again = world.call(2, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    assert!(matches!(again, Outcome::Succeeded { .. }), "{again:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_disabled_connector_that_does_not_listen_is_killed_and_its_writes_are_unknown() {
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let unruly = unruly("", Some(folder.path()));
+    let call = tokio::spawn(world.call(1, &unruly, "unruly.act", &json!({ "do": "ignore" }), 60_000));
+    world.until_running(1).await;
+    soon(world.runner.disabled(&"unruly".parse().unwrap())).await;
+    let Outcome::Unknown { code, message, .. } = call.await.unwrap() else { panic!() };
+    assert_eq!(code, Code::OutcomeUnknown);
+    assert!(message.contains("FCP-5003"), "{message}");
+    world.end().await;
 }

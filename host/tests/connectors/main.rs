@@ -7,6 +7,7 @@
 mod authority;
 mod egress;
 mod lifecycle;
+mod outputs;
 mod protocol;
 mod service;
 mod world;

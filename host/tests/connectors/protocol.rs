@@ -1,6 +1,6 @@
 //! Connectors that break the protocol: each is contained, named and replaced.
 
-use fcp_host::connectors::Limits;
+use fcp_host::connectors::StateName;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::object::Effect;
 use fcp_state_machines::node::Outcome;
@@ -46,7 +46,7 @@ async fn a_second_answer_replaces_the_process() {
     let unruly = unruly("", None);
     let first = world.call(1, &unruly, "unruly.act", &json!({ "do": "twice" }), 30_000).await;
     assert!(matches!(first, Outcome::Succeeded { .. }), "{first:?}");
-    world.until(fcp_host::connectors::StateName::BackingOff).await;
+    world.until(|status| status.state == StateName::BackingOff).await;
     let trouble = world.runner.status().await[0].trouble.clone().unwrap();
     assert!(trouble.contains("answered a request that was not open"), "{trouble}");
     world.end().await;
@@ -66,19 +66,21 @@ async fn silence_ends_with_the_time_and_the_process() {
 }
 
 #[tokio::test]
-async fn an_output_beyond_the_limit_is_not_handed_on() {
-    let world = World::with(Limits { max_output_bytes: 1 << 20, ..Limits::default() });
-    let outcome = world.call(1, &unruly("", None), "unruly.act", &json!({ "do": "large" }), 30_000).await;
-    assert!(matches!(outcome, Outcome::Failed { code: Code::ConnectorFailed, .. }), "{outcome:?}");
-    world.end().await;
-}
-
-#[tokio::test]
 async fn an_error_is_handed_on() {
     let world = World::new();
     let outcome = world.call(1, &unruly("", None), "unruly.act", &json!({ "do": "error" }), 30_000).await;
     let Outcome::Failed { code, message, effect, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!((code, message.as_str(), effect), (Code::UpstreamNotFound, "no such thing", Effect::None));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_pause_that_a_connector_asks_for_is_handed_on() {
+    let world = World::new();
+    let outcome = world.call(1, &unruly("", None), "unruly.act", &json!({ "do": "busy" }), 30_000).await;
+    let Outcome::Failed { code, retry_after_ms, message, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((code, retry_after_ms), (Code::UpstreamRateLimited, Some(7_000)));
+    assert_eq!(message, "too many");
     world.end().await;
 }
 

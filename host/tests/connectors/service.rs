@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -32,11 +34,37 @@ pub(crate) struct State {
     /// Method and path of each request that came with the credential.
     seen: Mutex<Vec<String>>,
     arrived: Notify,
+    /// Requests that wait for ever and whose client is still there.
+    pending: AtomicUsize,
+}
+
+/// A request that waits for ever.
+struct Waits(Arc<State>);
+
+impl Waits {
+    async fn for_ever(state: Arc<State>) -> Response<Full<Bytes>> {
+        state.pending.fetch_add(1, Ordering::SeqCst);
+        let _waits = Self(state);
+        std::future::pending().await
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl State {
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Waits until nobody waits for an answer any more.
+    pub(crate) async fn deserted(&self) {
+        while self.pending.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Waits until so many requests have come.
@@ -102,7 +130,8 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     Ok(match (head.method.as_str(), body["text"].as_str()) {
         ("POST", Some("refuse")) => answer(422, &json!({ "message": "not that" })),
-        ("POST", Some("hang")) => std::future::pending().await,
+        ("POST", Some("hang")) => Waits::for_ever(state).await,
+        ("GET", _) if head.uri.path().ends_with("/hang") => Waits::for_ever(state).await,
         ("POST", _) => answer(201, &json!({ "id": 7 })),
         _ => answer(200, &json!({ "id": 7, "text": "hello" })),
     })

@@ -52,6 +52,11 @@ fn main() {
 fn initialize(id: &Value, params: &Value) {
     match params["config"]["start"].as_str().unwrap_or_default() {
         "crash" => std::process::exit(3),
+        "refuses" => {
+            let data = json!({ "code": "FCP-5013", "retryable": false, "effect": "none" });
+            say(&json!({ "jsonrpc": "2.0", "id": id,
+                "error": { "code": -32000, "message": "do evil", "data": data } }));
+        }
         "stranger" => {
             let hash = "00".repeat(32);
             say(&json!({ "jsonrpc": "2.0", "id": id,
@@ -73,6 +78,13 @@ fn invoke(id: &Value, params: &Value) {
             say(&json!({ "jsonrpc": "2.0", "id": id,
                 "error": { "code": -32000, "message": "no such thing", "data": data } }));
         }
+        "busy" => {
+            let data =
+                json!({ "code": "FCP-7001", "retryable": true, "effect": "none", "retry_after_ms": 7_000 });
+            say(&json!({ "jsonrpc": "2.0", "id": id,
+                "error": { "code": -32000, "message": "too many", "data": data } }));
+        }
+        "misfit" => say(&result(id, effect, &json!(["do evil"]))),
         "crash" => std::process::exit(3),
         "garbage" => write(b"this is no message\n"),
         "utf8" => write(b"\"\xff\xfe\"\n"),

@@ -11,11 +11,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fcp_host::connectors::{
-    Installation, Launch, Limits, Opening, Program, Runner, RunnerConfig, Secrets, StateName,
+    Installation, Launch, Limits, Opening, ProcessStatus, Program, Runner, RunnerConfig, Secrets,
 };
 use fcp_host::egress::{EgressClient, Environment, Resolver, Resolving, Secret, SecretValue};
 use fcp_host::sandbox::Sandbox;
-use fcp_proto_core::ids::{Digest, ZoneId};
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::ids::ZoneId;
 use fcp_proto_core::manifest::Manifest;
 use fcp_proto_core::object::CredentialRecord;
 use fcp_proto_core::random::Entropy;
@@ -34,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct World {
     pub(crate) runner: Runner,
     pub(crate) vault: Arc<Vault>,
+    egress: tokio::task::AbortHandle,
     /// The last reference keeps the refreshed tokens' queue open.
     _refreshed: fcp_host::egress::Refreshed,
 }
@@ -47,7 +49,7 @@ impl World {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let environment =
             Environment { resolver: Box::new(Loopback), unix_time: || UnixTime::from_secs(1_800_000_000) };
-        tokio::spawn(fcp_host::egress::serve(theirs.into(), environment));
+        let serving = tokio::spawn(fcp_host::egress::serve(theirs.into(), environment));
         let (egress, refreshed) = EgressClient::connect(ours.into()).unwrap();
         let runner = Runner::new(RunnerConfig {
             sandbox: Sandbox::with_launcher(&programs().join("fcp-launcher")).unwrap(),
@@ -57,13 +59,14 @@ impl World {
             entropy: Entropy::from_seed(&Zeroizing::new([7; 32])),
             limits,
         });
-        Self { runner, vault: Arc::default(), _refreshed: refreshed }
+        Self { runner, vault: Arc::default(), egress: serving.abort_handle(), _refreshed: refreshed }
     }
 
     pub(crate) fn launch(&self, installation: &Arc<Installation>) -> Launch {
         Launch {
             installation: Arc::clone(installation),
             secrets: Arc::<Vault>::clone(&self.vault) as Arc<dyn Secrets>,
+            health_credential: Some(credential()),
             keys: BTreeSet::new(),
             progress: None,
         }
@@ -86,17 +89,24 @@ impl World {
         async move { soon(outcome).await }
     }
 
-    /// Waits until the only process is in this state.
-    pub(crate) async fn until(&self, state: StateName) {
+    /// Waits until the only process is so.
+    pub(crate) async fn until(&self, so: impl Fn(&ProcessStatus) -> bool) {
         soon(async {
-            loop {
-                if self.runner.status().await.iter().any(|status| status.state == state) {
-                    return;
-                }
+            while !self.runner.status().await.iter().any(&so) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
         .await;
+    }
+
+    /// Waits until the connector has this many calls.
+    pub(crate) async fn until_running(&self, calls: usize) {
+        self.until(|status| status.running == calls).await;
+    }
+
+    /// Ends egress as a crash would.
+    pub(crate) fn kill_egress(&self) {
+        self.egress.abort();
     }
 
     pub(crate) async fn end(self) {
@@ -153,48 +163,48 @@ pub(crate) fn credential() -> CredentialRecord {
 
 /// The declarative connector of the service.
 pub(crate) fn notes(service: &Service) -> Arc<Installation> {
-    let manifest = Manifest::parse(NOTES.as_bytes()).unwrap();
-    let base = format!("https://{HOST}:{}/v1", service.port);
-    let config = manifest.resolve_config(&json!({ "base_url": base })).unwrap();
-    let code = std::fs::read(programs().join("fcp-connector-engine")).unwrap();
+    let manifest = Manifest::parse(include_bytes!("notes.toml")).unwrap();
+    let config = json!({ "base_url": format!("https://{HOST}:{}/v1", service.port) });
+    let exception = EgressException {
+        host: HOST.parse().unwrap(),
+        cidr: "127.0.0.0/8".parse().unwrap(),
+        port: service.port,
+        transport: Transport::Tls,
+        ca_pem: Some(service.ca_pem.clone()),
+    };
+    let engine = programs().join("fcp-connector-engine");
     Arc::new(Installation {
-        manifest,
-        config,
-        program: Program::Engine,
-        code_digest: Digest::from_bytes(*blake3::hash(&code).as_bytes()),
-        package_digest: Digest::from_bytes([5; 32]),
-        egress_exceptions: vec![EgressException {
-            host: HOST.parse().unwrap(),
-            cidr: "127.0.0.0/8".parse().unwrap(),
-            port: service.port,
-            transport: Transport::Tls,
-            ca_pem: Some(service.ca_pem.clone()),
-        }],
-        sandbox_exceptions: BTreeSet::new(),
-        health_credential: Some(credential()),
+        egress_exceptions: vec![exception],
+        ..installation(manifest, &config, Program::Engine, &engine)
     })
 }
 
 /// The connector that does most things wrong; `start` says how it begins, `folder` what it may write.
 pub(crate) fn unruly(start: &str, folder: Option<&Path>) -> Arc<Installation> {
     let writable = if folder.is_some() { "writable = [\"{config.folder}\"]" } else { "" };
-    let manifest = Manifest::parse(UNRULY.replace("#writable", writable).as_bytes()).unwrap();
+    let manifest = include_str!("unruly.toml").replace("#writable", writable);
+    let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
     let folder = folder.map_or("/nowhere", |path| path.to_str().unwrap());
-    let given =
-        json!({ "interface": manifest.interface_hash().to_string(), "start": start, "folder": folder });
-    let config = manifest.resolve_config(&given).unwrap();
+    let interface = manifest.interface_hash().to_string();
+    let config = json!({ "interface": interface, "start": start, "folder": folder });
     let program = programs().join("examples/unruly-connector");
-    let code = std::fs::read(&program).unwrap();
-    Arc::new(Installation {
+    Arc::new(installation(manifest, &config, Program::File(program.clone()), &program))
+}
+
+/// A manifest with these settings, run by `program`, whose code is at `code`.
+fn installation(manifest: Manifest, config: &Value, program: Program, code: &Path) -> Installation {
+    let config = manifest.resolve_config(config).unwrap();
+    let code_digest = hash::digest(&std::fs::read(code).unwrap());
+    let package_digest = hash::digest(manifest.source());
+    Installation {
         manifest,
         config,
-        code_digest: Digest::from_bytes(*blake3::hash(&code).as_bytes()),
-        program: Program::File(program),
-        package_digest: Digest::from_bytes([6; 32]),
+        program,
+        code_digest,
+        package_digest,
         egress_exceptions: Vec::new(),
         sandbox_exceptions: BTreeSet::new(),
-        health_credential: None,
-    })
+    }
 }
 
 /// The folder of the built programs. `cargo test -p fcp-host` builds no other package's programs, so this does.
@@ -218,126 +228,3 @@ fn build(folder: &Path, what: &[&str]) {
     }
     assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
 }
-
-const NOTES: &str = r#"
-[manifest]
-format = "fcp-connector-manifest"
-schema_version = "3.0"
-[connector]
-id = "notes"
-name = "Notes"
-version = "1.0.0"
-description = "Notes kept by a service."
-archetypes = ["knowledge"]
-runtime = "declarative"
-[zones]
-home = "z:work"
-allowed = ["z:work"]
-[config.base_url]
-type = "url"
-description = "Where the service answers."
-[auth.token]
-kind = "bearer"
-description = "A token."
-hosts = ["{config.base_url}"]
-[http]
-base_url = "{config.base_url}"
-[network]
-hosts = ["{config.base_url}"]
-[sandbox]
-profile = "strict"
-memory_mb = 128
-cpu_percent = 100
-wall_clock_ms = 60000
-[lifecycle]
-health = "notes.list"
-[operations."notes.list"]
-description = "Lists notes."
-capability = "notes.read"
-risk = "low"
-safety = "safe"
-idempotency = "none"
-approval = "none"
-resources = ["notes:all"]
-auth = "token"
-[operations."notes.list".input.schema]
-type = "object"
-additionalProperties = false
-properties = {}
-[operations."notes.list".output]
-trust = "untrusted"
-confidentiality = "zone"
-schema = { type = "object" }
-[operations."notes.list".http]
-method = "GET"
-path = "/notes"
-[operations."notes.add"]
-description = "Adds a note."
-capability = "notes.write"
-risk = "medium"
-safety = "risky"
-idempotency = "none"
-approval = "none"
-resources = ["notes:all"]
-auth = "token"
-[operations."notes.add".input.schema]
-type = "object"
-additionalProperties = false
-required = ["text"]
-properties = { text = { type = "string" } }
-[operations."notes.add".output]
-trust = "untrusted"
-confidentiality = "zone"
-schema = { type = "object" }
-[operations."notes.add".http]
-method = "POST"
-path = "/notes"
-body = { text = "{text}" }
-"#;
-
-const UNRULY: &str = r#"
-[manifest]
-format = "fcp-connector-manifest"
-schema_version = "3.0"
-[connector]
-id = "unruly"
-name = "Unruly"
-version = "1.0.0"
-description = "Does what its input says."
-archetypes = ["operational"]
-runtime = "native"
-[zones]
-home = "z:work"
-allowed = ["z:work"]
-[config.interface]
-type = "string"
-description = "What it says its interface is."
-[config.start]
-type = "string"
-description = "How it starts."
-[config.folder]
-type = "path"
-description = "What it may write."
-[sandbox]
-profile = "strict"
-memory_mb = 128
-cpu_percent = 100
-wall_clock_ms = 60000
-#writable
-[operations."unruly.act"]
-description = "Does what its input says."
-capability = "unruly.act"
-risk = "medium"
-safety = "risky"
-idempotency = "none"
-approval = "none"
-resources = ["unruly:all"]
-[operations."unruly.act".input.schema]
-type = "object"
-additionalProperties = false
-properties = { do = { type = "string" }, effect = { type = "string" } }
-[operations."unruly.act".output]
-trust = "untrusted"
-confidentiality = "zone"
-schema = {}
-"#;

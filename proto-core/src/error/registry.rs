@@ -286,6 +286,9 @@ registry! {
     5015 AlreadyInstalled "already_installed" 409 Validation false
         "This connector is installed already."
         "uninstall it first, or install another version";
+    5016 ConnectorOutputInvalid "connector_output_invalid" 502 Service false
+        "The connector's answer does not fit what its operation declares."
+        "report it to the connector's author";
     6001 NotFound "not_found" 404 Validation false
         "There is no such object."
         "check the identifier";

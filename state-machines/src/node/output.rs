@@ -91,6 +91,8 @@ pub enum Outcome {
         effect: Effect,
         /// What it used.
         usage: Usage,
+        /// How long whoever failed asks to be left alone, in milliseconds.
+        retry_after_ms: Option<u64>,
     },
     /// It was delivered and nobody knows what it did.
     Unknown {
@@ -166,6 +168,8 @@ pub struct CallAnswer {
     pub label: Label,
     /// What it used.
     pub usage: Usage,
+    /// When to try again, in milliseconds, if it failed and whoever failed said so.
+    pub retry_after_ms: Option<u64>,
 }
 
 /// Why the gate refused.

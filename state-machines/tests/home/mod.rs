@@ -235,7 +235,11 @@ impl Home {
     }
 
     fn install(&mut self) {
-        let manifest = include_bytes!("notes.toml");
+        self.install_from(include_bytes!("notes.toml"));
+    }
+
+    /// Has the operator install the notes connector with this manifest.
+    pub fn install_from(&mut self, manifest: &[u8]) {
         let parsed = Manifest::parse(manifest).expect("the manifest is valid");
         let fields = ConnectorInstall {
             connector: "notes".parse().expect("a connector"),

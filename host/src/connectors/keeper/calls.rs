@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::finish::{Body, Finish};
+use super::health::Means;
 use super::{Keeper, Pending, Retirement, not_delivered};
 use crate::connectors::evidence::{Local, Power, Reader};
 use crate::connectors::launch::{Installation, Launch, Program, Secrets};
@@ -125,7 +126,7 @@ impl Keeper {
             }
             Some(_) => {}
         }
-        self.secrets = Some(Arc::clone(&entry.call.launch.secrets));
+        self.means = Some(Means::of(&entry.call.launch));
         let call = entry.id();
         self.calls.insert(call, entry);
         self.feed(Input::Demand { call });
@@ -178,6 +179,10 @@ impl Keeper {
     /// Hands a call to the process, after egress has opened it if it may use the network.
     pub(super) fn deliver(&mut self, call: CallId) {
         let Some(entry) = self.calls.get_mut(&call) else { return };
+        let schema = self.run.as_ref().map(|run| run.outputs.get(entry.call.dispatch.authorized.operation()));
+        if let Some(Err(why)) = schema.map(|schema| schema.map(|_| ())) {
+            return self.refuse(call, (Code::ManifestInvalid, why));
+        }
         let networked = entry.operation().is_some_and(|operation| operation.network.is_some());
         if !networked {
             return self.hand_over(call);
@@ -187,7 +192,7 @@ impl Keeper {
         entry.stage = Stage::Opening;
         let asked = Asked::of(&entry.call);
         let prepared = match self.shared.give_handle(call, handle, &client) {
-            Err(_) => Err((Code::TokenRevoked, "what the call rests on was revoked".to_owned())),
+            Err(barred) => Err(barred.words()),
             Ok(()) => {
                 let remaining = entry.call.deadline.saturating_since(self.shared.now().mono);
                 open_request(&entry.call, handle, remaining.as_millis(), &self.shared.limits)
@@ -290,6 +295,8 @@ impl Keeper {
         let finish = Finish {
             shared: Arc::clone(&self.shared),
             call,
+            operation: entry.call.dispatch.authorized.operation().clone(),
+            outputs: run.map(|run| Arc::clone(&run.outputs)).unwrap_or_default(),
             end,
             violation,
             evidence: evidence(installation, entry.operation(), &self.shared.limits),

@@ -4,15 +4,17 @@
 use std::sync::Arc;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::CallId;
+use fcp_proto_core::ids::{CallId, OperationId};
 use fcp_proto_core::object::{Effect, Usage};
 use fcp_proto_core::time::Instant;
 use fcp_state_machines::call::egress::EgressHandle;
 use fcp_state_machines::call::supervisor::CallEnd;
 use fcp_state_machines::node::Outcome;
 use tokio::sync::oneshot;
+use tokio::time::{Duration, timeout};
 
 use crate::connectors::evidence::{Evidence, Local, Power, Reader, Sent};
+use crate::connectors::outputs::OutputSchemas;
 use crate::connectors::protocol::{Failure, Invoked, Violation};
 use crate::connectors::shared::Shared;
 use crate::egress::{CallReport, EgressClient};
@@ -30,6 +32,9 @@ pub(super) enum Body {
 pub(super) struct Finish {
     pub(super) shared: Arc<Shared>,
     pub(super) call: CallId,
+    pub(super) operation: OperationId,
+    /// What the operation declares of its output.
+    pub(super) outputs: Arc<OutputSchemas>,
     pub(super) end: CallEnd,
     pub(super) violation: Option<Violation>,
     pub(super) evidence: (Power, Local, Reader),
@@ -56,13 +61,19 @@ impl Finish {
         self.shared.leave(self.call);
         let (power, local, reader) = self.evidence;
         let evidence = Evidence { power, local, sent, reader };
-        let usage = self.usage(report.as_ref());
+        let usage = self.usage(sent, report.as_ref());
         let outcome = match (self.end, self.body) {
-            (CallEnd::Answered, Some(Body::Output(output))) => {
-                succeeded(output, evidence, usage, self.shared.limits.max_output_bytes)
+            (CallEnd::Answered, Some(Body::Output(answer))) => {
+                let max = self.shared.limits.max_output_bytes;
+                match fits(self.outputs, self.operation, answer.output, max).await {
+                    Ok(output) => {
+                        Outcome::Succeeded { output, effect: evidence.settle(answer.effect), usage }
+                    }
+                    Err(why) => misanswered(evidence.misanswered(answer.effect), why, usage),
+                }
             }
             (CallEnd::Answered, Some(Body::Error(failure))) => {
-                ended(evidence.settle(failure.effect), failure.code, failure.message, usage)
+                failed(evidence.settle(failure.effect), failure, self.told, usage)
             }
             (CallEnd::NotDelivered(_), _) => {
                 let (code, message) = words(self.end, self.told);
@@ -77,10 +88,13 @@ impl Finish {
         self.reply.send(outcome).ok();
     }
 
-    fn usage(&self, report: Option<&CallReport>) -> Usage {
+    //= docs/spec/connectors.md#evidence
+    fn usage(&self, sent: Sent, report: Option<&CallReport>) -> Usage {
         let elapsed = self.shared.now().mono.saturating_since(self.started).as_millis();
+        // What cannot be counted must not read as silence: nothing heard would taint nobody.
+        let uncounted = u64::from(sent == Sent::Unknown);
         Usage {
-            requests: report.map_or(0, |report| report.requests),
+            requests: report.map_or(uncounted, |report| report.requests),
             bytes_sent: report.map_or(0, |report| report.bytes_sent),
             bytes_received: report.map_or(0, |report| report.bytes_received),
             duration_ms: u64::try_from(elapsed).unwrap_or(u64::MAX),
@@ -99,20 +113,44 @@ fn words(end: CallEnd, told: Option<(Code, String)>) -> (Code, String) {
     })
 }
 
-fn succeeded(answer: Invoked, evidence: Evidence, usage: Usage, max_output_bytes: usize) -> Outcome {
-    let effect = evidence.settle(answer.effect);
-    if answer.output.len() > max_output_bytes {
-        let message = format!("the output is larger than {max_output_bytes} bytes");
-        return ended(effect, Code::ConnectorFailed, message, usage);
+/// The output, if it is what the operation declares. Checked off the loop that serves everybody, for it may be large.
+//= docs/spec/connectors.md#outputs
+async fn fits(
+    outputs: Arc<OutputSchemas>,
+    operation: OperationId,
+    output: String,
+    max_bytes: usize,
+) -> Result<String, String> {
+    if output.len() > max_bytes {
+        return Err(format!("the output is larger than {max_bytes} bytes"));
     }
-    Outcome::Succeeded { output: answer.output, effect, usage }
+    let checking = tokio::task::spawn_blocking(move || outputs.check(&operation, &output).map(|()| output));
+    match timeout(CHECK_TIME, checking).await {
+        Ok(Ok(checked)) => checked,
+        Ok(Err(_)) | Err(_) => Err("the output could not be checked".to_owned()),
+    }
 }
 
-/// A failure that the connector or its answer explains. One whose effect is in doubt is not called by a code that
-/// invites to a repetition.
-fn ended(effect: Effect, code: Code, message: String, usage: Usage) -> Outcome {
+/// The answer came and is not what the operation declares: nothing of it is handed on.
+fn misanswered(effect: Effect, message: String, usage: Usage) -> Outcome {
+    let code = Code::ConnectorOutputInvalid;
     match effect {
-        Effect::None | Effect::Made => Outcome::Failed { code, message, effect, usage },
+        Effect::None | Effect::Made => Outcome::Failed { code, message, effect, usage, retry_after_ms: None },
+        Effect::Unknown => Outcome::Unknown { code, message, usage },
+    }
+}
+
+/// A failure that the connector explains, or, if it only says that it was cancelled, whoever had it cancelled.
+fn failed(effect: Effect, failure: Failure, told: Option<(Code, String)>, usage: Usage) -> Outcome {
+    let Failure { code, message, retry_after_ms, effect: _ } = failure;
+    let (code, message) = told.filter(|_| code == Code::Cancelled).unwrap_or((code, message));
+    ended(effect, code, message, retry_after_ms, usage)
+}
+
+/// One whose effect is in doubt is not called by a code that invites to a repetition.
+fn ended(effect: Effect, code: Code, message: String, retry_after_ms: Option<u64>, usage: Usage) -> Outcome {
+    match effect {
+        Effect::None | Effect::Made => Outcome::Failed { code, message, effect, usage, retry_after_ms },
         Effect::Unknown => {
             Outcome::Unknown { code: Code::OutcomeUnknown, message: format!("{code}: {message}"), usage }
         }
@@ -127,8 +165,12 @@ fn unanswered(
     usage: Usage,
 ) -> Outcome {
     match (effect, violation) {
-        (Effect::None | Effect::Made, _) => Outcome::Failed { code, message, effect, usage },
         (Effect::Unknown, Some(_)) => Outcome::Unknown { code: Code::ConnectorProtocol, message, usage },
-        (Effect::Unknown, None) => ended(effect, code, message, usage),
+        (Effect::None | Effect::Made, _) | (Effect::Unknown, None) => {
+            ended(effect, code, message, None, usage)
+        }
     }
 }
+
+/// For the check of an output. Chosen: far above what the largest one needs by a schema of good will.
+const CHECK_TIME: Duration = Duration::from_secs(10);

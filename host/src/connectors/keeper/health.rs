@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fcp_proto_core::encoding::json::Json;
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, OperationId};
+use fcp_proto_core::object::CredentialRecord;
 use fcp_proto_core::time::Instant;
 use fcp_state_machines::call::egress::{EgressHandle, OpenCall};
 use fcp_state_machines::call::supervisor::{HealthProbe, HealthReport, Input, Process, State};
@@ -24,6 +26,8 @@ use crate::egress::EgressClient;
 pub(super) struct Probe {
     process: Process,
     what: HealthProbe,
+    /// Why nothing more is exercised.
+    remark: Option<&'static str>,
     asker: Asker,
     pub(super) deadline: Instant,
     egress: Option<(EgressHandle, EgressClient)>,
@@ -36,31 +40,44 @@ enum Asker {
     Caller(oneshot::Sender<HealthCheck>),
 }
 
+/// What a check needs beside the installation.
+#[derive(Clone)]
+pub(super) struct Means {
+    secrets: Arc<dyn Secrets>,
+    credential: Option<CredentialRecord>,
+}
+
+impl Means {
+    pub(super) fn of(launch: &Launch) -> Self {
+        Self { secrets: Arc::clone(&launch.secrets), credential: launch.health_credential.clone() }
+    }
+}
+
 /// Someone who wants a check once the process is ready.
 pub(super) struct Waiter {
     pub(super) installation: Arc<Installation>,
-    secrets: Arc<dyn Secrets>,
+    means: Means,
     reply: oneshot::Sender<HealthCheck>,
     pub(super) deadline: Instant,
 }
 
-/// What a check of this installation exercises: its health operation, unless that wants a credential and none was given.
+/// What a check of this installation is to exercise: its health operation, if it declares one.
 pub(super) fn probe(installation: &Installation) -> HealthProbe {
-    let manifest = &installation.manifest;
-    let Some(id) = &manifest.lifecycle.health else { return HealthProbe::Method };
-    let wants = manifest.operation(id).is_none_or(|operation| operation.auth.is_some());
-    if wants && installation.health_credential.is_none() {
-        HealthProbe::Method
-    } else {
-        HealthProbe::Operation(id.clone())
-    }
+    let declared = installation.manifest.lifecycle.health.clone();
+    declared.map_or(HealthProbe::Method, HealthProbe::Operation)
+}
+
+/// Whether the means suffice for what is to be exercised: an operation with a credential slot needs a credential.
+fn suffices(means: Option<&Means>, what: &HealthProbe, installation: &Installation) -> bool {
+    let HealthProbe::Operation(id) = what else { return true };
+    let wants = installation.manifest.operation(id).is_none_or(|operation| operation.auth.is_some());
+    !wants || means.is_some_and(|means| means.credential.is_some())
 }
 
 impl Keeper {
     pub(super) fn on_health_wanted(&mut self, launch: Launch, reply: oneshot::Sender<HealthCheck>) {
         let deadline = self.shared.now().mono.saturating_add(self.shared.limits.supervision.startup_timeout);
-        let Launch { installation, secrets, .. } = launch;
-        self.secrets = Some(Arc::clone(&secrets));
+        let (means, installation) = (Means::of(&launch), launch.installation);
         if self.closing {
             return self.answer_check(
                 reply,
@@ -81,7 +98,7 @@ impl Keeper {
             Some(run) if *run.installation != *installation => self.retire(Retirement::Replaced),
             Some(_) => self.feed(Input::Start),
         }
-        self.waiters.push(Waiter { installation, secrets, reply, deadline });
+        self.waiters.push(Waiter { installation, means, reply, deadline });
     }
 
     /// Serves those who wait for a check, now that the state may have changed.
@@ -93,7 +110,7 @@ impl Keeper {
         match run.supervisor.state() {
             State::Ready(_) | State::Degraded(_) if run.retirement.is_none() => {
                 for waiter in std::mem::take(&mut self.waiters) {
-                    self.secrets = Some(waiter.secrets);
+                    self.means = Some(waiter.means);
                     let what = self.run.as_ref().map_or(HealthProbe::Method, |run| probe(&run.installation));
                     self.start_probe(&what, Asker::Caller(waiter.reply));
                 }
@@ -126,8 +143,17 @@ impl Keeper {
         let (process, installation) = (run.talk.process, Arc::clone(&run.installation));
         let id = CallId::from_bytes(self.shared.random());
         let deadline = self.shared.now().mono.saturating_add(self.shared.limits.supervision.health_timeout);
-        let what = what.clone();
-        let probe = Probe { process, what: what.clone(), asker, deadline, egress: None, request: None };
+        //= docs/spec/connectors.md#health
+        let able = suffices(self.means.as_ref(), what, &installation);
+        let (what, remark) = match (what, able) {
+            (HealthProbe::Operation(_), true) => (what.clone(), None),
+            (HealthProbe::Operation(_), false) => (HealthProbe::Method, Some("not exercised: no credential")),
+            (HealthProbe::Method, _) => {
+                (HealthProbe::Method, Some("not exercised: the manifest names no health operation"))
+            }
+        };
+        let probe =
+            Probe { process, what: what.clone(), remark, asker, deadline, egress: None, request: None };
         self.probes.insert(id, probe);
         match what {
             HealthProbe::Method => {
@@ -145,7 +171,7 @@ impl Keeper {
         if !networked {
             return self.write_probe(id);
         }
-        let Some(secrets) = self.secrets.clone() else {
+        let Some(means) = self.means.clone() else {
             return self.end_probe(id, HealthReport::Degraded, Some("no call has opened the vault yet"));
         };
         let handle = EgressHandle::from_bytes(self.shared.random());
@@ -160,11 +186,10 @@ impl Keeper {
         match self.probe_request(id, handle, operation, installation, seal, budget) {
             Err(error) => self.end_probe(id, HealthReport::Degraded, Some(&error.message)),
             Ok(open) => {
-                let credentials = installation.health_credential.iter().cloned();
                 let used =
-                    credentials.filter(|record| open.credentials.iter().any(|g| g.slot == record.slot));
-                let asked = Asked { secrets, credentials: used.collect() };
-                self.ask_egress(id, client, open, asked);
+                    |record: &CredentialRecord| open.credentials.iter().any(|it| it.slot == record.slot);
+                let credentials = means.credential.into_iter().filter(used).collect();
+                self.ask_egress(id, client, open, Asked { secrets: means.secrets, credentials });
             }
         }
     }
@@ -193,7 +218,7 @@ impl Keeper {
         let Some(operation) = installation.manifest.operation(id) else { return Ok(open) };
         open.rules = rules::egress_rules(installation, operation, self.shared.limits.max_request_bytes)?;
         if operation.auth.is_some()
-            && let Some(record) = &installation.health_credential
+            && let Some(record) = self.means.as_ref().and_then(|means| means.credential.as_ref())
         {
             open.credentials.push(rules::grant(installation, operation, record)?);
         }
@@ -261,16 +286,24 @@ impl Keeper {
                     HealthStatus::Degraded => HealthReport::Degraded,
                     HealthStatus::Error => HealthReport::Failed,
                 };
-                (report, healthy.detail)
+                if let Some(detail) = healthy.detail {
+                    let (connector, zone) = (&self.identity.connector, &self.identity.zone);
+                    tracing::info!(%connector, %zone, detail, "what a connector says of itself");
+                }
+                (report, None)
             }
-            (HealthProbe::Operation(_), Ok(result)) => {
-                protocol::invoked(result)?;
-                (HealthReport::Ready, None)
+            (HealthProbe::Operation(operation), Ok(result)) => {
+                let output = protocol::invoked(result)?.output;
+                let checked = self.run.as_ref().map(|run| run.outputs.check(operation, &output));
+                match checked {
+                    None | Some(Ok(())) => (HealthReport::Ready, None),
+                    Some(Err(why)) => {
+                        (HealthReport::Degraded, Some(format!("{}: {why}", Code::ConnectorOutputInvalid)))
+                    }
+                }
             }
             // The process works, its path does not: another process would not do better.
-            (_, Err(failure)) => {
-                (HealthReport::Degraded, Some(format!("{}: {}", failure.code, failure.message)))
-            }
+            (_, Err(failure)) => (HealthReport::Degraded, Some(self.heard(&failure))),
         };
         self.end_probe(id, report, detail.as_deref());
         Ok(())
@@ -290,6 +323,7 @@ impl Keeper {
         if let Some((handle, client)) = probe.egress {
             close_later(client, handle);
         }
+        let detail = detail.or(probe.remark);
         let exercised = match probe.what {
             HealthProbe::Method => Exercised::Method,
             HealthProbe::Operation(operation) => Exercised::Operation(operation),
@@ -335,7 +369,7 @@ impl Keeper {
     ) -> HealthCheck {
         let check =
             HealthCheck { report, exercised, detail: detail.map(str::to_owned), checked_at: self.unix() };
-        self.last_health = Some(check.clone());
+        self.last_health = Some((self.starts, check.clone()));
         check
     }
 

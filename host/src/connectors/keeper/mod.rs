@@ -22,7 +22,8 @@ use fcp_state_machines::call::supervisor::{self, Input, Output, Process, State, 
 use fcp_state_machines::node::Outcome;
 use tokio::sync::{mpsc, oneshot};
 
-use super::launch::{Installation, Launch, Secrets};
+use super::launch::{Installation, Launch};
+use super::outputs::OutputSchemas;
 use super::process::{Link, Start, Told};
 use super::protocol::{self, Violation};
 use super::revocation::{binaries, names_binary};
@@ -32,7 +33,7 @@ use crate::egress::Identity;
 use crate::sandbox::PropertyReport;
 pub(super) use calls::NewCall;
 use calls::{Entry, Opened};
-use health::{Probe, Waiter};
+use health::{Means, Probe, Waiter};
 
 /// What a keeper is asked.
 pub(super) enum Command {
@@ -44,6 +45,8 @@ pub(super) enum Command {
     Revoke(RevocationObject, oneshot::Sender<()>),
     /// To let the process finish, and go on with another.
     Replace,
+    /// To end these calls and the process. Answered when it is gone.
+    Disable(Vec<CallId>, oneshot::Sender<()>),
     /// To exercise the connector.
     Health(Launch, oneshot::Sender<HealthCheck>),
     /// To say how it is.
@@ -55,7 +58,7 @@ pub(super) enum Command {
 /// Why a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retirement {
-    /// Something else is installed.
+    /// Something else is installed, or it was disabled; what is called after that is another process.
     Replaced,
     /// Its code was revoked.
     Revoked,
@@ -67,6 +70,8 @@ enum Retirement {
 struct Run {
     supervisor: Supervisor,
     installation: Arc<Installation>,
+    /// What its operations declare of their outputs.
+    outputs: Arc<OutputSchemas>,
     events: (mpsc::Sender<Told>, mpsc::Receiver<Told>),
     link: Option<Link>,
     /// What stands between the process and us.
@@ -115,15 +120,16 @@ pub(super) struct Keeper {
     /// Calls for the next run.
     held: VecDeque<Entry>,
     probes: BTreeMap<CallId, Probe>,
-    /// The way to the vault that the last caller brought, for the supervisor's own checks.
-    secrets: Option<Arc<dyn Secrets>>,
+    /// What the last caller brought, for the supervisor's own checks.
+    means: Option<Means>,
     waiters: Vec<Waiter>,
     /// Those who wait until there is no process.
     gone: Vec<oneshot::Sender<()>>,
     /// Set when the node stops.
     closing: bool,
     starts: u64,
-    last_health: Option<HealthCheck>,
+    /// The last check, and how many starts preceded it.
+    last_health: Option<(u64, HealthCheck)>,
 }
 
 impl Keeper {
@@ -140,7 +146,7 @@ impl Keeper {
             calls: BTreeMap::new(),
             held: VecDeque::new(),
             probes: BTreeMap::new(),
-            secrets: None,
+            means: None,
             waiters: Vec::new(),
             gone: Vec::new(),
             closing: false,
@@ -181,6 +187,7 @@ impl Keeper {
             Command::End(call, code) => self.end(call, code),
             Command::Revoke(revocation, reply) => self.on_revoked(&revocation, reply),
             Command::Replace => self.retire(Retirement::Replaced),
+            Command::Disable(calls, reply) => self.on_disabled(calls, reply),
             Command::Health(launch, reply) => self.on_health_wanted(launch, reply),
             // Whoever asked may have given up waiting.
             Command::Status(reply) => drop(reply.send(self.status())),
@@ -197,6 +204,21 @@ impl Keeper {
         let ours = |run: &Run| names_binary(&binaries(&run.installation), revocation);
         if self.run.as_ref().is_some_and(ours) {
             self.retire(Retirement::Revoked);
+            self.gone.push(reply);
+        } else {
+            // Whoever asked may have given up waiting.
+            reply.send(()).ok();
+        }
+    }
+
+    /// The calls are cancelled, and ended if the connector does not listen; then the process ends.
+    //= docs/spec/connectors.md#disabling
+    fn on_disabled(&mut self, calls: Vec<CallId>, reply: oneshot::Sender<()>) {
+        for call in calls {
+            self.end(call, Code::ConnectorDisabled);
+        }
+        if self.run.is_some() {
+            self.retire(Retirement::Replaced);
             self.gone.push(reply);
         } else {
             // Whoever asked may have given up waiting.
@@ -273,6 +295,7 @@ impl Keeper {
         let config = self.supervision(&installation);
         self.run = Some(Run {
             supervisor: Supervisor::new(config, self.shared.entropy()),
+            outputs: Arc::new(OutputSchemas::of(&installation.manifest)),
             installation,
             events: mpsc::channel(MAX_EVENTS),
             link: None,
@@ -378,7 +401,9 @@ impl Keeper {
             trouble: run.and_then(|run| run.trouble.clone()),
             launcher: run.and_then(|run| run.talk.launcher),
             sandbox: run.and_then(|run| run.talk.report.clone()),
-            health: self.last_health.clone(),
+            health_is_current: run.is_some_and(|run| run.link.is_some())
+                && self.last_health.as_ref().is_some_and(|(starts, _)| *starts == self.starts),
+            health: self.last_health.as_ref().map(|(_, check)| check.clone()),
         }
     }
 

@@ -103,11 +103,11 @@ impl Keeper {
     }
 
     fn on_initialized(&mut self, body: Result<Json, Failure>) -> Result<(), Violation> {
-        let Some(run) = &mut self.run else { return Ok(()) };
+        let Some(run) = &self.run else { return Ok(()) };
         let process = run.talk.process;
         let manifest = &run.installation.manifest;
         let trouble = match body {
-            Err(failure) => Some(format!("{}: {}", failure.code, failure.message)),
+            Err(failure) => Some(self.heard(&failure)),
             Ok(result) => {
                 let answer = protocol::initialized(result)?;
                 let (id, version) = (&manifest.connector.id, &manifest.connector.version);
@@ -115,17 +115,25 @@ impl Keeper {
                 (!fits).then(|| "it says that it is another connector than was installed".to_owned())
             }
         };
-        match trouble {
-            None => {
-                run.trouble = None;
-                self.feed(Input::Initialized { process });
-            }
-            Some(trouble) => {
-                run.trouble = Some(format!("the connector did not initialize: {trouble}"));
-                self.feed(Input::InitializeFailed { process });
-            }
+        let input = match trouble {
+            None => Input::Initialized { process },
+            Some(_) => Input::InitializeFailed { process },
+        };
+        if let Some(run) = &mut self.run {
+            run.trouble = trouble.map(|trouble| format!("the connector did not initialize: {trouble}"));
         }
+        self.feed(input);
         Ok(())
+    }
+
+    /// A failure in the host's words. Status and the words of a call that was not delivered have no label, so nothing
+    /// that a connector or a service wrote may stand in them; the owner finds it in the log.
+    //= docs/spec/connectors.md#evidence
+    pub(super) fn heard(&self, failure: &Failure) -> String {
+        let (connector, zone) = (&self.identity.connector, &self.identity.zone);
+        let Failure { code, message, .. } = failure;
+        tracing::warn!(%connector, %zone, %code, message, "what a connector says of itself");
+        format!("{code}: {}", code.meaning())
     }
 
     fn on_progress(&mut self, progress: Progress) -> Result<(), Violation> {

@@ -7,6 +7,7 @@ use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId};
+use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::object::{
     AuditEventKind, Body, CallOutcome, ContextEntry, Effect, Header, KeptResult, Object, OperationReceipt,
     Usage,
@@ -114,6 +115,7 @@ impl Node {
             kept,
             label: label.clone(),
             usage: ended.usage.clone(),
+            retry_after_ms: ended.retry_after_ms,
         };
         unit.then(Then::Ended(call_id, receipt));
         unit.then(Then::Answer(call.request, Ok(Box::new(Answer::Called(answer)))));
@@ -182,14 +184,14 @@ impl Node {
         call.declared.merge(input)
     }
 
-    /// Whether the call failed before anything from outside came in: a connector that reads no files knows only what
-    /// it was given and what the service answered.
+    /// Whether the call failed before anything from outside came in. Only of the engine can that be known: it reads no
+    /// files and keeps nothing of a call for the next. A package's own code can put into the error of a call that
+    /// asked nobody what it heard in an earlier one.
+    //= docs/spec/labels.md#who-assigns-labels
     fn heard_nothing(&self, authorized: &Authorized, ended: &Ended) -> bool {
-        let reads_files = self.catalog.get(authorized.connector()).is_none_or(|installed| {
-            let sandbox = &installed.manifest.sandbox;
-            !sandbox.read_only.is_empty() || !sandbox.writable.is_empty()
-        });
-        ended.output.is_none() && ended.usage.bytes_received == 0 && ended.usage.requests == 0 && !reads_files
+        let installed = self.catalog.get(authorized.connector());
+        let by_engine = installed.is_some_and(|it| it.manifest.connector.runtime == Runtime::Declarative);
+        by_engine && ended.output.is_none() && ended.usage.bytes_received == 0 && ended.usage.requests == 0
     }
 
     fn keep_output(
@@ -289,6 +291,7 @@ struct Ended {
     error: Option<(Code, String)>,
     output: Option<String>,
     usage: Usage,
+    retry_after_ms: Option<u64>,
 }
 
 impl Ended {
@@ -298,6 +301,14 @@ impl Ended {
         let elapsed = now.mono.saturating_since(call.began).as_millis();
         let timed = |usage: Usage| Usage { duration_ms: u64::try_from(elapsed).unwrap_or(u64::MAX), ..usage };
         let nothing = Usage { requests: 0, bytes_sent: 0, bytes_received: 0, duration_ms: 0 };
+        let retry_after_ms = match &outcome {
+            Outcome::Failed { effect: Effect::None, retry_after_ms, .. } => *retry_after_ms,
+            // Nothing invites to repeat what had, or may have had, an effect.
+            Outcome::Failed { .. }
+            | Outcome::NotDelivered { .. }
+            | Outcome::Succeeded { .. }
+            | Outcome::Unknown { .. } => None,
+        };
         let (delivered, outcome, effect, error, output, usage) = match outcome {
             Outcome::NotDelivered { code, message } => {
                 (false, CallOutcome::Failed, Effect::None, error(code, message), None, nothing)
@@ -307,15 +318,15 @@ impl Ended {
             }
             //= docs/spec/stdio.md#effects
             // A failure that leaves the effect in doubt is an unknown outcome, whatever the connector calls it.
-            Outcome::Failed { code, message, effect: Effect::Unknown, usage }
+            Outcome::Failed { code, message, effect: Effect::Unknown, usage, .. }
             | Outcome::Unknown { code, message, usage } => {
                 (true, CallOutcome::Unknown, Effect::Unknown, error(code, message), None, usage)
             }
-            Outcome::Failed { code, message, effect, usage } => {
+            Outcome::Failed { code, message, effect, usage, .. } => {
                 (true, CallOutcome::Failed, effect, error(code, message), None, usage)
             }
         };
-        Self { delivered, outcome, effect, error, output, usage: timed(usage) }
+        Self { delivered, outcome, effect, error, output, usage: timed(usage), retry_after_ms }
     }
 
     /// An output is kept if the caller wants it behind a handle, or may ask for it again by its key.
