@@ -37,3 +37,7 @@ citations:
 # One million worlds of gate and reference against each other.
 oracle:
     cargo test --release -p fcp-state-machines --test gate_oracle -- --ignored --nocapture
+
+# A long run of every fuzz target from its corpus, on the stable toolchain; FCP_FUZZ_RUNS and FCP_FUZZ_SEED change it.
+fuzz:
+    cargo test --release -p fcp-fuzz --test long -- --ignored --nocapture

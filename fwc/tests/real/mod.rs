@@ -40,6 +40,11 @@ impl Home {
         self.folder.path().join("home")
     }
 
+    /// The file of the passphrase.
+    pub(crate) fn passphrase(&self) -> String {
+        self.passphrase.clone()
+    }
+
     /// A place outside the home.
     pub(crate) fn beside(&self, name: &str) -> String {
         text(&self.folder.path().join(name))

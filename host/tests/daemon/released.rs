@@ -33,7 +33,7 @@ async fn a_home_of_the_first_format_opens() {
     copy(&fixture.join("home"), &home);
     let passphrase = fs::read_to_string(fixture.join("passphrase")).unwrap();
 
-    let daemon = Daemon::start(&home).await;
+    let daemon = Daemon::start_after_long(&home).await;
     let mut operator = daemon.client();
     unlock(&mut operator, passphrase.trim_end()).await.unwrap();
     let report = operator.send::<VerifyAudit>(&[], &VerifyRequest::default()).await.unwrap().body;

@@ -37,7 +37,16 @@ pub struct Daemon {
 impl Daemon {
     /// Starts a daemon and waits until it answers.
     pub async fn start(home: &Path) -> Self {
-        let mut daemon = Self::spawn(home);
+        Self::spawn(home).answering().await
+    }
+
+    /// Starts a daemon on a home that may not have been used for long: the clock is right all the same.
+    pub async fn start_after_long(home: &Path) -> Self {
+        Self::spawn_with(home, &[("FCP_ACCEPT_CLOCK", "1")]).answering().await
+    }
+
+    async fn answering(self) -> Self {
+        let mut daemon = self;
         for _ in 0..600 {
             if daemon.client().get::<GetHealth>(&[], &Nothing {}).await.is_ok() {
                 return daemon;
@@ -52,11 +61,16 @@ impl Daemon {
 
     /// Starts a daemon.
     pub fn spawn(home: &Path) -> Self {
+        Self::spawn_with(home, &[])
+    }
+
+    fn spawn_with(home: &Path, environment: &[(&str, &str)]) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_fcp-host"))
             .args(["daemon", "--home"])
             .arg(home)
             .env_clear()
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(log.reopen().unwrap()))
