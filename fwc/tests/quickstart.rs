@@ -100,6 +100,20 @@ fn a_named_home_stays_is_private_and_is_taken_once() {
 }
 
 #[test]
+fn a_strict_mask_for_new_files_hides_nothing_from_connectors() {
+    let place = Place::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077; exec \"$0\" quickstart --json"]).arg(programs().join("fwc"));
+    let output = place.prepared(command).output().unwrap();
+    let report = report(&output);
+    if cannot_run(&report) {
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    place.assert_empty();
+}
+
+#[test]
 fn an_interrupt_stops_everything_and_leaves_nothing() {
     let place = Place::new();
     let mut child =
@@ -142,7 +156,12 @@ impl Place {
 
     fn quickstart(&self, options: &[&str]) -> Command {
         let mut command = Command::new(programs().join("fwc"));
-        command.arg("quickstart").args(options).env("TMPDIR", self.0.path()).stdin(Stdio::null());
+        command.arg("quickstart").args(options);
+        self.prepared(command)
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
+        command.env("TMPDIR", self.0.path()).stdin(Stdio::null());
         for variable in ["FCP_HOME", "FCP_PASSPHRASE_FILE", "FCP_SESSION"] {
             command.env_remove(variable);
         }

@@ -11,7 +11,7 @@ use rustix::mount::{
     UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
     unmount,
 };
-use rustix::process::{chdir, fchdir, pivot_root};
+use rustix::process::{chdir, fchdir, pivot_root, umask};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -31,9 +31,12 @@ pub(crate) fn enter(spec: &SandboxSpec, walls: &Walls) -> Outcome<()> {
     move_mount(&root, "", CWD, STAGE, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .at_subject(Step::MountRoot, STAGE)?;
     fchdir(&root).at(Step::MountRoot)?;
+    // Whoever started the daemon with a strict mask must not hide the new root from the program in it.
+    let outside = umask(Mode::WGRP | Mode::WOTH);
     for tree in &trees {
         attach(tree).at_subject(Step::MountRoot, tree.place.display())?;
     }
+    umask(outside);
     pivot_root(".", ".").at_subject(Step::MountRoot, "pivot")?;
     unmount(".", UnmountFlags::DETACH).at_subject(Step::MountRoot, "detach")?;
     chdir("/").at(Step::MountRoot)?;

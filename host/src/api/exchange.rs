@@ -1,6 +1,7 @@
 //! One exchange: from the request's head to the answer's bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fcp_api::headers::{ADMISSION, TRACEPARENT};
@@ -9,7 +10,7 @@ use fcp_api::types::ErrorBody;
 use fcp_proto_core::error::Code;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 use super::answer;
 use super::connection::Peer;
@@ -42,7 +43,6 @@ async fn serve(
     peer: Arc<Peer>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, ErrorBody> {
-    let now = app.now();
     let (head, body) = request.into_parts();
     admitted(&app, &peer, &head.headers)?;
     if head.method == http::Method::GET && head.uri.path() == DOCUMENT_PATH {
@@ -61,7 +61,9 @@ async fn serve(
     };
     check(&app, &mounted)?;
     check_type(&head.headers)?;
-    let body = whole(body, mounted.route.max_request_bytes).await?;
+    let body = whole(body, mounted.route.max_request_bytes, BODY_WITHIN).await?;
+    // What expires is judged when all of the request is there, not when it began.
+    let now = app.now();
     let query = head.uri.query().unwrap_or_default().to_owned();
     let received = Received { app, peer, headers: head.headers, path, query, body, now };
     (mounted.serve)(received).await.map(answer::success)
@@ -99,10 +101,20 @@ fn check_type(headers: &HeaderMap) -> Result<(), ErrorBody> {
     Err(ErrorBody::new(Code::MalformedInput).because("a body is `application/json`"))
 }
 
-async fn whole(body: Incoming, most: usize) -> Result<Bytes, ErrorBody> {
+/// The whole body. It must come within the time: a caller that dawdles holds a place that others need.
+//= docs/spec/api.md#transport
+async fn whole<B>(body: B, most: usize, within: Duration) -> Result<Bytes, ErrorBody>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Ok(collected) = tokio::time::timeout(within, Limited::new(body, most).collect()).await else {
+        let why = format!("the body did not come within {} s", within.as_secs());
+        return Err(ErrorBody::new(Code::MalformedInput).because(why));
+    };
     let too_large =
         || ErrorBody::new(Code::InputTooLarge).because(format!("a body has at most {most} bytes here"));
-    match Limited::new(body, most).collect().await {
+    match collected {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(ErrorBody::new(Code::MalformedInput).because(error.to_string())),
@@ -115,4 +127,43 @@ fn document() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(DOCUMENT.clone()));
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// How long a caller may take to send a body. Chosen: the largest package comes over the slowest loopback in a fraction of it.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    /// A body that sends a byte and then nothing more.
+    struct Dawdling(bool);
+
+    impl Body for Dawdling {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+            match std::mem::replace(&mut self.0, true) {
+                false => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"{"))))),
+                true => Poll::Pending,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_end_is_refused_and_gives_its_place_back() {
+        let refused = whole(Dawdling(false), 100, Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!(refused.code, Code::MalformedInput);
+        let whole = whole(Full::new(Bytes::from_static(b"{}")), 100, BODY_WITHIN).await.unwrap();
+        assert_eq!(whole, "{}");
+    }
 }

@@ -9,8 +9,9 @@ use fcp_proto_core::time::{Instant, Now, UnixTime};
 pub(super) struct Clock {
     /// The latest time that was believed, in this run or an earlier one.
     highest: UnixTime,
-    /// When, on the clock that only runs, `highest` was reached in this run; none before the first reading.
-    reached: Option<Instant>,
+    /// The latest time in this run that the wall clock agreed with, and when that was on the clock that only runs; none
+    /// before the first reading.
+    anchor: Option<(UnixTime, Instant)>,
     /// Whether the first reading of this run is believed however far ahead it is.
     confirmed: bool,
     /// The last reading.
@@ -53,7 +54,7 @@ impl Clock {
     /// The clock of a node that starts; `confirmed` if someone has said that its first reading is right.
     pub(super) const fn new(confirmed: bool) -> Self {
         let zero = UnixTime::from_secs(0);
-        Self { highest: zero, reached: None, confirmed, wall: zero, doubt: None }
+        Self { highest: zero, anchor: None, confirmed, wall: zero, doubt: None }
     }
 
     /// A time that an earlier run went by.
@@ -66,24 +67,30 @@ impl Clock {
     pub(super) fn read(&mut self, now: Now) -> Now {
         self.wall = now.unix;
         if self.doubt != Some(Doubt::FromStart) {
-            self.doubt = (now.unix > self.bound(now.mono)).then_some(match self.reached {
+            self.doubt = (now.unix > self.bound(now.mono)).then_some(match self.anchor {
                 Some(_) => Doubt::Jumped,
                 None => Doubt::FromStart,
             });
         }
-        if self.doubt.is_none() && (now.unix >= self.highest || self.reached.is_none()) {
+        if self.doubt.is_none() && (now.unix >= self.highest || self.anchor.is_none()) {
             self.highest = self.highest.max(now.unix);
-            self.reached = Some(now.mono);
+            self.anchor = Some((self.highest, now.mono));
+        }
+        // Time passes whatever the wall clock says: what expires must not wait for one that was set back. The leniency is
+        // what keeps two clocks of a little different speed from driving each other ahead.
+        if let Some((at, reached)) = self.anchor {
+            let passed = now.mono.saturating_since(reached).as_secs();
+            self.highest = self.highest.max(at.saturating_add(passed.saturating_sub(MAX_BEHIND_SECS)));
         }
         Now { unix: self.highest, ..now }
     }
 
     /// The latest time that it can be at `mono`.
     fn bound(&self, mono: Instant) -> UnixTime {
-        match self.reached {
-            Some(reached) => {
+        match self.anchor {
+            Some((at, reached)) => {
                 let passed = mono.saturating_since(reached).as_secs();
-                self.highest.saturating_add(passed).saturating_add(MAX_JUMP_SECS)
+                at.saturating_add(passed).saturating_add(MAX_JUMP_SECS)
             }
             // A home that is new, or a reading that someone vouches for.
             None if self.confirmed || self.highest.as_secs() == 0 => UnixTime::from_secs(u64::MAX),
@@ -163,6 +170,27 @@ mod tests {
         assert!(matches!(clock.state(), ClockState::Behind { .. }));
         clock.read(now(3 * DAY, START + 3 * DAY));
         assert_eq!(clock.state(), ClockState::Right);
+    }
+
+    #[test]
+    fn what_expires_does_not_wait_for_a_clock_that_was_set_back() {
+        let mut clock = running();
+        let used = clock.read(now(10 * DAY, START - 365 * DAY)).unix.as_secs();
+        assert_eq!(used, START + 10 * DAY - 300);
+        assert!(matches!(clock.state(), ClockState::Behind { .. }));
+        let used = clock.read(now(20 * DAY, START - 355 * DAY)).unix.as_secs();
+        assert_eq!(used, START + 20 * DAY - 300, "the leniency does not add up");
+        clock.read(now(20 * DAY + 1, START + 20 * DAY + 1));
+        assert_eq!(clock.state(), ClockState::Right, "it came back");
+    }
+
+    #[test]
+    fn a_wall_clock_that_runs_a_little_slow_is_not_driven_ahead() {
+        let mut clock = running();
+        for day in 1..=365 {
+            let wall = START + day * DAY - 4 * day;
+            assert_eq!(clock.read(now(day * DAY, wall)).unix.as_secs(), wall);
+        }
     }
 
     #[test]
