@@ -8,7 +8,7 @@ pub fn digest(bytes: &[u8]) -> Digest {
 }
 
 /// The key id of a public key: the first eight bytes of BLAKE3 in derive-key mode with the context `FCP2-KID`.
-pub fn key_id(public_key: &[u8; 32]) -> KeyId {
+pub fn key_id(public_key: &[u8]) -> KeyId {
     KeyId::from_bytes(first_eight(&blake3::derive_key("FCP2-KID", public_key)))
 }
 

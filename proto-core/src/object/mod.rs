@@ -11,6 +11,7 @@ mod call;
 mod connector;
 mod context;
 mod header;
+mod key_manifest;
 mod revocation;
 mod schema;
 mod signed;
@@ -32,6 +33,9 @@ pub use call::{
 pub use connector::{ConnectorInstall, ConnectorState, CredentialRecord, ExceptionKind, OwnerException};
 pub use context::{ContextEntry, ContextOpened, KeptResult};
 pub use header::Header;
+pub use key_manifest::{
+    KeyManifestError, KeyWrap, KeyWraps, OpenedZoneKeys, ZoneKey, ZoneKeyAlgorithm, ZoneKeyManifest, ZoneKeyTerms,
+};
 pub use revocation::{RevocationEvent, RevocationHead, RevocationObject, RevocationScope};
 pub use schema::{Schema, SchemaId};
 pub use signed::{Signed, SignedBody};
