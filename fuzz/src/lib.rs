@@ -3,6 +3,11 @@
 //! A target panics when a property is broken and never otherwise. The committed corpora in `corpus/<target>/` are
 //! replayed by `tests/replay.rs`; a fuzzer calls [`Target::run`].
 
+mod sealing;
+
+use fcp_proto_core::crypto::frost::GroupKey;
+use fcp_proto_core::crypto::hpke::HpkeBox;
+use fcp_proto_core::crypto::shamir::Dealing;
 use fcp_proto_core::crypto::wrap::WrappedKey;
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
 use fcp_proto_core::encoding::json::{self, Json, MAX_VALUES};
@@ -26,12 +31,42 @@ pub enum Target {
     WrappedKey,
     /// A connector's manifest.
     Manifest,
+    /// A box to a device.
+    HpkeBox,
+    /// A share of a secret.
+    Share,
+    /// What is published of a shared secret.
+    Dealing,
+    /// The public part of a shared key.
+    GroupKey,
+    /// A stored share of a key.
+    KeyShare,
+    /// A request for a threshold signature.
+    SigningRequest,
+    /// A participant's message in a ceremony or a signing.
+    FrostMessage,
+    /// A zone key manifest as a stored object.
+    KeyManifest,
 }
 
 impl Target {
     /// Every target.
-    pub const ALL: &'static [Self] =
-        &[Self::Cbor, Self::Json, Self::Token, Self::Constraints, Self::WrappedKey, Self::Manifest];
+    pub const ALL: &'static [Self] = &[
+        Self::Cbor,
+        Self::Json,
+        Self::Token,
+        Self::Constraints,
+        Self::WrappedKey,
+        Self::Manifest,
+        Self::HpkeBox,
+        Self::Share,
+        Self::Dealing,
+        Self::GroupKey,
+        Self::KeyShare,
+        Self::SigningRequest,
+        Self::FrostMessage,
+        Self::KeyManifest,
+    ];
 
     /// The name of the target's corpus folder.
     pub const fn name(self) -> &'static str {
@@ -42,6 +77,14 @@ impl Target {
             Self::Constraints => "constraints",
             Self::WrappedKey => "wrapped_key",
             Self::Manifest => "manifest",
+            Self::HpkeBox => "hpke_box",
+            Self::Share => "share",
+            Self::Dealing => "dealing",
+            Self::GroupKey => "group_key",
+            Self::KeyShare => "key_share",
+            Self::SigningRequest => "signing_request",
+            Self::FrostMessage => "frost_message",
+            Self::KeyManifest => "key_manifest",
         }
     }
 
@@ -57,6 +100,14 @@ impl Target {
             Self::Constraints => typed_target::<Constraints>(input),
             Self::WrappedKey => typed_target::<WrappedKey>(input),
             Self::Manifest => drop(Manifest::parse(input)),
+            Self::HpkeBox => typed_target::<HpkeBox>(input),
+            Self::Share => sealing::share(input),
+            Self::Dealing => typed_target::<Dealing>(input),
+            Self::GroupKey => typed_target::<GroupKey>(input),
+            Self::KeyShare => sealing::key_share(input),
+            Self::SigningRequest => sealing::signing_request(input),
+            Self::FrostMessage => sealing::frost_message(input),
+            Self::KeyManifest => sealing::key_manifest(input),
         }
     }
 }

@@ -1,4 +1,7 @@
-//! Every vector file under `vectors/{cbor,json,keys,tokens}` is read, and each of its cases must hold.
+//! Every vector file under `vectors/{cbor,frost,hpke,json,keys,shamir,tokens}` is read, and each of its cases must hold.
+
+#[path = "vectors/sealing.rs"]
+mod sealing;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,16 +18,21 @@ use fcp_proto_core::encoding::json::{Json, Pointer, parse};
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
-const FOLDERS: [&str; 4] = ["cbor", "json", "keys", "tokens"];
+const FOLDERS: [&str; 7] = ["cbor", "frost", "hpke", "json", "keys", "shamir", "tokens"];
 
 const LARGEST: usize = 1 << 20;
 
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 17] = [
+const FILES: [(&str, Check); 26] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
+    ("frost/signing.json", sealing::frost_signing),
+    ("frost/signing_reject.json", sealing::frost_signing_reject),
+    ("hpke/base.json", sealing::hpke_base),
+    ("hpke/boxes.json", sealing::hpke_box),
+    ("hpke/boxes_reject.json", sealing::hpke_box_reject),
     ("json/accept.json", json_accept),
     ("json/pointer.json", json_pointer),
     ("json/reject.json", json_reject),
@@ -38,6 +46,10 @@ const FILES: [(&str, Check); 17] = [
     ("keys/signing_bytes.json", signed),
     ("keys/wrapped_key.json", wrapped_key),
     ("keys/wrapped_key_reject.json", wrapped_key_reject),
+    ("shamir/combine.json", sealing::shamir_combine),
+    ("shamir/dealing.json", sealing::shamir_dealing),
+    ("shamir/dealing_reject.json", sealing::shamir_dealing_reject),
+    ("shamir/reject.json", sealing::shamir_reject),
     ("tokens/accept.json", token_accept),
     ("tokens/reject.json", token_reject),
 ];
@@ -177,7 +189,7 @@ fn hkdf(case: &Case<'_>) {
 }
 
 fn key_id(case: &Case<'_>) {
-    assert_eq!(hash::key_id(&case.array("public")).as_bytes(), &case.array("key_id"), "{}", case.place);
+    assert_eq!(hash::key_id(&case.bytes("public")).as_bytes(), &case.array("key_id"), "{}", case.place);
 }
 
 fn phrase(case: &Case<'_>) {

@@ -272,3 +272,172 @@ fn unwrap<K: OpeningKey>(
     let bytes: &[u8; 32] = secret.as_slice().try_into().map_err(|_| KeyManifestError::OtherKeyInside)?;
     Ok(Zeroizing::new(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    use super::*;
+    use crate::crypto::agree::EncryptionKey;
+    use crate::crypto::hpke::HybridEncryptionKey;
+    use crate::crypto::sign::{Signature, SigningKey};
+    use crate::object::{Header, StoredObject};
+    use crate::zone::Label;
+
+    struct Scene {
+        entropy: Entropy,
+        owner: SigningKey<role::Owner>,
+        laptop: EncryptionKey,
+        phone: HybridEncryptionKey,
+        zone_key: ZoneKey,
+        object_id_key: ObjectIdKey,
+    }
+
+    type Manifest = Object<Signed<ZoneKeyManifest>>;
+
+    fn node(name: &str) -> NodeId {
+        NodeId::new(name).expect("a node")
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let mut entropy = Entropy::from_seed(&Zeroizing::new([3; 32]));
+            Self {
+                owner: SigningKey::generate(&mut entropy),
+                laptop: EncryptionKey::generate(&mut entropy),
+                phone: HybridEncryptionKey::generate(&mut entropy),
+                zone_key: ZoneKey::generate(&mut entropy),
+                object_id_key: ObjectIdKey::generate(&mut entropy),
+                entropy,
+            }
+        }
+
+        fn fields(&mut self) -> ZoneKeyManifest {
+            let zone = ZoneId::new("z:work").expect("a zone");
+            let terms = ZoneKeyTerms {
+                algorithm: ZoneKeyAlgorithm::XChaCha20Poly1305,
+                valid_from: UnixTime::from_secs(10),
+                valid_until: Some(UnixTime::from_secs(20)),
+                prev_zone_key_id: None,
+                overlap_secs: 5,
+            };
+            let recipients = BTreeMap::from([
+                (node("laptop"), self.laptop.recipient()),
+                (node("phone"), self.phone.recipient()),
+            ]);
+            let keys = (&self.zone_key, &self.object_id_key);
+            let now = UnixTime::from_secs(10);
+            ZoneKeyManifest::seal(&zone, terms, keys, &recipients, now, &mut self.entropy).expect("seals")
+        }
+
+        fn sign(&self, zone: &str, fields: ZoneKeyManifest) -> Manifest {
+            let zone = ZoneId::new(zone).expect("a zone");
+            let schema = ZoneKeyManifest::SCHEMA;
+            let header = Header::new(&schema, &zone, UnixTime::from_secs(10), Label::default(), None);
+            Object::sign(header, fields, &self.owner).expect("small")
+        }
+
+        fn open(&self, manifest: &Manifest) -> Result<OpenedZoneKeys, KeyManifestError> {
+            manifest.open_keys(&self.owner.verifying_key(), &node("laptop"), &self.laptop)
+        }
+    }
+
+    #[test]
+    fn a_stored_manifest_gives_each_device_both_keys() {
+        let mut scene = Scene::new();
+        let fields = scene.fields();
+        let manifest = scene.sign("z:work", fields);
+        let stored = manifest.store().expect("small").to_bytes().expect("small");
+        let read: Manifest =
+            StoredObject::from_bytes(&stored).expect("an object").open().expect("a manifest");
+        assert_eq!(read, manifest);
+        let owner = scene.owner.verifying_key();
+        for opened in [
+            scene.open(&read).expect("opens"),
+            read.open_keys(&owner, &node("phone"), &scene.phone).expect("opens"),
+        ] {
+            assert_eq!((&opened.zone_key, opened.object_id_key()), (&scene.zone_key, &scene.object_id_key));
+            assert_eq!(opened.zone_id.to_string(), "z:work");
+        }
+    }
+
+    #[test]
+    fn only_the_owners_unaltered_manifest_is_taken() {
+        let mut scene = Scene::new();
+        let fields = scene.fields();
+        let manifest = scene.sign("z:work", fields);
+        let other = SigningKey::<role::Owner>::generate(&mut scene.entropy).verifying_key();
+        let refused = manifest.open_keys(&other, &node("laptop"), &scene.laptop).map(|_| ());
+        assert_eq!(refused, Err(KeyManifestError::Signature));
+        let changes: [fn(&mut Manifest); 6] = [
+            |it| it.body.signature = Signature::from_bytes([1; 64]),
+            |it| it.body.signer = KeyId::from_bytes([1; 8]),
+            |it| it.header.zone_id = ZoneId::new("z:owner").expect("a zone"),
+            |it| it.body.fields.terms.overlap_secs = 6,
+            |it| it.body.fields.terms.valid_until = None,
+            |it| drop(it.body.fields.wrapped_keys.0.remove(&node("phone"))),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut bent = manifest.clone();
+            change(&mut bent);
+            assert_eq!(scene.open(&bent).map(|_| ()), Err(KeyManifestError::Signature), "{number}");
+        }
+    }
+
+    #[test]
+    fn what_the_owner_signed_must_still_make_sense() {
+        let mut scene = Scene::new();
+        let right = scene.fields();
+        let other = scene.sign("z:owner", right.clone());
+        assert_eq!(scene.open(&other).map(|_| ()), Err(KeyManifestError::Box(HpkeError::NotOpened)));
+        let laptop_key = scene.laptop.recipient().key_id();
+        let mut swapped = right.clone();
+        core::mem::swap(&mut swapped.wrapped_keys, &mut swapped.wrapped_object_id_keys);
+        let changes: [(ZoneKeyManifest, KeyManifestError); 5] = [
+            (swapped, KeyManifestError::Box(HpkeError::NotOpened)),
+            (
+                ZoneKeyManifest { wrapped_object_id_keys: KeyWraps::default(), ..right.clone() },
+                KeyManifestError::UnequalRecipients,
+            ),
+            (
+                ZoneKeyManifest { zone_key_id: KeyId::from_bytes([0; 8]), ..right.clone() },
+                KeyManifestError::OtherKeyInside,
+            ),
+            (
+                ZoneKeyManifest { object_id_key_id: KeyId::from_bytes([0; 8]), ..right.clone() },
+                KeyManifestError::OtherKeyInside,
+            ),
+            (
+                ZoneKeyManifest {
+                    terms: ZoneKeyTerms { valid_until: Some(UnixTime::from_secs(10)), ..right.terms.clone() },
+                    ..right.clone()
+                },
+                KeyManifestError::EmptyInterval,
+            ),
+        ];
+        for (fields, error) in changes {
+            let manifest = scene.sign("z:work", fields);
+            assert_eq!(scene.open(&manifest).map(|_| ()), Err(error));
+        }
+        let manifest = scene.sign("z:work", right);
+        let owner = scene.owner.verifying_key();
+        let stranger = manifest.open_keys(&owner, &node("tablet"), &scene.laptop).map(|_| ());
+        assert_eq!(stranger, Err(KeyManifestError::NotARecipient));
+        let newer = EncryptionKey::generate(&mut scene.entropy);
+        let refused = manifest.open_keys(&owner, &node("laptop"), &newer).map(|_| ());
+        assert_eq!(refused, Err(KeyManifestError::OtherKey(laptop_key)));
+    }
+
+    #[test]
+    fn a_recipient_is_named_once() {
+        let mut scene = Scene::new();
+        let fields = scene.fields();
+        let Value::Array(wraps) = fields.wrapped_keys.to_cbor() else { panic!("a list") };
+        let twice = Value::Array(vec![wraps[0].clone(), wraps[0].clone()]);
+        assert!(matches!(KeyWraps::from_cbor(twice), Err(ShapeError::Invalid(_))));
+        let backwards = Value::Array(vec![wraps[1].clone(), wraps[0].clone()]);
+        assert!(matches!(KeyWraps::from_cbor(backwards), Err(ShapeError::Invalid(_))));
+        assert_eq!(KeyWraps::from_cbor(Value::Array(wraps)), Ok(fields.wrapped_keys));
+    }
+}

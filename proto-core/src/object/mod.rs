@@ -34,7 +34,8 @@ pub use connector::{ConnectorInstall, ConnectorState, CredentialRecord, Exceptio
 pub use context::{ContextEntry, ContextOpened, KeptResult};
 pub use header::Header;
 pub use key_manifest::{
-    KeyManifestError, KeyWrap, KeyWraps, OpenedZoneKeys, ZoneKey, ZoneKeyAlgorithm, ZoneKeyManifest, ZoneKeyTerms,
+    KeyManifestError, KeyWrap, KeyWraps, OpenedZoneKeys, ZoneKey, ZoneKeyAlgorithm, ZoneKeyManifest,
+    ZoneKeyTerms,
 };
 pub use revocation::{RevocationEvent, RevocationHead, RevocationObject, RevocationScope};
 pub use schema::{Schema, SchemaId};

@@ -166,8 +166,6 @@ any_object! {
     ZoneDefinition(super::Signed<super::ZoneDefinition>),
     /// A zone's policy.
     ZonePolicy(super::Signed<super::ZonePolicy>),
-    /// A zone's keys.
-    ZoneKeyManifest(super::Signed<super::ZoneKeyManifest>),
     /// A role.
     Role(super::Signed<super::Role>),
     /// Who has a role.

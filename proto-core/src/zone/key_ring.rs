@@ -68,7 +68,9 @@ impl fmt::Display for KeyRingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherZone => f.write_str("the keys are of another zone"),
-            Self::NotNext(Some(other)) => write!(f, "the key takes over from {other}, which is not the newest"),
+            Self::NotNext(Some(other)) => {
+                write!(f, "the key takes over from {other}, which is not the newest")
+            }
             Self::NotNext(None) => f.write_str("the key takes over from none, and there is one"),
             Self::NotLater => f.write_str("the key would serve from before the one it takes over from"),
             Self::Known => f.write_str("the key was here before"),
@@ -138,7 +140,11 @@ impl ZoneKeyRing {
         loop {
             let entry = self.entry(id)?;
             if entry.terms.valid_from <= now {
-                break if entry.has_ended(now) { Err(KeyRingError::NotValid(id)) } else { self.reading_key(id) };
+                break if entry.has_ended(now) {
+                    Err(KeyRingError::NotValid(id))
+                } else {
+                    self.reading_key(id)
+                };
             }
             let earlier = entry.terms.prev_zone_key_id.filter(|prev| self.zone_keys.contains_key(prev));
             id = earlier.ok_or(KeyRingError::NotValid(id))?;
@@ -216,5 +222,154 @@ impl ZoneKeyRing {
 impl Entry {
     fn has_ended(&self, now: UnixTime) -> bool {
         self.terms.valid_until.is_some_and(|until| until <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    fn at(secs: u64) -> UnixTime {
+        UnixTime::from_secs(secs)
+    }
+
+    /// The zone key whose bytes are all `number`.
+    fn zone_key(number: u8) -> ZoneKey {
+        ZoneKey::from_bytes(Zeroizing::new([number; 32]))
+    }
+
+    fn id(number: u8) -> KeyId {
+        zone_key(number).key_id()
+    }
+
+    /// The keys of a manifest whose zone key is `number`, valid from ten times that.
+    fn keys(number: u8, prev: Option<u8>, overlap_secs: u64) -> OpenedZoneKeys {
+        OpenedZoneKeys {
+            zone_id: ZoneId::new("z:work").expect("a zone"),
+            terms: ZoneKeyTerms {
+                algorithm: ZoneKeyAlgorithm::ChaCha20Poly1305,
+                valid_from: at(10 * u64::from(number)),
+                valid_until: None,
+                prev_zone_key_id: prev.map(id),
+                overlap_secs,
+            },
+            zone_key: zone_key(number),
+            object_id_key: ObjectIdKey::from_bytes(Zeroizing::new([100; 32])),
+        }
+    }
+
+    fn ring() -> ZoneKeyRing {
+        let mut ring = ZoneKeyRing::new(keys(1, None, 0));
+        ring.apply(keys(2, Some(1), 3)).expect("the next");
+        ring
+    }
+
+    fn sealing(ring: &ZoneKeyRing, secs: u64) -> Result<KeyId, KeyRingError> {
+        ring.sealing_key(at(secs)).map(|key| key.id)
+    }
+
+    #[test]
+    fn the_newest_key_that_has_begun_seals() {
+        let ring = ring();
+        assert_eq!(sealing(&ring, 9), Err(KeyRingError::NotValid(id(1))));
+        assert_eq!(sealing(&ring, 10), Ok(id(1)));
+        assert_eq!(sealing(&ring, 19), Ok(id(1)));
+        assert_eq!(sealing(&ring, 20), Ok(id(2)));
+        assert_eq!(ring.sealing_key(at(20)).expect("valid").key, &zone_key(2));
+    }
+
+    #[test]
+    fn nothing_stands_in_for_a_key_that_has_ended() {
+        let mut ring = ring();
+        let mut last = keys(3, Some(2), 0);
+        last.terms.valid_until = Some(at(40));
+        ring.apply(last).expect("the next");
+        assert_eq!(sealing(&ring, 39), Ok(id(3)));
+        assert_eq!(sealing(&ring, 40), Err(KeyRingError::NotValid(id(3))));
+        let received = ring.receiving_key(id(3), at(40)).map(|_| ());
+        assert_eq!(received, Err(KeyRingError::NotValid(id(3))));
+        assert!(ring.reading_key(id(3)).is_ok());
+    }
+
+    #[test]
+    fn an_earlier_key_is_received_for_the_overlap_and_read_for_ever() {
+        let ring = ring();
+        assert!(ring.receiving_key(id(1), at(22)).is_ok());
+        assert_eq!(ring.receiving_key(id(1), at(23)).map(|_| ()), Err(KeyRingError::NotValid(id(1))));
+        assert!(ring.reading_key(id(1)).is_ok());
+        assert!(ring.receiving_key(id(2), at(0)).is_ok(), "the sender's clock may be ahead");
+        assert_eq!(ring.reading_key(id(9)).map(|_| ()), Err(KeyRingError::Unknown(id(9))));
+    }
+
+    #[test]
+    fn only_the_next_manifest_is_applied() {
+        let mut ring = ring();
+        let mut elsewhere = keys(3, Some(2), 0);
+        elsewhere.zone_id = ZoneId::new("z:owner").expect("a zone");
+        let mut earlier = keys(3, Some(2), 0);
+        earlier.terms.valid_from = at(19);
+        let mut other_terms = keys(2, Some(1), 3);
+        other_terms.terms.overlap_secs = 4;
+        let mut other_names = keys(2, Some(1), 3);
+        other_names.object_id_key = ObjectIdKey::from_bytes(Zeroizing::new([101; 32]));
+        for (keys, error) in [
+            (elsewhere, KeyRingError::OtherZone),
+            (keys(3, Some(1), 0), KeyRingError::NotNext(Some(id(1)))),
+            (keys(3, None, 0), KeyRingError::NotNext(None)),
+            (earlier, KeyRingError::NotLater),
+            (keys(1, None, 0), KeyRingError::Known),
+            (other_terms, KeyRingError::Known),
+            (other_names, KeyRingError::Known),
+        ] {
+            assert_eq!(ring.apply(keys), Err(error));
+        }
+        assert_eq!(ring.apply(keys(2, Some(1), 3)), Ok(()), "sealed to other devices, the same keys");
+        assert_eq!(sealing(&ring, 30), Ok(id(2)));
+        assert!(ring.receiving_key(id(1), at(22)).is_ok(), "nothing has changed");
+    }
+
+    #[test]
+    fn a_retired_key_is_gone_and_cannot_come_back() {
+        let mut ring = ring();
+        assert_eq!(ring.retire(id(2), at(100)), Err(KeyRingError::InUse(id(2))));
+        assert_eq!(ring.retire(id(1), at(22)), Err(KeyRingError::InUse(id(1))));
+        assert_eq!(ring.retire(id(1), at(23)), Ok(()));
+        assert_eq!(ring.reading_key(id(1)).map(|_| ()), Err(KeyRingError::Retired(id(1))));
+        assert_eq!(ring.apply(keys(1, None, 0)), Err(KeyRingError::Known));
+        assert_eq!(ring.retire(id(9), at(23)), Err(KeyRingError::Unknown(id(9))));
+    }
+
+    #[test]
+    fn a_revoked_key_seals_nothing_until_the_next_manifest() {
+        let mut ring = ring();
+        assert_eq!(ring.revoke(id(2)), Ok(()));
+        assert_eq!(sealing(&ring, 25), Err(KeyRingError::Retired(id(2))));
+        assert_eq!(ring.receiving_key(id(2), at(25)).map(|_| ()), Err(KeyRingError::Retired(id(2))));
+        assert_eq!(ring.apply(keys(2, Some(1), 3)), Ok(()), "a known manifest");
+        assert_eq!(sealing(&ring, 25), Err(KeyRingError::Retired(id(2))), "does not bring it back");
+        ring.apply(keys(3, Some(2), 0)).expect("the next");
+        assert_eq!(sealing(&ring, 30), Ok(id(3)));
+    }
+
+    #[test]
+    fn earlier_object_id_keys_stay() {
+        let mut ring = ring();
+        let mut next = keys(3, Some(2), 0);
+        next.object_id_key = ObjectIdKey::from_bytes(Zeroizing::new([101; 32]));
+        let (old, new) = (keys(1, None, 0).object_id_key.key_id(), next.object_id_key.key_id());
+        ring.apply(next).expect("the next");
+        assert_eq!(ring.object_id_key().map(ObjectIdKey::key_id), Ok(new));
+        assert_eq!(ring.earlier_object_id_key(old).map(ObjectIdKey::key_id), Ok(old));
+        assert!(ring.earlier_object_id_key(id(1)).is_err());
+    }
+
+    #[test]
+    fn keys_are_not_printed() {
+        let shown = format!("{:?} {:?}", ring(), keys(1, None, 0));
+        assert!(!shown.contains(&hex::encode([1; 32])) && !shown.contains("1, 1, 1"));
     }
 }

@@ -141,6 +141,18 @@ impl Plan {
         Err(FrostError::misbehaved(sender, fault))
     }
 
+    fn deal(&self, to: u8, heard: [u8; 32], share: &SigningShare) -> Result<Zeroizing<Vec<u8>>, FrostError> {
+        let message = DealtShare {
+            ceremony_id: self.ceremony_id,
+            generation: self.generation,
+            from: self.own,
+            to,
+            heard,
+            share: secret32(share)?,
+        };
+        Ok(message.to_bytes())
+    }
+
     /// The hash over what everybody said to all. Whoever heard something else has another one.
     fn hash_heard(&self, own_message: &[u8], messages: &Received<Vec<u8>>) -> [u8; 32] {
         let count = [self.threshold, u8::try_from(self.participants.len()).unwrap_or(u8::MAX)];
@@ -148,7 +160,8 @@ impl Plan {
             .with(&self.ceremony_id)
             .with(&self.generation.to_le_bytes())
             .with(&count);
-        let all = self.participants.iter().map(|index| messages.get(index).map_or(own_message, Vec::as_slice));
+        let all =
+            self.participants.iter().map(|index| messages.get(index).map_or(own_message, Vec::as_slice));
         all.fold(start, Hasher::with_framed).finish()
     }
 }
@@ -186,20 +199,6 @@ impl Committed {
             shares.insert(*to, plan.deal(*to, heard, share.signing_share())?);
         }
         Ok((Dealt { plan, heard, commitments, packages, secret }, shares))
-    }
-}
-
-impl Plan {
-    fn deal(&self, to: u8, heard: [u8; 32], share: &SigningShare) -> Result<Zeroizing<Vec<u8>>, FrostError> {
-        let message = DealtShare {
-            ceremony_id: self.ceremony_id,
-            generation: self.generation,
-            from: self.own,
-            to,
-            heard,
-            share: secret32(share)?,
-        };
-        Ok(message.to_bytes())
     }
 }
 
@@ -244,7 +243,7 @@ impl Dealt {
             return Err(blame(FrostFault::Misaddressed));
         }
         if message.heard != self.heard {
-            return Err(blame(FrostFault::HeardOtherwise));
+            return Err(FrostError::HeardOtherwise(sender));
         }
         let committed = self.commitments.get(&sender).ok_or(FrostError::Missing(sender))?;
         if self.plan.old.is_some()

@@ -31,7 +31,8 @@ pub(super) fn blame(error: &frost::Error, otherwise: FrostError) -> FrostError {
         _ => return otherwise,
     };
     // A participant's name is its index as a little-endian scalar.
-    let culprits: Vec<u8> = error.culprits().iter().filter_map(|id| id.serialize().first().copied()).collect();
+    let culprits: Vec<u8> =
+        error.culprits().iter().filter_map(|id| id.serialize().first().copied()).collect();
     if culprits.is_empty() { otherwise } else { FrostError::Misbehaved { fault, culprits } }
 }
 

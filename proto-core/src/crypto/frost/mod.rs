@@ -44,8 +44,6 @@ pub enum FrostFault {
     Misaddressed,
     /// It did not prove that it knows the secret it committed to.
     ProofOfKnowledge,
-    /// Others heard other commitments: somebody told different things to different participants.
-    HeardOtherwise,
     /// The share it dealt does not lie on the polynomial it committed to.
     DealtShare,
     /// Its signature share is wrong.
@@ -68,6 +66,9 @@ pub enum FrostError {
         /// Who they are.
         culprits: Vec<u8>,
     },
+    /// This participant says that it heard other commitments. One of those who committed told two stories, or it lies
+    /// itself; the messages that each signed for the transport show who.
+    HeardOtherwise(u8),
     /// A stored share, group key or request is not one.
     Malformed,
     /// The share is of another generation or group than the request.
@@ -91,7 +92,6 @@ impl fmt::Display for FrostFault {
             Self::OtherCeremony => "sent something of another ceremony",
             Self::Misaddressed => "sent something under another name or for another",
             Self::ProofOfKnowledge => "did not prove that it knows its secret",
-            Self::HeardOtherwise => "heard other commitments than this participant",
             Self::DealtShare => "dealt a wrong share",
             Self::SignatureShare => "made a wrong signature share",
         })
@@ -110,6 +110,7 @@ impl fmt::Display for FrostError {
                 }
                 write!(f, " {fault}")
             }
+            Self::HeardOtherwise(index) => write!(f, "participant {index} heard other commitments"),
             Self::Malformed => f.write_str("no share, group key or request"),
             Self::OtherGeneration => f.write_str("the share is of another generation or group"),
             Self::OtherNonces => f.write_str("the request holds other nonces"),

@@ -47,9 +47,8 @@ pub(super) fn commit_with(
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<(SigningNonces, Vec<u8>), FrostError> {
     let (nonces, commitments) = round1::commit(&share.signing_share()?, rng);
-    let point = |point: &NonceCommitment| {
-        point.serialize().map_err(|_| FrostError::Unusable).and_then(bytes32)
-    };
+    let point =
+        |point: &NonceCommitment| point.serialize().map_err(|_| FrostError::Unusable).and_then(bytes32);
     let generation = share.group().generation();
     let message = NonceCommitments {
         generation,
@@ -105,7 +104,8 @@ impl SigningRequest {
         let form = decode(bytes).map_err(Into::into).and_then(RequestForm::from_cbor);
         let RequestForm { generation, message, commitments } = form.map_err(|_| FrostError::Malformed)?;
         let ascending = commitments.windows(2).all(|pair| pair[0].participant < pair[1].participant);
-        let indexed = commitments.into_iter().map(|entry| Some((u8::try_from(entry.participant).ok()?, entry)));
+        let indexed =
+            commitments.into_iter().map(|entry| Some((u8::try_from(entry.participant).ok()?, entry)));
         let commitments = indexed.collect::<Option<BTreeMap<_, _>>>().filter(|_| ascending);
         let commitments = commitments.ok_or(FrostError::Malformed)?;
         Ok(Self { generation, message: message.0, commitments })
@@ -133,11 +133,7 @@ impl SigningRequest {
     /// # Errors
     /// Who is missing, or misbehaved and how; all who sent a wrong share are named.
     //= docs/spec/sealing.md#signing
-    pub fn aggregate(
-        &self,
-        group: &GroupKey,
-        shares: &Received<Vec<u8>>,
-    ) -> Result<Signature, FrostError> {
+    pub fn aggregate(&self, group: &GroupKey, shares: &Received<Vec<u8>>) -> Result<Signature, FrostError> {
         let package = self.check(group)?;
         if let Some(stranger) = shares.keys().find(|index| !self.commitments.contains_key(index)) {
             return Err(FrostError::Uninvited(*stranger));
@@ -216,7 +212,7 @@ impl KeyShare {
         if (nonces.generation, nonces.participant) != (self.group().generation(), self.participant()) {
             return Err(FrostError::OtherNonces);
         }
-        let package = request.check(self.group())?;
+        let package = request.check(self.group()).map_err(blame_nobody)?;
         let own = identifier(self.participant())?;
         if package.signing_commitment(&own).as_ref() != Some(nonces.nonces.commitments()) {
             return Err(FrostError::OtherNonces);
@@ -228,5 +224,20 @@ impl KeyShare {
             participant: u16::from(self.participant()),
             share: bytes32(share.serialize())?,
         })
+    }
+}
+
+/// Commitments in a request are what the coordinator says that others sent, so they are not theirs to answer for.
+fn blame_nobody(error: FrostError) -> FrostError {
+    match error {
+        FrostError::Misbehaved { .. } => FrostError::Malformed,
+        FrostError::Quorum
+        | FrostError::Missing(_)
+        | FrostError::Uninvited(_)
+        | FrostError::HeardOtherwise(_)
+        | FrostError::Malformed
+        | FrostError::OtherGeneration
+        | FrostError::OtherNonces
+        | FrostError::Unusable => error,
     }
 }

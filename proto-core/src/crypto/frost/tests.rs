@@ -38,8 +38,9 @@ struct SecondStep {
 
 impl FirstStep {
     fn keygen(threshold: u8, total: u8, entropy: &mut Entropy) -> Self {
-        let begun = (1..=total)
-            .map(|index| (index, begin_keygen([7; 32], (threshold, total), index, entropy).expect("a quorum")));
+        let begun = (1..=total).map(|index| {
+            (index, begin_keygen([7; 32], (threshold, total), index, entropy).expect("a quorum"))
+        });
         Self::of(begun)
     }
 
@@ -144,9 +145,8 @@ fn all_get_the_same_key_and_any_threshold_signs_as_the_owner() {
 
 #[test]
 fn a_quorum_is_two_to_all() {
-    let begin = |threshold, total, own| {
-        begin_keygen([0; 32], (threshold, total), own, &mut entropy(1)).map(|_| ())
-    };
+    let begin =
+        |threshold, total, own| begin_keygen([0; 32], (threshold, total), own, &mut entropy(1)).map(|_| ());
     for (threshold, total, own) in [(0, 2, 1), (1, 2, 1), (3, 2, 1), (2, 0, 1), (2, 3, 0), (2, 3, 4)] {
         assert_eq!(begin(threshold, total, own), Err(FrostError::Quorum), "{threshold} of {total}, {own}");
     }
@@ -175,7 +175,7 @@ fn wrong_commitments_name_their_sender() {
         (|m| m.ceremony_id = [9; 32], FrostFault::OtherCeremony),
         (|m| m.generation = 1, FrostFault::OtherCeremony),
         (|m| m.participant = 3, FrostFault::Misaddressed),
-        (|m| drop(m.coefficients.pop()), FrostFault::Malformed),
+        (|m| m.coefficients.truncate(1), FrostFault::Malformed),
         (|m| m.coefficients[0] = [0xff; 32], FrostFault::Malformed),
         (|m| m.proof[40] ^= 1, FrostFault::ProofOfKnowledge),
         (|m| m.coefficients.swap(0, 1), FrostFault::ProofOfKnowledge),
@@ -206,14 +206,13 @@ fn a_copied_proof_is_refused() {
     assert_eq!(taken, Err(misbehaved(2, FrostFault::ProofOfKnowledge)));
 }
 
-/// Where each field of a dealt share begins: version, ceremony, generation, sender, recipient, commitments, share.
-const DEALT: [(usize, FrostFault); 7] = [
+/// Where fields of a dealt share begin: version, ceremony, generation, sender, recipient, share.
+const DEALT: [(usize, FrostFault); 6] = [
     (0, FrostFault::Malformed),
     (1, FrostFault::OtherCeremony),
     (33, FrostFault::OtherCeremony),
     (37, FrostFault::Misaddressed),
     (38, FrostFault::Misaddressed),
-    (39, FrostFault::HeardOtherwise),
     (71, FrostFault::DealtShare),
 ];
 
@@ -228,8 +227,9 @@ fn wrong_dealt_shares_are_refused(step: impl Fn() -> SecondStep) {
     for (at, fault) in DEALT {
         assert_eq!(taken(&|bytes| bytes[at] ^= 1), Err(misbehaved(3, fault)), "{at}");
     }
+    assert_eq!(taken(&|bytes| bytes[39] ^= 1), Err(FrostError::HeardOtherwise(3)));
     let malformed = Err(misbehaved(3, FrostFault::Malformed));
-    assert_eq!(taken(&|bytes| drop(bytes.pop())), malformed);
+    assert_eq!(taken(&|bytes| bytes.truncate(102)), malformed);
     assert_eq!(taken(&|bytes| bytes.push(0)), malformed);
     let mut late = step();
     let mut dealt = late.dealt.remove(&1).expect("shares");
@@ -258,7 +258,7 @@ fn whoever_tells_two_stories_is_noticed() {
     let heard_by_3 = step.heard_by(3);
     let (_, from_3) = step.states.remove(&3).expect("a state").receive(&heard_by_3).expect("honest");
     let dealt = BTreeMap::from([(2, from_2[&1].clone()), (3, from_3[&1].clone())]);
-    assert_eq!(one.receive(&dealt).map(|_| ()), Err(misbehaved(2, FrostFault::HeardOtherwise)));
+    assert_eq!(one.receive(&dealt).map(|_| ()), Err(FrostError::HeardOtherwise(2)));
 }
 
 #[test]
@@ -360,6 +360,12 @@ fn a_request_is_answered_only_with_the_nonces_it_holds() {
     let request = SigningRequest::new(group(&shares), b"m".to_vec(), &commitments).expect("a request");
     assert_eq!(shares[&1].sign(&request, fresh), Err(FrostError::OtherNonces));
     assert_eq!(shares[&1].sign(&request, others), Err(FrostError::OtherNonces));
+    let (nonces, _) = commit(&shares[&1], entropy).expect("commits");
+    let mut bytes = request.to_bytes().expect("small");
+    let at = bytes.windows(6).rposition(|window| window == b"hiding").expect("the second signer's");
+    bytes[at + 8..at + 40].fill(0xff);
+    let forged = SigningRequest::from_bytes(&bytes).expect("well-formed");
+    assert_eq!(shares[&1].sign(&forged, nonces), Err(FrostError::Malformed), "the coordinator's doing");
     let refreshed = refresh(&shares, &[1, 2, 3], 3);
     let (nonces, _) = commit(&refreshed[&1], entropy).expect("commits");
     assert_eq!(refreshed[&1].sign(&request, nonces), Err(FrostError::OtherGeneration));
@@ -493,10 +499,15 @@ fn signing_gives_the_values_of_the_published_vectors() {
         for item in all.iter().filter(|item| item.get("signature_share").is_some()) {
             let stored = [&[1, index(item)][..], &bytes(item, "share"), &group].concat();
             let share = KeyShare::from_bytes(&stored).expect("a share");
-            let mut script = Script([bytes(item, "hiding_randomness"), bytes(item, "binding_randomness")].concat());
+            let mut script =
+                Script([bytes(item, "hiding_randomness"), bytes(item, "binding_randomness")].concat());
             let (nonces, message) = commit_with(&share, &mut script).expect("commits");
-            let read = NonceCommitments::from_cbor(cbor::decode(&message).expect("canonical")).expect("a message");
-            assert_eq!((read.hiding.to_vec(), read.binding.to_vec()), (bytes(item, "hiding"), bytes(item, "binding")));
+            let read =
+                NonceCommitments::from_cbor(cbor::decode(&message).expect("canonical")).expect("a message");
+            assert_eq!(
+                (read.hiding.to_vec(), read.binding.to_vec()),
+                (bytes(item, "hiding"), bytes(item, "binding"))
+            );
             commitments.insert(index(item), message);
             signers.push((share, nonces, bytes(item, "signature_share")));
         }

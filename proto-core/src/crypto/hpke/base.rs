@@ -93,8 +93,7 @@ fn open_with<K: Kem>(
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
     let refused = |_| HpkeError::NotOpened;
-    let (enc, ciphertext) =
-        sealed.split_at_checked(K::EncappedKey::size()).ok_or(HpkeError::NotOpened)?;
+    let (enc, ciphertext) = sealed.split_at_checked(K::EncappedKey::size()).ok_or(HpkeError::NotOpened)?;
     let secret = K::PrivateKey::from_bytes(secret).map_err(refused)?;
     let enc = K::EncappedKey::from_bytes(enc).map_err(refused)?;
     hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, K>(

@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 
 pub use self::keys::{HybridEncryptionKey, OpeningKey, PublicEncryptionKey};
 use crate::cbor_enum;
-use crate::encoding::cbor::{ByteString, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value, encode};
+use crate::encoding::cbor::{
+    ByteString, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value, encode,
+};
 use crate::ids::{NodeId, ZoneId};
 use crate::random::Entropy;
 use crate::time::UnixTime;

@@ -61,8 +61,7 @@ fn sealing_gives_the_bytes_of_the_published_vectors() {
         let kem: KemAlgorithm = field("kem").parse().expect("a kem");
         let public = PublicEncryptionKey::from_bytes(kem, &bytes("public")).expect("a key");
         let mut script = Script(bytes("ephemeral"));
-        let sealed =
-            base::seal(&public, &bytes("info"), &bytes("aad"), &bytes("plaintext"), &mut script);
+        let sealed = base::seal(&public, &bytes("info"), &bytes("aad"), &bytes("plaintext"), &mut script);
         assert_eq!(sealed, Ok(bytes("sealed")));
         assert!(script.0.is_empty());
     }
@@ -98,12 +97,15 @@ fn opens_only_as_sealed<K: OpeningKey>(key: &K, other: &K) {
     let (zone, node, mut entropy) = (zone(), node(), entropy());
     let right = context(&zone, &node);
     let sealed = HpkeBox::seal(&key.recipient(), right, b"secret", &mut entropy).expect("small");
-    let read = HpkeBox::from_cbor(cbor::decode(&cbor::encode(&sealed.to_cbor()).expect("small")).expect("canonical"));
+    let read = HpkeBox::from_cbor(
+        cbor::decode(&cbor::encode(&sealed.to_cbor()).expect("small")).expect("canonical"),
+    );
     assert_eq!(read.as_ref(), Ok(&sealed));
     assert_eq!(sealed.open(key, right).map(|plain| plain.to_vec()), Ok(b"secret".to_vec()));
     assert_eq!(sealed.open(other, right), Err(HpkeError::NotOpened));
 
-    let (other_zone, other_node) = (ZoneId::new("z:owner").expect("a zone"), NodeId::new("phone").expect("a node"));
+    let (other_zone, other_node) =
+        (ZoneId::new("z:owner").expect("a zone"), NodeId::new("phone").expect("a node"));
     let wrong = [
         BoxContext { zone_id: &other_zone, ..right },
         BoxContext { recipient: &other_node, ..right },
@@ -137,7 +139,8 @@ fn boxes_open_only_with_their_key_and_context_and_unaltered() {
 #[test]
 fn a_box_for_one_kind_of_key_is_refused_by_the_other() {
     let (zone, node, mut entropy) = (zone(), node(), entropy());
-    let (plain, hybrid) = (EncryptionKey::generate(&mut entropy), HybridEncryptionKey::generate(&mut entropy));
+    let (plain, hybrid) =
+        (EncryptionKey::generate(&mut entropy), HybridEncryptionKey::generate(&mut entropy));
     let context = context(&zone, &node);
     let sealed = HpkeBox::seal(&hybrid.recipient(), context, b"x", &mut entropy).expect("small");
     assert_eq!(sealed.open(&plain, context), Err(HpkeError::OtherKem(KemAlgorithm::XWing)));
@@ -212,7 +215,8 @@ fn the_two_kinds_of_key_stay_apart_at_rest() {
 #[test]
 fn secret_keys_are_not_printed() {
     let mut entropy = entropy();
-    let (plain, hybrid) = (EncryptionKey::generate(&mut entropy), HybridEncryptionKey::generate(&mut entropy));
+    let (plain, hybrid) =
+        (EncryptionKey::generate(&mut entropy), HybridEncryptionKey::generate(&mut entropy));
     let shown = format!("{plain:?} {hybrid:?} {:?}", hybrid.recipient());
     for secret in [plain.expose_secret(), hybrid.expose_secret()] {
         assert!(!shown.contains(&hex::encode(secret)));

@@ -5,9 +5,9 @@
 
 mod dealing;
 mod field;
+mod sealed;
 #[cfg(test)]
 mod tests;
-mod wrapped;
 
 use alloc::collections::BTreeSet;
 use alloc::vec;
@@ -17,9 +17,11 @@ use core::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-pub use self::dealing::{CombineError, Dealing, DealingTerms, HeldShare, MAX_SHARED_SECRET_BYTES, ShareFault};
-pub use self::wrapped::{WrappedShare, WrappedShareError};
+pub use self::dealing::{
+    CombineError, Dealing, DealingTerms, HeldShare, MAX_SHARED_SECRET_BYTES, ShareFault,
+};
 use self::field::{invert, multiply};
+pub use self::sealed::{SealedShareError, ShareRecipient};
 use crate::random::Entropy;
 
 /// One share: the values of all polynomials at `index`.

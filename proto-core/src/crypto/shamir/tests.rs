@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::{
-    CombineError, Dealing, DealingTerms, HeldShare, MAX_SHARED_SECRET_BYTES, ShamirError, Share, ShareFault,
-    WrappedShare, WrappedShareError, combine, split,
+    CombineError, Dealing, DealingTerms, HeldShare, MAX_SHARED_SECRET_BYTES, SealedShareError, ShamirError,
+    Share, ShareFault, ShareRecipient, combine, split,
 };
 use crate::crypto::agree::EncryptionKey;
-use crate::crypto::hpke::{HpkeError, OpeningKey};
+use crate::crypto::hpke::{BoxContext, HpkeBox, HpkeError, OpeningKey, Purpose};
 use crate::crypto::secret::SecretBytes;
 use crate::encoding::cbor::{FromCbor, ShapeError, ToCbor, Value, decode, encode};
 use crate::ids::{NodeId, ZoneId};
@@ -84,7 +84,10 @@ fn each_fault_of_a_share_is_named() {
     let beyond = HeldShare { share: Share::from_bytes(&[6, 1]).expect("a share"), ..copy(&shares[0]) };
     let altered = bent(&shares[3], 1, 0);
     let from_elsewhere = copy(&others[4]);
-    let short = HeldShare { share: Share::from_bytes(&bytes_of(&shares[4])[..9]).expect("a share"), ..copy(&shares[4]) };
+    let short = HeldShare {
+        share: Share::from_bytes(&bytes_of(&shares[4])[..9]).expect("a share"),
+        ..copy(&shares[4])
+    };
     let all =
         vec![right, copy(&shares[0]), other_secret, other_generation, beyond, altered, from_elsewhere, short];
     let faults = vec![
@@ -162,24 +165,36 @@ fn a_dealing_reads_back_and_its_numbers_are_checked() {
 }
 
 #[test]
-fn a_wrapped_share_opens_for_its_device_alone() {
+fn a_sealed_share_opens_for_its_device_alone_and_is_the_one_that_was_dealt() {
     let mut entropy = entropy(11);
     let (zone, node) = (ZoneId::new("z:work").expect("a zone"), NodeId::new("laptop").expect("a node"));
     let (key, other) = (EncryptionKey::generate(&mut entropy), EncryptionKey::generate(&mut entropy));
     let (dealing, shares) = deal(b"hunter2", 12);
-    let now = UnixTime::from_secs(5);
-    let wrapped =
-        WrappedShare::seal(&shares[2], &zone, (&node, &key.recipient()), now, &mut entropy).expect("sealed");
-    let bytes = encode(&wrapped.to_cbor()).expect("small");
-    assert_eq!(WrappedShare::from_cbor(decode(&bytes).expect("canonical")), Ok(wrapped.clone()));
-    let held = wrapped.open(&zone, &key).expect("opens");
-    assert_eq!(held, shares[2]);
-    assert_eq!(dealing.verify(&held), Ok(()));
-    assert_eq!(wrapped.open(&zone, &other), Err(WrappedShareError::OtherKey(wrapped.recipient_key_id)));
-    let elsewhere = ZoneId::new("z:owner").expect("a zone");
-    assert_eq!(wrapped.open(&elsewhere, &key), Err(WrappedShareError::Box(HpkeError::NotOpened)));
-    let renamed = WrappedShare { index: 1, ..wrapped };
-    assert_eq!(renamed.open(&zone, &key), Err(WrappedShareError::OtherShareInside));
+    let to = ShareRecipient { zone_id: &zone, node_id: &node, issued_at: UnixTime::from_secs(5) };
+    let mut seal = |held: &HeldShare| held.seal(&key.recipient(), to, &mut entropy).expect("sealed");
+    let sealed = seal(&shares[2]);
+    assert_eq!(dealing.open_share(&sealed, &key, to).as_ref(), Ok(&shares[2]));
+
+    let not_opened = Err(SealedShareError::Box(HpkeError::NotOpened));
+    assert_eq!(dealing.open_share(&sealed, &other, to), not_opened);
+    let elsewhere = ShareRecipient { zone_id: &ZoneId::new("z:owner").expect("a zone"), ..to };
+    assert_eq!(dealing.open_share(&sealed, &key, elsewhere), not_opened);
+    let later = ShareRecipient { issued_at: UnixTime::from_secs(6), ..to };
+    assert_eq!(dealing.open_share(&sealed, &key, later), not_opened);
+
+    let altered = dealing.open_share(&seal(&bent(&shares[2], 5, 0)), &key, to);
+    assert_eq!(altered, Err(SealedShareError::Fault(3, ShareFault::Altered)));
+    let context = BoxContext {
+        zone_id: &zone,
+        recipient: &node,
+        purpose: Purpose::SecretShare,
+        issued_at: UnixTime::from_secs(5),
+    };
+    let no_share = HpkeBox::seal(&key.recipient(), context, &[0, 1], &mut entropy).expect("small");
+    assert_eq!(
+        dealing.open_share(&no_share, &key, to),
+        Err(SealedShareError::NoShare(ShamirError::ReservedIndex))
+    );
 }
 
 #[test]
