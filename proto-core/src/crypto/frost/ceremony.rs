@@ -126,6 +126,7 @@ impl Plan {
         self.participants.iter().find(absent).map_or(Ok(()), |index| Err(FrostError::Missing(*index)))
     }
 
+    //= docs/spec/sealing.md#threshold-signatures
     fn read_commitments(&self, sender: u8, bytes: &[u8]) -> Result<Commitments, FrostError> {
         let message: Commitments = read(sender, bytes)?;
         let constant = usize::from(self.old.is_none());

@@ -154,6 +154,7 @@ impl SigningRequest {
         verified.map(|()| signature).map_err(|_| FrostError::Unusable)
     }
 
+    //= docs/spec/sealing.md#threshold-signatures
     fn read_share(&self, sender: u8, bytes: &[u8]) -> Result<round2::SignatureShare, FrostError> {
         let blame = |fault| FrostError::misbehaved(sender, fault);
         let answer: SignatureShare = read(sender, bytes)?;

@@ -168,6 +168,7 @@ fn who_is_missing_or_uninvited_is_named() {
     assert_eq!(take(&|heard| drop(heard.insert(1, vec![]))), Err(FrostError::Uninvited(1)));
 }
 
+//= docs/spec/sealing.md#threshold-signatures
 #[test]
 fn wrong_commitments_name_their_sender() {
     type Change = fn(&mut Commitments);
@@ -246,6 +247,7 @@ fn wrong_dealt_shares_name_their_sender() {
     wrong_dealt_shares_are_refused(|| FirstStep::refresh(&shares, &all, &mut entropy(2)).second());
 }
 
+//= docs/spec/sealing.md#key-generation
 #[test]
 fn whoever_tells_two_stories_is_noticed() {
     let mut step = FirstStep::keygen(2, 3, &mut entropy(1));
@@ -261,6 +263,7 @@ fn whoever_tells_two_stories_is_noticed() {
     assert_eq!(one.receive(&dealt).map(|_| ()), Err(FrostError::HeardOtherwise(2)));
 }
 
+//= docs/spec/sealing.md#refresh
 #[test]
 fn a_refresh_keeps_the_key_and_ends_the_old_shares() {
     let old = keygen(2, 3, 1);
@@ -317,6 +320,7 @@ fn a_device_left_out_of_a_refresh_has_no_share_any_more() {
     assert_eq!(alone, Err(FrostError::Quorum));
 }
 
+//= docs/spec/sealing.md#signing
 #[test]
 fn wrong_signature_shares_name_all_their_senders() {
     let shares = keygen(3, 5, 1);
