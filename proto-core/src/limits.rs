@@ -9,6 +9,9 @@ pub const MAX_DEPTH: usize = 128;
 /// Largest capability token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
+/// Largest box sealed to a device, encapsulated key and tag included, in bytes.
+pub const MAX_HPKE_BOX_BYTES: usize = 64 * 1024;
+
 /// Longest canonical identifier, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
 

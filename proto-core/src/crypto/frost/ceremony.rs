@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::curve::{Draws, blame, bytes32, identifier, lies_on_zero_polynomial};
 use super::message::{Commitments, DealtShare, read, write};
 use super::share::is_quorum;
-use super::{CeremonyId, FrostError, FrostFault, GroupKey, KeyShare, Received};
+use super::{CeremonyId, FrostError, FrostFault, GroupKey, KeyShare, Received, SecretMessage};
 use crate::crypto::hash::Hasher;
 use crate::random::Entropy;
 
@@ -142,7 +142,7 @@ impl Plan {
         Err(FrostError::misbehaved(sender, fault))
     }
 
-    fn deal(&self, to: u8, heard: [u8; 32], share: &SigningShare) -> Result<Zeroizing<Vec<u8>>, FrostError> {
+    fn deal(&self, to: u8, heard: [u8; 32], share: &SigningShare) -> Result<SecretMessage, FrostError> {
         let message = DealtShare {
             ceremony_id: self.ceremony_id,
             generation: self.generation,
@@ -179,7 +179,7 @@ impl Committed {
     pub fn receive(
         self,
         messages: &Received<Vec<u8>>,
-    ) -> Result<(Dealt, Received<Zeroizing<Vec<u8>>>), FrostError> {
+    ) -> Result<(Dealt, Received<SecretMessage>), FrostError> {
         let plan = self.plan;
         plan.expect(messages)?;
         let (mut commitments, mut packages) = (BTreeMap::new(), BTreeMap::new());
@@ -212,7 +212,7 @@ impl Dealt {
     /// # Errors
     /// Who is missing, or misbehaved and how.
     //= docs/spec/sealing.md#key-generation
-    pub fn receive(self, messages: &Received<Zeroizing<Vec<u8>>>) -> Result<KeyShare, FrostError> {
+    pub fn receive(self, messages: &Received<SecretMessage>) -> Result<KeyShare, FrostError> {
         self.plan.expect(messages)?;
         let mut shares = BTreeMap::new();
         for (sender, bytes) in messages {

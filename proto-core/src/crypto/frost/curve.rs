@@ -24,11 +24,13 @@ pub(super) fn bytes32(bytes: Vec<u8>) -> Result<[u8; 32], FrostError> {
 
 /// The library's error in our words; `otherwise` where it blames nobody.
 pub(super) fn blame(error: &frost::Error, otherwise: FrostError) -> FrostError {
-    let fault = match error {
-        frost::Error::InvalidProofOfKnowledge { .. } => FrostFault::ProofOfKnowledge,
-        frost::Error::InvalidSecretShare { .. } => FrostFault::DealtShare,
-        frost::Error::InvalidSignatureShare { .. } => FrostFault::SignatureShare,
-        _ => return otherwise,
+    // Three of the library's errors have culprits.
+    let fault = if matches!(error, frost::Error::InvalidProofOfKnowledge { .. }) {
+        FrostFault::ProofOfKnowledge
+    } else if matches!(error, frost::Error::InvalidSecretShare { .. }) {
+        FrostFault::DealtShare
+    } else {
+        FrostFault::SignatureShare
     };
     // A participant's name is its index as a little-endian scalar.
     let culprits: Vec<u8> =

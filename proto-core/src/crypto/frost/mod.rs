@@ -23,6 +23,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
+use zeroize::Zeroizing;
+
 pub use self::ceremony::{Committed, Dealt, begin_keygen, begin_refresh};
 pub use self::share::{GroupKey, KeyShare};
 pub use self::sign::{SigningNonces, SigningRequest, commit};
@@ -32,6 +34,9 @@ pub type CeremonyId = [u8; 32];
 
 /// Messages by the participant that is proven to have sent them.
 pub type Received<T> = BTreeMap<u8, T>;
+
+/// A message that only its recipient may read.
+pub type SecretMessage = Zeroizing<Vec<u8>>;
 
 /// What a participant did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use super::message::{Commitments, NonceCommitments, SignatureShare};
 use super::sign::commit_with;
 use super::{
-    Committed, Dealt, FrostError, FrostFault, GroupKey, KeyShare, Received, SigningRequest, begin_keygen,
-    begin_refresh, commit,
+    Committed, Dealt, FrostError, FrostFault, GroupKey, KeyShare, Received, SecretMessage, SigningRequest,
+    begin_keygen, begin_refresh, commit,
 };
 use crate::encoding::cbor::{self, FromCbor, ToCbor};
 use crate::encoding::json::{Json, parse};
@@ -21,8 +21,6 @@ use crate::random::Entropy;
 fn entropy(seed: u8) -> Entropy {
     Entropy::from_seed(&Zeroizing::new([seed; 32]))
 }
-
-type Secret = Zeroizing<Vec<u8>>;
 
 /// Every participant's state and message after the first step.
 struct FirstStep {
@@ -33,7 +31,7 @@ struct FirstStep {
 /// Every participant's state, and the shares dealt, by recipient and then by sender.
 struct SecondStep {
     states: BTreeMap<u8, Dealt>,
-    dealt: BTreeMap<u8, Received<Secret>>,
+    dealt: BTreeMap<u8, Received<SecretMessage>>,
 }
 
 impl FirstStep {
@@ -66,7 +64,7 @@ impl FirstStep {
     }
 
     fn second(mut self) -> SecondStep {
-        let (mut states, mut dealt) = (BTreeMap::new(), BTreeMap::<u8, Received<Secret>>::new());
+        let (mut states, mut dealt) = (BTreeMap::new(), BTreeMap::<u8, Received<SecretMessage>>::new());
         for (index, state) in core::mem::take(&mut self.states) {
             let (state, shares) = state.receive(&self.heard_by(index)).expect("honest");
             states.insert(index, state);
@@ -377,17 +375,23 @@ fn a_request_is_answered_only_with_the_nonces_it_holds() {
 
 #[test]
 fn wrong_nonce_commitments_name_their_sender() {
+    type Change = fn(&mut NonceCommitments);
+    // As a nonce's point: the nonce would be zero.
+    const NEUTRAL: [u8; 32] = {
+        let mut point = [0; 32];
+        point[0] = 1;
+        point
+    };
     let shares = keygen(2, 3, 1);
     let commitments: Received<Vec<u8>> = [1, 2]
         .into_iter()
         .map(|index| (index, commit(&shares[&index], &mut entropy(index)).expect("commits").1))
         .collect();
-    let changes: [(fn(&mut NonceCommitments), FrostFault); 4] = [
+    let changes: [(Change, FrostFault); 4] = [
         (|m| m.generation = 4, FrostFault::OtherCeremony),
         (|m| m.participant = 1, FrostFault::Misaddressed),
         (|m| m.hiding = [0xff; 32], FrostFault::Malformed),
-        // The neutral element: the nonce would be zero.
-        (|m| (m.binding = [0; 32], m.binding[0] = 1).1, FrostFault::Malformed),
+        (|m| m.binding = NEUTRAL, FrostFault::Malformed),
     ];
     for (change, fault) in changes {
         let mut given = commitments.clone();

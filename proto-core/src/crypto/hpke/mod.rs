@@ -18,11 +18,9 @@ use crate::encoding::cbor::{
     ByteString, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value, encode,
 };
 use crate::ids::{NodeId, ZoneId};
+use crate::limits::MAX_HPKE_BOX_BYTES;
 use crate::random::Entropy;
 use crate::time::UnixTime;
-
-/// Largest box, encapsulated key and tag included, in bytes. Source: the wire sheet's table of numbers.
-pub const MAX_HPKE_BOX_BYTES: usize = 64 * 1024;
 
 /// The `info` of every box.
 const INFO: &[u8] = b"FCP2-HPKE";

@@ -7,18 +7,18 @@ use hpke::rand_core::{TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
 
 use super::{
-    BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, MAX_HPKE_BOX_BYTES, OpeningKey,
-    PublicEncryptionKey, Purpose, TAG_BYTES, base,
+    BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, PublicEncryptionKey,
+    Purpose, TAG_BYTES, base,
 };
 use crate::crypto::agree::EncryptionKey;
-use crate::crypto::role::KeyRole;
-use crate::crypto::role::Wrapping;
+use crate::crypto::role::{KeyRole, Wrapping};
 use crate::crypto::secret::SymmetricKey;
 use crate::crypto::source::KeySource;
 use crate::crypto::wrap::{WrapError, WrappableKey, WrappedKey};
 use crate::encoding::cbor::{self, FromCbor, ShapeError, ToCbor};
 use crate::encoding::json::{Json, parse};
 use crate::ids::{NodeId, ZoneId};
+use crate::limits::MAX_HPKE_BOX_BYTES;
 use crate::random::Entropy;
 use crate::time::UnixTime;
 
