@@ -3,11 +3,16 @@
 //! A target panics when a property is broken and never otherwise. The committed corpora in `corpus/<target>/` are
 //! replayed by `tests/replay.rs`; a fuzzer calls [`Target::run`].
 
+mod symbols;
+
 use fcp_proto_core::crypto::wrap::WrappedKey;
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
 use fcp_proto_core::encoding::json::{self, Json, MAX_VALUES};
 use fcp_proto_core::limits::MAX_INPUT_BYTES;
 use fcp_proto_core::manifest::Manifest;
+use fcp_proto_core::object::{
+    ChunkManifest, DecodeStatus, RawChunk, SymbolAck, SymbolOffer, SymbolRequest, TranscriptSigned,
+};
 use fcp_proto_core::token::Token;
 use fcp_proto_core::token::constraints::Constraints;
 
@@ -26,12 +31,24 @@ pub enum Target {
     WrappedKey,
     /// A connector's manifest.
     Manifest,
+    /// A message about symbols, or what describes the chunks of an object.
+    SymbolMessage,
+    /// A transfer: symbols of two senders, one of whom cut its object otherwise than the receiver was told.
+    Symbols,
 }
 
 impl Target {
     /// Every target.
-    pub const ALL: &'static [Self] =
-        &[Self::Cbor, Self::Json, Self::Token, Self::Constraints, Self::WrappedKey, Self::Manifest];
+    pub const ALL: &'static [Self] = &[
+        Self::Cbor,
+        Self::Json,
+        Self::Token,
+        Self::Constraints,
+        Self::WrappedKey,
+        Self::Manifest,
+        Self::SymbolMessage,
+        Self::Symbols,
+    ];
 
     /// The name of the target's corpus folder.
     pub const fn name(self) -> &'static str {
@@ -42,6 +59,8 @@ impl Target {
             Self::Constraints => "constraints",
             Self::WrappedKey => "wrapped_key",
             Self::Manifest => "manifest",
+            Self::SymbolMessage => "symbol_message",
+            Self::Symbols => "symbols",
         }
     }
 
@@ -57,6 +76,8 @@ impl Target {
             Self::Constraints => typed_target::<Constraints>(input),
             Self::WrappedKey => typed_target::<WrappedKey>(input),
             Self::Manifest => drop(Manifest::parse(input)),
+            Self::SymbolMessage => symbol_message_target(input),
+            Self::Symbols => symbols::run(input),
         }
     }
 }
@@ -101,4 +122,14 @@ fn typed_target<T: FromCbor + ToCbor>(input: &[u8]) {
     if let Ok(value) = cbor::decode(input).map_err(Into::into).and_then(T::from_cbor) {
         assert_eq!(cbor::encode(&value.to_cbor()).as_deref(), Ok(input));
     }
+}
+
+/// The bytes are tried as each kind; they are one at most.
+fn symbol_message_target(input: &[u8]) {
+    typed_target::<TranscriptSigned<SymbolRequest>>(input);
+    typed_target::<TranscriptSigned<DecodeStatus>>(input);
+    typed_target::<TranscriptSigned<SymbolAck>>(input);
+    typed_target::<SymbolOffer>(input);
+    typed_target::<ChunkManifest>(input);
+    typed_target::<RawChunk>(input);
 }
