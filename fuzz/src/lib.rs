@@ -33,7 +33,7 @@ pub enum Target {
     Manifest,
     /// A message about symbols, or what describes the chunks of an object.
     SymbolMessage,
-    /// A transfer: symbols of two senders, one of whom cut its object otherwise than the receiver was told.
+    /// A transfer: symbols of two senders, one of whom cut the object otherwise than the receiver was told.
     Symbols,
 }
 

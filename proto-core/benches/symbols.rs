@@ -11,7 +11,8 @@ use fcp_proto_core::ids::{KeyId, ZoneId};
 use fcp_proto_core::object::{Body, Header, Object, ObjectIdKey, RawChunk, StoredObject};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::symbol::{
-    Authenticated, Decoder, Encoder, EncodingSet, PayloadId, Plans, Symbol, TransmissionInformation,
+    Authenticated, Decoder, Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans, Symbol,
+    TransmissionInformation,
 };
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::{Label, Level};
@@ -26,7 +27,7 @@ struct Fixture {
     key: ObjectIdKey,
     set: EncodingSet,
     information: TransmissionInformation,
-    bytes: Vec<u8>,
+    object: IdentifiedObject,
 }
 
 /// An object of exactly 1 MiB.
@@ -41,14 +42,12 @@ fn fixture() -> Fixture {
         Object { header: header.clone(), body }.store().expect("within the limits")
     };
     let overhead = of(OBJECT_BYTES / 2).to_bytes().expect("within the limits").len() - OBJECT_BYTES / 2;
-    let object = of(OBJECT_BYTES - overhead);
-    let bytes = object.to_bytes().expect("within the limits");
-    assert_eq!(bytes.len(), OBJECT_BYTES);
     let key = ObjectIdKey::from_bytes([9; 32].into());
-    let object_id = object.id(&key).expect("an identity");
-    let set = EncodingSet { object_id, zone_id: zone, zone_key_id: KeyId::default() };
+    let object = IdentifiedObject::new(of(OBJECT_BYTES - overhead), &key).expect("within the limits");
+    assert_eq!(object.bytes().len(), OBJECT_BYTES);
+    let set = EncodingSet { object_id: object.id(), zone_id: zone, zone_key_id: KeyId::default() };
     let information = TransmissionInformation::new(OBJECT_BYTES as u64, SYMBOL_BYTES).expect("an encoding");
-    Fixture { key, set, information, bytes }
+    Fixture { key, set, information, object }
 }
 
 fn id(esi: u32) -> PayloadId {
@@ -60,7 +59,7 @@ fn encode(criterion: &mut Criterion, it: &Fixture) {
     let mut out = vec![0; usize::from(SYMBOL_BYTES)];
     let mut group = criterion.benchmark_group("encode 1 MiB");
     let prepared = |plans: &mut Plans| {
-        let mut encoder = Encoder::new(&it.set, it.information, &it.bytes).expect("its length");
+        let mut encoder = Encoder::new(&it.set, it.information, &it.object).expect("its object");
         encoder.prepare(0, plans).expect("a block");
         encoder
     };
@@ -85,7 +84,7 @@ fn decode(criterion: &mut Criterion, it: &Fixture) {
     let mut group = criterion.benchmark_group("decode 1 MiB and object id");
     for (name, lost) in [("no loss", 0), ("30 % loss", 30), ("60 % loss", 60)] {
         let mut plans = Plans::default();
-        let mut encoder = Encoder::new(&it.set, it.information, &it.bytes).expect("its length");
+        let mut encoder = Encoder::new(&it.set, it.information, &it.object).expect("its object");
         let mut entropy = Entropy::from_seed(&[2; 32].into());
         let mut ids: Vec<_> = (0..SOURCE_SYMBOLS).filter(|_| entropy.below(100) >= lost).collect();
         let repair = if lost == 0 { 0 } else { SOURCE_SYMBOLS - ids.len() as u32 + 2 };
@@ -112,10 +111,11 @@ fn decode(criterion: &mut Criterion, it: &Fixture) {
 /// What of the above is not the code: reading the object, and hashing it.
 fn parts(criterion: &mut Criterion, it: &Fixture) {
     let mut group = criterion.benchmark_group("1 MiB without a code");
-    let object = StoredObject::from_bytes(&it.bytes).expect("an object");
-    group.bench_function("object id", |bencher| bencher.iter(|| black_box(&object).id(&it.key)));
+    let object = it.object.object();
+    group.bench_function("object id", |bencher| bencher.iter(|| black_box(object).id(&it.key)));
     group.bench_function("read and object id", |bencher| {
-        bencher.iter(|| StoredObject::from_bytes(black_box(&it.bytes)).map(|object| object.id(&it.key)));
+        bencher
+            .iter(|| StoredObject::from_bytes(black_box(it.object.bytes())).map(|object| object.id(&it.key)));
     });
     group.finish();
 }

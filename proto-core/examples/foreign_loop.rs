@@ -7,7 +7,6 @@
 extern crate alloc;
 
 use alloc::vec;
-use alloc::vec::Vec;
 
 use fcp_proto_core::crypto::role::Node;
 use fcp_proto_core::crypto::sign::SigningKey;
@@ -18,7 +17,8 @@ use fcp_proto_core::object::{
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::symbol::{
-    AdmissionError, DecodeLimits, Decodes, Encoder, EncodingSet, PayloadId, Plans, TransmissionInformation,
+    AdmissionError, DecodeLimits, Decodes, Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans,
+    TransmissionInformation,
 };
 use fcp_proto_core::time::{Instant, UnixTime};
 use fcp_proto_core::zone::{Label, Level};
@@ -74,9 +74,10 @@ fn object(
     let label = Label::trusted(Level::PRIVATE);
     let header = Header::new(&RawChunk::SCHEMA, &zone_id, UnixTime::from_secs(1_795_426_200), label, None);
     let stored = Object { header, body: RawChunk { bytes: ByteString(bytes) } }.store().ok()?;
-    let (object_id, bytes) = (stored.id(key).ok()?, stored.to_bytes().ok()?);
-    let information = TransmissionInformation::new(bytes.len() as u64, 1_000).ok()?;
-    Some((EncodingSet { object_id, zone_id, zone_key_id: KeyId::default() }, information, bytes))
+    let object = IdentifiedObject::new(stored, key).ok()?;
+    let information = TransmissionInformation::new(object.bytes().len() as u64, 1_000).ok()?;
+    let set = EncodingSet { object_id: object.id(), zone_id, zone_key_id: KeyId::default() };
+    Some((set, information, object))
 }
 
 /// The loop. `None` means that the core refused something that is right by construction.
@@ -84,11 +85,11 @@ fn run(board: &mut impl Board) -> Option<Outcome> {
     let mut entropy = Entropy::from_seed(&board.seed().into());
     let key = ObjectIdKey::generate(&mut entropy);
     let node = SigningKey::<Node>::generate(&mut entropy);
-    let (set, information, bytes) = object(&mut entropy, &key)?;
+    let (set, information, object) = object(&mut entropy, &key)?;
     let stalled = EncodingSet { zone_key_id: KeyId::from_bytes([1; 8]), ..set.clone() };
 
     let mut plans = Plans::default();
-    let mut encoder = Encoder::new(&set, information, &bytes).ok()?;
+    let mut encoder = Encoder::new(&set, information, &object).ok()?;
     let mut decodes = Decodes::new(DecodeLimits::default());
     decodes.begin(stalled, information, now(board)).ok()?;
     decodes.begin(set.clone(), information, now(board)).ok()?;
@@ -108,7 +109,7 @@ fn run(board: &mut impl Board) -> Option<Outcome> {
         let acknowledged = acknowledge(&set, &node, esi + 1)?;
         let later = Instant::from_nanos(now(board).as_nanos() + 60_000_000_000);
         let expired = decodes.expire(later).len();
-        return Some(Outcome { sent: esi + 1, whole: acknowledged && rebuilt.bytes() == bytes, expired });
+        return Some(Outcome { sent: esi + 1, whole: acknowledged && rebuilt == object, expired });
     }
     None
 }

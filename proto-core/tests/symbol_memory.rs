@@ -1,16 +1,31 @@
 //! What encoding and decoding allocate, held against what `docs/spec/symbols.md` says of it.
 
 use allocation_counter::measure;
-use fcp_proto_core::ids::{KeyId, ObjectId, ZoneId};
+use fcp_proto_core::encoding::cbor::ByteString;
+use fcp_proto_core::ids::{KeyId, ZoneId};
 use fcp_proto_core::limits::MAX_SURPLUS_SYMBOLS;
-use fcp_proto_core::symbol::{Decoder, Encoder, EncodingSet, PayloadId, Plans, TransmissionInformation};
+use fcp_proto_core::object::{Body, Header, Object, ObjectIdKey, RawChunk};
+use fcp_proto_core::symbol::{
+    Decoder, Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans, TransmissionInformation,
+};
+use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::zone::{Label, Level};
 
-fn set() -> EncodingSet {
-    EncodingSet {
-        object_id: ObjectId::default(),
-        zone_id: ZoneId::new("z:work").expect("a zone"),
-        zone_key_id: KeyId::default(),
-    }
+/// An object of `length` bytes or a few fewer, and its encoding in symbols of `symbol_size`.
+fn encoding(length: usize, symbol_size: u16) -> (IdentifiedObject, EncodingSet, TransmissionInformation) {
+    let zone_id = ZoneId::new("z:work").expect("a zone");
+    let label = Label::trusted(Level::WORK);
+    let header = Header::new(&RawChunk::SCHEMA, &zone_id, UnixTime::from_secs(1), label, None);
+    let of = |size| {
+        let object = Object { header: header.clone(), body: RawChunk { bytes: ByteString(vec![7; size]) } };
+        let key = ObjectIdKey::from_bytes([9; 32].into());
+        IdentifiedObject::new(object.store().expect("small"), &key).expect("small")
+    };
+    let overhead = of(length).bytes().len() - length;
+    let object = of(length.saturating_sub(overhead));
+    let set = EncodingSet { object_id: object.id(), zone_id, zone_key_id: KeyId::default() };
+    let information = TransmissionInformation::new(object.bytes().len() as u64, symbol_size);
+    (object, set, information.expect("an encoding"))
 }
 
 fn id(block: u8, esi: u32) -> PayloadId {
@@ -30,10 +45,9 @@ fn what_is_reckoned_covers_what_is_used() {
         (2_000, 100),
         (1, 1),
     ] {
-        let information = TransmissionInformation::new(length, symbol_size).expect("an encoding");
-        let (set, object) = (set(), vec![7; information.transfer_length()]);
+        let (object, set, information) = encoding(length, symbol_size);
         let mut plans = Plans::default();
-        let mut encoder = Encoder::new(&set, information, &object).expect("its length");
+        let mut encoder = Encoder::new(&set, information, &object).expect("its object");
         let mut out = vec![0; information.symbol_size()];
         let mut decoder = None;
         let reckoned = information.held_bytes() + information.solve_bytes();
@@ -61,10 +75,9 @@ fn what_is_reckoned_covers_what_is_used() {
 
 #[test]
 fn a_source_symbol_allocates_nothing_and_a_repair_symbol_what_the_codec_returns() {
-    let information = TransmissionInformation::new(100_000, 1_000).expect("an encoding");
-    let (set, object) = (set(), vec![7; 100_000]);
+    let (object, set, information) = encoding(100_000, 1_000);
     let mut plans = Plans::default();
-    let mut encoder = Encoder::new(&set, information, &object).expect("its length");
+    let mut encoder = Encoder::new(&set, information, &object).expect("its object");
     let mut decoder = Decoder::new(set.clone(), information, usize::MAX).expect("enough");
     let mut out = vec![0; 1_000];
     encoder.prepare(0, &mut plans).expect("a block");
@@ -88,10 +101,9 @@ fn a_cache_of_plans_is_bounded_in_bytes() {
     let mut plans = Plans::default();
     let kept = measure(|| {
         for symbols in (900..=1_032).step_by(12) {
-            let information = TransmissionInformation::new(symbols, 1).expect("an encoding");
-            let (set, object) = (set(), vec![7; information.transfer_length()]);
+            let (object, set, information) = encoding(symbols, 1);
             Encoder::new(&set, information, &object)
-                .expect("its length")
+                .expect("its object")
                 .prepare(0, &mut plans)
                 .expect("a block");
         }

@@ -6,7 +6,8 @@ use core::fmt;
 use core::time::Duration;
 
 use super::{
-    Authenticated, DecodeError, Decoder, EncodingSet, Progress, Rebuilt, Symbol, TransmissionInformation,
+    Authenticated, DecodeError, Decoder, EncodingSet, IdentifiedObject, Progress, Symbol,
+    TransmissionInformation,
 };
 use crate::limits::{DECODE_SECS, MAX_DECODE_BYTES, MAX_DECODES, MAX_DUPLICATE_SYMBOLS};
 use crate::object::ObjectIdKey;
@@ -150,7 +151,7 @@ impl Decodes {
         set: &EncodingSet,
         key: &ObjectIdKey,
         now: Instant,
-    ) -> Result<Rebuilt, AdmissionError> {
+    ) -> Result<IdentifiedObject, AdmissionError> {
         let solved = self.running(set, now)?.decoder.solve();
         if let Ok(Progress { needed: needed @ 1.., .. }) = solved {
             return Err(AdmissionError::Incomplete { needed });

@@ -28,8 +28,8 @@ pub struct Symbol<'a> {
 
 /// Something that came from a holder of the zone's key, whole and unchanged.
 ///
-/// There are two ways to one: the tag of a frame verified over it, or this process made it itself. Nothing outside this
-/// crate can claim either, so a decoder cannot be given what nobody checked:
+/// There are two ways to one: the tag of a frame verified over it, or an encoder made it of the object itself. Nothing
+/// outside this crate can claim either, so a decoder cannot be given what nobody checked:
 ///
 /// ```compile_fail
 /// # use fcp_proto_core::symbol::{Authenticated, Symbol};

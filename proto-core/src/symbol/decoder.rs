@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::block::BlockDecoder;
-use super::{Authenticated, EncodingSet, PayloadId, Symbol, TransmissionInformation};
+use super::{Authenticated, EncodingSet, IdentifiedObject, PayloadId, Symbol, TransmissionInformation};
 use crate::encoding::cbor::ShapeError;
 use crate::ids::ObjectId;
-use crate::object::{ObjectIdKey, StoredObject};
+use crate::object::ObjectIdKey;
 
 /// Rebuilds one object from its symbols, in any order, over any time.
 #[derive(Debug)]
@@ -29,14 +29,6 @@ pub struct Progress {
     pub needed: u32,
     /// Whether every source symbol is there.
     pub complete: bool,
-}
-
-/// An object rebuilt from symbols: its bytes have the identity that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rebuilt {
-    id: ObjectId,
-    object: StoredObject,
-    bytes: Vec<u8>,
 }
 
 /// Why a symbol was not taken, or a decode has failed.
@@ -177,41 +169,18 @@ impl Decoder {
     /// # Errors
     /// [`DecodeError::Incomplete`], [`DecodeError::Malformed`] or [`DecodeError::WrongObject`].
     //= docs/spec/symbols.md#rebuilding
-    pub fn finish(self, key: &ObjectIdKey) -> Result<Rebuilt, DecodeError> {
+    pub fn finish(self, key: &ObjectIdKey) -> Result<IdentifiedObject, DecodeError> {
         if !self.progress().complete {
             return Err(DecodeError::Incomplete);
         }
         let Self { set, information, buffer: mut bytes, blocks: _ } = self;
         bytes.truncate(information.transfer_length());
-        let object = StoredObject::from_bytes(&bytes).map_err(DecodeError::Malformed)?;
-        let got = object.id(key).map_err(|error| DecodeError::Malformed(error.into()))?;
-        if got == set.object_id && object.header.zone_id == set.zone_id {
-            Ok(Rebuilt { id: got, object, bytes })
+        let rebuilt = IdentifiedObject::from_bytes(bytes, key).map_err(DecodeError::Malformed)?;
+        if rebuilt.id() == set.object_id && rebuilt.object().header.zone_id == set.zone_id {
+            Ok(rebuilt)
         } else {
-            Err(DecodeError::WrongObject { got })
+            Err(DecodeError::WrongObject { got: rebuilt.id() })
         }
-    }
-}
-
-impl Rebuilt {
-    /// The object's identity.
-    pub const fn id(&self) -> ObjectId {
-        self.id
-    }
-
-    /// The object.
-    pub const fn object(&self) -> &StoredObject {
-        &self.object
-    }
-
-    /// The object's bytes, which are those that its sender had.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// The object and its bytes.
-    pub fn into_parts(self) -> (StoredObject, Vec<u8>) {
-        (self.object, self.bytes)
     }
 }
 

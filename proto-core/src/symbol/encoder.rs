@@ -6,7 +6,9 @@ use core::fmt;
 
 use raptorq::SourceBlockEncoder;
 
-use super::{Authenticated, Block, EncodingSet, PayloadId, Plans, Symbol, TransmissionInformation};
+use super::{
+    Authenticated, Block, EncodingSet, IdentifiedObject, PayloadId, Plans, Symbol, TransmissionInformation,
+};
 
 /// Makes the symbols of one object.
 ///
@@ -23,6 +25,8 @@ pub struct Encoder<'a> {
 /// Why a symbol cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodeError {
+    /// The object is not the one that the encoding set names.
+    WrongObject,
     /// The object has another length than its transmission information says.
     WrongTransferLength {
         /// The length said.
@@ -45,21 +49,30 @@ pub enum EncodeError {
 }
 
 impl<'a> Encoder<'a> {
-    /// An encoder of `object`, the bytes of the object that `set` names.
+    /// An encoder of `object`, which must be the one that `set` names.
     ///
     /// # Errors
-    /// [`EncodeError::WrongTransferLength`].
+    /// [`EncodeError::WrongObject`] or [`EncodeError::WrongTransferLength`].
+    //= docs/spec/symbols.md#authentication
     pub fn new(
         set: &'a EncodingSet,
         information: TransmissionInformation,
-        object: &'a [u8],
+        object: &'a IdentifiedObject,
     ) -> Result<Self, EncodeError> {
-        let (expected, got) = (information.transfer_length(), object.len());
+        if object.id() != set.object_id || object.object().header.zone_id != set.zone_id {
+            return Err(EncodeError::WrongObject);
+        }
+        let (expected, got) = (information.transfer_length(), object.bytes().len());
         if expected != got {
             return Err(EncodeError::WrongTransferLength { expected, got });
         }
+        Ok(Self::over(set, information, object.bytes()))
+    }
+
+    /// An encoder of bytes that are known to be the object of `set`, and as long as `information` says.
+    pub(super) fn over(set: &'a EncodingSet, information: TransmissionInformation, object: &'a [u8]) -> Self {
         let prepared = information.blocks().map(|_| None).collect();
-        Ok(Self { set, information, object, prepared })
+        Self { set, information, object, prepared }
     }
 
     /// How the object is cut.
@@ -156,6 +169,7 @@ fn padded(object: &[u8], range: core::ops::Range<usize>) -> Cow<'_, [u8]> {
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::WrongObject => f.write_str("the encoding is of another object"),
             Self::WrongTransferLength { expected, got } => {
                 write!(f, "the object has {got} bytes instead of {expected}")
             }

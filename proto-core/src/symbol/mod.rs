@@ -1,7 +1,7 @@
 //! Fountain symbols: an object as any number of pieces, of which any sufficient set rebuilds it (RaptorQ, RFC 6330).
 //!
 //! ```text
-//! object ─► Encoder ─► symbol ┄┄ frames, AEAD ┄┄► Authenticated<Symbol> ─► Decoder ─► Rebuilt
+//! object ─► Encoder ─► symbol ┄┄ frames, AEAD ┄┄► Authenticated<Symbol> ─► Decoder ─► object
 //!             ▲                                                              ▲
 //!           Plans                              Decodes (how many, how much, how long)
 //! ```
@@ -15,6 +15,7 @@ mod authenticated;
 mod block;
 mod decoder;
 mod encoder;
+mod identified;
 mod payload_id;
 mod plans;
 #[cfg(test)]
@@ -23,8 +24,9 @@ mod transmission;
 
 pub use admission::{AdmissionError, DecodeLimits, Decodes};
 pub use authenticated::{Authenticated, EncodingSet, Symbol};
-pub use decoder::{DecodeError, Decoder, Progress, Rebuilt};
+pub use decoder::{DecodeError, Decoder, Progress};
 pub use encoder::{EncodeError, Encoder};
+pub use identified::IdentifiedObject;
 pub use payload_id::{EsiOutOfRange, PayloadId};
 pub use plans::Plans;
 pub use transmission::{Block, TransmissionError, TransmissionInformation};

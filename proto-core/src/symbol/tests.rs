@@ -60,7 +60,7 @@ impl Sent {
     /// Gives the symbols `ids` to `decoder`.
     fn deliver(&self, ids: impl IntoIterator<Item = PayloadId>, decoder: &mut Decoder) -> Vec<DecodeError> {
         let mut plans = Plans::default();
-        let mut encoder = Encoder::new(&self.set, self.information, &self.bytes).unwrap();
+        let mut encoder = Encoder::over(&self.set, self.information, &self.bytes);
         let mut out = vec![0; self.information.symbol_size()];
         let mut add = |id| decoder.add(encoder.symbol(id, &mut plans, &mut out).unwrap()).err();
         ids.into_iter().filter_map(|id| add(id)).collect()
@@ -329,7 +329,7 @@ fn symbols_that_depend_on_each_other_end_the_decode() {
     let sent = Sent::new(10, 400, &mut entropy(6));
     assert_eq!(sent.information.source_symbols(), 1);
     let mut plans = Plans::default();
-    let mut encoder = Encoder::new(&sent.set, sent.information, &sent.bytes).unwrap();
+    let mut encoder = Encoder::over(&sent.set, sent.information, &sent.bytes);
     let mut out = vec![0; sent.information.symbol_size()];
     let useless = (1..1 << 24).filter(|esi| {
         let mut decoder = sent.decoder();
@@ -364,11 +364,19 @@ fn memory_is_reckoned_before_anything_is_reserved() {
 #[test]
 fn an_encoder_refuses_what_it_cannot_make() {
     let sent = Sent::new(1_000, 100, &mut entropy(1));
-    let (short, got) = (&sent.bytes[1..], sent.bytes.len() - 1);
-    let refused = Encoder::new(&sent.set, sent.information, short).map(|_| ());
-    assert_eq!(refused, Err(EncodeError::WrongTransferLength { expected: sent.bytes.len(), got }));
+    let object = IdentifiedObject::from_bytes(sent.bytes.clone(), &key()).unwrap();
+    let refused = |set: &EncodingSet, information| Encoder::new(set, information, &object).map(|_| ()).err();
+    assert_eq!(refused(&sent.set, sent.information), None);
+    let longer = TransmissionInformation::new(sent.bytes.len() as u64 + 1, 100).unwrap();
+    let (expected, got) = (sent.bytes.len() + 1, sent.bytes.len());
+    let wrong_length = EncodeError::WrongTransferLength { expected, got };
+    assert_eq!(refused(&sent.set, longer), Some(wrong_length));
+    let other = EncodingSet { object_id: ObjectId::from_bytes([0; 32]), ..sent.set.clone() };
+    assert_eq!(refused(&other, sent.information), Some(EncodeError::WrongObject));
+    let other = EncodingSet { zone_id: ZoneId::new("z:private").unwrap(), ..sent.set.clone() };
+    assert_eq!(refused(&other, sent.information), Some(EncodeError::WrongObject));
     let (mut plans, mut encoder) =
-        (Plans::default(), Encoder::new(&sent.set, sent.information, &sent.bytes).unwrap());
+        (Plans::default(), Encoder::over(&sent.set, sent.information, &sent.bytes));
     let no_block = EncodeError::NoSuchBlock { blocks: 1 };
     assert_eq!(encoder.prepare(1, &mut plans), Err(no_block));
     assert_eq!(encoder.symbol(id(1, 0), &mut plans, &mut [0; 100]).map(|_| ()), Err(no_block));
@@ -411,12 +419,12 @@ impl Pool {
 
     fn add(&mut self, esi: u32) -> Result<Progress, AdmissionError> {
         let mut out = vec![0; self.sent.information.symbol_size()];
-        let mut encoder = Encoder::new(&self.sent.set, self.sent.information, &self.sent.bytes).unwrap();
+        let mut encoder = Encoder::over(&self.sent.set, self.sent.information, &self.sent.bytes);
         let symbol = encoder.symbol(id(0, esi), &mut Plans::default(), &mut out).unwrap();
         self.decodes.add(symbol, self.now)
     }
 
-    fn finish(&mut self) -> Result<Rebuilt, AdmissionError> {
+    fn finish(&mut self) -> Result<IdentifiedObject, AdmissionError> {
         self.decodes.finish(&self.sent.set, &key(), self.now)
     }
 }
@@ -460,7 +468,7 @@ fn a_decode_ends_with_its_time() {
         assert!(late.add(0).is_ok());
         assert_eq!(late.decodes.deadline(), Some(Instant::from_nanos(15)));
         late.now = Instant::from_nanos(15);
-        assert_eq!(end(&mut late).map(|_: Rebuilt| ()), Err(AdmissionError::TimedOut));
+        assert_eq!(end(&mut late).map(|_: IdentifiedObject| ()), Err(AdmissionError::TimedOut));
         assert_eq!(late.add(1), Err(AdmissionError::NotDecoding));
     }
     let mut late = pool(limits);

@@ -196,7 +196,7 @@ impl TransmissionInformation {
 }
 
 impl Block {
-    /// The object's symbols of which the block's source symbols are copies.
+    /// Where the block's source symbols stand among the bytes of all.
     pub(super) fn source_range(self, symbol_size: usize) -> core::ops::Range<usize> {
         let start = self.first_symbol as usize * symbol_size;
         start..start + usize::from(self.source_symbols) * symbol_size

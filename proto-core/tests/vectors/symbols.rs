@@ -5,10 +5,10 @@ use fcp_proto_core::crypto::sign::{SigningKey, VerifyingKey};
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ShapeError};
 use fcp_proto_core::ids::{Digest, KeyId, ObjectId, ZoneId};
 use fcp_proto_core::object::{
-    Body, Chunk, ChunkManifest, DecodeStatus, Header, Object, SymbolAck, SymbolMessageError, SymbolRequest,
-    Transcribed, TranscriptSigned,
+    Body, Chunk, ChunkManifest, DecodeStatus, Header, Object, ObjectIdKey, SymbolAck, SymbolMessageError,
+    SymbolRequest, Transcribed, TranscriptSigned,
 };
-use fcp_proto_core::symbol::{Encoder, EncodingSet, PayloadId, Plans, TransmissionInformation};
+use fcp_proto_core::symbol::{Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans, TransmissionInformation};
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::{Label, Level};
 use zeroize::Zeroizing;
@@ -19,35 +19,29 @@ fn number(case: &Case<'_>, name: &str) -> u64 {
     case.text(name).parse().unwrap_or_else(|_| panic!("{}: {name} is no number", case.place))
 }
 
-fn information(case: &Case<'_>) -> TransmissionInformation {
-    let symbol_size = u16::try_from(number(case, "symbol_size")).expect("16 bits");
-    TransmissionInformation::new(number(case, "length"), symbol_size).expect("an encoding")
-}
-
-/// The bytes that are encoded: BLAKE3 of a name, as long as they are needed.
-fn seeded(length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    ::blake3::Hasher::new().update(b"fcp-symbol-vector").finalize_xof().fill(&mut bytes);
-    bytes
-}
-
 pub(crate) fn encoding(case: &Case<'_>) {
-    let (information, expected) = (information(case), case.bytes("symbol"));
-    let set = EncodingSet {
-        object_id: ObjectId::default(),
-        zone_id: ZoneId::new("z:work").expect("a zone"),
-        zone_key_id: KeyId::default(),
-    };
-    let bytes = seeded(information.transfer_length());
-    let mut encoder = Encoder::new(&set, information, &bytes).expect("its length");
-    let id = PayloadId::from_u32(u32::try_from(number(case, "id")).expect("32 bits"));
-    let mut out = vec![0; expected.len()];
-    let symbol = encoder.symbol(id, &mut Plans::default(), &mut out).expect("a symbol");
-    assert_eq!(symbol.get().bytes, expected, "{}", case.place);
+    let key = ObjectIdKey::from_bytes([0; 32].into());
+    let object = IdentifiedObject::from_bytes(case.bytes("object"), &key).expect("an object");
+    let zone_id = object.object().header.zone_id.clone();
+    let set = EncodingSet { object_id: object.id(), zone_id, zone_key_id: KeyId::default() };
+    let symbol_size = u16::try_from(number(case, "symbol_size")).expect("16 bits");
+    let information =
+        TransmissionInformation::new(object.bytes().len() as u64, symbol_size).expect("an encoding");
+    assert_eq!(information.source_symbols().to_string(), case.text("source_symbols"), "{}", case.place);
+    let mut encoder = Encoder::new(&set, information, &object).expect("its object");
+    let mut plans = Plans::default();
+    for expected in case.text("symbols").split(' ') {
+        let (esi, _) = expected.split_once(':').expect("an ESI and a symbol");
+        let id = PayloadId::new(0, esi.parse().expect("a number")).expect("24 bits");
+        let mut out = vec![0; information.symbol_size()];
+        encoder.symbol(id, &mut plans, &mut out).expect("a symbol");
+        assert_eq!(format!("{esi}:{}", hex::encode(out)), expected, "{}", case.place);
+    }
 }
 
 pub(crate) fn transmission(case: &Case<'_>) {
-    let information = information(case);
+    let symbol_size = u16::try_from(number(case, "symbol_size")).expect("16 bits");
+    let information = TransmissionInformation::new(number(case, "length"), symbol_size).expect("an encoding");
     assert_eq!(information.to_bytes(), case.array("bytes"), "{}", case.place);
     assert_eq!(TransmissionInformation::from_bytes(&case.array("bytes")), Ok(information), "{}", case.place);
     let blocks: Vec<_> = information.blocks().map(|block| block.source_symbols.to_string()).collect();
