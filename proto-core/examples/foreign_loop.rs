@@ -67,7 +67,7 @@ fn now(board: &mut impl Board) -> Instant {
 fn object(
     entropy: &mut Entropy,
     key: &ObjectIdKey,
-) -> Option<(EncodingSet, TransmissionInformation, Vec<u8>)> {
+) -> Option<(EncodingSet, TransmissionInformation, IdentifiedObject)> {
     let zone_id = ZoneId::new("z:private").ok()?;
     let mut bytes = vec![0; 20_000];
     entropy.fill(&mut bytes);

@@ -8,7 +8,9 @@ use fcp_proto_core::object::{
     Body, Chunk, ChunkManifest, DecodeStatus, Header, Object, ObjectIdKey, SymbolAck, SymbolMessageError,
     SymbolRequest, Transcribed, TranscriptSigned,
 };
-use fcp_proto_core::symbol::{Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans, TransmissionInformation};
+use fcp_proto_core::symbol::{
+    Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans, TransmissionInformation,
+};
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::{Label, Level};
 use zeroize::Zeroizing;
