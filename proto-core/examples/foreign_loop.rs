@@ -50,13 +50,13 @@ impl Board for Desk {
 
 /// How a transfer ended.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Symbols sent.
-    pub sent: u32,
+    pub(crate) sent: u32,
     /// Whether the receiver rebuilt the sender's bytes, and its acknowledgement verified.
-    pub whole: bool,
+    pub(crate) whole: bool,
     /// Decodes that ended because their time was over.
-    pub expired: usize,
+    pub(crate) expired: usize,
 }
 
 fn now(board: &mut impl Board) -> Instant {
@@ -134,7 +134,7 @@ fn acknowledge(set: &EncodingSet, node: &SigningKey<Node>, received: u32) -> Opt
 }
 
 /// A transfer on the desk.
-pub fn desk() -> Option<Outcome> {
+pub(crate) fn desk() -> Option<Outcome> {
     run(&mut Desk { ticks: 0 })
 }
 

@@ -62,8 +62,8 @@ impl Sent {
         let mut plans = Plans::default();
         let mut encoder = Encoder::over(&self.set, self.information, &self.bytes);
         let mut out = vec![0; self.information.symbol_size()];
-        let mut add = |id| decoder.add(encoder.symbol(id, &mut plans, &mut out).unwrap()).err();
-        ids.into_iter().filter_map(|id| add(id)).collect()
+        let add = |id| decoder.add(encoder.symbol(id, &mut plans, &mut out).unwrap()).err();
+        ids.into_iter().filter_map(add).collect()
     }
 }
 
