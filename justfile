@@ -4,7 +4,7 @@
 default: ci
 
 # Everything the gate runs, in its order.
-ci: fmt lint docs test deny
+ci: fmt lint docs no_std test deny
 
 # Formatting.
 fmt:
@@ -17,6 +17,11 @@ lint:
 # Documentation of every crate; a broken link is an error.
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# The pure crates where there is no standard library; `rustup target add` brings the targets.
+no_std:
+    cargo check -p fcp-proto-core -p fcp-state-machines --locked --target x86_64-unknown-none
+    cargo build -p fcp-proto-core -p fcp-state-machines --locked --target thumbv7em-none-eabihf
 
 # Every test.
 test:

@@ -8,11 +8,16 @@ mod sealing;
 use fcp_proto_core::crypto::frost::GroupKey;
 use fcp_proto_core::crypto::hpke::HpkeBox;
 use fcp_proto_core::crypto::shamir::Dealing;
+mod symbols;
+
 use fcp_proto_core::crypto::wrap::WrappedKey;
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
 use fcp_proto_core::encoding::json::{self, Json, MAX_VALUES};
 use fcp_proto_core::limits::MAX_INPUT_BYTES;
 use fcp_proto_core::manifest::Manifest;
+use fcp_proto_core::object::{
+    ChunkManifest, DecodeStatus, RawChunk, SymbolAck, SymbolOffer, SymbolRequest, TranscriptSigned,
+};
 use fcp_proto_core::token::Token;
 use fcp_proto_core::token::constraints::Constraints;
 
@@ -47,6 +52,10 @@ pub enum Target {
     FrostMessage,
     /// A zone key manifest as a stored object.
     KeyManifest,
+    /// A message about symbols, or what describes the chunks of an object.
+    SymbolMessage,
+    /// A transfer: symbols of two senders, one of whom cut the object otherwise than the receiver was told.
+    Symbols,
 }
 
 impl Target {
@@ -66,6 +75,8 @@ impl Target {
         Self::SigningRequest,
         Self::FrostMessage,
         Self::KeyManifest,
+        Self::SymbolMessage,
+        Self::Symbols,
     ];
 
     /// The name of the target's corpus folder.
@@ -85,6 +96,8 @@ impl Target {
             Self::SigningRequest => "signing_request",
             Self::FrostMessage => "frost_message",
             Self::KeyManifest => "key_manifest",
+            Self::SymbolMessage => "symbol_message",
+            Self::Symbols => "symbols",
         }
     }
 
@@ -108,6 +121,8 @@ impl Target {
             Self::SigningRequest => sealing::signing_request(input),
             Self::FrostMessage => sealing::frost_message(input),
             Self::KeyManifest => sealing::key_manifest(input),
+            Self::SymbolMessage => symbol_message_target(input),
+            Self::Symbols => symbols::run(input),
         }
     }
 }
@@ -152,4 +167,14 @@ fn typed_target<T: FromCbor + ToCbor>(input: &[u8]) {
     if let Ok(value) = cbor::decode(input).map_err(Into::into).and_then(T::from_cbor) {
         assert_eq!(cbor::encode(&value.to_cbor()).as_deref(), Ok(input));
     }
+}
+
+/// The bytes are tried as each kind; they are one at most.
+fn symbol_message_target(input: &[u8]) {
+    typed_target::<TranscriptSigned<SymbolRequest>>(input);
+    typed_target::<TranscriptSigned<DecodeStatus>>(input);
+    typed_target::<TranscriptSigned<SymbolAck>>(input);
+    typed_target::<SymbolOffer>(input);
+    typed_target::<ChunkManifest>(input);
+    typed_target::<RawChunk>(input);
 }

@@ -1,4 +1,5 @@
-//! Values and pure functions of FCP: identifiers, encodings, cryptography, tokens, zones, objects and manifests.
+//! Values and pure functions of FCP: identifiers, encodings, cryptography, tokens, zones, objects,
+//! manifests and fountain symbols.
 //!
 //! Nothing here owns a clock, a file, a socket or a source of randomness; time and entropy are arguments.
 #![no_std]
@@ -15,6 +16,7 @@ pub mod limits;
 pub mod manifest;
 pub mod object;
 pub mod random;
+pub mod symbol;
 pub mod time;
 pub mod token;
 pub mod zone;

@@ -32,3 +32,38 @@ pub const REVOCATION_FRESHNESS_SECS: u64 = 300;
 
 /// Longest idempotency key, in bytes. Chosen: as the common provider limit.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
+/// Largest object that travels whole, in bytes; a larger one is cut into chunks.
+pub const MAX_WHOLE_BYTES: usize = 1024 * 1024;
+
+/// Most source symbols in a block. Chosen: the solver's time a byte is least near a thousand symbols, and this is the
+/// first block size of RFC 6330 (table 2) that holds 1 MiB in symbols of 1,024 bytes.
+pub const MAX_BLOCK_SYMBOLS: u16 = 1_032;
+
+/// Most symbols beyond its source symbols that a decoder keeps of a block, and most attempts to solve it. Chosen: with
+/// this many more than it needs, a block fails once in 256^16 times.
+pub const MAX_SURPLUS_SYMBOLS: u32 = 16;
+
+/// Most decodes at once.
+pub const MAX_DECODES: usize = 16;
+
+/// Most bytes that decodes hold together, the solver's included. Chosen: 16 objects of 1 MiB need 43 MiB.
+pub const MAX_DECODE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most duplicate symbols of one decode. Chosen: every symbol of a full block may come twice.
+pub const MAX_DUPLICATE_SYMBOLS: u32 = 1_032;
+
+/// Longest that a decode may take, in seconds.
+pub const DECODE_SECS: u64 = 30;
+
+/// Most entries of a hint of missing symbols.
+pub const MAX_MISSING_HINT: usize = 100;
+
+/// Most symbols that one may ask for whose signature nobody has checked.
+pub const MAX_SYMBOLS_UNAUTHENTICATED: u32 = 32;
+
+/// Most symbols that a known node may ask for.
+pub const MAX_SYMBOLS_AUTHENTICATED: u32 = 1_000;
+
+/// Most symbols that a known node may ask for if it says which it lacks; nobody may ask for more.
+pub const MAX_SYMBOLS_REQUESTED: u32 = 2_001;

@@ -1,7 +1,9 @@
-//! Every vector file under `vectors/{cbor,frost,hpke,json,keys,shamir,tokens}` is read, and each of its cases must hold.
+//! Every vector file under the folders of [`FOLDERS`] is read, and each of its cases must hold.
 
 #[path = "vectors/sealing.rs"]
 mod sealing;
+#[path = "vectors/symbols.rs"]
+mod symbols;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,14 +20,14 @@ use fcp_proto_core::encoding::json::{Json, Pointer, parse};
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
-const FOLDERS: [&str; 7] = ["cbor", "frost", "hpke", "json", "keys", "shamir", "tokens"];
+const FOLDERS: [&str; 8] = ["cbor", "frost", "hpke", "json", "keys", "shamir", "symbols", "tokens"];
 
 const LARGEST: usize = 1 << 20;
 
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 26] = [
+const FILES: [(&str, Check); 33] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
     ("frost/signing.json", sealing::frost_signing),
@@ -50,30 +52,37 @@ const FILES: [(&str, Check); 26] = [
     ("shamir/dealing.json", sealing::shamir_dealing),
     ("shamir/dealing_reject.json", sealing::shamir_dealing_reject),
     ("shamir/reject.json", sealing::shamir_reject),
+    ("symbols/encoding.json", symbols::encoding),
+    ("symbols/manifest_reject.json", symbols::manifest_reject),
+    ("symbols/messages.json", symbols::message),
+    ("symbols/messages_reject.json", symbols::message_reject),
+    ("symbols/ranges.json", symbols::range),
+    ("symbols/transmission.json", symbols::transmission),
+    ("symbols/transmission_reject.json", symbols::transmission_reject),
     ("tokens/accept.json", token_accept),
     ("tokens/reject.json", token_reject),
 ];
 
 /// One case and its place, for messages.
-struct Case<'a> {
-    place: String,
+pub(crate) struct Case<'a> {
+    pub(crate) place: String,
     fields: &'a Json,
 }
 
 impl Case<'_> {
-    fn optional(&self, name: &str) -> Option<&str> {
+    pub(crate) fn optional(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(|value| value.as_str().expect("a text"))
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.optional(name).unwrap_or_else(|| panic!("{}: no {name}", self.place))
     }
 
-    fn bytes(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         hex::decode(self.text(name)).unwrap_or_else(|_| panic!("{}: {name} is no hex", self.place))
     }
 
-    fn array<const N: usize>(&self, name: &str) -> [u8; N] {
+    pub(crate) fn array<const N: usize>(&self, name: &str) -> [u8; N] {
         self.bytes(name).try_into().unwrap_or_else(|_| panic!("{}: {name} has another length", self.place))
     }
 }

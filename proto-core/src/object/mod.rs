@@ -8,6 +8,7 @@ mod approval;
 mod audit;
 mod authority;
 mod call;
+mod chunk;
 mod connector;
 mod context;
 mod header;
@@ -16,6 +17,7 @@ mod revocation;
 mod schema;
 mod signed;
 mod stored;
+mod symbol;
 #[cfg(test)]
 mod tests;
 mod zones;
@@ -30,6 +32,10 @@ pub use call::{
     CallOutcome, CallRecord, DecisionReceipt, Effect, GateCheck, OperationIntent, OperationReceipt,
     SettledBy, Settlement, Usage, Verdict,
 };
+pub use chunk::{
+    CHUNK_BYTES, Chunk, ChunkError, ChunkManifest, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Piece, RawChunk,
+    VerifiedChunk,
+};
 pub use connector::{ConnectorInstall, ConnectorState, CredentialRecord, ExceptionKind, OwnerException};
 pub use context::{ContextEntry, ContextOpened, KeptResult};
 pub use header::Header;
@@ -41,4 +47,8 @@ pub use revocation::{RevocationEvent, RevocationHead, RevocationObject, Revocati
 pub use schema::{Schema, SchemaId};
 pub use signed::{Signed, SignedBody};
 pub use stored::{AnyObject, Body, Object, ObjectIdKey, StoredObject};
+pub use symbol::{
+    DecodeStatus, HintError, MissingHint, SymbolAck, SymbolAckReason, SymbolAllowance, SymbolMessageError,
+    SymbolOffer, SymbolRequest, Transcribed, TranscriptSigned,
+};
 pub use zones::{Budget, ZoneDefinition, ZonePolicy};
