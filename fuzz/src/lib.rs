@@ -3,6 +3,8 @@
 //! A target panics when a property is broken and never otherwise. The committed corpora in `corpus/<target>/` are
 //! replayed by `tests/replay.rs`; a fuzzer calls [`Target::run`].
 
+mod objects;
+
 use fcp_proto_core::crypto::wrap::WrappedKey;
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
 use fcp_proto_core::encoding::json::{self, Json, MAX_VALUES};
@@ -26,12 +28,24 @@ pub enum Target {
     WrappedKey,
     /// A connector's manifest.
     Manifest,
+    /// A stored object of any kind.
+    Object,
+    /// A sound object of any kind, edited.
+    ObjectEdits,
 }
 
 impl Target {
     /// Every target.
-    pub const ALL: &'static [Self] =
-        &[Self::Cbor, Self::Json, Self::Token, Self::Constraints, Self::WrappedKey, Self::Manifest];
+    pub const ALL: &'static [Self] = &[
+        Self::Cbor,
+        Self::Json,
+        Self::Token,
+        Self::Constraints,
+        Self::WrappedKey,
+        Self::Manifest,
+        Self::Object,
+        Self::ObjectEdits,
+    ];
 
     /// The name of the target's corpus folder.
     pub const fn name(self) -> &'static str {
@@ -42,6 +56,8 @@ impl Target {
             Self::Constraints => "constraints",
             Self::WrappedKey => "wrapped_key",
             Self::Manifest => "manifest",
+            Self::Object => "object",
+            Self::ObjectEdits => "object_edits",
         }
     }
 
@@ -57,6 +73,8 @@ impl Target {
             Self::Constraints => typed_target::<Constraints>(input),
             Self::WrappedKey => typed_target::<WrappedKey>(input),
             Self::Manifest => drop(Manifest::parse(input)),
+            Self::Object => drop(objects::object_target(input)),
+            Self::ObjectEdits => objects::edits_target(input),
         }
     }
 }
