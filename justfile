@@ -4,7 +4,7 @@
 default: ci
 
 # Everything the gate runs, in its order.
-ci: fmt lint docs test deny
+ci: fmt lint docs test vectors deny
 
 # Formatting.
 fmt:
@@ -21,6 +21,12 @@ docs:
 # Every test.
 test:
     cargo test --workspace
+
+# The vectors once more, by another implementation, with libraries of its own below target/.
+vectors:
+    python3 -m venv target/vectors
+    target/vectors/bin/pip install --quiet --requirement vectors/check/requirements.txt
+    target/vectors/bin/python vectors/check/check.py
 
 # Licences, bans and sources of every dependency.
 deny:

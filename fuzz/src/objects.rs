@@ -157,7 +157,8 @@ fn edited(value: Value, place: &mut usize, edit: &Edit, copied: Option<&Value>) 
         }
         Value::Map(map) => {
             let entries = map.into_entries().into_iter();
-            let entries = entries.filter_map(|(key, value)| Some((key, edited(value, place, edit, copied).pop()?)));
+            let entries =
+                entries.filter_map(|(key, value)| Some((key, edited(value, place, edit, copied).pop()?)));
             Value::Map(Map::new(entries.collect()).expect("the keys are the same"))
         }
         leaf @ (Value::Unsigned(_)
@@ -226,8 +227,11 @@ mod tests {
             for place in 0..count(header) + count(body) {
                 let place = u16::try_from(place).expect("few items");
                 for edit in &edits {
-                    let counter =
-                        if run(&Plan { kind, edits: vec![(place, edit.clone())] }) { &mut accepted } else { &mut refused };
+                    let counter = if run(&Plan { kind, edits: vec![(place, edit.clone())] }) {
+                        &mut accepted
+                    } else {
+                        &mut refused
+                    };
                     *counter += 1;
                 }
             }

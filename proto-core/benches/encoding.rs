@@ -86,7 +86,9 @@ fn token(criterion: &mut Criterion) {
     let signature: Signature = issuer.sign(&message);
     let mut group = criterion.benchmark_group("token");
     group.bench_function("verify", |bench| {
-        bench.iter(|| Token::decode(black_box(&bytes)).and_then(|token| token.verify(&public)).expect("sound"));
+        bench.iter(|| {
+            Token::decode(black_box(&bytes)).and_then(|token| token.verify(&public)).expect("sound")
+        });
     });
     group.bench_function("ed25519", |bench| {
         bench.iter(|| public.verify(black_box(&message), &signature).expect("sound"));

@@ -8,18 +8,19 @@ The checker checks itself: it bends each field of each vector that must hold, an
 be refused. If it does not notice, it fails. A folder without a checker is named; a file without one is a failure.
 """
 
-import argparse
-import importlib
-import json
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# Checkers are `check.FOLDER`, so that one for the folder `json` does not hide the library.
+# Checkers are `check.FOLDER`, so that the one for the folder `json` does not hide the library.
 sys.path[0] = str(HERE.parent)
 sys.dont_write_bytecode = True
 
-runner = importlib.import_module("check.runner")
+import argparse  # noqa: E402
+import importlib  # noqa: E402
+import json  # noqa: E402
+
+from check import runner  # noqa: E402
 
 
 def cases(path):
