@@ -4,6 +4,7 @@
 use std::hint::black_box;
 
 use ciborium::Value as Other;
+use coset::{CborSerializable, CoseSign1};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fcp_proto_core::crypto::sign::{Signature, SigningKey};
 use fcp_proto_core::encoding::cbor::{self, ByteString, Map, Value};
@@ -89,6 +90,9 @@ fn token(criterion: &mut Criterion) {
         bench.iter(|| {
             Token::decode(black_box(&bytes)).and_then(|token| token.verify(&public)).expect("sound")
         });
+    });
+    group.bench_function("coset_parse_only", |bench| {
+        bench.iter(|| CoseSign1::from_slice(black_box(&bytes)).expect("sound"));
     });
     group.bench_function("ed25519", |bench| {
         bench.iter(|| public.verify(black_box(&message), &signature).expect("sound"));

@@ -34,9 +34,18 @@ def is_uint(value):
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def is_set(values):
-    """Whether a value is an array in strictly ascending order of its items' encodings, and not empty."""
-    return isinstance(values, list) and values and all(a != b for a, b in zip(values, values[1:]))
+def is_set(values, order):
+    """Whether a value is an array in strictly ascending order, and not empty."""
+    if not isinstance(values, list) or not values:
+        return False
+    ranks = [order(it) for it in values]
+    return all(a < b for a, b in zip(ranks, ranks[1:]))
+
+
+def grant_order(grant):
+    """By capability, then by operation, where every operation comes before one."""
+    need(isinstance(grant, dict) and {"capability"} <= grant.keys() <= {"capability", "operation"}, "a grant")
+    return (grant["capability"], "operation" in grant, grant.get("operation", ""))
 
 
 def read(token, issuer):
@@ -78,7 +87,7 @@ def check_claims(claims):
     need(claims[NBF] < claims[EXP] and claims[IAT] < claims[EXP], "times out of order")
     need(isinstance(claims[CTI], bytes) and len(claims[CTI]) == 16, "token id")
     need((CHK_ID in claims) == (CHK_SEQ in claims), "half a checkpoint")
-    need(is_set(claims[GRANT_IDS]) and is_set(claims[GRANTS]), "an empty list")
+    need(is_set(claims[GRANT_IDS], bytes) and is_set(claims[GRANTS], grant_order), "an empty list, or one out of order")
     need(claims[CONSTRAINTS].keys() <= CONSTRAINT_FIELDS, "unknown constraint")
     confirmation = claims[CNF]
     need(isinstance(confirmation, dict) and confirmation.keys() == {1}, "confirmation")

@@ -88,7 +88,7 @@ fn nothing_goes_back() {
 //= docs/spec/objects.md#checkpoints
 #[test]
 fn two_checkpoints_in_one_place_are_a_fork_and_name_who_signed_both() {
-    let one = certified(&sample(), &[("laptop", 3), ("desktop", 11)]);
+    let one = certified(&sample::<Certified<ZoneCheckpoint>>(), &[("laptop", 3), ("desktop", 11)]);
     let mut rival = one.clone();
     rival.body.fields.as_of_epoch = 2;
     let rival = certified(&rival, &[("desktop", 11), ("phone", 12)]);
