@@ -91,7 +91,9 @@ fn a_handoff_leads_somewhere_else_and_raises_the_token() {
     refuses::<Signed<LeaseHandoff>>(|it| it.body.fields.to_holder = it.body.fields.from_holder.clone());
     refuses::<Signed<LeaseHandoff>>(|it| it.body.fields.next_token = it.body.fields.previous_token);
     for place in 0..3 {
-        refuses::<Signed<LeaseHandoff>>(|it| drop(it.header.refs.remove(place)));
+        refuses::<Signed<LeaseHandoff>>(|it| {
+            it.header.refs.remove(place);
+        });
     }
 }
 

@@ -29,8 +29,12 @@ fn a_state_is_canonical_and_small() {
 
 #[test]
 fn states_refer_to_what_they_name() {
-    refuses::<Signed<StateObject>>(|it| drop(it.header.refs.remove(0)));
-    refuses::<Signed<StateObject>>(|it| drop(it.header.refs.remove(1)));
+    refuses::<Signed<StateObject>>(|it| {
+        it.header.refs.remove(0);
+    });
+    refuses::<Signed<StateObject>>(|it| {
+        it.header.refs.remove(1);
+    });
     refuses::<Signed<StateObject>>(|it| it.body.fields.seq = 0);
     refuses::<Signed<StateObject>>(|it| it.body.fields.prev = None);
     refuses::<Signed<StateRoot>>(|it| it.header.refs.clear());
