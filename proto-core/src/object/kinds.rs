@@ -115,6 +115,7 @@ kinds! {
 }
 
 kinds! {
+    //= docs/spec/objects.md#of-a-mesh
     /// Any object that the devices of a mesh make together. A home does not take them.
     MeshObject {
         /// A device let in.
@@ -153,6 +154,7 @@ kinds! {
 }
 
 kinds! {
+    //= docs/spec/objects.md#messages
     /// Any message of gossip; never stored.
     GossipMessage {
         /// What a node has.

@@ -17,7 +17,9 @@ use fcp_proto_core::crypto::sign::{SigningKey, VerifyingKey};
 use fcp_proto_core::encoding::cbor::ShapeError;
 use fcp_proto_core::encoding::json::{Json, parse};
 use fcp_proto_core::ids::{NodeId, ObjectId};
-use fcp_proto_core::object::{Body, Certified, Object, QuorumBody, StoredObject};
+use fcp_proto_core::object::{
+    AnyObject, Body, Certified, GossipSummary, Lease, MeshObject, Object, QuorumBody, Signed, StoredObject,
+};
 use fcp_proto_core::time::UnixTime;
 use zeroize::Zeroizing;
 
@@ -70,6 +72,19 @@ fn after<T: Body>(change: impl FnOnce(&mut Object<T>)) -> Result<(), ShapeError>
 fn refuses<T: Body>(change: impl FnOnce(&mut Object<T>)) {
     let said = after(change);
     assert!(matches!(said, Err(ShapeError::Invalid(_) | ShapeError::OutOfRange)), "{said:?}");
+}
+
+//= docs/spec/objects.md#of-a-mesh
+//= docs/spec/objects.md#messages
+#[test]
+fn a_home_knows_neither_the_objects_of_a_mesh_nor_messages() {
+    let lease = sample::<Certified<Lease>>().store().expect("small");
+    let unknown = |name: &str| Err(ShapeError::UnknownVariant(name.into()));
+    assert_eq!(AnyObject::open(&lease), unknown("fcp.lease:lease@1.0.0"));
+    let summary = sample::<Signed<GossipSummary>>().store().expect("small");
+    assert_eq!(AnyObject::open(&summary), unknown("fcp.gossip:Summary@1.0.0"));
+    let in_mesh = MeshObject::open(&summary);
+    assert!(matches!(in_mesh, Err(ShapeError::UnknownVariant(_))), "a message is no object of the mesh");
 }
 
 /// The object certified anew by these members.
