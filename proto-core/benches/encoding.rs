@@ -34,7 +34,7 @@ fn listing(entries: u64) -> Vec<u8> {
             (text("id"), Value::Bytes(vec![7; 32])),
             (text("number"), Value::Unsigned(n * 1_000)),
             (text("title"), Value::Text(format!("entry {n} of a listing"))),
-            (text("open"), Value::Bool(n % 2 == 0)),
+            (text("open"), Value::Bool(n.is_multiple_of(2))),
             (text("weight"), Value::Float(n as f64 / 8.0)),
         ];
         Value::Map(Map::new(fields).expect("distinct keys"))

@@ -1,11 +1,12 @@
 //! Checkpoints: where all chains of a zone stand, certified by its members.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Certified, Header, Object, QuorumBody, Schema, SignedBody};
+use super::{Certified, Header, Object, QuorumBody, Schema, Signed, SignedBody};
 use crate::encoding::cbor::ShapeError;
 use crate::ids::{NodeId, ObjectId};
 use crate::time::UnixTime;
@@ -118,6 +119,10 @@ impl fmt::Display for CheckpointError {
 
 impl core::error::Error for CheckpointError {}
 
+fn signers(checkpoint: &Object<Certified<ZoneCheckpoint>>) -> BTreeSet<NodeId> {
+    checkpoint.body.quorum_signatures.as_slice().iter().map(|it| it.node_id.clone()).collect()
+}
+
 /// Whether `next` is no earlier point of a chain than `last`: a number has one link.
 fn reaches(last: &ChainEnd, next: Option<&ChainEnd>) -> bool {
     next.is_some_and(|next| next.seq > last.seq || next == last)
@@ -155,9 +160,6 @@ impl Object<Certified<ZoneCheckpoint>> {
         if same || place(self) != place(other) {
             return None;
         }
-        let signers = |it: &Self| -> BTreeSet<NodeId> {
-            it.body.quorum_signatures.as_slice().iter().map(|it| it.node_id.clone()).collect()
-        };
         Some(signers(self).intersection(&signers(other)).cloned().collect())
     }
 }
@@ -219,7 +221,7 @@ cbor_map! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct CheckpointProposal {
         /// The header of the checkpoint that is voted on.
-        pub checkpoint_header: Header,
+        pub checkpoint_header: Box<Header>,
         /// The checkpoint that is voted on.
         pub checkpoint: ZoneCheckpoint,
         /// Who proposes it.
@@ -243,7 +245,7 @@ impl CheckpointProposal {
 
     /// The checkpoint to vote on.
     pub fn to_vote_on(&self) -> Object<Certified<ZoneCheckpoint>> {
-        Object::uncertified(self.checkpoint_header.clone(), self.checkpoint.clone())
+        Object::uncertified((*self.checkpoint_header).clone(), self.checkpoint.clone())
     }
 }
 
@@ -295,6 +297,25 @@ impl CheckpointFork {
     /// Who signed both.
     pub fn double_signers(&self) -> BTreeSet<NodeId> {
         self.signers_a.intersection(&self.signers_b).cloned().collect()
+    }
+}
+
+/// A checkpoint by its identity.
+pub type NamedCheckpoint<'a> = (ObjectId, &'a Object<Certified<ZoneCheckpoint>>);
+
+impl Object<Signed<CheckpointFork>> {
+    /// Whether the two checkpoints are those that this evidence speaks of, contradict each other, and were signed as it
+    /// says. Whether the signatures verify is another question.
+    //= docs/spec/objects.md#checkpoints
+    pub fn is_proven_by(&self, a: NamedCheckpoint<'_>, b: NamedCheckpoint<'_>) -> bool {
+        let told = &self.body.fields;
+        let is = |(id, it): NamedCheckpoint<'_>, named: ObjectId, by: &BTreeSet<NodeId>| {
+            let place = (&it.header.zone_id, it.body.fields.checkpoint_seq);
+            id == named && signers(it) == *by && place == (&self.header.zone_id, told.conflicting_seq)
+        };
+        is(a, told.checkpoint_a, &told.signers_a)
+            && is(b, told.checkpoint_b, &told.signers_b)
+            && a.1.forks_from(b.1).is_some()
     }
 }
 

@@ -55,7 +55,7 @@ impl Sketch {
         if length > MAX_SKETCH_BYTES {
             Err(ShapeError::OutOfRange)
         } else if length != 0
-            && (length % SKETCH_CELL_BYTES != 0 || length / SKETCH_CELL_BYTES < MIN_SKETCH_CELLS)
+            && (!length.is_multiple_of(SKETCH_CELL_BYTES) || length / SKETCH_CELL_BYTES < MIN_SKETCH_CELLS)
         {
             Err(ShapeError::WrongLength)
         } else {
@@ -297,5 +297,17 @@ messages! {
     GossipAnswer = "Answer",
     ReconcileRequest = "ReconcileRequest",
     ReconcileAnswer = "ReconcileAnswer",
-    RevocationNotice = "RevocationNotice",
+}
+
+impl SignedBody for RevocationNotice {
+    const SCHEMA: Schema = Schema { namespace: "fcp.gossip", name: "RevocationNotice", version: "1.0.0" };
+
+    //= docs/spec/objects.md#gossip
+    fn check_header(&self, header: &Header) -> Result<(), ShapeError> {
+        if StoredObject::from_bytes(&self.revocation.get().0)?.header.zone_id == header.zone_id {
+            Ok(())
+        } else {
+            Err(ShapeError::Invalid("a notice is for the zone of its revocation"))
+        }
+    }
 }

@@ -41,7 +41,7 @@ pub use call::{
 };
 pub use checkpoint::{
     CHECKPOINT_AUDIT_EVENTS, CHECKPOINT_INTERVAL_SECS, ChainEnd, CheckpointError, CheckpointFork,
-    CheckpointProposal, CheckpointTrigger, ZoneCheckpoint,
+    CheckpointProposal, CheckpointTrigger, NamedCheckpoint, ZoneCheckpoint,
 };
 pub use computation::{ComputationCheckpoint, ComputationState, MAX_INLINE_STATE_BYTES, ResumeError};
 pub use connector::{ConnectorInstall, ConnectorState, CredentialRecord, ExceptionKind, OwnerException};

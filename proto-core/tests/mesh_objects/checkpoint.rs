@@ -79,9 +79,9 @@ fn nothing_goes_back() {
         "another link in the same place"
     );
     assert_eq!(follows(|it| it.body.fields.revocation = Some(end(4, 3))), Ok(()));
-    assert_eq!(follows(|it| drop(it.body.fields.audit.remove(&node("desktop")))), back);
-    assert_eq!(follows(|it| drop(it.body.fields.audit.insert(node("desktop"), end(5, 6)))), back);
-    assert_eq!(follows(|it| drop(it.body.fields.audit.insert(node("phone"), end(5, 0)))), Ok(()));
+    assert_eq!(follows(|it| it.body.fields.audit.retain(|name, _| *name != node("desktop"))), back);
+    assert_eq!(follows(|it| it.body.fields.audit.extend([(node("desktop"), end(5, 6))])), back);
+    assert_eq!(follows(|it| it.body.fields.audit.extend([(node("phone"), end(5, 0))])), Ok(()));
     assert_eq!(follows(|it| it.body.fields.as_of_epoch = 0), back);
     let before = fcp_proto_core::time::UnixTime::from_secs(super::MADE - 1);
     assert_eq!(follows(|it| it.header.created_at = before), back);
@@ -103,6 +103,30 @@ fn two_checkpoints_in_one_place_are_a_fork_and_name_who_signed_both() {
     assert_eq!(one.forks_from(&elsewhere), None, "another zone");
     let evidence = sample::<Signed<CheckpointFork>>().body.fields;
     assert_eq!(evidence.double_signers(), [node("laptop")].into());
+}
+
+//= docs/spec/objects.md#checkpoints
+#[test]
+fn evidence_of_a_fork_is_proven_by_the_two_that_it_names() {
+    let proven = |change: &dyn Fn(&mut CheckpointFork), seq: u64| {
+        let mut evidence = sample::<Signed<CheckpointFork>>();
+        change(&mut evidence.body.fields);
+        let mut one = sample::<Certified<ZoneCheckpoint>>();
+        one.body.fields.checkpoint_seq = seq;
+        let mut rival = one.clone();
+        rival.body.fields.as_of_epoch = 2;
+        let one = certified(&one, &[("laptop", 3), ("desktop", 11)]);
+        let rival = certified(&rival, &[("laptop", 3), ("phone", 12)]);
+        evidence.is_proven_by((id(30), &one), (id(31), &rival))
+    };
+    assert!(proven(&|_| {}, 1));
+    assert!(!proven(&|_| {}, 2), "another place");
+    assert!(!proven(&|it| it.checkpoint_a = id(1), 1), "another checkpoint");
+    assert!(!proven(&|it| it.signers_b.clear(), 1), "other signers");
+    let one = certified(&sample::<Certified<ZoneCheckpoint>>(), &[("laptop", 3), ("desktop", 11)]);
+    let same = certified(&one, &[("laptop", 3), ("phone", 12)]);
+    let evidence = sample::<Signed<CheckpointFork>>();
+    assert!(!evidence.is_proven_by((id(30), &one), (id(31), &same)), "no contradiction");
 }
 
 #[test]

@@ -85,4 +85,5 @@ fn a_notice_carries_a_revocation_and_nothing_else() {
         it.body.fields.revocation = Bounded::new(ByteString(other)).expect("small");
     });
     assert_eq!(said, Err(ShapeError::SchemaMismatch));
+    refuses::<Signed<RevocationNotice>>(|it| it.header.zone_id = "z:private".parse().expect("a zone"));
 }

@@ -7,9 +7,11 @@ use fcp_proto_core::object::{
 
 use super::{at, certified, id, key, members, node, refuses, sample};
 
+type Leased = Object<Certified<Lease>>;
+
 /// Validates the sample after `change`, certified anew, against what the sample meets.
 fn validate(
-    change: impl FnOnce(&mut Object<Certified<Lease>>),
+    change: impl FnOnce(&mut Leased),
     newest: Option<&LeaseFrontier>,
     now: u64,
 ) -> Result<(), LeaseError> {
@@ -98,7 +100,7 @@ fn a_handoff_leads_somewhere_else_and_raises_the_token() {
 }
 
 /// A lease and the one it is handed on to.
-fn pair() -> (Object<Certified<Lease>>, Object<Certified<Lease>>) {
+fn pair() -> (Leased, Leased) {
     let from = sample::<Certified<Lease>>();
     let mut to = from.clone();
     (to.body.fields.holder, to.body.fields.lease_seq) = (node("desktop"), 8);
@@ -109,7 +111,7 @@ fn pair() -> (Object<Certified<Lease>>, Object<Certified<Lease>>) {
 #[test]
 fn a_handoff_agrees_with_both_leases() {
     let handoff = sample::<Signed<LeaseHandoff>>();
-    let leads = |change: &dyn Fn(&mut Object<Certified<Lease>>, &mut Object<Certified<Lease>>)| {
+    let leads = |change: &dyn Fn(&mut Leased, &mut Leased)| {
         let (mut from, mut to) = pair();
         change(&mut from, &mut to);
         handoff.leads((id(41), &from), (id(42), &to))

@@ -1,6 +1,7 @@
 //! Typed values as data items: structs are maps with text keys, and a map with an unknown or missing key is refused.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -236,6 +237,18 @@ impl<K: FromCbor + Ord, V: FromCbor> FromCbor for alloc::collections::BTreeMap<K
             .into_iter()
             .map(|(key, value)| Ok((K::from_cbor(key)?, V::from_cbor(value)?)))
             .collect()
+    }
+}
+
+impl<T: ToCbor> ToCbor for Box<T> {
+    fn to_cbor(&self) -> Value {
+        T::to_cbor(self)
+    }
+}
+
+impl<T: FromCbor> FromCbor for Box<T> {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        T::from_cbor(value).map(Self::new)
     }
 }
 
