@@ -75,14 +75,14 @@ impl StoredObject {
     /// As [`cbor::encode`].
     //= docs/spec/objects.md#identity
     pub fn id(&self, key: &ObjectIdKey) -> Result<ObjectId, CborError> {
-        let mut hasher = blake3::Hasher::new_keyed(key.expose());
-        hasher.update(ID_DOMAIN);
-        hasher.update(self.header.zone_id.as_str().as_bytes());
-        hasher.update(self.header.schema.hash().as_bytes());
-        hasher.update(CONTENT_DOMAIN);
-        hasher.update(&cbor::encode(&self.header.to_cbor())?);
-        hasher.update(&self.body.0);
-        Ok(ObjectId::from_bytes(*hasher.finalize().as_bytes()))
+        let mut named = ID_DOMAIN.to_vec();
+        named.extend(self.header.zone_id.as_str().as_bytes());
+        named.extend(self.header.schema.hash().as_bytes());
+        named.extend(CONTENT_DOMAIN);
+        // One piece: BLAKE3 is fastest where it sees everything at once.
+        let mut named = cbor::encode_after(named, &self.header.to_cbor())?;
+        named.extend(&self.body.0);
+        Ok(ObjectId::from_bytes(*blake3::keyed_hash(key.expose(), &named).as_bytes()))
     }
 
     /// Reads the body as a `T`.

@@ -294,10 +294,16 @@ impl MapBuilder {
     ///
     /// A name added twice keeps its first value; field names are literals of this crate and never collide.
     pub fn finish(mut self) -> Value {
-        let mut seen = alloc::collections::BTreeSet::new();
-        self.0.retain(|(name, _)| matches!(name, Value::Text(text) if seen.insert(text.clone())));
-        Value::Map(Map::new(self.0).unwrap_or_default())
+        self.0.retain(|(name, _)| matches!(name, Value::Text(_)));
+        self.0.sort_by(|(one, _), (other, _)| rank(one).cmp(&rank(other)));
+        self.0.dedup_by(|later, first| later.0 == first.0);
+        Value::Map(Map::from_ordered(self.0))
     }
+}
+
+/// The order of the encodings of texts: these begin with the length.
+fn rank(name: &Value) -> Option<(usize, &str)> {
+    if let Value::Text(text) = name { Some((text.len(), text)) } else { None }
 }
 
 /// Takes the fields of a struct out of its map, one by one.
