@@ -4,7 +4,7 @@
 default: ci
 
 # Everything the gate runs, in its order.
-ci: fmt lint docs no_std test deny
+ci: fmt lint docs no_std test vectors deny
 
 # Formatting.
 fmt:
@@ -26,6 +26,12 @@ no_std:
 # Every test.
 test:
     cargo test --workspace
+
+# The vectors once more, by another implementation, with libraries of its own below target/.
+vectors:
+    python3 -m venv target/vectors
+    target/vectors/bin/pip install --quiet --requirement vectors/check/requirements.txt
+    target/vectors/bin/python vectors/check/check.py
 
 # Licences, bans and sources of every dependency.
 deny:

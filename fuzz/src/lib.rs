@@ -3,13 +3,13 @@
 //! A target panics when a property is broken and never otherwise. The committed corpora in `corpus/<target>/` are
 //! replayed by `tests/replay.rs`; a fuzzer calls [`Target::run`].
 
+mod objects;
 mod sealing;
+mod symbols;
 
 use fcp_proto_core::crypto::frost::GroupKey;
 use fcp_proto_core::crypto::hpke::HpkeBox;
 use fcp_proto_core::crypto::shamir::Dealing;
-mod symbols;
-
 use fcp_proto_core::crypto::wrap::WrappedKey;
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
 use fcp_proto_core::encoding::json::{self, Json, MAX_VALUES};
@@ -56,6 +56,10 @@ pub enum Target {
     SymbolMessage,
     /// A transfer: symbols of two senders, one of whom cut the object otherwise than the receiver was told.
     Symbols,
+    /// A stored object of any kind.
+    Object,
+    /// A sound object of any kind, edited.
+    ObjectEdits,
 }
 
 impl Target {
@@ -77,6 +81,8 @@ impl Target {
         Self::KeyManifest,
         Self::SymbolMessage,
         Self::Symbols,
+        Self::Object,
+        Self::ObjectEdits,
     ];
 
     /// The name of the target's corpus folder.
@@ -98,6 +104,8 @@ impl Target {
             Self::KeyManifest => "key_manifest",
             Self::SymbolMessage => "symbol_message",
             Self::Symbols => "symbols",
+            Self::Object => "object",
+            Self::ObjectEdits => "object_edits",
         }
     }
 
@@ -123,6 +131,8 @@ impl Target {
             Self::KeyManifest => sealing::key_manifest(input),
             Self::SymbolMessage => symbol_message_target(input),
             Self::Symbols => symbols::run(input),
+            Self::Object => drop(objects::object_target(input)),
+            Self::ObjectEdits => objects::edits_target(input),
         }
     }
 }

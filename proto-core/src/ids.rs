@@ -315,6 +315,12 @@ byte_id!(
     16
 );
 
+byte_id!(
+    /// A secret that the mesh keeps, chosen at random.
+    SecretId,
+    16
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! Every vector file under the folders of [`FOLDERS`] is read, and each of its cases must hold.
 
+#[path = "vectors/objects.rs"]
+mod objects;
 #[path = "vectors/sealing.rs"]
 mod sealing;
 #[path = "vectors/symbols.rs"]
@@ -9,25 +11,27 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use fcp_proto_core::crypto::agree::EncryptionKey;
 use fcp_proto_core::crypto::phrase::RecoveryPhrase;
 use fcp_proto_core::crypto::role::{Agent, Node};
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::crypto::sign::{Signature, SigningKey, VerifyingKey, signing_bytes};
-use fcp_proto_core::crypto::wrap::WrappedKey;
+use fcp_proto_core::crypto::wrap::{WrappableKey, WrappedKey};
 use fcp_proto_core::crypto::{derive, hash};
-use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
+use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor, Value};
 use fcp_proto_core::encoding::json::{Json, Pointer, parse};
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
-const FOLDERS: [&str; 8] = ["cbor", "frost", "hpke", "json", "keys", "shamir", "symbols", "tokens"];
+const FOLDERS: [&str; 9] =
+    ["cbor", "frost", "hpke", "json", "keys", "objects", "shamir", "symbols", "tokens"];
 
 const LARGEST: usize = 1 << 20;
 
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 33] = [
+const FILES: [(&str, Check); 40] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
     ("frost/signing.json", sealing::frost_signing),
@@ -41,6 +45,7 @@ const FILES: [(&str, Check); 33] = [
     ("keys/blake3.json", blake3),
     ("keys/ed25519.json", ed25519),
     ("keys/ed25519_reject.json", ed25519_reject),
+    ("keys/encryption_key.json", encryption_key),
     ("keys/hkdf.json", hkdf),
     ("keys/key_id.json", key_id),
     ("keys/phrase.json", phrase),
@@ -48,6 +53,11 @@ const FILES: [(&str, Check); 33] = [
     ("keys/signing_bytes.json", signed),
     ("keys/wrapped_key.json", wrapped_key),
     ("keys/wrapped_key_reject.json", wrapped_key_reject),
+    ("objects/kinds.json", objects::kind),
+    ("objects/payloads.json", objects::payload),
+    ("objects/payloads_reject.json", objects::payload_reject),
+    ("objects/schemas.json", objects::schema),
+    ("objects/zones.json", objects::zone),
     ("shamir/combine.json", sealing::shamir_combine),
     ("shamir/dealing.json", sealing::shamir_dealing),
     ("shamir/dealing_reject.json", sealing::shamir_dealing_reject),
@@ -60,6 +70,7 @@ const FILES: [(&str, Check); 33] = [
     ("symbols/transmission.json", symbols::transmission),
     ("symbols/transmission_reject.json", symbols::transmission_reject),
     ("tokens/accept.json", token_accept),
+    ("tokens/minted.json", token_minted),
     ("tokens/reject.json", token_reject),
 ];
 
@@ -80,6 +91,14 @@ impl Case<'_> {
 
     pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         hex::decode(self.text(name)).unwrap_or_else(|_| panic!("{}: {name} is no hex", self.place))
+    }
+
+    /// `hex`, after as many repetitions as the case asks for.
+    fn repeated(&self) -> Vec<u8> {
+        let times = self.optional("times").map_or(0, |times| times.parse().expect("a number"));
+        let mut bytes = self.optional("repeat").map_or_else(Vec::new, |_| self.bytes("repeat")).repeat(times);
+        bytes.extend(self.bytes("hex"));
+        bytes
     }
 
     pub(crate) fn array<const N: usize>(&self, name: &str) -> [u8; N] {
@@ -120,17 +139,40 @@ fn no_vector_file_is_left_unread() {
 }
 
 fn cbor_accept(case: &Case<'_>) {
-    let bytes = case.bytes("hex");
+    let bytes = case.repeated();
     let item = cbor::decode(&bytes).unwrap_or_else(|error| panic!("{}: {error}", case.place));
     assert_eq!(cbor::encode(&item), Ok(bytes), "{}", case.place);
+    if let Some(notation) = case.optional("diagnostic") {
+        assert_eq!(diagnostic(&item), notation, "{}", case.place);
+    }
     if let Some(text) = case.optional("json") {
         let value = parse(text.as_bytes(), LARGEST).expect("valid");
         assert_eq!(Json::from_cbor(item), Ok(value), "{}", case.place);
     }
 }
 
+/// Diagnostic notation (RFC 8949 section 8), floats by their bits.
+fn diagnostic(item: &Value) -> String {
+    let list = |items: Vec<String>| items.join(", ");
+    match item {
+        Value::Unsigned(n) => n.to_string(),
+        Value::Negative(n) => (-1 - i128::from(*n)).to_string(),
+        Value::Bytes(bytes) => format!("h'{}'", hex::encode(bytes)),
+        Value::Text(text) => format!("\"{text}\""),
+        Value::Array(items) => format!("[{}]", list(items.iter().map(diagnostic).collect())),
+        Value::Map(map) => {
+            let entries = map.entries().iter();
+            let entries = entries.map(|(key, value)| format!("{}: {}", diagnostic(key), diagnostic(value)));
+            format!("{{{}}}", list(entries.collect()))
+        }
+        Value::Bool(bit) => bit.to_string(),
+        Value::Null => "null".into(),
+        Value::Float(x) => format!("float'{:016x}'", x.to_bits()),
+    }
+}
+
 fn cbor_reject(case: &Case<'_>) {
-    let error = cbor::decode(&case.bytes("hex")).map_err(|error| format!("{error:?}"));
+    let error = cbor::decode(&case.repeated()).map_err(|error| format!("{error:?}"));
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
 }
 
@@ -187,6 +229,11 @@ fn ed25519_reject(case: &Case<'_>) {
         Err(error) => format!("{error:?}"),
     };
     assert_eq!(error, case.text("error"), "{}", case.place);
+}
+
+fn encryption_key(case: &Case<'_>) {
+    let key = EncryptionKey::from_secret(Zeroizing::new(case.array("secret")));
+    assert_eq!(key.public_key(), case.array("public"), "{}", case.place);
 }
 
 fn hkdf(case: &Case<'_>) {
@@ -250,6 +297,15 @@ fn token_accept(case: &Case<'_>) {
     let payload = cbor::encode(&payload).expect("small");
     let contained = token.as_bytes().windows(payload.len()).any(|window| window == payload);
     assert!(contained, "{}: the claims do not encode to the signed payload", case.place);
+}
+
+fn token_minted(case: &Case<'_>) {
+    let issuer = SigningKey::from_seed(&Zeroizing::new(case.array("seed")));
+    let bytes = case.bytes("token");
+    let token = Token::decode(&bytes).and_then(|token| token.verify(&issuer.verifying_key()));
+    let token = token.unwrap_or_else(|error| panic!("{}: {error}", case.place));
+    let minted = Token::mint(token.claims().clone(), &issuer).expect("claims that were read");
+    assert_eq!(minted.as_bytes(), bytes, "{}", case.place);
 }
 
 fn token_reject(case: &Case<'_>) {
