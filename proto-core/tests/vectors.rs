@@ -1,4 +1,6 @@
-//! Every vector file under `vectors/{cbor,json,keys,tokens}` is read, and each of its cases must hold.
+//! Every vector file under `vectors/{cbor,frames,json,keys,sessions,tokens}` is read, and each of its cases must hold.
+
+mod mesh;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +17,7 @@ use fcp_proto_core::encoding::json::{Json, Pointer, parse};
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
-const FOLDERS: [&str; 4] = ["cbor", "json", "keys", "tokens"];
+const FOLDERS: [&str; 6] = ["cbor", "frames", "json", "keys", "sessions", "tokens"];
 
 const LARGEST: usize = 1 << 20;
 
@@ -66,13 +68,17 @@ impl Case<'_> {
     }
 }
 
+fn all_files() -> impl Iterator<Item = (&'static str, Check)> {
+    FILES.into_iter().chain(mesh::FILES)
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../vectors")
 }
 
 #[test]
 fn every_vector_holds() {
-    for (file, check) in FILES {
+    for (file, check) in all_files() {
         let bytes = fs::read(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let document = parse(&bytes, LARGEST).unwrap_or_else(|error| panic!("{file}: {error}"));
         let cases = document.get("cases").and_then(Json::as_array).expect("a list of cases");
@@ -94,7 +100,7 @@ fn no_vector_file_is_left_unread() {
             found.insert(format!("{folder}/{name}"));
         }
     }
-    let read: BTreeSet<String> = FILES.iter().map(|(file, _)| String::from(*file)).collect();
+    let read: BTreeSet<String> = all_files().map(|(file, _)| String::from(file)).collect();
     assert_eq!(found, read);
 }
 

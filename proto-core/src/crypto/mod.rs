@@ -8,6 +8,7 @@ pub mod derive;
 pub mod hash;
 pub mod phrase;
 pub mod proof;
+pub mod provider;
 pub mod role;
 pub mod seal;
 pub mod secret;
