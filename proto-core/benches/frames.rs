@@ -157,7 +157,7 @@ fn symbols(criterion: &mut Criterion<CpuTime>) {
     for (name, provider) in providers() {
         let mut group = criterion.benchmark_group(format!("symbols/{name}"));
         let bare = provider.chacha20_poly1305(&[9; 32]);
-        let mut sealer = Sealer::new(zone_key(&secret), sender, provider);
+        let mut sealer = Sealer::with_instance(zone_key(&secret), sender, provider);
         let opener = Opener::new(zone_key(&secret), sender, provider);
         for round in 1..=ROUNDS {
             seal(&mut group, round, &*bare, &mut sealer);
@@ -259,7 +259,7 @@ fn check(
 
 fn header(criterion: &mut Criterion<CpuTime>) {
     let (sender, mut frame) = (node("alice"), [0; FRAME]);
-    let mut sealer = Sealer::new(zone_key(&[7; 32]), Sender { node: &sender, instance: 5 }, &Pure);
+    let mut sealer = Sealer::with_instance(zone_key(&[7; 32]), Sender { node: &sender, instance: 5 }, &Pure);
     write(&mut sealer, &[1; SYMBOL], &mut frame);
     criterion.bench_function("header/parse", |bench| {
         bench.iter(|| Header::parse(black_box(&frame), FRAME));

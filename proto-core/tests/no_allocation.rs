@@ -50,7 +50,7 @@ fn symbols_are_sealed_and_opened_without_allocation() {
         let name = node("alice");
         let sender = Sender { node: &name, instance: 5 };
         let (mut sealer, opener) =
-            (Sealer::new(zone_key, sender, &Pure), Opener::new(zone_key, sender, &Pure));
+            (Sealer::with_instance(zone_key, sender, &Pure), Opener::new(zone_key, sender, &Pure));
         let about = About {
             flags: Flags::default(),
             object_id: ObjectId::default(),

@@ -1,7 +1,7 @@
 //! Symbols of an FCPS frame: sealed into the caller's buffer, opened where they lie.
 //!
-//! A node that sends has a [`Sealer`] for each zone key; it gives each of its frames a number of its own, so no nonce
-//! comes twice. A node that receives has an [`Opener`] for each sender. Neither can do the other's work.
+//! A node that sends has a [`Sealer`] for each zone key; it has a random instance and gives each of its frames a number
+//! of its own, so no nonce comes twice. A node that receives has an [`Opener`] for each sender. Neither can do the other's work.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,6 +17,7 @@ use super::layout::{put, u16_at, u32_at};
 use crate::crypto::derive::{TooMuchOutput, hkdf_sha256};
 use crate::crypto::provider::{Aead, AeadError, Provider};
 use crate::ids::{Digest, KeyId, NodeId, ObjectId};
+use crate::random::Entropy;
 
 /// How a zone's symbols are sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +114,21 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// The sealer of `sender` under `zone_key`. To be made once at each start: a second one would number frames anew.
-    pub fn new(zone_key: ZoneKeyRef<'_>, sender: Sender<'_>, provider: &dyn Provider) -> Self {
+    /// The sealer of `node` under `zone_key`, with an instance of its own: no two number frames under one key.
+    //= docs/spec/fcps.md#sealing
+    pub fn new(
+        zone_key: ZoneKeyRef<'_>,
+        node: &NodeId,
+        provider: &dyn Provider,
+        entropy: &mut Entropy,
+    ) -> Self {
+        let instance = u64::from_le_bytes(entropy.bytes());
+        Self::with_instance(zone_key, Sender { node, instance }, provider)
+    }
+
+    /// The sealer with a given instance, to be held to the bytes of another implementation. For traffic it is unsafe: a
+    /// second sealer with the same instance would use the nonces of the first again.
+    pub fn with_instance(zone_key: ZoneKeyRef<'_>, sender: Sender<'_>, provider: &dyn Provider) -> Self {
         Self { key: SenderKey::derive(zone_key, sender, provider), frame_seq: 0 }
     }
 

@@ -18,6 +18,7 @@ use crate::crypto::role::Node;
 use crate::crypto::sign::SigningKey;
 use crate::ids::{Digest, IdError, KeyId, NodeId, ObjectId};
 use crate::limits::{DEFAULT_DATAGRAM_BYTES, DEFAULT_SYMBOL_BYTES, MAX_CONTROL_BYTES, MAX_FRAME_BYTES};
+use crate::random::Entropy;
 use crate::session::keys::{KeyLimit, KeyLimits, KeysSpent, Session};
 use crate::session::tests::{alice, bob, pair, pair_with};
 use crate::time::{Instant, UnixTime};
@@ -46,7 +47,7 @@ fn ends(algorithm: SymbolAlgorithm, instance: u64) -> (Sealer, Opener) {
     let node = alice();
     let sender = Sender { node: &node, instance };
     let key = zone_key(algorithm);
-    (Sealer::new(key, sender, &Pure), Opener::new(key, sender, &Pure))
+    (Sealer::with_instance(key, sender, &Pure), Opener::new(key, sender, &Pure))
 }
 
 /// A frame of these symbols, numbered from zero.
@@ -220,6 +221,17 @@ fn no_nonce_comes_twice() {
     drop(abandoned);
     let third = sealer.frame(&about(16), &mut buffer).unwrap().finish().unwrap();
     assert_eq!((first, Header::parse(third, 300).unwrap().frame_seq), (1, 3));
+}
+
+#[test]
+fn each_sealer_has_an_instance_of_its_own() {
+    let mut entropy = Entropy::from_seed(&Zeroizing::new([1; 32]));
+    let mut instance = || {
+        let key = zone_key(SymbolAlgorithm::ChaCha20Poly1305);
+        let bytes = frame(&mut Sealer::new(key, &alice(), &Pure, &mut entropy), &about(16), &[vec![0; 16]]);
+        Header::parse(&bytes, MAX_FRAME_BYTES).unwrap().sender_instance_id
+    };
+    assert_ne!(instance(), instance());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Cookies: a responder under load lets a hello come twice before it spends a signature check on it.
 
+use core::time::Duration;
+
 use zeroize::Zeroizing;
 
 use super::error::SessionError;
@@ -67,9 +69,12 @@ impl Cookies {
         if age < COOKIE_KEY_SECS {
             return;
         }
-        let retired = core::mem::replace(&mut self.current, CookieKey::generate(now, entropy));
-        // After a pause of two lives the retired key is itself too old to be good.
-        self.previous = (age < 2 * COOKIE_KEY_SECS).then_some(retired);
+        // A key that was replaced late was due when its life ended; after two lives it is itself too old to be good.
+        let overlaps = age < 2 * COOKIE_KEY_SECS;
+        let due = self.current.since.saturating_add(Duration::from_secs(COOKIE_KEY_SECS));
+        let fresh = CookieKey::generate(if overlaps { due } else { now }, entropy);
+        let retired = core::mem::replace(&mut self.current, fresh);
+        self.previous = overlaps.then_some(retired);
     }
 }
 

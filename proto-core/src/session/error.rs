@@ -47,6 +47,8 @@ pub enum SessionError {
     AckSuiteBelowMinimum,
     /// The peer's ephemeral key is a point under which every secret is the same.
     WeakKeyShare,
+    /// The rekey belongs to another session, or to another generation of this one.
+    OtherSession,
     /// The rekey names another generation than the one that follows.
     WrongGeneration {
         /// The one that follows.
@@ -81,6 +83,7 @@ impl fmt::Display for SessionError {
             Self::AckSuiteNotOffered => f.write_str("the answer names a suite that was not offered"),
             Self::AckSuiteBelowMinimum => f.write_str("the answer names a suite that is too weak"),
             Self::WeakKeyShare => f.write_str("the peer's ephemeral key is a weak point"),
+            Self::OtherSession => f.write_str("the rekey belongs to another session"),
             Self::NoMoreGenerations => f.write_str("the last generation of keys is reached"),
         }
     }

@@ -36,6 +36,19 @@ pub struct Context<'a> {
     pub now: Now,
 }
 
+/// What a hello says besides what is drawn for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer<'a> {
+    /// The initiator.
+    pub from: NodeId,
+    /// The responder.
+    pub to: NodeId,
+    /// Which suites the initiator takes.
+    pub suites: &'a SuitePolicy,
+    /// The largest datagram that the initiator takes, if it is not the default.
+    pub transport_limits: Option<TransportLimits>,
+}
+
 /// A handshake that this node began.
 pub struct Initiator {
     hello: Hello,
@@ -43,18 +56,18 @@ pub struct Initiator {
 }
 
 impl Initiator {
-    /// A fresh hello from `from`, whose node key is `key`, to `to`.
+    /// A fresh hello, signed with the node key of its sender.
     ///
     /// # Errors
-    /// [`SessionError::WrongParties`] for a node and itself; [`SessionError::SuiteCount`] if `policy` has no suite.
+    /// [`SessionError::WrongParties`] for a node and itself; [`SessionError::SuiteCount`] if there is no suite.
     pub fn new(
-        (from, to): (NodeId, NodeId),
+        offer: Offer<'_>,
         key: &SigningKey<Node>,
-        (policy, transport_limits): (&SuitePolicy, Option<TransportLimits>),
         now: UnixTime,
         entropy: &mut Entropy,
     ) -> Result<Self, SessionError> {
-        let suites = policy.offer();
+        let Offer { from, to, suites, transport_limits } = offer;
+        let suites = suites.offer();
         if from == to {
             return Err(SessionError::WrongParties);
         }
@@ -73,7 +86,7 @@ impl Initiator {
             transport_limits,
             signature: None,
         };
-        Self { hello, ephemeral }.signed(key)
+        Ok(Self { hello: signed(hello, key)?, ephemeral })
     }
 
     /// The hello to send.
@@ -81,16 +94,25 @@ impl Initiator {
         &self.hello
     }
 
-    /// The same hello with the cookie that the responder asked for.
+    /// Puts the cookie that the responder asked for into the hello, which is then to be sent again.
     ///
     /// # Errors
-    /// [`SessionError::AckMismatch`] if `retry` answers another hello, or this one has its cookie already.
-    pub fn retry(mut self, retry: &HelloRetry, key: &SigningKey<Node>) -> Result<Self, SessionError> {
+    /// [`SessionError::AckMismatch`] if `retry` answers another hello, or this one has its cookie already;
+    /// [`SessionError::TimestampSkew`]. The hello then is as it was.
+    //= docs/spec/mesh-sessions.md#cookies
+    pub fn retry(
+        &mut self,
+        retry: &HelloRetry,
+        key: &SigningKey<Node>,
+        now: UnixTime,
+    ) -> Result<(), SessionError> {
         if retry.from != self.hello.to || retry.to != self.hello.from || self.hello.cookie.is_some() {
             return Err(SessionError::AckMismatch);
         }
-        self.hello.cookie = Some(retry.cookie);
-        self.signed(key)
+        check_skew(retry.timestamp, now)?;
+        let hello = Hello { cookie: Some(retry.cookie), ..self.hello.clone() };
+        self.hello = signed(hello, key)?;
+        Ok(())
     }
 
     /// Checks an answer; the handshake stays open if it is refused.
@@ -129,11 +151,6 @@ impl Initiator {
         }
         let shared = self.ephemeral.agree(&answer.ack.eph_pubkey)?;
         Ok(session(Side::Initiator, &self.hello, &answer.ack, &shared, context))
-    }
-
-    fn signed(mut self, key: &SigningKey<Node>) -> Result<Self, SessionError> {
-        self.hello.signature = Some(self.hello.transcript()?.sign(key));
-        Ok(self)
     }
 }
 
@@ -231,6 +248,11 @@ impl FreshHello {
         let session = session(Side::Responder, &hello, &ack, &shared, context);
         Ok((ack, session))
     }
+}
+
+fn signed(mut hello: Hello, key: &SigningKey<Node>) -> Result<Hello, SessionError> {
+    hello.signature = Some(hello.transcript()?.sign(key));
+    Ok(hello)
 }
 
 fn session(

@@ -1,4 +1,20 @@
 //! The keys of one generation of a session: a half that seals and a half that opens.
+//!
+//! Neither does the other's work, so a node cannot take its own words for the peer's:
+//!
+//! ```compile_fail,E0308
+//! # use fcp_proto_core::{frame::datagram, session::keys::Session};
+//! fn reflect(session: &mut Session, datagram: &mut [u8]) {
+//!     let _ = datagram::open(&mut session.send, datagram, 1_200);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0308
+//! # use fcp_proto_core::{frame::control, session::keys::Session, time::Instant};
+//! fn forge(session: &mut Session, frame: &mut [u8], now: Instant) {
+//!     let _ = control::seal(&mut session.receive, frame, 1_200, now);
+//! }
+//! ```
 
 use alloc::boxed::Box;
 use core::fmt;

@@ -294,7 +294,10 @@ impl RekeySecret {
             return Err(SessionError::WrongParties);
         }
         let expected = self.next_generation()?;
-        if generation != expected || session_id != self.session_id {
+        if session_id != self.session_id {
+            return Err(SessionError::OtherSession);
+        }
+        if generation != expected {
             return Err(SessionError::WrongGeneration { expected, got: generation });
         }
         Ok(())

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::cookie::Cookies;
 use super::error::SessionError;
-use super::handshake::{Context, FreshHello, Initiator, SessionPolicy};
+use super::handshake::{Context, FreshHello, Initiator, Offer, SessionPolicy};
 use super::keys::{Direction, KeyLife, KeyLimit, KeyLimits, Session};
 use super::message::{Ack, Cookie, Hello, HelloRetry, Message, TransportLimits};
 use super::rekey::{RekeyAck, RekeyRequest};
@@ -62,8 +62,10 @@ fn context(policy: &SessionPolicy) -> Context<'_> {
 }
 
 fn initiator(seed: u8) -> Initiator {
-    let offer = (&SuitePolicy::default(), Some(TransportLimits { max_datagram_bytes: 1_200 }));
-    Initiator::new((alice(), bob()), &alice_key(), offer, NOW, &mut entropy(seed)).unwrap()
+    let suites = SuitePolicy::default();
+    let transport_limits = Some(TransportLimits { max_datagram_bytes: 1_200 });
+    let offer = Offer { from: alice(), to: bob(), suites: &suites, transport_limits };
+    Initiator::new(offer, &alice_key(), NOW, &mut entropy(seed)).unwrap()
 }
 
 fn fresh(hello: &Hello) -> FreshHello {
@@ -109,7 +111,7 @@ fn a_handshake_makes_keys_that_fit_in_each_direction() {
 
 #[test]
 fn a_cookie_comes_back_and_is_good_for_its_hello_alone() {
-    let (mut cookies, initiator) = (Cookies::new(Instant::default(), &mut entropy(3)), initiator(1));
+    let (mut cookies, mut initiator) = (Cookies::new(Instant::default(), &mut entropy(3)), initiator(1));
     let mut entropy = entropy(4);
     let second = Instant::from_nanos(1_000_000_000);
     let check =
@@ -120,8 +122,13 @@ fn a_cookie_comes_back_and_is_good_for_its_hello_alone() {
         "without one"
     );
     let retry = cookies.retry(initiator.hello(), at(NOW), &mut entropy).unwrap();
-    let retried = initiator.retry(&retry, &alice_key()).unwrap();
-    let hello = retried.hello().clone();
+    let late = HelloRetry { timestamp: NOW.saturating_add(121), ..retry.clone() };
+    let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
+    assert_eq!(initiator.retry(&late, &alice_key(), NOW), Err(skew));
+    let strange = HelloRetry { from: self::alice(), ..retry.clone() };
+    assert_eq!(initiator.retry(&strange, &alice_key(), NOW), Err(SessionError::AckMismatch));
+    assert_eq!(initiator.retry(&retry, &alice_key(), NOW), Ok(()));
+    let hello = initiator.hello().clone();
     assert_eq!(check(&mut cookies, &hello, &mut entropy), Ok(()));
     assert!(hello.clone().verify(&alice_public(), &bob(), NOW).is_ok(), "the cookie is signed");
     let other = |change: fn(&mut Hello)| {
@@ -141,7 +148,8 @@ fn a_cookie_comes_back_and_is_good_for_its_hello_alone() {
     ] {
         assert_eq!(check(&mut cookies, &other, &mut entropy), Err(SessionError::InvalidCookie), "{other:?}");
     }
-    assert_eq!(retried.retry(&retry, &alice_key()).err(), Some(SessionError::AckMismatch), "a second time");
+    let again = initiator.retry(&retry, &alice_key(), NOW);
+    assert_eq!(again, Err(SessionError::AckMismatch), "a second time");
 }
 
 //= docs/spec/mesh-sessions.md#cookies
@@ -149,7 +157,8 @@ fn a_cookie_comes_back_and_is_good_for_its_hello_alone() {
 fn a_cookie_outlives_one_change_of_keys_and_not_two() {
     let (mut entropy, initiator) = (entropy(4), initiator(1));
     let after = |seconds: u64| Instant::from_nanos(seconds * 1_000_000_000);
-    for (steps, good) in [(&[61][..], true), (&[61, 122], false), (&[121], false)] {
+    let cases = [(&[61][..], true), (&[61, 119], true), (&[119, 120], false), (&[121], false)];
+    for (steps, good) in cases {
         let mut cookies = Cookies::new(Instant::default(), &mut entropy);
         let retry = cookies.retry(initiator.hello(), at(NOW), &mut entropy).unwrap();
         let hello = Hello { cookie: Some(retry.cookie), ..initiator.hello().clone() };
@@ -240,8 +249,8 @@ fn the_responders_order_decides_above_the_floor() {
     let (ack, _) = answered(&initiator, &SessionPolicy::default());
     let refused = initiator.check(&ack, &bob_public(), &strict.suites, NOW).map(|_| ());
     assert_eq!(refused, Err(SessionError::AckSuiteBelowMinimum));
-    let offer = (&strict.suites, None);
-    let narrow = Initiator::new((alice(), bob()), &alice_key(), offer, NOW, &mut entropy(1)).unwrap();
+    let offer = Offer { from: alice(), to: bob(), suites: &strict.suites, transport_limits: None };
+    let narrow = Initiator::new(offer, &alice_key(), NOW, &mut entropy(1)).unwrap();
     let refused = narrow.check(&ack, &bob_public(), &SuitePolicy::default(), NOW).map(|_| ());
     assert_eq!(refused, Err(SessionError::AckSuiteNotOffered));
     let only_hmac = SessionPolicy { suites: policy(&[hmac], hmac), ..SessionPolicy::default() };
@@ -268,7 +277,8 @@ fn a_key_share_of_small_order_is_refused() {
 #[test]
 fn a_node_has_no_session_with_itself_and_none_without_a_suite() {
     let with = |to, suites: &SuitePolicy| {
-        Initiator::new((alice(), to), &alice_key(), (suites, None), NOW, &mut entropy(1)).err()
+        let offer = Offer { from: alice(), to, suites, transport_limits: None };
+        Initiator::new(offer, &alice_key(), NOW, &mut entropy(1)).err()
     };
     assert_eq!(with(alice(), &SuitePolicy::default()), Some(SessionError::WrongParties));
     let none = SuitePolicy { preference: Vec::new(), floor: Suite::HmacSha256 };
@@ -358,7 +368,8 @@ fn a_rekey_request_is_taken_for_the_next_generation_of_this_session_alone() {
     let wrong = |got| Err(SessionError::WrongGeneration { expected: 1, got });
     assert_eq!(changed(|it| it.generation = 0), wrong(0));
     assert_eq!(changed(|it| it.generation = 2), wrong(2));
-    assert_eq!(changed(|it| it.session_id = MeshSessionId::default()), wrong(1));
+    let other = changed(|it| it.session_id = MeshSessionId::default());
+    assert_eq!(other, Err(SessionError::OtherSession));
     let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
     assert_eq!(changed(|it| it.timestamp = NOW.saturating_add(121)), Err(skew));
     assert_eq!(changed(|it| it.signature = None), Err(SessionError::MissingSignature));

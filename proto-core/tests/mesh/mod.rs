@@ -136,7 +136,7 @@ fn fcps(case: &Case<'_>) {
         symbol_size: symbols[0].2.len() as u16,
         epoch_id: case.number("epoch"),
     };
-    let mut sealer = Sealer::new(zone_key, sender, &Pure);
+    let mut sealer = Sealer::with_instance(zone_key, sender, &Pure);
     let mut buffer = [0; LONGEST];
     for _ in 1..case.number("frame_seq") {
         drop(sealer.frame(&about, &mut buffer).expect("room"));
