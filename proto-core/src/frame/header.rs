@@ -94,9 +94,8 @@ impl Header {
         if claimed != computed {
             return Err(FrameError::LengthMismatch { claimed, computed });
         }
-        usize::try_from(computed).ok().and_then(|bytes| bytes.checked_add(HEADER_BYTES)).ok_or_else(|| {
-            FrameError::SymbolCountOverflow { count: self.symbol_count, symbol_size: self.symbol_size }
-        })
+        let length = usize::try_from(computed).ok().and_then(|bytes| bytes.checked_add(HEADER_BYTES));
+        length.ok_or(self.overflow())
     }
 
     /// The length of all symbol records.
@@ -105,10 +104,11 @@ impl Header {
             return Err(FrameError::InvalidSymbolSize);
         }
         let record = u32::from(self.symbol_size) + RECORD_OVERHEAD as u32;
-        self.symbol_count.checked_mul(record).ok_or(FrameError::SymbolCountOverflow {
-            count: self.symbol_count,
-            symbol_size: self.symbol_size,
-        })
+        self.symbol_count.checked_mul(record).ok_or(self.overflow())
+    }
+
+    fn overflow(&self) -> FrameError {
+        FrameError::SymbolCountOverflow { count: self.symbol_count, symbol_size: self.symbol_size }
     }
 
     /// The length of one symbol's record.

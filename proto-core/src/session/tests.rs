@@ -408,6 +408,16 @@ fn a_rekey_ack_is_taken_only_as_the_answer_to_this_request() {
 }
 
 #[test]
+fn a_checked_request_is_answered_in_its_generation_alone() {
+    let ((alice, bob), policy) = (pair(), SessionPolicy::default());
+    let pending = alice.rekey.request(&alice_key(), NOW, &mut entropy(5)).unwrap();
+    let request = bob.rekey.check_request(pending.request().clone(), &alice_public(), NOW).unwrap();
+    let (_, bob) = rekeyed(alice, bob, [&alice_key(), &bob_key()]);
+    let answer = bob.rekey.answer(&request, &bob_key(), context(&policy), &mut entropy(6));
+    assert_eq!(answer.err(), Some(SessionError::OtherSession));
+}
+
+#[test]
 fn of_two_rekeys_that_cross_the_initiators_stands() {
     let (alice, bob) = pair();
     assert!(!alice.rekey.yields_to_peer() && bob.rekey.yields_to_peer());
