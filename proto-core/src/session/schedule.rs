@@ -61,8 +61,8 @@ pub fn first(
         info.extend(nonces[1].as_bytes());
         info
     };
-    let keys = expand::<96>(session_id.as_bytes(), &**shared, &info("FCP2-SESSION-V1"));
-    let chain = expand::<32>(session_id.as_bytes(), &**shared, &info("FCP2-SESSION-CHAIN-V1"));
+    let keys = expand::<96>(session_id.as_bytes(), shared, &info("FCP2-SESSION-V1"));
+    let chain = expand::<32>(session_id.as_bytes(), shared, &info("FCP2-SESSION-CHAIN-V1"));
     split(&*keys, chain)
 }
 
@@ -82,7 +82,7 @@ pub fn next(
     info.extend(generation.to_le_bytes());
     parties.append(&mut info);
     info.extend(Hasher::new("FCP2-REKEY-TRANSCRIPT-V1").with_framed(transcript).finish());
-    let okm = expand::<128>(&**chain, &**shared, &info);
+    let okm = expand::<128>(&**chain, shared, &info);
     let mut next = Secret::default();
     next.copy_from_slice(&okm[96..]);
     split(&okm[..96], next)

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use super::{Case, Check};
 
-pub const FILES: [(&str, Check); 12] = [
+pub(crate) const FILES: [(&str, Check); 12] = [
     ("frames/datagram.json", datagrams),
     ("frames/datagram_reject.json", datagram_reject),
     ("frames/fcpc.json", fcpc),
