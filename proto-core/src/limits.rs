@@ -67,3 +67,45 @@ pub const MAX_SYMBOLS_AUTHENTICATED: u32 = 1_000;
 
 /// Most symbols that a known node may ask for if it says which it lacks; nobody may ask for more.
 pub const MAX_SYMBOLS_REQUESTED: u32 = 2_001;
+/// Largest datagram unless a session agreed on less or more, in bytes: what passes every common path unfragmented.
+pub const DEFAULT_DATAGRAM_BYTES: usize = 1_200;
+
+/// Symbol size that fills a default datagram with one symbol, in bytes.
+pub const DEFAULT_SYMBOL_BYTES: u16 = 1_024;
+
+/// Largest FCPS frame outside a datagram, in bytes.
+pub const MAX_FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// Largest content of an FCPC frame unless a session agreed on less, in bytes.
+pub const MAX_CONTROL_BYTES: usize = 4 * 1024 * 1024;
+
+/// Largest handshake or rekey message, in bytes.
+pub const MAX_HANDSHAKE_BYTES: usize = 16 * 1024;
+
+/// Most suites that one hello may offer. Chosen: eight times what exists.
+pub const MAX_OFFERED_SUITES: usize = 16;
+
+/// Clock skew tolerated in handshakes, rekeys and signed frames, in seconds.
+pub const SESSION_SKEW_SECS: u64 = 120;
+
+/// How far behind the newest sequence number one may arrive, in numbers.
+pub const REPLAY_WINDOW: u8 = 128;
+
+/// Most hellos of one peer that are remembered at a time. Chosen: sixteen peers make 1,024 entries.
+pub const MAX_HELLOS_PER_PEER: usize = 64;
+
+/// How often the key of handshake cookies is replaced, in seconds.
+pub const COOKIE_KEY_SECS: u64 = 60;
+
+/// Most frames that one generation of session keys may seal in one direction.
+pub const REKEY_FRAMES: u64 = 1_000_000_000;
+
+/// Longest life of one generation of session keys, in seconds.
+pub const REKEY_SECS: u64 = 86_400;
+
+/// Most bytes that one generation of session keys may seal in one direction.
+pub const REKEY_BYTES: u64 = 1 << 40;
+
+/// How long the keys before a rekey still open what was under way, in seconds. Chosen: half the tolerated clock skew,
+/// far longer than a datagram lives.
+pub const REKEY_OVERLAP_SECS: u64 = 60;

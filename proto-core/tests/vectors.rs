@@ -1,5 +1,7 @@
 //! Every vector file under the folders of [`FOLDERS`] is read, and each of its cases must hold.
 
+#[path = "vectors/mesh.rs"]
+mod mesh;
 #[path = "vectors/objects.rs"]
 mod objects;
 #[path = "vectors/sealing.rs"]
@@ -23,8 +25,8 @@ use fcp_proto_core::encoding::json::{Json, Pointer, parse};
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
-const FOLDERS: [&str; 9] =
-    ["cbor", "frost", "hpke", "json", "keys", "objects", "shamir", "symbols", "tokens"];
+const FOLDERS: [&str; 11] =
+    ["cbor", "frames", "frost", "hpke", "json", "keys", "objects", "sessions", "shamir", "symbols", "tokens"];
 
 const LARGEST: usize = 1 << 20;
 
@@ -106,13 +108,17 @@ impl Case<'_> {
     }
 }
 
+fn all_files() -> impl Iterator<Item = (&'static str, Check)> {
+    FILES.into_iter().chain(mesh::FILES)
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../vectors")
 }
 
 #[test]
 fn every_vector_holds() {
-    for (file, check) in FILES {
+    for (file, check) in all_files() {
         let bytes = fs::read(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let document = parse(&bytes, LARGEST).unwrap_or_else(|error| panic!("{file}: {error}"));
         let cases = document.get("cases").and_then(Json::as_array).expect("a list of cases");
@@ -134,7 +140,7 @@ fn no_vector_file_is_left_unread() {
             found.insert(format!("{folder}/{name}"));
         }
     }
-    let read: BTreeSet<String> = FILES.iter().map(|(file, _)| String::from(*file)).collect();
+    let read: BTreeSet<String> = all_files().map(|(file, _)| String::from(file)).collect();
     assert_eq!(found, read);
 }
 

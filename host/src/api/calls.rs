@@ -7,7 +7,7 @@ use fcp_api::types::{
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
-use fcp_proto_core::object::{AnyObject, CallOutcome, GateCheck, OperationReceipt, Usage};
+use fcp_proto_core::object::{CallOutcome, GateCheck, Usage};
 use fcp_state_machines::node::{self, Answer, CallAnswer, Refusal, Request};
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use super::access::Agent;
 use super::denial::{self, Asked};
 use super::inputs;
 use super::mount::{Ask, Serve};
+use super::replays;
 use super::sign::unexpected;
 use crate::daemon::App;
 
@@ -34,29 +35,16 @@ impl Serve for InvokeOperation {
         let Ask { app, body, caller, peer, trace, .. } = ask;
         let agent = caller.as_agent()?;
         let keep = body.options.keep_result;
-        let mut call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
-        within_limits(&app, &mut call).await?;
+        let call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
         let asked = asked(&call, agent);
         let binding = call.binding;
         match app.ask(Request::Invoke(call)).await {
             Ok(Answer::Called(answer)) => called(&app, answer),
-            Ok(Answer::Replayed { receipt }) => replayed(&app, agent, binding, receipt, keep).await,
+            Ok(Answer::Replayed { receipt }) => replays::answer(&app, agent, binding, receipt, keep).await,
             Ok(other) => Err(unexpected(&other)),
             Err(failure) => Err(app.query(move |node, _| denial::refused(node, &failure, &asked)).await?),
         }
     }
-}
-
-/// Holds a call to the settings: how many may be under way, and how long one may take.
-async fn within_limits(app: &App, call: &mut node::CallRequest) -> Result<(), ErrorBody> {
-    let limits = app.config().limits.clone();
-    let under_way = app.query(|node, _| node.calls_under_way().count() as u64).await?;
-    if under_way >= limits.calls {
-        return Err(ErrorBody::new(Code::Exhausted).because("as many calls are under way as limits.calls"));
-    }
-    let most = limits.call_secs.saturating_mul(1000);
-    call.deadline_ms = Some(call.deadline_ms.map_or(most, |wished| wished.min(most)));
-    Ok(())
 }
 
 fn asked(call: &node::CallRequest, agent: &Agent) -> Asked {
@@ -78,7 +66,7 @@ pub(super) fn usage(usage: &Usage) -> UsageView {
     }
 }
 
-fn called(app: &App, answer: CallAnswer) -> Result<InvokeAnswer, ErrorBody> {
+pub(super) fn called(app: &App, answer: CallAnswer) -> Result<InvokeAnswer, ErrorBody> {
     let intent = app.records().call(&answer.call_id).and_then(|call| call.intent);
     let intent = intent.ok_or_else(|| super::status::broken("a call that ended has no intent"))?;
     let output = answer.output.as_deref().map(serde_json::from_str).transpose();
@@ -117,49 +105,6 @@ fn ended(answer: &CallAnswer, code: Option<Code>) -> ErrorBody {
     });
     body.detail = Some(Box::new(detail));
     body
-}
-
-/// A call that was made before under its key: its receipt, and its output, which joins the caller's context again.
-async fn replayed(
-    app: &App,
-    agent: &Agent,
-    binding: [u8; 32],
-    receipt_id: ObjectId,
-    keep: bool,
-) -> Result<InvokeAnswer, ErrorBody> {
-    let AnyObject::OperationReceipt(object) = app.load(receipt_id).await? else {
-        return Err(super::status::broken("a repeated call's receipt is none"));
-    };
-    let receipt: OperationReceipt = object.body.fields;
-    if receipt.outcome != CallOutcome::Succeeded {
-        let answer = CallAnswer {
-            call_id: receipt.call_id,
-            receipt: receipt_id,
-            outcome: receipt.outcome,
-            effect: receipt.effect,
-            error: receipt.error.zip(receipt.message),
-            output: None,
-            kept: receipt.result,
-            label: receipt.output_label,
-            usage: receipt.usage,
-        };
-        return called(app, answer);
-    }
-    let output = match receipt.result.filter(|_| !keep) {
-        None => None,
-        Some(result) => Some(super::results::read(app, agent, binding, result).await?.1),
-    };
-    Ok(InvokeAnswer {
-        call_id: receipt.call_id,
-        receipt_id,
-        decision_id: receipt.intent,
-        output,
-        handle: receipt.result,
-        label: receipt.output_label,
-        effect: receipt.effect,
-        usage: usage(&receipt.usage),
-        replayed: true,
-    })
 }
 
 /// What the gate would say.

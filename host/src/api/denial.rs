@@ -29,8 +29,9 @@ pub(super) fn failed(failure: &Failure) -> ErrorBody {
 pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBody {
     let mut body = failed(failure);
     let Some(check) = failure.check else { return body };
-    let refusal = Refusal { check, code: failure.code, rule: failure.message.clone() };
-    let needs = needs(node, &refusal, asked, failure.retry_after_ms, &[]);
+    let Failure { code, message, retry_after_ms, .. } = failure;
+    let refusal = Refusal { check, code: *code, rule: message.clone(), retry_after_ms: *retry_after_ms };
+    let needs = needs(node, &refusal, asked, &[]);
     let command = command(&refusal, &needs, asked);
     if let Some(command) = &command {
         body.next = format!("`{command}`");
@@ -44,25 +45,27 @@ pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBod
 
 /// What a simulated refusal says.
 pub(super) fn simulated(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKind]) -> Denial {
-    let needs = needs(node, refusal, asked, None, approvals);
+    let needs = needs(node, refusal, asked, approvals);
     let command = command(refusal, &needs, asked);
     Denial { decision_id: None, check: refusal.check, rule: Some(refusal.rule.clone()), needs, command }
 }
 
 /// What would permit the call, as far as the refusal tells.
-fn needs(
-    node: &Node,
-    refusal: &Refusal,
-    asked: &Asked,
-    retry_after_ms: Option<u64>,
-    approvals: &[ApprovalKind],
-) -> Vec<Need> {
+fn needs(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKind]) -> Vec<Need> {
     let installed = node.catalog().get(&asked.connector);
     let operation = installed.and_then(|it| it.manifest.operation(&asked.operation));
     match refusal.check {
         GateCheck::Constraints if refusal.code == Code::ArgumentNotAllowed => {
             vec![Need::Argument { pointer: pointer_in(&refusal.rule), rule: refusal.rule.clone() }]
         }
+        GateCheck::Constraints if refusal.code == Code::CredentialMissing => {
+            let slot = operation.and_then(|operation| operation.auth.clone());
+            slot.map(|slot| Need::Credential { connector: asked.connector.clone(), slot })
+                .into_iter()
+                .collect()
+        }
+        // Naming one of those that are there is all it takes.
+        GateCheck::Constraints if refusal.code == Code::Ambiguous => Vec::new(),
         GateCheck::TokenSignature | GateCheck::TokenBinding | GateCheck::Grants | GateCheck::Constraints => {
             let grant = operation.map(|operation| Need::Grant {
                 connector: asked.connector.clone(),
@@ -82,7 +85,11 @@ fn needs(
             vec![Need::Approval { kinds: asked_for }]
         }
         GateCheck::Schema => vec![Need::Argument { pointer: String::new(), rule: refusal.rule.clone() }],
-        GateCheck::Rates => vec![Need::Wait { pool: refusal.rule.clone(), ms: retry_after_ms.unwrap_or(0) }],
+        // Where waiting does not help, or nobody knows how long, no time is told.
+        GateCheck::Rates => {
+            let wait = |ms| Need::Wait { pool: refusal.rule.clone(), ms };
+            refusal.retry_after_ms.map(wait).into_iter().collect()
+        }
         GateCheck::Decode
         | GateCheck::Revocation
         | GateCheck::Holder

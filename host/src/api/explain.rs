@@ -177,7 +177,7 @@ async fn refusal(
         connector: decision.connector.clone(),
         operation: decision.operation.clone(),
     };
-    let refusal = Refusal { check, code, rule: rule.clone() };
+    let refusal = Refusal { check, code, rule: rule.clone(), retry_after_ms: None };
     let denial = app.query(move |node, _| denial::simulated(node, &refusal, &asked, &[])).await?;
     let told = vec![
         format!(

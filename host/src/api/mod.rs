@@ -29,6 +29,7 @@ mod install;
 mod listen;
 mod mount;
 mod receipts;
+mod replays;
 mod results;
 mod revocations;
 mod sessions;

@@ -11,6 +11,7 @@ pub mod hash;
 pub mod hpke;
 pub mod phrase;
 pub mod proof;
+pub mod provider;
 pub mod role;
 pub mod seal;
 pub mod secret;

@@ -421,6 +421,9 @@ registry! {
     8014 VaultInvalid "vault_invalid" 500 Internal false
         "A sealed credential does not open."
         "set it again with `fwc auth set`";
+    8015 ClockSuspect "clock_suspect" 503 Service true
+        "The clock is further ahead than time can have passed."
+        "set the clock; if it is right, `fwc doctor` says how to confirm it";
     9001 Internal "internal" 500 Internal false
         "A defect of ours."
         "report it with the identifier named";

@@ -190,7 +190,7 @@ impl Node {
         let gone = self.ledger.withdraw(|then| match then {
             Then::Apply(_, object) => authorize(object, authority, revocations, Some(now.unix)).is_err(),
             Then::Dispatch(_)
-            | Then::Forget(_)
+            | Then::Ended(..)
             | Then::Answer(..)
             | Then::Settle(..)
             | Then::Seen(_)

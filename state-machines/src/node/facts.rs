@@ -3,13 +3,12 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::{self, ToCbor};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CredentialId, Digest, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, CredentialId, Digest, ObjectId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{CallDigestInput, OperatorRight, RevocationScope};
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::resource::Resource;
@@ -17,11 +16,12 @@ use fcp_proto_core::zone::Label;
 
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
-    ApprovalFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts, KeyFacts, LeaseFacts,
-    RateFacts, RevocationFacts, TokenFacts, ZoneFacts,
+    ApprovalFacts, Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts,
+    InputFacts, KeyFacts, KeyStanding, LeaseFacts, RevocationFacts, SlotFacts, StandingFacts, TokenFacts,
+    ZoneFacts,
 };
 use crate::call::idempotency::{Fresh, IdempotencyKey, Scope, Standing};
-use crate::call::rates::{Caller, Fits, LimitId, PoolName, Usage, Why};
+use crate::call::rates::Fits;
 use crate::trust::authority::Duty;
 
 /// A call with everything that its decision needs.
@@ -54,29 +54,27 @@ impl Node {
         let zone_id = call.zone.clone().unwrap_or_else(|| principal_zone.clone());
         self.handles_permitted(call, &principal, &zone_id)?;
         let token = self.token_for(call.session, &call.connector, &call.operation, now.unix);
-        let credentials = self.credentials(call, &zone_id)?;
-        let input = self.input_facts(call, &principal, &zone_id, &credentials);
+        let chosen = self.credentials(call, &zone_id);
+        let input = self.input_facts(call, &principal, &zone_id, &chosen);
         let (schema, input) = match input {
             Ok(input) => (schema.check(&call.connector, &call.operation, &input.json), Ok(input)),
             Err(Unreadable::Input(code)) => (Ok(()), Err(code)),
             Err(Unreadable::Resource(input, why)) => (Err(why), Ok(*input)),
         };
         let digest = input.as_ref().map_or_else(|_| Digest::default(), |input| input.call_digest);
-        let scope = key_scope(call, &principal, &zone_id)?;
-        let (key, fresh) = self.key_facts(scope, digest, now)?;
+        let (key, fresh) = self.key_facts(call, &principal, &zone_id, digest, now);
         let grants = self.grant_facts(&token, &principal, now.unix);
-        let (rates, fits) = self.rate_facts(call, &principal, &zone_id, &credentials, grants.keys(), now);
+        let (rates, fits) = self.rate_facts(call, &principal, &zone_id, &chosen.names, grants.keys(), now);
         self.certify_alone(now.unix);
         let facts = Facts {
             revocation: self.revocation_facts(call, &zone_id, &token, &principal, now.unix),
             holder: HolderFacts::Proved(principal.clone()),
             zone: self.zone_facts(&zone_id),
-            connector: self.connector_facts(call, &zone_id),
+            connector: self.connector_facts(&call.connector, &call.operation, &zone_id),
             flow: self.flow_facts(call, &principal, &zone_id),
             approvals: self.approval_facts(&digest, now.unix),
             connector_id: call.connector.clone(),
             operation_id: call.operation.clone(),
-            idempotency_key: call.idempotency_key.clone(),
             lease: LeaseFacts::NotNeeded,
             zone_id,
             principal_zone,
@@ -109,27 +107,25 @@ impl Node {
         }
     }
 
-    /// The credentials that the operation's slot needs: the one named, or the only one there is.
-    fn credentials(&self, call: &CallRequest, zone: &ZoneId) -> Result<BTreeSet<CredentialId>, Failure> {
+    /// The credential that the operation's slot needs: the one named, or the only one there is.
+    fn credentials(&self, call: &CallRequest, zone: &ZoneId) -> Chosen {
         let slot = self
             .catalog
             .get(&call.connector)
             .and_then(|installed| installed.manifest.operation(&call.operation))
             .and_then(|operation| operation.auth.as_deref());
-        let Some(slot) = slot else { return Ok(BTreeSet::new()) };
+        let Some(slot) = slot else { return Chosen { names: BTreeSet::new(), slot: SlotFacts::Filled } };
         let stored = self.catalog.credentials_for(&call.connector, zone, slot);
-        let chosen: Vec<_> = match &call.credential {
-            Some(named) => stored.into_iter().filter(|it| it.record.credential == *named).collect(),
-            None => stored,
+        let stored: Vec<_> = stored.into_iter().map(|it| &it.record.credential).collect();
+        let (names, slot) = match (&call.credential, stored.as_slice()) {
+            // What is named counts whether it exists or not, so that nobody learns of what the grant does not allow.
+            (Some(named), stored) if stored.contains(&named) => ([named.clone()].into(), SlotFacts::Filled),
+            (Some(named), _) => ([named.clone()].into(), SlotFacts::Empty(slot.into())),
+            (None, [only]) => ([(*only).clone()].into(), SlotFacts::Filled),
+            (None, []) => (BTreeSet::new(), SlotFacts::Empty(slot.into())),
+            (None, [_, _, ..]) => (BTreeSet::new(), SlotFacts::Several(slot.into())),
         };
-        match chosen.as_slice() {
-            [] => Err(Failure::new(
-                Code::CredentialMissing,
-                alloc::format!("no credential fills the slot `{slot}` of {} in {zone}", call.connector),
-            )),
-            [only] => Ok([only.record.credential.clone()].into()),
-            [_, _, ..] => Err(Failure::new(Code::Ambiguous, "several credentials fill the slot; name one")),
-        }
+        Chosen { names, slot }
     }
 
     fn input_facts(
@@ -137,7 +133,7 @@ impl Node {
         call: &CallRequest,
         principal: &PrincipalId,
         zone: &ZoneId,
-        credentials: &BTreeSet<CredentialId>,
+        chosen: &Chosen,
     ) -> Result<InputFacts, Unreadable> {
         let json = call.input.clone().map_err(Unreadable::Input)?;
         let canonical = json.to_canonical();
@@ -152,7 +148,7 @@ impl Node {
                 operation: call.operation.clone(),
                 input: canonical.clone(),
                 resources: resources.iter().map(|it| it.as_str().into()).collect(),
-                credentials: credentials.clone(),
+                credentials: chosen.names.clone(),
                 idempotency_key: call.idempotency_key.clone(),
             };
             list.digest().map_err(|_| Unreadable::Input(Code::InputTooLarge))
@@ -163,7 +159,8 @@ impl Node {
                 json: json.clone(),
                 canonical: canonical.clone(),
                 resources,
-                credentials: credentials.clone(),
+                credentials: chosen.names.clone(),
+                slot: chosen.slot.clone(),
             })
         };
         match resources {
@@ -172,23 +169,34 @@ impl Node {
         }
     }
 
+    /// What stands under the call's key. Under a text that is no key stands nothing: check 1 refuses it.
     fn key_facts(
         &self,
-        scope: Option<Scope>,
+        call: &CallRequest,
+        principal: &PrincipalId,
+        zone: &ZoneId,
         digest: Digest,
         now: Now,
-    ) -> Result<(KeyFacts, Option<Fresh>), Failure> {
-        let Some(scope) = scope else { return Ok((KeyFacts::Fresh, None)) };
-        match self.keys_used.check(scope, digest, now) {
-            Ok(fresh) => Ok((KeyFacts::Fresh, Some(fresh))),
-            Err(Standing::Replay { receipt }) => Ok((KeyFacts::Completed(receipt), None)),
-            Err(Standing::Conflict) => Ok((KeyFacts::OtherCall, None)),
-            Err(Standing::InProgress { .. }) => Ok((KeyFacts::InProgress, None)),
-            Err(Standing::Unknown { intent }) => Ok((KeyFacts::Unknown(intent), None)),
-            Err(Standing::Full) => {
-                Err(Failure::new(Code::Exhausted, "too many idempotency keys are remembered"))
+    ) -> (Option<KeyFacts>, Option<Fresh>) {
+        let Some(text) = call.idempotency_key.clone() else { return (None, None) };
+        let checked = IdempotencyKey::new(text.as_str()).map(|key| {
+            let (principal, zone) = (principal.clone(), zone.clone());
+            let (connector, operation) = (call.connector.clone(), call.operation.clone());
+            self.keys_used.check(Scope { principal, zone, connector, operation, key }, digest, now)
+        });
+        let (standing, fresh) = match checked {
+            Err(_) => (KeyStanding::Fresh, None),
+            Ok(Ok(fresh)) => (KeyStanding::Fresh, Some(fresh)),
+            Ok(Err(Standing::Replay { receipt })) => (KeyStanding::Completed(receipt), None),
+            Ok(Err(Standing::Conflict)) => (KeyStanding::OtherCall, None),
+            Ok(Err(Standing::InProgress { .. })) => (KeyStanding::InProgress, None),
+            Ok(Err(Standing::Unknown { intent })) => (KeyStanding::Unknown(intent), None),
+            Ok(Err(Standing::Full { retry_after_secs })) => {
+                let retry_after_ms = retry_after_secs.map(|secs| secs.saturating_mul(1_000));
+                (KeyStanding::NoRoom { retry_after_ms }, None)
             }
-        }
+        };
+        (Some(KeyFacts { text, standing }), fresh)
     }
 
     fn grant_facts(
@@ -198,6 +206,15 @@ impl Node {
         now: UnixTime,
     ) -> BTreeMap<ObjectId, GrantFacts> {
         let TokenFacts::Decoded { claims, .. } = token else { return BTreeMap::new() };
+        self.known_grants(claims.grant_object_ids.iter(), principal, now)
+    }
+
+    fn known_grants<'a>(
+        &self,
+        ids: impl Iterator<Item = &'a ObjectId>,
+        principal: &PrincipalId,
+        now: UnixTime,
+    ) -> BTreeMap<ObjectId, GrantFacts> {
         let known = |id: &ObjectId| {
             let known = self.authority.grant_by_id(id)?;
             let used = self.grant_use.get(id).copied().unwrap_or_default();
@@ -215,35 +232,7 @@ impl Node {
                 bytes_used: used.bytes,
             })
         };
-        claims.grant_object_ids.iter().filter_map(|id| Some((*id, known(id)?))).collect()
-    }
-
-    fn rate_facts<'a>(
-        &self,
-        call: &CallRequest,
-        principal: &PrincipalId,
-        zone: &ZoneId,
-        credentials: &BTreeSet<CredentialId>,
-        grants: impl Iterator<Item = &'a ObjectId>,
-        now: Now,
-    ) -> (RateFacts, Option<Fits>) {
-        let operation =
-            self.catalog.get(&call.connector).and_then(|it| it.manifest.operation(&call.operation));
-        let named = operation.map_or(&[][..], |operation| operation.rate_pools.as_slice());
-        let pools: Vec<_> = named.iter().filter_map(|name| PoolName::new(name.as_str()).ok()).collect();
-        let (credentials, grants): (Vec<_>, Vec<_>) =
-            (credentials.iter().cloned().collect(), grants.copied().collect());
-        let caller = Caller {
-            connector: &call.connector,
-            zone,
-            principal,
-            credentials: &credentials,
-            grants: &grants,
-        };
-        match self.rates.check(self.rates.demands(&pools, &caller, Usage::CALL), now) {
-            Ok(fits) => (RateFacts::Room, Some(fits)),
-            Err(exceeded) => (exceeded_facts(&exceeded.limit, exceeded.why), None),
-        }
+        ids.filter_map(|id| Some((*id, known(id)?))).collect()
     }
 
     fn revocation_facts(
@@ -282,11 +271,7 @@ impl Node {
     }
 
     /// Whether a connector's code, package or interface is revoked.
-    pub(super) fn connector_revoked(
-        &self,
-        connector: &fcp_proto_core::ids::ConnectorId,
-        now: UnixTime,
-    ) -> bool {
+    pub(super) fn connector_revoked(&self, connector: &ConnectorId, now: UnixTime) -> bool {
         let revoked = |digest: &Digest| {
             self.revocations.is_revoked(RevocationScope::ConnectorBinary, digest.as_bytes(), now)
         };
@@ -302,14 +287,33 @@ impl Node {
         })
     }
 
+    /// What a call that is about to leave rests on, as it is now.
+    pub(super) fn standing_facts(&self, authorized: &Authorized, now: UnixTime) -> StandingFacts {
+        let (principal, zone) = (authorized.principal(), authorized.zone());
+        let (connector, operation) = (authorized.connector(), authorized.operation());
+        let stored = |named: &CredentialId| {
+            self.catalog.credentials().any(|it| {
+                it.record.credential == *named && it.zone == *zone && it.record.connector == *connector
+            })
+        };
+        StandingFacts {
+            grants: self.known_grants(authorized.grants().iter(), principal, now),
+            principal_zone: self.authority.principal(principal).map(|it| it.zone.clone()),
+            zone: self.zone_facts(zone),
+            connector: self.connector_facts(connector, operation, zone),
+            credentials_stored: authorized.credentials().iter().all(stored),
+        }
+    }
+
     fn connector_facts(
         &self,
-        call: &CallRequest,
+        connector: &ConnectorId,
+        operation: &OperationId,
         zone: &ZoneId,
-    ) -> Option<crate::call::gate::ConnectorFacts> {
+    ) -> Option<ConnectorFacts> {
         let level =
             self.authority.zone(zone).map(|(definition, _)| definition.confidentiality).unwrap_or_default();
-        self.catalog.facts(&call.connector, &call.operation, level)
+        self.catalog.facts(connector, operation, level)
     }
 
     fn flow_facts(&self, call: &CallRequest, principal: &PrincipalId, zone: &ZoneId) -> FlowFacts {
@@ -352,6 +356,12 @@ impl Node {
     }
 }
 
+/// The credentials that a call uses, and whether they are there.
+struct Chosen {
+    names: BTreeSet<CredentialId>,
+    slot: SlotFacts,
+}
+
 /// Why there is no complete input.
 enum Unreadable {
     /// It cannot be read.
@@ -366,37 +376,6 @@ fn resources(installed: &Installed, call: &CallRequest, json: &Json) -> Result<V
     let texts = operation.resources(&input, &installed.config).map_err(|error| error.to_string())?;
     texts.iter().map(|text| Resource::new(text).map_err(|error| alloc::format!("{text}: {error}"))).collect()
 }
-
-fn key_scope(call: &CallRequest, principal: &PrincipalId, zone: &ZoneId) -> Result<Option<Scope>, Failure> {
-    let Some(text) = &call.idempotency_key else { return Ok(None) };
-    let key = IdempotencyKey::new(text.as_str())
-        .map_err(|error| Failure::new(Code::OutOfRange, error.to_string()))?;
-    Ok(Some(Scope {
-        principal: principal.clone(),
-        zone: zone.clone(),
-        connector: call.connector.clone(),
-        operation: call.operation.clone(),
-        key,
-    }))
-}
-
-fn exceeded_facts(limit: &LimitId, why: Why) -> RateFacts {
-    let wait = match why {
-        Why::UsedUp { retry_after } => retry_after,
-        // Waiting does not help.
-        Why::NeverFits | Why::Undefined | Why::TooManyMeters => LONGEST_WAIT,
-    };
-    match limit {
-        LimitId::Pool { .. } => RateFacts::Limited {
-            pool: limit.to_string(),
-            retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-        },
-        LimitId::Budget { .. } => RateFacts::BudgetExceeded { budget: limit.to_string() },
-    }
-}
-
-/// What a caller is told to wait for room that time does not make: the longest period of any limit.
-const LONGEST_WAIT: Duration = Duration::from_secs(366 * 86_400);
 
 /// The digest of all labels that flow into a call, for an approval to bind.
 //= docs/spec/labels.md#the-label-digest

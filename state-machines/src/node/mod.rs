@@ -14,26 +14,35 @@
 //! Spec: `docs/spec/calls.md`.
 
 mod admit;
+mod apply;
 mod authorize;
 mod calls;
 mod catalog;
+mod clock;
+mod completion;
+mod contexts;
 mod facts;
 mod keys;
 mod ledger;
 mod lifecycle;
 mod output;
+mod refusals;
 mod replay;
 mod request;
+mod revoked;
+mod room;
 mod sessions;
 mod tokens;
 
 pub use catalog::{BadInstall, Catalog, Credential, Installed};
+pub use clock::ClockState;
 pub use keys::NodeKeys;
 pub use output::{Answer, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal};
 pub use replay::ReplayError;
 pub use request::{
     CallRequest, Canceller, FiledApproval, Handle, Request, RequestId, SchemaCheck, SessionRequest,
 };
+pub use room::CallLimits;
 pub use sessions::{Session, SessionId, Sessions};
 
 use alloc::boxed::Box;
@@ -64,8 +73,8 @@ enum Then {
     Apply(ObjectId, Box<AnyObject>),
     /// The call goes to its connector.
     Dispatch(CallId),
-    /// The call is over.
-    Forget(CallId),
+    /// The call is over, by this receipt.
+    Ended(CallId, ObjectId),
     /// The intent is settled by the settlement, with this effect.
     Settle(ObjectId, ObjectId, Effect),
     /// The principal sees what joined its context.
@@ -85,6 +94,10 @@ pub struct NodeConfig {
     pub keys: NodeKeys,
     /// How long a session lasts, in seconds.
     pub session_secs: u64,
+    /// What bounds calls.
+    pub limits: CallLimits,
+    /// Whether someone vouches for the clock of this start, however far ahead of the last run it is.
+    pub clock_confirmed: bool,
     /// Fresh entropy of this start.
     pub entropy: Entropy,
 }
@@ -95,6 +108,7 @@ pub struct Node {
     node_id: NodeId,
     keys: NodeKeys,
     session_secs: u64,
+    limits: CallLimits,
     entropy: Entropy,
     authority: Authority,
     revocations: Revocations,
@@ -106,11 +120,11 @@ pub struct Node {
     grant_use: BTreeMap<ObjectId, GrantUse>,
     sessions: Sessions,
     calls: BTreeMap<CallId, Call>,
-    unsettled: BTreeMap<ObjectId, calls::Unsettled>,
-    refusals: lifecycle::Refusals,
+    unsettled: calls::UnsettledCalls,
+    refusals: refusals::Refusals,
     ledger: Ledger<Then>,
     outputs: VecDeque<Output>,
-    latest: UnixTime,
+    clock: clock::Clock,
     failed: bool,
     /// Whether a ceremony is on its way to the disk.
     founding: bool,
@@ -147,6 +161,7 @@ impl Node {
             node_id: config.node_id,
             keys: config.keys,
             session_secs: config.session_secs,
+            limits: config.limits,
             entropy: config.entropy,
             authority: Authority::default(),
             revocations: Revocations::default(),
@@ -158,10 +173,10 @@ impl Node {
             grant_use: BTreeMap::new(),
             sessions: Sessions::default(),
             calls: BTreeMap::new(),
-            unsettled: BTreeMap::new(),
-            refusals: lifecycle::Refusals::default(),
+            unsettled: calls::UnsettledCalls::default(),
+            refusals: refusals::Refusals::default(),
             outputs: VecDeque::new(),
-            latest: UnixTime::from_secs(0),
+            clock: clock::Clock::new(config.clock_confirmed),
             failed: false,
             founding: false,
             changing: BTreeSet::new(),
@@ -177,6 +192,10 @@ impl Node {
             self.answer(id, Err(Failure::new(Code::StoreFailed, Code::StoreFailed.meaning())));
             return;
         }
+        if let Err(failure) = self.clock_trusted(&request) {
+            self.answer(id, Err(failure));
+            return;
+        }
         let taken = match request {
             Request::Admit { object, actor } => self.admit(id, *object, &actor, now),
             Request::OpenSession(request) => self.open_session(id, &request, now),
@@ -188,7 +207,7 @@ impl Node {
             }
             Request::Cancel { call_id, by } => self.cancel(id, call_id, &by),
             Request::ReadKept { session, binding, result, zone, principal, label } => {
-                let read = lifecycle::KeptRead { result, zone, principal, label };
+                let read = contexts::KeptRead { result, zone, principal, label };
                 self.read_kept(id, session, &binding, &read, now)
             }
             Request::OpenContext { principal, actor } => self.open_context(id, &principal, &actor, now),
@@ -310,7 +329,7 @@ impl Node {
 
     /// Intents whose outcome is unknown.
     pub fn unsettled(&self) -> impl Iterator<Item = &ObjectId> {
-        self.unsettled.keys()
+        self.unsettled.intents()
     }
 
     /// The key that names the objects of a zone, for whoever verifies what is stored.
@@ -318,10 +337,14 @@ impl Node {
         self.keys.zones.get(zone)
     }
 
+    /// How the wall clock stands to the time that the node goes by.
+    pub fn clock(&self) -> ClockState {
+        self.clock.state()
+    }
+
     /// The present time, never before any time seen: what has expired never revives.
     fn advance(&mut self, now: Now) -> Now {
-        self.latest = self.latest.max(now.unix);
-        Now { unix: self.latest, ..now }
+        self.clock.read(now)
     }
 
     fn answer(&mut self, request: RequestId, answer: Result<Answer, Failure>) {

@@ -175,6 +175,8 @@ pub struct Refusal {
     pub code: Code,
     /// What exactly was violated.
     pub rule: String,
+    /// When to try again, in milliseconds, if that is known.
+    pub retry_after_ms: Option<u64>,
 }
 
 /// Why a request has no answer.

@@ -12,8 +12,8 @@ use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::claims::Claims;
 use fcp_proto_core::zone::{Approval, Idempotency, SafetyTier};
 use fcp_state_machines::call::gate::{
-    ApprovalFacts, ConnectorFacts, Facts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyFacts,
-    LeaseFacts, OperationFacts, RateFacts, SignatureFacts, TokenFacts, ZoneFacts,
+    ApprovalFacts, ConnectorFacts, Facts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyStanding,
+    LeaseFacts, OperationFacts, RateFacts, SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
 };
 
 use crate::bounds::{self, Use};
@@ -26,15 +26,19 @@ pub(crate) enum Verdict {
     Allow(BTreeSet<ObjectId>),
     /// It was made before; this is its receipt.
     Replay(ObjectId),
-    /// This check refuses it with this code.
-    Deny(GateCheck, Code),
+    /// This check refuses it with this code, and it may pass after so many milliseconds, if that is known.
+    Deny(GateCheck, Code, Option<u64>),
 }
 
 /// An early end of the walk.
 type Step<T = ()> = Result<T, Verdict>;
 
 fn deny<T>(check: GateCheck, code: Code) -> Step<T> {
-    Err(Verdict::Deny(check, code))
+    Err(Verdict::Deny(check, code, None))
+}
+
+fn wait<T>(check: GateCheck, code: Code, milliseconds: Option<u64>) -> Step<T> {
+    Err(Verdict::Deny(check, code, milliseconds))
 }
 
 fn demand(holds: bool, check: GateCheck, code: Code) -> Step {
@@ -63,7 +67,7 @@ fn walk(facts: &Facts, now: u64) -> Step<BTreeSet<ObjectId>> {
     constraints(claims, input, &grants, now)?;
     let spend = Spend { facts, input, connector, now };
     let mut spent =
-        flow::check(&spend, operation, zone).map_err(|code| Verdict::Deny(GateCheck::Flow, code))?;
+        flow::check(&spend, operation, zone).map_err(|code| Verdict::Deny(GateCheck::Flow, code, None))?;
     spent.extend(approval(&spend, operation, &zone.policy)?);
     lease(facts, operation, now)?;
     rates(facts)?;
@@ -77,7 +81,9 @@ fn decode(facts: &Facts) -> Step<&InputFacts> {
         Ok(input) => input,
         Err(code) => return deny(GateCheck::Decode, *code),
     };
-    let key_fits = facts.idempotency_key.as_ref().is_none_or(|key| (1..=255).contains(&key.len()));
+    let printable = |text: &str| text.chars().all(|it| ('!'..='~').contains(&it));
+    let key_fits =
+        facts.key.as_ref().is_none_or(|key| (1..=255).contains(&key.text.len()) && printable(&key.text));
     demand(key_fits, GateCheck::Decode, Code::OutOfRange)?;
     Ok(input)
 }
@@ -240,16 +246,17 @@ fn binding<'a>(facts: &'a Facts, claims: &Claims) -> Step<(&'a ConnectorFacts, &
 
 fn idempotency(facts: &Facts, operation: &OperationFacts) -> Step {
     let check = GateCheck::Idempotency;
-    let Some(_) = &facts.idempotency_key else {
+    let Some(key) = &facts.key else {
         let needed = operation.idempotency == Idempotency::Strict;
         return demand(!needed, check, Code::IdempotencyKeyRequired);
     };
-    match &facts.key {
-        KeyFacts::Fresh => Ok(()),
-        KeyFacts::Completed(receipt) => Err(Verdict::Replay(*receipt)),
-        KeyFacts::OtherCall => deny(check, Code::IdempotencyConflict),
-        KeyFacts::InProgress => deny(check, Code::CallInProgress),
-        KeyFacts::Unknown(_) => deny(check, Code::OutcomeUnknown),
+    match &key.standing {
+        KeyStanding::Fresh => Ok(()),
+        KeyStanding::Completed(receipt) => Err(Verdict::Replay(*receipt)),
+        KeyStanding::OtherCall => deny(check, Code::IdempotencyConflict),
+        KeyStanding::InProgress => deny(check, Code::CallInProgress),
+        KeyStanding::Unknown(_) => deny(check, Code::OutcomeUnknown),
+        KeyStanding::NoRoom { retry_after_ms } => wait(check, Code::Exhausted, *retry_after_ms),
     }
 }
 
@@ -265,9 +272,13 @@ fn constraints(claims: &Claims, input: &InputFacts, grants: &[&GrantFacts], now:
         bytes_before: grants.iter().map(|it| it.bytes_used).max().unwrap_or(0),
         now,
     };
-    match bounds::permits(&claims.constraints, &call) {
-        Ok(()) => Ok(()),
-        Err(code) => deny(GateCheck::Constraints, code),
+    if let Err(code) = bounds::permits(&claims.constraints, &call) {
+        return deny(GateCheck::Constraints, code);
+    }
+    match &input.slot {
+        SlotFacts::Filled => Ok(()),
+        SlotFacts::Empty(_) => deny(GateCheck::Constraints, Code::CredentialMissing),
+        SlotFacts::Several(_) => deny(GateCheck::Constraints, Code::Ambiguous),
     }
 }
 
@@ -344,7 +355,10 @@ fn lease(facts: &Facts, operation: &OperationFacts, now: u64) -> Step {
 fn rates(facts: &Facts) -> Step {
     match &facts.rates {
         RateFacts::Room => Ok(()),
-        RateFacts::Limited { .. } => deny(GateCheck::Rates, Code::RateLimited),
+        RateFacts::Exhausted { .. } => deny(GateCheck::Rates, Code::Exhausted),
+        RateFacts::Limited { retry_after_ms, .. } => {
+            wait(GateCheck::Rates, Code::RateLimited, *retry_after_ms)
+        }
         RateFacts::BudgetExceeded { .. } => deny(GateCheck::Rates, Code::BudgetExceeded),
     }
 }

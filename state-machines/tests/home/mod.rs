@@ -22,8 +22,8 @@ use fcp_proto_core::time::{Instant, Now, UnixTime};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::{Label, Risk, SafetyTier, WELL_KNOWN};
 use fcp_state_machines::node::{
-    Answer, CallAnswer, CallRequest, Dispatch, Failure, FiledApproval, Node, NodeConfig, NodeKeys, Outcome,
-    Output, Request, RequestId, SchemaCheck, SessionId, SessionRequest,
+    Answer, CallAnswer, CallLimits, CallRequest, Dispatch, Failure, FiledApproval, Node, NodeConfig,
+    NodeKeys, Outcome, Output, Request, RequestId, SchemaCheck, SessionId, SessionRequest,
 };
 use fcp_state_machines::persist::{Completion, Record};
 
@@ -431,6 +431,8 @@ fn new_node(seed: u8, start: u8) -> Node {
         node_id: node_id(),
         keys: node_keys(seed),
         session_secs: 86_400,
+        limits: CallLimits { calls: 64, call_secs: 300 },
+        clock_confirmed: false,
         entropy: Entropy::from_seed(&[200 + start; 32].into()),
     })
 }

@@ -5,6 +5,9 @@ mod approval;
 pub(super) mod ending;
 mod refusal;
 mod settlement;
+mod unsettled;
+
+pub(super) use unsettled::{Unsettled, UnsettledCalls};
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -12,8 +15,8 @@ use alloc::vec::Vec;
 
 use fcp_proto_core::encoding::cbor::{self, ByteString, ToCbor};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ConnectorId, Digest, ObjectId, PrincipalId, TokenId, ZoneId};
-use fcp_proto_core::object::{CallRecord, Effect, OperationIntent, SettledBy, TraceContext};
+use fcp_proto_core::ids::{CallId, ConnectorId, ObjectId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::object::{CallOutcome, CallRecord, Effect, OperationIntent, SettledBy, TraceContext};
 use fcp_proto_core::time::Instant;
 use fcp_proto_core::zone::Label;
 
@@ -40,6 +43,8 @@ pub(super) struct Call {
     began: Instant,
     cancelled: bool,
     dispatched: bool,
+    /// How it ended, once it has, while its receipt is on its way to the disk.
+    ended: Option<(CallOutcome, Effect)>,
 }
 
 impl Call {
@@ -73,18 +78,6 @@ impl Call {
     }
 }
 
-/// A call whose outcome is unknown, by its intent.
-#[derive(Clone, Debug)]
-pub(super) struct Unsettled {
-    pub call_id: CallId,
-    pub zone: ZoneId,
-    pub scope: Option<Scope>,
-    pub call_digest: Digest,
-    pub grants: BTreeSet<ObjectId>,
-    /// Whether a settlement is on its way to the disk.
-    pub settling: bool,
-}
-
 /// What is said of an unknown outcome.
 pub(super) struct Settling {
     pub intent: ObjectId,
@@ -104,7 +97,7 @@ fn call_record(call_id: CallId, facts: &Facts, trace: Option<&TraceContext>) -> 
         input: input.canonical.clone(),
         resources: input.resources.iter().map(|it| it.as_str().into()).collect::<BTreeSet<String>>(),
         credentials: input.credentials.clone(),
-        idempotency_key: facts.idempotency_key.clone(),
+        idempotency_key: facts.key.as_ref().map(|key| key.text.clone()),
         call_digest: input.call_digest,
         trace: trace.cloned(),
     })

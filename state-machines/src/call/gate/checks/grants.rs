@@ -3,8 +3,9 @@
 use alloc::format;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ObjectId, ZoneId};
 use fcp_proto_core::object::GateCheck;
+use fcp_proto_core::time::UnixTime;
 
 use super::{Granted, Held};
 use crate::call::gate::{Denial, GrantFacts};
@@ -18,7 +19,7 @@ pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
         let Some(known) = held.facts.grants.get(id) else {
             return Err(denial(Code::GrantMissing, format!("the grant {id} does not exist")));
         };
-        live(&held, id, known)?;
+        live(&held.facts.zone_id, id, known, held.now)?;
         contains(&held, id, known)?;
     }
     let operation = &held.facts.operation_id;
@@ -31,8 +32,7 @@ pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
 }
 
 /// The grant is in force, for this principal, in this zone.
-fn live(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial> {
-    let now = held.now;
+pub(super) fn live(zone: &ZoneId, id: &ObjectId, known: &GrantFacts, now: UnixTime) -> Result<(), Denial> {
     if known.revoked {
         return Err(denial(Code::GrantRevoked, format!("the grant {id} was revoked")));
     }
@@ -42,7 +42,7 @@ fn live(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial
     if !known.names_principal {
         return Err(denial(Code::GrantPrincipalMismatch, format!("the grant {id} is for another")));
     }
-    if known.zone_id != held.facts.zone_id {
+    if known.zone_id != *zone {
         return Err(denial(Code::GrantZoneMismatch, format!("the grant {id} is for {}", known.zone_id)));
     }
     if now < known.grant.not_before || now >= known.grant.expires_at {
@@ -76,6 +76,6 @@ fn contains(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), De
     Ok(())
 }
 
-fn denial(code: Code, rule: impl Into<alloc::string::String>) -> Denial {
+pub(super) fn denial(code: Code, rule: impl Into<alloc::string::String>) -> Denial {
     Denial::new(GateCheck::Grants, code, rule)
 }
