@@ -18,12 +18,13 @@ use fcp_proto_core::frame::control::{self, ControlHeader};
 use fcp_proto_core::frame::datagram::{Datagram, PREFIX_BYTES};
 use fcp_proto_core::frame::header::{HEADER_BYTES, Header, RECORD_OVERHEAD};
 use fcp_proto_core::frame::signed::{self, SignedFrame};
-use fcp_proto_core::frame::symbols::{Opener, Sender, SymbolAlgorithm, ZoneKeyRef};
+use fcp_proto_core::frame::symbols::{Opener, Sender, ZoneKeyRef};
 use fcp_proto_core::ids::NodeId;
 use fcp_proto_core::limits::{MAX_CONTROL_BYTES, MAX_FRAME_BYTES, MAX_INPUT_BYTES};
 use fcp_proto_core::manifest::Manifest;
 use fcp_proto_core::object::{
     ChunkManifest, DecodeStatus, RawChunk, SymbolAck, SymbolOffer, SymbolRequest, TranscriptSigned,
+    ZoneKeyAlgorithm,
 };
 use fcp_proto_core::session::message::{Ack, Hello, HelloRetry, Message};
 use fcp_proto_core::session::rekey::{RekeyAck, RekeyRequest};
@@ -233,7 +234,7 @@ fn fcps_target(input: &[u8]) {
         secret: &[7; 32],
         id: header.zone_key_id,
         zone_id_hash: header.zone_id_hash,
-        algorithm: SymbolAlgorithm::ChaCha20Poly1305,
+        algorithm: ZoneKeyAlgorithm::ChaCha20Poly1305,
     };
     let sender = Sender { node: &node, instance: header.sender_instance_id };
     let mut frame = input.to_vec();

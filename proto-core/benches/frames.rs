@@ -14,9 +14,10 @@ use fcp_proto_core::crypto::provider::{Aead, AeadError, Mac, Provider, Pure, TAG
 use fcp_proto_core::frame::datagram::{self, PREFIX_BYTES};
 use fcp_proto_core::frame::flags::Flags;
 use fcp_proto_core::frame::header::{HEADER_BYTES, Header, RECORD_OVERHEAD};
-use fcp_proto_core::frame::symbols::{About, Opener, Sealer, Sender, SymbolAlgorithm, ZoneKeyRef};
+use fcp_proto_core::frame::symbols::{About, Opener, Sealer, Sender, ZoneKeyRef};
 use fcp_proto_core::ids::{Digest, KeyId, MeshSessionId, NodeId, ObjectId, SessionNonce};
 use fcp_proto_core::limits::{DEFAULT_DATAGRAM_BYTES, DEFAULT_SYMBOL_BYTES};
+use fcp_proto_core::object::ZoneKeyAlgorithm;
 use fcp_proto_core::session::keys::{KeyLimits, Session, Side};
 use fcp_proto_core::session::rekey::Lineage;
 use fcp_proto_core::session::schedule::{self, Parties};
@@ -127,7 +128,7 @@ fn zone_key(secret: &[u8; 32]) -> ZoneKeyRef<'_> {
         secret,
         id: KeyId::from_bytes([1; 8]),
         zone_id_hash: Digest::from_bytes([2; 32]),
-        algorithm: SymbolAlgorithm::ChaCha20Poly1305,
+        algorithm: ZoneKeyAlgorithm::ChaCha20Poly1305,
     }
 }
 

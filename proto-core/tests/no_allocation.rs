@@ -6,9 +6,10 @@ use fcp_proto_core::frame::control;
 use fcp_proto_core::frame::datagram::{self, PREFIX_BYTES};
 use fcp_proto_core::frame::flags::Flags;
 use fcp_proto_core::frame::header::{HEADER_BYTES, RECORD_OVERHEAD};
-use fcp_proto_core::frame::symbols::{About, Opener, Sealer, Sender, SymbolAlgorithm, ZoneKeyRef};
+use fcp_proto_core::frame::symbols::{About, Opener, Sealer, Sender, ZoneKeyRef};
 use fcp_proto_core::ids::{Digest, KeyId, MeshSessionId, NodeId, ObjectId, SessionNonce};
 use fcp_proto_core::limits::{MAX_CONTROL_BYTES, MAX_FRAME_BYTES};
+use fcp_proto_core::object::ZoneKeyAlgorithm;
 use fcp_proto_core::session::keys::{KeyLimits, Session, Side};
 use fcp_proto_core::session::rekey::Lineage;
 use fcp_proto_core::session::schedule::{self, Parties};
@@ -44,7 +45,7 @@ fn the_counter_counts() {
 
 #[test]
 fn symbols_are_sealed_and_opened_without_allocation() {
-    for algorithm in [SymbolAlgorithm::ChaCha20Poly1305, SymbolAlgorithm::XChaCha20Poly1305] {
+    for algorithm in [ZoneKeyAlgorithm::ChaCha20Poly1305, ZoneKeyAlgorithm::XChaCha20Poly1305] {
         let zone_key =
             ZoneKeyRef { secret: &[7; 32], id: KeyId::default(), zone_id_hash: Digest::default(), algorithm };
         let name = node("alice");

@@ -15,18 +15,12 @@ use super::flags::Flags;
 use super::header::{HEADER_BYTES, Header, RECORD_OVERHEAD, SYMBOL_AT};
 use super::layout::{put, u16_at, u32_at};
 use crate::crypto::derive::{TooMuchOutput, hkdf_sha256};
+use crate::crypto::hash;
 use crate::crypto::provider::{Aead, AeadError, Provider};
 use crate::ids::{Digest, KeyId, NodeId, ObjectId};
+use crate::object::ZoneKeyAlgorithm;
 use crate::random::Entropy;
-
-/// How a zone's symbols are sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SymbolAlgorithm {
-    /// ChaCha20-Poly1305, the default.
-    ChaCha20Poly1305,
-    /// XChaCha20-Poly1305.
-    XChaCha20Poly1305,
-}
+use crate::symbol::{self, Authenticated, EncodingSet, PayloadId};
 
 /// A zone's key, as far as symbols are concerned.
 #[derive(Clone, Copy)]
@@ -38,7 +32,7 @@ pub struct ZoneKeyRef<'a> {
     /// The hash of the zone's name.
     pub zone_id_hash: Digest,
     /// How the zone's symbols are sealed.
-    pub algorithm: SymbolAlgorithm,
+    pub algorithm: ZoneKeyAlgorithm,
 }
 
 /// One start of one node, whose symbols are sealed under a key of their own.
@@ -70,6 +64,8 @@ pub enum SymbolError {
     Frame(FrameError),
     /// The frame is sealed under another zone's key, or was sent by another start of the node.
     OtherKey,
+    /// The frame's symbols are of another encoding than the one asked for.
+    OtherEncoding,
     /// The frame says that its symbols are not sealed.
     NotSealed,
     /// The symbol is not what the sender sealed in this place.
@@ -89,6 +85,7 @@ impl fmt::Display for SymbolError {
         f.write_str(match self {
             Self::Frame(error) => return error.fmt(f),
             Self::OtherKey => "the frame belongs to another zone key or sender",
+            Self::OtherEncoding => "the frame's symbols are of another object, zone or zone key",
             Self::NotSealed => "the frame's symbols are not sealed",
             Self::DecryptFailed => "the symbol is not authentic",
             Self::EncryptFailed => "the symbol cannot be sealed",
@@ -269,10 +266,34 @@ pub struct Symbols<'a> {
     records: core::slice::ChunksExactMut<'a, u8>,
 }
 
-impl Symbols<'_> {
+impl<'a> Symbols<'a> {
     /// The frame's header. What the symbols' tags do not cover (flags, count) is only as good as the session's MAC.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The symbols as those of the encoding `set`, for a decoder: each whose tag verifies is authenticated, because the tag
+    /// is over the names of the set, the payload id, K and the bytes.
+    ///
+    /// # Errors
+    /// [`SymbolError::OtherEncoding`] if the frame names another object, zone or zone key than the set.
+    //= docs/spec/fcps.md#opening
+    //= docs/spec/symbols.md#authentication
+    pub fn of(
+        self,
+        set: &'a EncodingSet,
+    ) -> Result<impl Iterator<Item = Result<Authenticated<symbol::Symbol<'a>>, SymbolError>>, SymbolError>
+    {
+        let Header { object_id, zone_id_hash, zone_key_id, .. } = self.header;
+        let named = (set.object_id, hash::zone_id_hash(&set.zone_id), set.zone_key_id);
+        if (object_id, zone_id_hash, zone_key_id) != named {
+            return Err(SymbolError::OtherEncoding);
+        }
+        Ok(self.map(move |opened| {
+            let Symbol { esi, k, bytes } = opened?;
+            let id = PayloadId::from_u32(esi);
+            Ok(Authenticated::vouch(symbol::Symbol { set, id, source_symbols: k, bytes }))
+        }))
     }
 }
 
@@ -304,9 +325,9 @@ impl fmt::Debug for Symbols<'_> {
 /// One symbol, opened.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Symbol<'a> {
-    /// The symbol's number (encoding symbol id).
+    /// The symbol's number: its payload id.
     pub esi: u32,
-    /// How many source symbols the object has.
+    /// How many source symbols its block has.
     pub k: u16,
     /// The symbol, in the caller's buffer.
     pub bytes: &'a mut [u8],
@@ -346,8 +367,8 @@ impl SenderKey {
             Err(TooMuchOutput) => unreachable!("32 bytes are one block of HKDF"),
         }
         let cipher = match zone_key.algorithm {
-            SymbolAlgorithm::ChaCha20Poly1305 => Cipher::Short(provider.chacha20_poly1305(&key)),
-            SymbolAlgorithm::XChaCha20Poly1305 => Cipher::Extended(provider.xchacha20_poly1305(&key)),
+            ZoneKeyAlgorithm::ChaCha20Poly1305 => Cipher::Short(provider.chacha20_poly1305(&key)),
+            ZoneKeyAlgorithm::XChaCha20Poly1305 => Cipher::Extended(provider.xchacha20_poly1305(&key)),
         };
         Self {
             cipher,

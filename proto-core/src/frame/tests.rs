@@ -10,14 +10,13 @@ use super::error::FrameError;
 use super::flags::{Flags, InvalidFlags};
 use super::header::{HEADER_BYTES, Header, RECORD_OVERHEAD};
 use super::signed::{self, SignedFrame, SignedFrameError};
-use super::symbols::{
-    About, Opener, Sealer, Sender, SymbolAlgorithm, SymbolError, ZoneKeyRef, largest_symbol,
-};
+use super::symbols::{About, Opener, Sealer, Sender, SymbolError, ZoneKeyRef, largest_symbol};
 use crate::crypto::provider::Pure;
 use crate::crypto::role::Node;
 use crate::crypto::sign::SigningKey;
 use crate::ids::{Digest, IdError, KeyId, NodeId, ObjectId};
 use crate::limits::{DEFAULT_DATAGRAM_BYTES, DEFAULT_SYMBOL_BYTES, MAX_CONTROL_BYTES, MAX_FRAME_BYTES};
+use crate::object::ZoneKeyAlgorithm;
 use crate::random::Entropy;
 use crate::session::keys::{KeyLimit, KeyLimits, KeysSpent, Session};
 use crate::session::tests::{alice, bob, pair, pair_with};
@@ -27,7 +26,7 @@ const NOW: Instant = Instant::from_nanos(0);
 
 const SECRET: [u8; 32] = [7; 32];
 
-fn zone_key(algorithm: SymbolAlgorithm) -> ZoneKeyRef<'static> {
+fn zone_key(algorithm: ZoneKeyAlgorithm) -> ZoneKeyRef<'static> {
     ZoneKeyRef {
         secret: &SECRET,
         id: KeyId::from_bytes([1; 8]),
@@ -40,10 +39,10 @@ fn about(symbol_size: u16) -> About {
     About { flags: Flags::default(), object_id: ObjectId::from_bytes([3; 32]), symbol_size, epoch_id: 9 }
 }
 
-const ALGORITHMS: [SymbolAlgorithm; 2] =
-    [SymbolAlgorithm::ChaCha20Poly1305, SymbolAlgorithm::XChaCha20Poly1305];
+const ALGORITHMS: [ZoneKeyAlgorithm; 2] =
+    [ZoneKeyAlgorithm::ChaCha20Poly1305, ZoneKeyAlgorithm::XChaCha20Poly1305];
 
-fn ends(algorithm: SymbolAlgorithm, instance: u64) -> (Sealer, Opener) {
+fn ends(algorithm: ZoneKeyAlgorithm, instance: u64) -> (Sealer, Opener) {
     let node = alice();
     let sender = Sender { node: &node, instance };
     let key = zone_key(algorithm);
@@ -61,7 +60,7 @@ fn frame(sealer: &mut Sealer, about: &About, symbols: &[Vec<u8>]) -> Vec<u8> {
     writer.finish().unwrap().to_vec()
 }
 
-fn sample(algorithm: SymbolAlgorithm) -> (Vec<u8>, Opener) {
+fn sample(algorithm: ZoneKeyAlgorithm) -> (Vec<u8>, Opener) {
     let (mut sealer, opener) = ends(algorithm, 5);
     (frame(&mut sealer, &about(16), &[vec![0xaa; 16], vec![0xbb; 16]]), opener)
 }
@@ -137,7 +136,7 @@ fn no_cut_and_no_flipped_bit_of_a_sealed_frame_opens() {
 //= docs/spec/fcps.md#lengths
 #[test]
 fn every_rule_of_the_header_has_its_error() {
-    let (bytes, _) = sample(SymbolAlgorithm::ChaCha20Poly1305);
+    let (bytes, _) = sample(ZoneKeyAlgorithm::ChaCha20Poly1305);
     let parse = |at: usize, field: &[u8]| {
         let mut bent = bytes.clone();
         bent[at..at + field.len()].copy_from_slice(field);
@@ -166,7 +165,7 @@ fn every_rule_of_the_header_has_its_error() {
 
 #[test]
 fn a_symbol_opens_only_in_its_place_and_for_its_sender() {
-    let (mut sealer, opener) = ends(SymbolAlgorithm::ChaCha20Poly1305, 5);
+    let (mut sealer, opener) = ends(ZoneKeyAlgorithm::ChaCha20Poly1305, 5);
     let bytes = frame(&mut sealer, &about(16), &[vec![0xaa; 16], vec![0xbb; 16]]);
     let later = frame(&mut sealer, &about(16), &[vec![0xaa; 16], vec![0xbb; 16]]);
     let moved = [&later[..HEADER_BYTES], &bytes[HEADER_BYTES..]].concat();
@@ -176,20 +175,20 @@ fn a_symbol_opens_only_in_its_place_and_for_its_sender() {
         let mut bytes = bytes.clone();
         opener.symbols(&mut bytes, MAX_FRAME_BYTES).map(|mut symbols| symbols.next().unwrap().map(|_| ()))
     };
-    let key = zone_key(SymbolAlgorithm::ChaCha20Poly1305);
+    let key = zone_key(ZoneKeyAlgorithm::ChaCha20Poly1305);
     assert_eq!(other(5, &alice(), key), Ok(Ok(())));
     assert_eq!(other(6, &alice(), key), Err(SymbolError::OtherKey));
     assert_eq!(other(5, &bob(), key), Ok(Err(SymbolError::DecryptFailed)));
     let key_of = |id, zone_id_hash| ZoneKeyRef { id, zone_id_hash, ..key };
     assert_eq!(other(5, &alice(), key_of(KeyId::default(), key.zone_id_hash)), Err(SymbolError::OtherKey));
     assert_eq!(other(5, &alice(), key_of(key.id, Digest::default())), Err(SymbolError::OtherKey));
-    let extended = zone_key(SymbolAlgorithm::XChaCha20Poly1305);
+    let extended = zone_key(ZoneKeyAlgorithm::XChaCha20Poly1305);
     assert_eq!(other(5, &alice(), extended), Ok(Err(SymbolError::DecryptFailed)));
 }
 
 #[test]
 fn a_symbol_that_is_not_authentic_does_not_hide_those_after_it() {
-    let (mut bytes, opener) = sample(SymbolAlgorithm::ChaCha20Poly1305);
+    let (mut bytes, opener) = sample(ZoneKeyAlgorithm::ChaCha20Poly1305);
     bytes[HEADER_BYTES + 10] ^= 1;
     let symbols: Vec<_> = opener.symbols(&mut bytes, MAX_FRAME_BYTES).unwrap().collect();
     assert_eq!(symbols[0], Err(SymbolError::DecryptFailed));
@@ -198,7 +197,7 @@ fn a_symbol_that_is_not_authentic_does_not_hide_those_after_it() {
 
 #[test]
 fn a_frame_that_says_it_is_not_sealed_is_not_opened() {
-    let (mut bytes, opener) = sample(SymbolAlgorithm::ChaCha20Poly1305);
+    let (mut bytes, opener) = sample(ZoneKeyAlgorithm::ChaCha20Poly1305);
     bytes[6] &= !4;
     assert_eq!(opener.symbols(&mut bytes, MAX_FRAME_BYTES).err(), Some(SymbolError::NotSealed));
 }
@@ -206,7 +205,7 @@ fn a_frame_that_says_it_is_not_sealed_is_not_opened() {
 //= docs/spec/fcps.md#sealing
 #[test]
 fn no_nonce_comes_twice() {
-    let (mut sealer, _) = ends(SymbolAlgorithm::ChaCha20Poly1305, 5);
+    let (mut sealer, _) = ends(ZoneKeyAlgorithm::ChaCha20Poly1305, 5);
     let mut buffer = [0; 300];
     let mut writer = sealer.frame(&about(16), &mut buffer).unwrap();
     assert_eq!(writer.push(4, 40, &[0; 16]), Ok(()));
@@ -227,7 +226,7 @@ fn no_nonce_comes_twice() {
 fn each_sealer_has_an_instance_of_its_own() {
     let mut entropy = Entropy::from_seed(&Zeroizing::new([1; 32]));
     let mut instance = || {
-        let key = zone_key(SymbolAlgorithm::ChaCha20Poly1305);
+        let key = zone_key(ZoneKeyAlgorithm::ChaCha20Poly1305);
         let bytes = frame(&mut Sealer::new(key, &alice(), &Pure, &mut entropy), &about(16), &[vec![0; 16]]);
         Header::parse(&bytes, MAX_FRAME_BYTES).unwrap().sender_instance_id
     };
@@ -236,7 +235,7 @@ fn each_sealer_has_an_instance_of_its_own() {
 
 #[test]
 fn a_frame_is_written_only_where_there_is_room() {
-    let (mut sealer, _) = ends(SymbolAlgorithm::ChaCha20Poly1305, 5);
+    let (mut sealer, _) = ends(ZoneKeyAlgorithm::ChaCha20Poly1305, 5);
     let small = |len, needed| SymbolError::Frame(FrameError::BufferTooSmall { len, needed });
     assert_eq!(sealer.frame(&about(16), &mut [0; 113]).err(), Some(small(113, 114)));
     assert_eq!(

@@ -7,10 +7,11 @@ use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::frame::flags::Flags;
 use fcp_proto_core::frame::header::Header;
 use fcp_proto_core::frame::signed::{self, SignedFrame};
-use fcp_proto_core::frame::symbols::{About, Opener, Sealer, Sender, SymbolAlgorithm, ZoneKeyRef};
+use fcp_proto_core::frame::symbols::{About, Opener, Sealer, Sender, ZoneKeyRef};
 use fcp_proto_core::frame::{control, datagram};
 use fcp_proto_core::ids::{Digest, KeyId, MeshSessionId, NodeId, ObjectId, SessionNonce};
 use fcp_proto_core::limits::{DEFAULT_DATAGRAM_BYTES, MAX_CONTROL_BYTES};
+use fcp_proto_core::object::ZoneKeyAlgorithm;
 use fcp_proto_core::session::cookie::cookie;
 use fcp_proto_core::session::error::SessionError;
 use fcp_proto_core::session::keys::{KeyLimits, Session, Side};
@@ -114,8 +115,8 @@ fn fcps(case: &Case<'_>) {
         id: KeyId::from_bytes(case.array("zone_key_id")),
         zone_id_hash: Digest::from_bytes(case.array("zone_id_hash")),
         algorithm: match case.text("algorithm") {
-            "chacha20-poly1305" => SymbolAlgorithm::ChaCha20Poly1305,
-            "xchacha20-poly1305" => SymbolAlgorithm::XChaCha20Poly1305,
+            "chacha20-poly1305" => ZoneKeyAlgorithm::ChaCha20Poly1305,
+            "xchacha20-poly1305" => ZoneKeyAlgorithm::XChaCha20Poly1305,
             other => panic!("{}: {other}", case.place),
         },
     };
