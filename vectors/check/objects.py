@@ -2,7 +2,7 @@
 
 import blake3
 
-from check import keys
+from check import keys, transcripts
 from check.canonical import Refused, decode, encode
 from check.runner import Accept, Mismatch, Reject, demand, equal, raw
 from check.typed import item
@@ -34,6 +34,10 @@ def signing_text(schema):
 def signed(header, fields, case):
     """The body with the signatures of the case's keys."""
     text = signing_text(header["schema"])
+    if "transcript" in case:
+        message = transcripts.of(header["schema"]["name"], fields)
+        equal(message, raw(case, "transcript"), "transcript")
+        return {**fields, "signature": keys.sign(raw(case, "signer_seed"), message)}
     if "signer_seed" in case:
         seed = raw(case, "signer_seed")
         signer = keys.key_id(keys.public_of(seed))

@@ -1,6 +1,6 @@
 //! Which kinds there are: those of a home, those that the devices of a mesh make together, and messages.
 
-use super::{Body, Certified, Header, Object, Schema, Signed, StoredObject};
+use super::{Body, Certified, Header, Object, Schema, Signed, StoredObject, TranscriptSigned};
 use crate::encoding::cbor::{CborError, ShapeError};
 
 /// Declares a closed set of kinds, which are told apart by their schemas.
@@ -120,6 +120,8 @@ kinds! {
     MeshObject {
         /// A device let in.
         DeviceEnrolment(Signed<super::DeviceEnrolment>),
+        /// A zone's keys.
+        ZoneKeyManifest(Signed<super::ZoneKeyManifest>),
         /// The end of a revocation chain.
         ZoneRevocationHead(Certified<super::ZoneRevocationHead>),
         /// The end of an audit chain.
@@ -150,6 +152,10 @@ kinds! {
         SecretAccessToken(Signed<super::SecretAccessToken>),
         /// Where a computation stands.
         ComputationCheckpoint(Signed<super::ComputationCheckpoint>),
+        /// The chunks of an object.
+        ChunkManifest(Signed<super::ChunkManifest>),
+        /// A chunk of an object.
+        RawChunk(super::RawChunk),
     }
 }
 
@@ -169,5 +175,20 @@ kinds! {
         ReconcileAnswer(Signed<super::ReconcileAnswer>),
         /// An urgent revocation.
         RevocationNotice(Signed<super::RevocationNotice>),
+    }
+}
+
+kinds! {
+    //= docs/spec/objects.md#messages
+    /// Any message about symbols; never stored.
+    SymbolMessage {
+        /// These symbols are to be had.
+        Offer(Signed<super::SymbolOffer>),
+        /// Send these.
+        Request(TranscriptSigned<super::SymbolRequest>),
+        /// So far it has come.
+        DecodeStatus(TranscriptSigned<super::DecodeStatus>),
+        /// Send no more.
+        Ack(TranscriptSigned<super::SymbolAck>),
     }
 }

@@ -62,7 +62,7 @@ pub use key_manifest::{
     KeyManifestError, KeyWrap, KeyWraps, OpenedZoneKeys, ZoneKey, ZoneKeyAlgorithm, ZoneKeyManifest,
     ZoneKeyTerms,
 };
-pub use kinds::{AnyObject, GossipMessage, MeshObject};
+pub use kinds::{AnyObject, GossipMessage, MeshObject, SymbolMessage};
 pub use lease::{Lease, LeaseDemand, LeaseError, LeaseFrontier, LeaseHandoff, LeasePurpose, NamedLease};
 pub use payload::{SCHEMA_HASH_BYTES, decode_payload, encode_payload};
 pub use quorum::{CertificateError, Certified, NodeSignature, QuorumBody, SignatureSet};
@@ -71,8 +71,8 @@ pub use revocation::{
 };
 pub use schema::{Schema, SchemaId};
 pub use secret::{
-    MAX_SEALED_SHARE_BYTES, MAX_SECRET_ACCESS_SECS, SecretAccessToken, SecretFormat, SecretObject,
-    SecretRotation, SecretType, SharingScheme, ThresholdSecretObject, WrappedShare,
+    MAX_SECRET_ACCESS_SECS, SecretAccessToken, SecretFormat, SecretObject, SecretRotation, SecretType,
+    SharingScheme, ThresholdSecretObject, WrappedShare, WrappedShareError,
 };
 pub use signed::{Signed, SignedBody};
 pub use state::{

@@ -3,18 +3,20 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
-use super::{Schema, SignedBody};
+use super::{Object, Schema, Signed, SignedBody};
+use crate::crypto::hpke::{HpkeBox, OpeningKey};
 use crate::crypto::seal::SealedBox;
-use crate::encoding::cbor::{Bounded, ByteString, ShapeError};
+use crate::crypto::shamir::{Dealing, HeldShare, SealedShareError, ShareRecipient};
+use crate::crypto::wrap::WrappableKey;
+use crate::encoding::cbor::ShapeError;
 use crate::ids::{KeyId, NodeId, PrincipalId, SecretId, TokenId, ZoneId};
 use crate::time::UnixTime;
 use crate::{cbor_enum, cbor_map, cbor_tagged};
 
 /// How long the right to use a secret may last, in seconds.
 pub const MAX_SECRET_ACCESS_SECS: u64 = 300;
-/// The longest sealed share, in bytes: a sealed box's.
-pub const MAX_SEALED_SHARE_BYTES: usize = 64 * 1024;
 
 cbor_enum! {
     /// What a secret is.
@@ -130,10 +132,12 @@ cbor_map! {
     pub struct WrappedShare {
         /// Which, from 1.
         pub index: u16,
-        /// The share in an HPKE box: encapsulated key, then ciphertext.
-        pub sealed_data: Bounded<ByteString, MAX_SEALED_SHARE_BYTES>,
-        /// The device's encryption key.
+        /// The key of the device that it is sealed to.
         pub recipient_key_id: KeyId,
+        /// When it was sealed.
+        pub issued_at: UnixTime,
+        /// The share, sealed.
+        pub sealed: HpkeBox,
     }
 }
 
@@ -159,22 +163,16 @@ cbor_map! {
     /// A secret of the header's zone that no device has; signed by an operator with `auth`.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ThresholdSecretObject {
-        /// Its name.
-        pub secret_id: SecretId,
+        /// Its name, its generation, how many shares restore it of how many, and what each share is judged by.
+        pub dealing: Dealing,
         /// What it is.
         pub secret_type: SecretType,
-        /// How many shares restore it.
-        pub k: u16,
-        /// How many shares there are.
-        pub n: u16,
         /// How it is shared.
         pub scheme: SharingScheme,
         /// One share a device.
         pub wrapped_shares: BTreeMap<NodeId, WrappedShare>,
         /// How it is renewed.
         pub rotation: SecretRotation,
-        /// Rises by one whenever it is shared anew; shares of two generations do not mix.
-        pub generation: u32,
         /// What a person calls it.
         pub label: Option<String>,
         /// Until when it may be used, exclusive.
@@ -184,11 +182,16 @@ cbor_map! {
 }
 
 impl ThresholdSecretObject {
+    /// Its name.
+    pub const fn secret_id(&self) -> SecretId {
+        SecretId::from_bytes(self.dealing.terms().secret_id)
+    }
+
     //= docs/spec/objects.md#secrets
     fn check(&self) -> Result<(), ShapeError> {
-        check_threshold(self.k, self.n)?;
+        let total = u16::from(self.dealing.terms().total);
         let indices: BTreeSet<u16> = self.wrapped_shares.values().map(|share| share.index).collect();
-        if self.wrapped_shares.len() != usize::from(self.n) || !indices.into_iter().eq(1..=self.n) {
+        if self.wrapped_shares.len() != usize::from(total) || !indices.into_iter().eq(1..=total) {
             return Err(ShapeError::Invalid(
                 "there is one share for each index, each with a device of its own",
             ));
@@ -202,6 +205,53 @@ impl ThresholdSecretObject {
 
 impl SignedBody for ThresholdSecretObject {
     const SCHEMA: Schema = Schema { namespace: "fcp.secret", name: "ThresholdSecret", version: "1.0.0" };
+}
+
+/// Why a shared secret gives a device no share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrappedShareError {
+    /// There is no share for the device.
+    NotARecipient,
+    /// It is sealed to another key of the device.
+    OtherKey(KeyId),
+    /// It does not open, or is not the share that was dealt.
+    Sealed(SealedShareError),
+    /// It is the share of this other index.
+    OtherIndex(u8),
+}
+
+impl fmt::Display for WrappedShareError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotARecipient => f.write_str("there is no share for this device"),
+            Self::OtherKey(key) => write!(f, "the share is sealed to the key {key}"),
+            Self::Sealed(error) => error.fmt(f),
+            Self::OtherIndex(index) => write!(f, "the box holds share {index}"),
+        }
+    }
+}
+
+impl core::error::Error for WrappedShareError {}
+
+impl Object<Signed<ThresholdSecretObject>> {
+    /// Opens the share of `node` with its encryption key, and checks that it is the one that was dealt. What the dealing
+    /// is worth rests on the signature, which the caller has checked.
+    ///
+    /// # Errors
+    /// Why there is no share.
+    //= docs/spec/objects.md#secrets
+    pub fn open_share<K: OpeningKey>(&self, node: &NodeId, key: &K) -> Result<HeldShare, WrappedShareError> {
+        let secret = &self.body.fields;
+        let wrapped = secret.wrapped_shares.get(node).ok_or(WrappedShareError::NotARecipient)?;
+        if wrapped.recipient_key_id != WrappableKey::key_id(key) {
+            return Err(WrappedShareError::OtherKey(wrapped.recipient_key_id));
+        }
+        let to =
+            ShareRecipient { zone_id: &self.header.zone_id, node_id: node, issued_at: wrapped.issued_at };
+        let held = secret.dealing.open_share(&wrapped.sealed, key, to).map_err(WrappedShareError::Sealed)?;
+        let index = held.share.index();
+        if u16::from(index) == wrapped.index { Ok(held) } else { Err(WrappedShareError::OtherIndex(index)) }
+    }
 }
 
 //= docs/spec/objects.md#secrets

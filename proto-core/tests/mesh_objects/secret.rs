@@ -1,10 +1,17 @@
 //! Secrets are bound to where they are, and their use is short.
 
+use fcp_proto_core::crypto::agree::EncryptionKey;
+use fcp_proto_core::crypto::hpke::HpkeError;
 use fcp_proto_core::crypto::role::Vault;
 use fcp_proto_core::crypto::seal::SealContext;
-use fcp_proto_core::crypto::secret::SymmetricKey;
+use fcp_proto_core::crypto::secret::{SecretBytes, SymmetricKey};
+use fcp_proto_core::crypto::shamir::{Dealing, DealingTerms, SealedShareError};
+use fcp_proto_core::crypto::wrap::WrappableKey;
 use fcp_proto_core::ids::{SecretId, ZoneId};
-use fcp_proto_core::object::{SecretAccessToken, SecretFormat, SecretObject, Signed, ThresholdSecretObject};
+use fcp_proto_core::object::{
+    SecretAccessToken, SecretFormat, SecretObject, Signed, ThresholdSecretObject, WrappedShareError,
+};
+use fcp_proto_core::random::Entropy;
 use zeroize::Zeroizing;
 
 use super::{after, at, node, refuses, sample};
@@ -29,10 +36,12 @@ fn a_secret_opens_in_its_place_and_nowhere_else() {
 #[test]
 fn thresholds_and_shares_fit_together() {
     type Shared = Signed<ThresholdSecretObject>;
-    refuses::<Shared>(|it| it.body.fields.k = 0);
-    refuses::<Shared>(|it| it.body.fields.k = 4);
-    refuses::<Shared>(|it| it.body.fields.n = 2);
-    refuses::<Shared>(|it| it.body.fields.n = 256);
+    for total in [2, 4] {
+        let terms = DealingTerms { total, ..*sample::<Shared>().body.fields.dealing.terms() };
+        let mut entropy = Entropy::from_seed(&Zeroizing::new([9; 32]));
+        let (dealing, _) = Dealing::deal(&SecretBytes::new(vec![1]), terms, &mut entropy).expect("a dealing");
+        refuses::<Shared>(|it| it.body.fields.dealing = dealing);
+    }
     refuses::<Shared>(|it| drop(it.body.fields.wrapped_shares.remove(&node("phone"))));
     for index in [0, 1, 4] {
         refuses::<Shared>(|it| {
@@ -45,6 +54,35 @@ fn thresholds_and_shares_fit_together() {
         refuses::<Signed<SecretObject>>(|it| it.body.fields.format = bad);
     }
     assert_eq!(after::<Signed<SecretObject>>(|it| it.body.fields.format = SecretFormat::Raw {}), Ok(()));
+}
+
+/// The encryption key of a device of the vectors.
+fn encryption_key(byte: u8) -> EncryptionKey {
+    EncryptionKey::from_secret(Zeroizing::new([byte; 32]))
+}
+
+//= docs/spec/objects.md#secrets
+//= docs/spec/sealing.md#sealed-shares
+#[test]
+fn each_device_opens_its_own_share_and_two_of_three_give_the_secret() {
+    let shared = sample::<Signed<ThresholdSecretObject>>();
+    let (laptop, phone) = (node("laptop"), node("phone"));
+    let shares = [(&laptop, 0x41), (&phone, 0x43)]
+        .map(|(node, key)| shared.open_share(node, &encryption_key(key)).expect("its share"));
+    let secret = shared.body.fields.dealing.combine(shares.into()).expect("the secret");
+    assert_eq!(secret.expose(), b"a shared secret");
+
+    let other = encryption_key(0x42);
+    assert_eq!(shared.open_share(&node("tablet"), &other), Err(WrappedShareError::NotARecipient));
+    let mut swapped = shared.clone();
+    let named = swapped.body.fields.wrapped_shares.get_mut(&laptop).expect("its share");
+    assert_eq!(shared.open_share(&laptop, &other), Err(WrappedShareError::OtherKey(named.recipient_key_id)));
+    named.index = 2;
+    assert_eq!(swapped.open_share(&laptop, &encryption_key(0x41)), Err(WrappedShareError::OtherIndex(1)));
+    let (taken, mut moved) = (shared.body.fields.wrapped_shares[&phone].clone(), shared.clone());
+    moved.body.fields.wrapped_shares.insert(laptop.clone(), taken);
+    let elsewhere = moved.open_share(&laptop, &encryption_key(0x43));
+    assert_eq!(elsewhere, Err(WrappedShareError::Sealed(SealedShareError::Box(HpkeError::NotOpened))));
 }
 
 //= docs/spec/objects.md#secrets

@@ -11,7 +11,7 @@ use fcp_proto_core::encoding::json::{Json, parse};
 use fcp_proto_core::ids::{KeyId, ZoneId};
 use fcp_proto_core::object::{
     AnyObject, GossipMessage, MeshObject, NodeSignature, ObjectIdKey, SchemaId, SignatureSet, StoredObject,
-    decode_payload, encode_payload,
+    SymbolMessage, decode_payload, encode_payload,
 };
 use zeroize::Zeroizing;
 
@@ -27,6 +27,7 @@ pub(super) fn kind(case: &Case<'_>) {
         "home" => AnyObject::open(&stored).map(|object| object.store()),
         "mesh" => MeshObject::open(&stored).map(|object| object.store()),
         "gossip" => GossipMessage::open(&stored).map(|object| object.store()),
+        "symbols" => SymbolMessage::open(&stored).map(|object| object.store()),
         other => panic!("{}: {other}", case.place),
     };
     assert_eq!(again, Ok(Ok(stored.clone())), "{}", case.place);
@@ -48,7 +49,12 @@ fn signatures(case: &Case<'_>, stored: &StoredObject) {
     let text = stored.header.schema.signing_text();
     let mut view = MapBuilder::default();
     view.field("header", &stored.header);
-    if case.optional("signer_seed").is_some() {
+    if case.optional("transcript").is_some() {
+        let key = SigningKey::<Node>::from_seed(&Zeroizing::new(case.array("signer_seed")));
+        let signature: Signature = take(&mut fields, "signature");
+        let verified = key.verifying_key().verify(&case.bytes("transcript"), &signature);
+        assert_eq!(verified, Ok(()), "{}", case.place);
+    } else if case.optional("signer_seed").is_some() {
         let key = SigningKey::<Node>::from_seed(&Zeroizing::new(case.array("signer_seed")));
         let (signer, signature): (KeyId, Signature) =
             (take(&mut fields, "signer"), take(&mut fields, "signature"));
@@ -89,8 +95,12 @@ fn every_kind_has_a_vector() {
         let text = |name| case.get(name).and_then(Json::as_str).expect("a text").to_owned();
         (text("set"), text("schema"))
     });
-    let sets =
-        [("home", AnyObject::SCHEMAS), ("mesh", MeshObject::SCHEMAS), ("gossip", GossipMessage::SCHEMAS)];
+    let sets = [
+        ("home", AnyObject::SCHEMAS),
+        ("mesh", MeshObject::SCHEMAS),
+        ("gossip", GossipMessage::SCHEMAS),
+        ("symbols", SymbolMessage::SCHEMAS),
+    ];
     let known = sets.iter().flat_map(|(set, schemas)| {
         schemas.iter().map(|schema| (String::from(*set), schema.id().to_string()))
     });
