@@ -101,6 +101,9 @@ def check_folder(folder, files):
     wrong += [f"{folder.name}/{name} is missing" for name in sorted(files.keys() - names)]
     for name in sorted(names & files.keys()):
         kind, found, place = files[name], cases(folder / name), f"{folder.name}/{name}"
+        if isinstance(kind, runner.Elsewhere):
+            print(f"{place}: {len(found)} vectors, not checked here; made by {kind.maker}")
+            continue
         count += len(found)
         if isinstance(kind, runner.Accept):
             wrong += check_accept(place, kind, found)
