@@ -3,7 +3,7 @@
 from check import transcripts
 from check.canonical import decode, encode
 from check.keys import public_of, sign, verify
-from check.runner import Accept, Elsewhere, Reject, equal, raw
+from check.runner import Accept, Elsewhere, Reject, demand, equal, raw
 
 MAX_WHOLE, MAX_OBJECT, MAX_BLOCK, MAX_BLOCKS = 1 << 20, 64 << 20, 1_032, 255
 MAX_HINT, MAX_UNKNOWN, MAX_KNOWN, MAX_ANYBODY = 100, 32, 1_000, 2_001
@@ -94,6 +94,7 @@ def message_fault(case):
 def check_range(case):
     total, size, start, end = (int(case[it]) for it in ("total_len", "chunk_size", "start", "end"))
     equal(sizes_fault(total, size, -(-total // size)), None, "manifest")
+    demand(start <= end <= total, "the range lies outside")
     pieces = []
     for index in range(start // size, -(-end // size)) if start < end else ():
         first = index * size
