@@ -4,7 +4,7 @@
 default: ci
 
 # Everything the gate runs, in its order.
-ci: fmt lint docs test deny
+ci: fmt lint docs no_std test vectors deny
 
 # Formatting.
 fmt:
@@ -18,9 +18,20 @@ lint:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
+# The pure crates where there is no standard library; `rustup target add` brings the targets.
+no_std:
+    cargo check -p fcp-proto-core -p fcp-state-machines --locked --target x86_64-unknown-none
+    cargo build -p fcp-proto-core -p fcp-state-machines --locked --target thumbv7em-none-eabihf
+
 # Every test.
 test:
     cargo test --workspace
+
+# The vectors once more, by another implementation, with libraries of its own below target/.
+vectors:
+    python3 -m venv target/vectors
+    target/vectors/bin/pip install --quiet --requirement vectors/check/requirements.txt
+    target/vectors/bin/python vectors/check/check.py
 
 # Licences, bans and sources of every dependency.
 deny:

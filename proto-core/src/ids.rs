@@ -314,6 +314,22 @@ byte_id!(
     CallId,
     16
 );
+byte_id!(
+    /// One generation of keys between two nodes, chosen by the node that answers the handshake or the rekey.
+    MeshSessionId,
+    16
+);
+byte_id!(
+    /// A number used once by a node in a handshake or a rekey.
+    SessionNonce,
+    16
+);
+
+byte_id!(
+    /// A secret that the mesh keeps, chosen at random.
+    SecretId,
+    16
+);
 
 #[cfg(test)]
 mod tests {

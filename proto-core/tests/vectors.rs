@@ -1,39 +1,56 @@
-//! Every vector file under `vectors/{cbor,json,keys,tokens}` is read, and each of its cases must hold.
+//! Every vector file under the folders of [`FOLDERS`] is read, and each of its cases must hold.
+
+#[path = "vectors/mesh.rs"]
+mod mesh;
+#[path = "vectors/objects.rs"]
+mod objects;
+#[path = "vectors/sealing.rs"]
+mod sealing;
+#[path = "vectors/symbols.rs"]
+mod symbols;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use fcp_proto_core::crypto::agree::EncryptionKey;
 use fcp_proto_core::crypto::phrase::RecoveryPhrase;
 use fcp_proto_core::crypto::proof::CallProof;
 use fcp_proto_core::crypto::role::{Agent, Node};
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::crypto::sign::{Signature, SigningKey, VerifyingKey, signing_bytes};
-use fcp_proto_core::crypto::wrap::WrappedKey;
+use fcp_proto_core::crypto::wrap::{WrappableKey, WrappedKey};
 use fcp_proto_core::crypto::{derive, hash};
-use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
+use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor, Value};
 use fcp_proto_core::encoding::json::{Json, Pointer, parse};
 use fcp_proto_core::ids::TokenId;
 use fcp_proto_core::object::CallDigestInput;
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
-const FOLDERS: [&str; 4] = ["cbor", "json", "keys", "tokens"];
+const FOLDERS: [&str; 11] =
+    ["cbor", "frames", "frost", "hpke", "json", "keys", "objects", "sessions", "shamir", "symbols", "tokens"];
 
 const LARGEST: usize = 1 << 20;
 
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 18] = [
+const FILES: [(&str, Check); 41] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
+    ("frost/signing.json", sealing::frost_signing),
+    ("frost/signing_reject.json", sealing::frost_signing_reject),
+    ("hpke/base.json", sealing::hpke_base),
+    ("hpke/boxes.json", sealing::hpke_box),
+    ("hpke/boxes_reject.json", sealing::hpke_box_reject),
     ("json/accept.json", json_accept),
     ("json/pointer.json", json_pointer),
     ("json/reject.json", json_reject),
     ("keys/blake3.json", blake3),
     ("keys/ed25519.json", ed25519),
     ("keys/ed25519_reject.json", ed25519_reject),
+    ("keys/encryption_key.json", encryption_key),
     ("keys/hkdf.json", hkdf),
     ("keys/key_id.json", key_id),
     ("keys/phrase.json", phrase),
@@ -41,33 +58,62 @@ const FILES: [(&str, Check); 18] = [
     ("keys/signing_bytes.json", signed),
     ("keys/wrapped_key.json", wrapped_key),
     ("keys/wrapped_key_reject.json", wrapped_key_reject),
+    ("objects/kinds.json", objects::kind),
+    ("objects/payloads.json", objects::payload),
+    ("objects/payloads_reject.json", objects::payload_reject),
+    ("objects/schemas.json", objects::schema),
+    ("objects/zones.json", objects::zone),
+    ("shamir/combine.json", sealing::shamir_combine),
+    ("shamir/dealing.json", sealing::shamir_dealing),
+    ("shamir/dealing_reject.json", sealing::shamir_dealing_reject),
+    ("shamir/reject.json", sealing::shamir_reject),
+    ("symbols/encoding.json", symbols::encoding),
+    ("symbols/manifest_reject.json", symbols::manifest_reject),
+    ("symbols/messages.json", symbols::message),
+    ("symbols/messages_reject.json", symbols::message_reject),
+    ("symbols/ranges.json", symbols::range),
+    ("symbols/transmission.json", symbols::transmission),
+    ("symbols/transmission_reject.json", symbols::transmission_reject),
     ("tokens/accept.json", token_accept),
     ("tokens/call_proof.json", call_proof),
+    ("tokens/minted.json", token_minted),
     ("tokens/reject.json", token_reject),
 ];
 
 /// One case and its place, for messages.
-struct Case<'a> {
-    place: String,
+pub(crate) struct Case<'a> {
+    pub(crate) place: String,
     fields: &'a Json,
 }
 
 impl Case<'_> {
-    fn optional(&self, name: &str) -> Option<&str> {
+    pub(crate) fn optional(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(|value| value.as_str().expect("a text"))
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.optional(name).unwrap_or_else(|| panic!("{}: no {name}", self.place))
     }
 
-    fn bytes(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         hex::decode(self.text(name)).unwrap_or_else(|_| panic!("{}: {name} is no hex", self.place))
     }
 
-    fn array<const N: usize>(&self, name: &str) -> [u8; N] {
+    /// `hex`, after as many repetitions as the case asks for.
+    fn repeated(&self) -> Vec<u8> {
+        let times = self.optional("times").map_or(0, |times| times.parse().expect("a number"));
+        let mut bytes = self.optional("repeat").map_or_else(Vec::new, |_| self.bytes("repeat")).repeat(times);
+        bytes.extend(self.bytes("hex"));
+        bytes
+    }
+
+    pub(crate) fn array<const N: usize>(&self, name: &str) -> [u8; N] {
         self.bytes(name).try_into().unwrap_or_else(|_| panic!("{}: {name} has another length", self.place))
     }
+}
+
+fn all_files() -> impl Iterator<Item = (&'static str, Check)> {
+    FILES.into_iter().chain(mesh::FILES)
 }
 
 fn root() -> PathBuf {
@@ -76,7 +122,7 @@ fn root() -> PathBuf {
 
 #[test]
 fn every_vector_holds() {
-    for (file, check) in FILES {
+    for (file, check) in all_files() {
         let bytes = fs::read(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let document = parse(&bytes, LARGEST).unwrap_or_else(|error| panic!("{file}: {error}"));
         let cases = document.get("cases").and_then(Json::as_array).expect("a list of cases");
@@ -98,22 +144,45 @@ fn no_vector_file_is_left_unread() {
             found.insert(format!("{folder}/{name}"));
         }
     }
-    let read: BTreeSet<String> = FILES.iter().map(|(file, _)| String::from(*file)).collect();
+    let read: BTreeSet<String> = all_files().map(|(file, _)| String::from(file)).collect();
     assert_eq!(found, read);
 }
 
 fn cbor_accept(case: &Case<'_>) {
-    let bytes = case.bytes("hex");
+    let bytes = case.repeated();
     let item = cbor::decode(&bytes).unwrap_or_else(|error| panic!("{}: {error}", case.place));
     assert_eq!(cbor::encode(&item), Ok(bytes), "{}", case.place);
+    if let Some(notation) = case.optional("diagnostic") {
+        assert_eq!(diagnostic(&item), notation, "{}", case.place);
+    }
     if let Some(text) = case.optional("json") {
         let value = parse(text.as_bytes(), LARGEST).expect("valid");
         assert_eq!(Json::from_cbor(item), Ok(value), "{}", case.place);
     }
 }
 
+/// Diagnostic notation (RFC 8949 section 8), floats by their bits.
+fn diagnostic(item: &Value) -> String {
+    let list = |items: Vec<String>| items.join(", ");
+    match item {
+        Value::Unsigned(n) => n.to_string(),
+        Value::Negative(n) => (-1 - i128::from(*n)).to_string(),
+        Value::Bytes(bytes) => format!("h'{}'", hex::encode(bytes)),
+        Value::Text(text) => format!("\"{text}\""),
+        Value::Array(items) => format!("[{}]", list(items.iter().map(diagnostic).collect())),
+        Value::Map(map) => {
+            let entries = map.entries().iter();
+            let entries = entries.map(|(key, value)| format!("{}: {}", diagnostic(key), diagnostic(value)));
+            format!("{{{}}}", list(entries.collect()))
+        }
+        Value::Bool(bit) => bit.to_string(),
+        Value::Null => "null".into(),
+        Value::Float(x) => format!("float'{:016x}'", x.to_bits()),
+    }
+}
+
 fn cbor_reject(case: &Case<'_>) {
-    let error = cbor::decode(&case.bytes("hex")).map_err(|error| format!("{error:?}"));
+    let error = cbor::decode(&case.repeated()).map_err(|error| format!("{error:?}"));
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
 }
 
@@ -172,6 +241,11 @@ fn ed25519_reject(case: &Case<'_>) {
     assert_eq!(error, case.text("error"), "{}", case.place);
 }
 
+fn encryption_key(case: &Case<'_>) {
+    let key = EncryptionKey::from_secret(Zeroizing::new(case.array("secret")));
+    assert_eq!(key.public_key(), case.array("public"), "{}", case.place);
+}
+
 fn hkdf(case: &Case<'_>) {
     let expected = case.bytes("output");
     let mut output = vec![0; expected.len()];
@@ -181,7 +255,7 @@ fn hkdf(case: &Case<'_>) {
 }
 
 fn key_id(case: &Case<'_>) {
-    assert_eq!(hash::key_id(&case.array("public")).as_bytes(), &case.array("key_id"), "{}", case.place);
+    assert_eq!(hash::key_id(&case.bytes("public")).as_bytes(), &case.array("key_id"), "{}", case.place);
 }
 
 fn phrase(case: &Case<'_>) {
@@ -266,6 +340,15 @@ fn call_proof(case: &Case<'_>) {
     assert_eq!(statement.verify(&key.verifying_key(), &signature), Ok(()), "{}", case.place);
     // The signature is of the statement, and of these bytes.
     assert_eq!(key.sign(&case.bytes("bytes")), signature, "{}", case.place);
+}
+
+fn token_minted(case: &Case<'_>) {
+    let issuer = SigningKey::from_seed(&Zeroizing::new(case.array("seed")));
+    let bytes = case.bytes("token");
+    let token = Token::decode(&bytes).and_then(|token| token.verify(&issuer.verifying_key()));
+    let token = token.unwrap_or_else(|error| panic!("{}: {error}", case.place));
+    let minted = Token::mint(token.claims().clone(), &issuer).expect("claims that were read");
+    assert_eq!(minted.as_bytes(), bytes, "{}", case.place);
 }
 
 fn token_reject(case: &Case<'_>) {

@@ -1,6 +1,6 @@
 //! BLAKE3 with domains: one input never has the same hash for two purposes.
 
-use crate::ids::{Digest, KeyId};
+use crate::ids::{Digest, KeyId, ZoneId};
 
 /// BLAKE3-256 of plain content: a code image, a manifest.
 pub fn digest(bytes: &[u8]) -> Digest {
@@ -8,8 +8,14 @@ pub fn digest(bytes: &[u8]) -> Digest {
 }
 
 /// The key id of a public key: the first eight bytes of BLAKE3 in derive-key mode with the context `FCP2-KID`.
-pub fn key_id(public_key: &[u8; 32]) -> KeyId {
+pub fn key_id(public_key: &[u8]) -> KeyId {
     KeyId::from_bytes(first_eight(&blake3::derive_key("FCP2-KID", public_key)))
+}
+
+/// The name of a zone where its text must not be seen: BLAKE3 over the domain `FCP2-ZONE-ID-V1` and the text.
+//= docs/spec/encoding.md#zone-hashes
+pub fn zone_id_hash(zone: &ZoneId) -> Digest {
+    Digest::from_bytes(Hasher::new("FCP2-ZONE-ID-V1").with(zone.as_str().as_bytes()).finish())
 }
 
 /// The id of a secret symmetric key, from which the key cannot be found.

@@ -28,6 +28,10 @@ cbor_enum! {
         ObjectId = "object_id",
         /// Wraps other keys.
         Wrapping = "wrapping",
+        /// What is sealed to a device (X-Wing).
+        HybridEncryption = "hybrid_encryption",
+        /// Encrypts the content of a zone.
+        Zone = "zone",
     }
 }
 
@@ -68,7 +72,7 @@ macro_rules! roles {
 //= docs/spec/keys.md#roles
 roles! {
     SigningRole: Owner, Operator, Node, Issuance, Agent, Publisher;
-    SymmetricRole: Vault, ObjectId, Wrapping;
+    SymmetricRole: Vault, ObjectId, Wrapping, Zone;
 }
 
 impl HolderRole for Owner {}

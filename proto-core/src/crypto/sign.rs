@@ -143,7 +143,7 @@ impl<R: SigningRole> VerifyingKey<R> {
             return Err(KeyError::WeakPoint);
         }
         // The decoder takes coordinates beyond the field's prime; a key must have one encoding only.
-        if inner.to_edwards().compress().as_bytes() != bytes {
+        if !is_reduced(bytes) {
             return Err(KeyError::NotAPoint);
         }
         Ok(Self { inner, role: PhantomData })
@@ -187,6 +187,13 @@ impl<R: SigningRole> VerifyingKey<R> {
         let message = signing_bytes(schema, value).map_err(|_| SignatureInvalid)?;
         self.verify(&message, signature)
     }
+}
+
+/// Whether the coordinate in `bytes` is below the field's prime, 2^255 − 19. With the points of small order gone, a point
+/// has no other second encoding.
+fn is_reduced(bytes: &[u8; 32]) -> bool {
+    let [low, middle @ .., high] = bytes;
+    *low < 0xed || high & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
 }
 
 impl<R: SigningRole> PartialEq for VerifyingKey<R> {

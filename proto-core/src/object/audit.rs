@@ -2,7 +2,8 @@
 
 use alloc::string::String;
 
-use super::{Body, Schema, SignedBody};
+use super::{Body, Header, QuorumBody, Schema, SignedBody};
+use crate::encoding::cbor::ShapeError;
 use crate::error::Code;
 use crate::ids::{CallId, ConnectorId, NodeId, ObjectId, OperationId, TokenId};
 use crate::time::UnixTime;
@@ -140,6 +141,43 @@ cbor_map! {
         pub head_event: ObjectId,
         /// Its number.
         pub head_seq: u64,
+    }
+}
+
+cbor_map! {
+    /// The end of a node's chain as certified by a quorum of the members of a mesh.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ZoneAuditHead {
+        /// The node whose chain this is.
+        pub node_id: NodeId,
+        /// The last event.
+        pub head_event: ObjectId,
+        /// Its number.
+        pub head_seq: u64,
+        /// How much of the chain the signers hold among them, in hundredths of a percent.
+        pub coverage_bps: u16,
+        /// The epoch of the membership whose members certify it.
+        pub epoch: u64,
+    }
+    => ZoneAuditHead::check
+}
+
+impl ZoneAuditHead {
+    //= docs/spec/objects.md#certified-heads
+    fn check(&self) -> Result<(), ShapeError> {
+        if self.coverage_bps <= 10_000 { Ok(()) } else { Err(ShapeError::OutOfRange) }
+    }
+}
+
+impl QuorumBody for ZoneAuditHead {
+    const SCHEMA: Schema = Schema { namespace: "fcp.audit", name: "AuditHead", version: "2.0.0" };
+
+    fn check_header(&self, header: &Header) -> Result<(), ShapeError> {
+        if header.refs.contains(&self.head_event) {
+            Ok(())
+        } else {
+            Err(ShapeError::Invalid("a head refers to the last event"))
+        }
     }
 }
 

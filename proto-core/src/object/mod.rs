@@ -8,19 +8,32 @@ mod approval;
 mod audit;
 mod authority;
 mod call;
+mod checkpoint;
+mod chunk;
+mod computation;
 mod connector;
 mod context;
+mod device;
+pub mod gossip;
 mod header;
+mod key_manifest;
+mod kinds;
+mod lease;
+mod payload;
+mod quorum;
 mod revocation;
 mod schema;
+mod secret;
 mod signed;
+mod state;
 mod stored;
+mod symbol;
 #[cfg(test)]
 mod tests;
 mod zones;
 
 pub use approval::{ApprovalDecision, ApprovalKind, ApprovalRequest, ApprovalToken, CallDigestInput};
-pub use audit::{AuditEvent, AuditEventKind, AuditHead, TraceContext};
+pub use audit::{AuditEvent, AuditEventKind, AuditHead, TraceContext, ZoneAuditHead};
 pub use authority::{
     Enrolment, FaultModel, Grant, Grantee, Membership, NodeAttestation, OperatorDelegation, OperatorRight,
     OwnerRoot, Role, RoleAssignment,
@@ -29,11 +42,46 @@ pub use call::{
     CallOutcome, CallRecord, DecisionReceipt, Effect, GateCheck, OperationIntent, OperationReceipt,
     SettledBy, Settlement, Usage, Verdict,
 };
+pub use checkpoint::{
+    CHECKPOINT_AUDIT_EVENTS, CHECKPOINT_INTERVAL_SECS, ChainEnd, CheckpointError, CheckpointFork,
+    CheckpointProposal, CheckpointTrigger, NamedCheckpoint, ZoneCheckpoint,
+};
+pub use chunk::{
+    CHUNK_BYTES, Chunk, ChunkError, ChunkManifest, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Piece, RawChunk,
+    VerifiedChunk,
+};
+pub use computation::{ComputationCheckpoint, ComputationState, MAX_INLINE_STATE_BYTES, ResumeError};
 pub use connector::{ConnectorInstall, ConnectorState, CredentialRecord, ExceptionKind, OwnerException};
 pub use context::{ContextEntry, ContextOpened, KeptResult};
+pub use device::DeviceEnrolment;
+pub use gossip::{
+    GossipAnswer, GossipRequest, GossipSummary, ReconcileAnswer, ReconcileRequest, RevocationNotice,
+};
 pub use header::Header;
-pub use revocation::{RevocationEvent, RevocationHead, RevocationObject, RevocationScope};
+pub use key_manifest::{
+    KeyManifestError, KeyWrap, KeyWraps, OpenedZoneKeys, ZoneKey, ZoneKeyAlgorithm, ZoneKeyManifest,
+    ZoneKeyTerms,
+};
+pub use kinds::{AnyObject, GossipMessage, MeshObject, SymbolMessage};
+pub use lease::{Lease, LeaseDemand, LeaseError, LeaseFrontier, LeaseHandoff, LeasePurpose, NamedLease};
+pub use payload::{SCHEMA_HASH_BYTES, decode_payload, encode_payload};
+pub use quorum::{CertificateError, Certified, NodeSignature, QuorumBody, SignatureSet};
+pub use revocation::{
+    RevocationEvent, RevocationHead, RevocationObject, RevocationScope, ZoneRevocationHead,
+};
 pub use schema::{Schema, SchemaId};
+pub use secret::{
+    MAX_SECRET_ACCESS_SECS, SecretAccessToken, SecretFormat, SecretObject, SecretRotation, SecretType,
+    SharingScheme, ThresholdSecretObject, WrappedShare, WrappedShareError,
+};
 pub use signed::{Signed, SignedBody};
-pub use stored::{AnyObject, Body, Object, ObjectIdKey, StoredObject};
+pub use state::{
+    CrdtType, MAX_CRDT_BRANCH_BYTES, MAX_CURSOR_STATE_BYTES, StateDelta, StateError, StateModel, StateObject,
+    StateOwner, StateRoot, StateSnapshot,
+};
+pub use stored::{Body, Object, ObjectIdKey, StoredObject};
+pub use symbol::{
+    DecodeStatus, HintError, MissingHint, SymbolAck, SymbolAckReason, SymbolAllowance, SymbolMessageError,
+    SymbolOffer, SymbolRequest, Transcribed, TranscriptSigned,
+};
 pub use zones::{Budget, ZoneDefinition, ZonePolicy};

@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Schema, SignedBody};
-use crate::encoding::cbor::ByteString;
+use super::{Header, QuorumBody, Schema, SignedBody};
+use crate::encoding::cbor::{ByteString, ShapeError};
 use crate::ids::ObjectId;
 use crate::time::UnixTime;
 use crate::{cbor_enum, cbor_map};
@@ -67,6 +67,51 @@ cbor_map! {
         pub head_seq: u64,
         /// When it was certified.
         pub as_of: UnixTime,
+    }
+}
+
+cbor_map! {
+    /// The chain's end as certified by a quorum of the members of a mesh.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ZoneRevocationHead {
+        /// The last link; absent while nothing is revoked.
+        pub head_event: Option<ObjectId>,
+        /// How many links there are.
+        pub head_seq: u64,
+        /// The epoch of the membership whose members certify it.
+        pub epoch: u64,
+        /// When it was certified.
+        pub as_of: UnixTime,
+    }
+    => ZoneRevocationHead::check
+}
+
+impl ZoneRevocationHead {
+    //= docs/spec/objects.md#certified-heads
+    fn check(&self) -> Result<(), ShapeError> {
+        if (self.head_seq == 0) == self.head_event.is_none() {
+            Ok(())
+        } else {
+            Err(ShapeError::Invalid("a chain has a last link exactly if it has links"))
+        }
+    }
+
+    /// Whether a node that knows `links` links knows all that this head certifies.
+    //= docs/spec/objects.md#certified-heads
+    pub fn is_covered_by(&self, links: u64) -> bool {
+        links >= self.head_seq
+    }
+}
+
+impl QuorumBody for ZoneRevocationHead {
+    const SCHEMA: Schema = Schema { namespace: "fcp.revoke", name: "RevocationHead", version: "2.0.0" };
+
+    fn check_header(&self, header: &Header) -> Result<(), ShapeError> {
+        if self.head_event.is_none_or(|id| header.refs.contains(&id)) {
+            Ok(())
+        } else {
+            Err(ShapeError::Invalid("a head refers to the last link"))
+        }
     }
 }
 

@@ -12,6 +12,14 @@ use crate::ids::KeyId;
 pub trait SignedBody: ToCbor + FromCbor {
     /// Its schema.
     const SCHEMA: Schema;
+
+    /// The rules that bind it to its header, if there are any.
+    ///
+    /// # Errors
+    /// The rule that does not hold.
+    fn check_header(&self, _header: &Header) -> Result<(), ShapeError> {
+        Ok(())
+    }
 }
 
 /// A body and the signature over it: one map of the body's fields plus `signer` and `signature`.
@@ -27,6 +35,10 @@ pub struct Signed<T> {
 
 impl<T: SignedBody> Body for Signed<T> {
     const SCHEMA: Schema = T::SCHEMA;
+
+    fn check_header(&self, header: &Header) -> Result<(), ShapeError> {
+        self.fields.check_header(header)
+    }
 }
 
 impl<T: SignedBody> ToCbor for Signed<T> {

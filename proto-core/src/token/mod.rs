@@ -14,23 +14,29 @@ pub mod resource;
 mod tests;
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use coset::iana::{Algorithm, HeaderParameter};
-use coset::{
-    CborSerializable, CoseSign1, CoseSign1Builder, Header, HeaderBuilder, RegisteredLabelWithPrivate,
-};
+use coset::iana::Algorithm;
+use coset::{CborSerializable, CoseSign1Builder, HeaderBuilder};
 
 use self::claims::{Claims, ClaimsError, Label};
 use crate::crypto::role::Issuance;
 use crate::crypto::sign::{Signature, SigningKey, VerifyingKey};
-use crate::encoding::cbor::{self, CborError};
+use crate::encoding::cbor::{self, CborError, Map, Value};
 use crate::error::Code;
 use crate::ids::KeyId;
 use crate::limits::MAX_TOKEN_BYTES;
+
+/// The labels of the parameters that a header may have (RFC 9052 section 3.1).
+const ALG: u64 = 1;
+const CRIT: u64 = 2;
+const KID: u64 = 4;
+/// EdDSA (RFC 9053 section 2.2), −8.
+const EDDSA: Value = Value::Negative(7);
 
 /// The one-byte head of CBOR tag 18, which marks a COSE_Sign1 and may stand before a token.
 const TAG_SIGN1: u8 = 0xd2;
@@ -48,7 +54,8 @@ pub struct Token<S> {
 pub struct Unverified {
     message: Vec<u8>,
     signature: Signature,
-    payload: Vec<u8>,
+    /// An item that nobody has looked into.
+    payload: Value,
 }
 
 /// A token whose signature was verified before its claims were read.
@@ -149,14 +156,27 @@ impl Token<Unverified> {
         }
         let encoded = bytes.strip_prefix(&[TAG_SIGN1]).unwrap_or(bytes);
         // COSE itself takes many encodings of one token; ours is one.
-        cbor::decode(encoded).map_err(TokenError::Cbor)?;
-        let sign1 = CoseSign1::from_slice(encoded).map_err(|_| TokenError::NotSign1)?;
-        let key_id = check_headers(&sign1)?;
-        let message = sign1.tbs_data(&[]);
-        let payload = sign1.payload.ok_or(TokenError::NotSign1)?;
-        cbor::decode(&payload).map_err(TokenError::Cbor)?;
-        let signature = <[u8; 64]>::try_from(sign1.signature).map_err(|_| TokenError::SignatureInvalid)?;
-        let state = Unverified { message, signature: Signature::from_bytes(signature), payload };
+        let Value::Array(parts) = cbor::decode(encoded).map_err(TokenError::Cbor)? else {
+            return Err(TokenError::NotSign1);
+        };
+        let parts = <[Value; 4]>::try_from(parts).map_err(|_| TokenError::NotSign1)?;
+        let [
+            Value::Bytes(protected),
+            Value::Map(unprotected),
+            Value::Bytes(payload),
+            Value::Bytes(signature),
+        ] = parts
+        else {
+            return Err(TokenError::NotSign1);
+        };
+        if !unprotected.entries().is_empty() {
+            return Err(TokenError::HeaderPolicy);
+        }
+        let key_id = check_header(&protected)?;
+        let claims = cbor::decode(&payload).map_err(TokenError::Cbor)?;
+        let signature = <[u8; 64]>::try_from(signature).map_err(|_| TokenError::SignatureInvalid)?;
+        let message = bytes_to_sign(protected, payload).map_err(TokenError::Cbor)?;
+        let state = Unverified { message, signature: Signature::from_bytes(signature), payload: claims };
         Ok(Self { encoded: encoded.to_vec(), key_id, state })
     }
 
@@ -181,7 +201,6 @@ impl Token<Unverified> {
         }
         let Unverified { message, signature, payload } = self.state;
         issuer.verify(&message, &signature).map_err(|_| TokenError::SignatureInvalid)?;
-        let payload = cbor::decode(&payload).map_err(TokenError::Cbor)?;
         let claims = Claims::from_payload(payload).map_err(TokenError::Claims)?;
         Ok(Token { encoded: self.encoded, key_id: self.key_id, state: Verified { claims } })
     }
@@ -217,36 +236,53 @@ impl Token<Verified> {
     }
 }
 
-/// The key id, if the headers keep the policy: protected are `alg`, `kid` and a `crit` that names only these;
-/// nothing is unprotected.
-fn check_headers(sign1: &CoseSign1) -> Result<KeyId, TokenError> {
-    if !sign1.unprotected.is_empty() {
-        return Err(TokenError::HeaderPolicy);
-    }
-    if let Some(bytes) = &sign1.protected.original_data {
-        cbor::decode(bytes).map_err(TokenError::Cbor)?;
-    }
-    let Header { alg, crit, key_id, content_type, iv, partial_iv, counter_signatures, rest } =
-        &sign1.protected.header;
-    let extra = content_type.is_some() || !iv.is_empty() || !partial_iv.is_empty();
-    if extra || !counter_signatures.is_empty() || !rest.is_empty() {
-        return Err(TokenError::HeaderPolicy);
-    }
-    let understood = |label: &RegisteredLabelWithPrivate<HeaderParameter>| {
-        use HeaderParameter::{Alg, Kid};
-        matches!(label, RegisteredLabelWithPrivate::Assigned(Alg | Kid))
+/// The key id, if the protected header keeps the policy: it has `alg`, `kid` and perhaps a `crit` that names only these.
+//= docs/spec/tokens.md#envelope
+fn check_header(protected: &[u8]) -> Result<KeyId, TokenError> {
+    // An empty header is written as no bytes at all (RFC 9052 section 3).
+    let header = match protected {
+        [] => Value::Map(Map::default()),
+        bytes => cbor::decode(bytes).map_err(TokenError::Cbor)?,
     };
-    if !crit.iter().all(understood) {
-        return Err(TokenError::HeaderPolicy);
+    let Value::Map(header) = header else { return Err(TokenError::NotSign1) };
+    let (mut algorithm, mut key_id) = (None, None);
+    for (label, value) in header.into_entries() {
+        let Value::Unsigned(label) = label else { return Err(TokenError::HeaderPolicy) };
+        match label {
+            ALG => algorithm = Some(value),
+            KID => key_id = Some(value),
+            CRIT => check_critical(&value)?,
+            _ => return Err(TokenError::HeaderPolicy),
+        }
     }
-    match alg {
-        Some(RegisteredLabelWithPrivate::Assigned(Algorithm::EdDSA)) => {}
+    match algorithm {
+        Some(EDDSA) => {}
         Some(_) => return Err(TokenError::Algorithm),
         None => return Err(TokenError::MissingHeader("alg")),
     }
-    if key_id.is_empty() {
-        return Err(TokenError::MissingHeader("kid"));
+    match key_id {
+        Some(Value::Bytes(bytes)) => {
+            let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| TokenError::HeaderPolicy)?;
+            Ok(KeyId::from_bytes(bytes))
+        }
+        Some(_) => Err(TokenError::HeaderPolicy),
+        None => Err(TokenError::MissingHeader("kid")),
     }
-    let bytes = <[u8; 8]>::try_from(key_id.as_slice()).map_err(|_| TokenError::HeaderPolicy)?;
-    Ok(KeyId::from_bytes(bytes))
+}
+
+/// `crit` names at least one parameter and none that is not understood.
+fn check_critical(value: &Value) -> Result<(), TokenError> {
+    let Value::Array(labels) = value else { return Err(TokenError::HeaderPolicy) };
+    let understood = |label: &Value| matches!(label, Value::Unsigned(ALG | KID));
+    if !labels.is_empty() && labels.iter().all(understood) { Ok(()) } else { Err(TokenError::HeaderPolicy) }
+}
+
+/// What a COSE_Sign1 signs (RFC 9052 section 4.4).
+fn bytes_to_sign(protected: Vec<u8>, payload: Vec<u8>) -> Result<Vec<u8>, CborError> {
+    cbor::encode(&Value::Array(vec![
+        Value::Text(String::from("Signature1")),
+        Value::Bytes(protected),
+        Value::Bytes(Vec::new()),
+        Value::Bytes(payload),
+    ]))
 }

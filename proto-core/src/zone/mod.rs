@@ -1,13 +1,15 @@
-//! Zones and what flows between them: the lattice of labels, and where a value came from.
+//! Zones and what flows between them: the lattice of labels, where a value came from, and the keys of a zone.
 //!
-//! Spec: `docs/spec/labels.md`.
+//! Spec: `docs/spec/labels.md`; keys: `docs/spec/sealing.md`.
 
+mod key_ring;
 mod label;
 mod provenance;
 #[cfg(test)]
 mod tests;
 mod tier;
 
+pub use key_ring::{KeyRingError, RingKey, ZoneKeyRing};
 pub use label::{Label, Level, Taint};
 pub use provenance::{Adjustment, AdjustmentKind, Crossing, Provenance, Reduction};
 pub use tier::{Approval, Idempotency, Risk, SafetyTier};

@@ -3,7 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{CborError, Map, Value, encode};
+use super::encode::half_bits;
+use super::{CborError, Map, Value};
 use crate::limits::{MAX_DEPTH, MAX_OBJECT_BYTES};
 
 /// The value whose canonical encoding is exactly `input`.
@@ -136,22 +137,29 @@ impl Reader<'_> {
         }
     }
 
-    /// A float is canonical exactly if encoding its value gives the same bytes again.
+    /// A float is canonical if no narrower one has its value.
     fn float(&mut self, info: u8) -> Result<Value, CborError> {
-        let start = self.at - 1;
-        let bytes = self.take(1 << (info - 24))?;
-        let x = match *bytes {
-            [a, b] => half_value(u16::from_be_bytes([a, b])),
-            [a, b, c, d] => f64::from(f32::from_be_bytes([a, b, c, d])),
-            [a, b, c, d, e, f, g, h] => f64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        let (x, shortest) = match *self.take(1 << (info - 24))? {
+            [a, b] => (half_value(u16::from_be_bytes([a, b])), true),
+            [a, b, c, d] => {
+                let single = f32::from_be_bytes([a, b, c, d]);
+                (f64::from(single), half_bits(single).is_none())
+            }
+            [a, b, c, d, e, f, g, h] => {
+                let double = f64::from_be_bytes([a, b, c, d, e, f, g, h]);
+                (double, f64::from(double as f32).to_bits() != double.to_bits())
+            }
             _ => return Err(CborError::Truncated),
         };
-        let negative_zero = x == 0.0 && x.is_sign_negative();
-        if !x.is_finite() || negative_zero {
-            return Err(CborError::NonFiniteFloat);
+        if !x.is_finite() {
+            Err(CborError::NonFiniteFloat)
+        } else if x == 0.0 && x.is_sign_negative() {
+            Err(CborError::NegativeZero)
+        } else if shortest {
+            Ok(Value::Float(x))
+        } else {
+            Err(CborError::NonShortest)
         }
-        let value = Value::Float(x);
-        if encode(&value)? == self.input[start..self.at] { Ok(value) } else { Err(CborError::NonShortest) }
     }
 }
 

@@ -10,7 +10,15 @@ use crate::limits::{MAX_DEPTH, MAX_OBJECT_BYTES};
 /// # Errors
 /// [`CborError::TooDeep`], [`CborError::TooLarge`] or [`CborError::NonFiniteFloat`].
 pub fn encode(value: &Value) -> Result<Vec<u8>, CborError> {
-    let mut out = Vec::new();
+    encode_after(Vec::new(), value)
+}
+
+/// `prefix`, then the canonical encoding of `value`; the limit on size counts both.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_after(prefix: Vec<u8>, value: &Value) -> Result<Vec<u8>, CborError> {
+    let mut out = prefix;
     write(value, 0, &mut out)?;
     Ok(out)
 }
@@ -104,7 +112,7 @@ fn float(x: f64, out: &mut Vec<u8>) -> Result<(), CborError> {
 }
 
 /// The IEEE 754 half-precision bits of `x`, if it has them exactly.
-fn half_bits(x: f32) -> Option<u16> {
+pub(super) fn half_bits(x: f32) -> Option<u16> {
     let bits = x.to_bits();
     let sign = (bits >> 16) as u16 & 0x8000;
     let exponent = ((bits >> 23) & 0xff) as i32 - 127;

@@ -4,13 +4,15 @@
 //! no `undefined`, no other simple values, no indefinite lengths. Map keys are ordered by the bytes of their encoding.
 //! Spec: `docs/spec/encoding.md`.
 
+mod bounded;
 mod decode;
 mod encode;
 mod shape;
 mod value;
 
+pub use bounded::{Bounded, Length};
 pub use decode::decode;
-pub use encode::encode;
+pub use encode::{encode, encode_after};
 pub use shape::{ByteString, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor};
 pub use value::{Map, Value};
 
@@ -33,8 +35,10 @@ pub enum CborError {
     UnsupportedTag,
     /// A simple value other than false, true and null.
     UnsupportedSimple,
-    /// A float that is NaN or infinite, or negative zero.
+    /// A float that is NaN or infinite.
     NonFiniteFloat,
+    /// Negative zero, which is written as zero.
+    NegativeZero,
     /// A text string that is not UTF-8.
     InvalidUtf8,
     /// A map whose keys are not in ascending order of their encodings.
@@ -57,7 +61,8 @@ impl fmt::Display for CborError {
             Self::ReservedHead => "reserved additional information",
             Self::UnsupportedTag => "tags are not allowed",
             Self::UnsupportedSimple => "a simple value other than false, true and null",
-            Self::NonFiniteFloat => "a float that is not a finite canonical number",
+            Self::NonFiniteFloat => "a float that is NaN or infinite",
+            Self::NegativeZero => "negative zero",
             Self::InvalidUtf8 => "a text string that is not UTF-8",
             Self::KeyOrder => "map keys are out of order",
             Self::DuplicateKey => "a map key occurs twice",

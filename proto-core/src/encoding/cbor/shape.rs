@@ -1,6 +1,7 @@
 //! Typed values as data items: structs are maps with text keys, and a map with an unknown or missing key is refused.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -30,6 +31,8 @@ pub enum ShapeError {
     Id(IdError),
     /// A rule of the type that its parts break together; names the rule.
     Invalid(&'static str),
+    /// The payload is shorter than a schema's hash.
+    SchemaMissing,
     /// The payload begins with another schema's hash.
     SchemaMismatch,
 }
@@ -46,6 +49,7 @@ impl fmt::Display for ShapeError {
             Self::UnknownVariant(name) => write!(f, "`{name}` is none of the allowed values"),
             Self::Id(error) => write!(f, "an identifier {error}"),
             Self::Invalid(rule) => f.write_str(rule),
+            Self::SchemaMissing => f.write_str("the payload does not begin with a schema"),
             Self::SchemaMismatch => f.write_str("the payload belongs to another schema"),
         }
     }
@@ -218,6 +222,36 @@ impl<T: FromCbor + Ord> FromCbor for alloc::collections::BTreeSet<T> {
     }
 }
 
+/// Keys of a map are as unique as their encodings, whatever order a map keeps in memory.
+impl<K: ToCbor, V: ToCbor> ToCbor for alloc::collections::BTreeMap<K, V> {
+    fn to_cbor(&self) -> Value {
+        let entries = self.iter().map(|(key, value)| (key.to_cbor(), value.to_cbor()));
+        Value::Map(Map::new(entries.collect()).unwrap_or_default())
+    }
+}
+
+impl<K: FromCbor + Ord, V: FromCbor> FromCbor for alloc::collections::BTreeMap<K, V> {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        let Value::Map(map) = value else { return Err(ShapeError::WrongType("a map")) };
+        map.into_entries()
+            .into_iter()
+            .map(|(key, value)| Ok((K::from_cbor(key)?, V::from_cbor(value)?)))
+            .collect()
+    }
+}
+
+impl<T: ToCbor> ToCbor for Box<T> {
+    fn to_cbor(&self) -> Value {
+        T::to_cbor(self)
+    }
+}
+
+impl<T: FromCbor> FromCbor for Box<T> {
+    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+        T::from_cbor(value).map(Self::new)
+    }
+}
+
 impl<T: ToCbor> ToCbor for Option<T> {
     fn to_cbor(&self) -> Value {
         self.as_ref().map_or(Value::Null, ToCbor::to_cbor)
@@ -260,10 +294,16 @@ impl MapBuilder {
     ///
     /// A name added twice keeps its first value; field names are literals of this crate and never collide.
     pub fn finish(mut self) -> Value {
-        let mut seen = alloc::collections::BTreeSet::new();
-        self.0.retain(|(name, _)| matches!(name, Value::Text(text) if seen.insert(text.clone())));
-        Value::Map(Map::new(self.0).unwrap_or_default())
+        self.0.retain(|(name, _)| matches!(name, Value::Text(_)));
+        self.0.sort_by(|(one, _), (other, _)| rank(one).cmp(&rank(other)));
+        self.0.dedup_by(|later, first| later.0 == first.0);
+        Value::Map(Map::from_ordered(self.0))
     }
+}
+
+/// The order of the encodings of texts: these begin with the length.
+fn rank(name: &Value) -> Option<(usize, &str)> {
+    if let Value::Text(text) = name { Some((text.len(), text)) } else { None }
 }
 
 /// Takes the fields of a struct out of its map, one by one.
@@ -311,9 +351,14 @@ impl FieldReader {
 }
 
 /// Defines a struct together with its one data item: a map from field names to values, absent options left out.
+///
+/// `=> rule` after the struct names a function that a value must pass to be read: `fn(&Self) -> Result<(), ShapeError>`.
 #[macro_export]
 macro_rules! cbor_map {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident : $type:ty),* $(,)? }) => {
+    (
+        $(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident : $type:ty),* $(,)? }
+        $(=> $rule:path)?
+    ) => {
         $(#[$meta])*
         $vis struct $name { $($(#[$field_meta])* pub $field: $type),* }
 
@@ -331,6 +376,50 @@ macro_rules! cbor_map {
             ) -> Result<Self, $crate::encoding::cbor::ShapeError> {
                 let mut fields = $crate::encoding::cbor::FieldReader::new(value)?;
                 let this = Self { $($field: fields.field(stringify!($field))?),* };
+                fields.finish()?;
+                $($rule(&this)?;)?
+                Ok(this)
+            }
+        }
+    };
+}
+
+/// Defines an enum whose variants are maps that name themselves under `type`.
+#[macro_export]
+macro_rules! cbor_tagged {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident {
+        $($(#[$variant_meta:meta])* $variant:ident = $text:literal {
+            $($(#[$field_meta:meta])* $field:ident : $type:ty),* $(,)?
+        }),* $(,)?
+    }) => {
+        $(#[$meta])*
+        $vis enum $name {
+            $($(#[$variant_meta])* $variant { $($(#[$field_meta])* $field: $type),* }),*
+        }
+
+        impl $crate::encoding::cbor::ToCbor for $name {
+            fn to_cbor(&self) -> $crate::encoding::cbor::Value {
+                let mut map = $crate::encoding::cbor::MapBuilder::default();
+                match self {
+                    $(Self::$variant { $($field),* } => {
+                        map.field("type", &::alloc::string::String::from($text));
+                        $(map.field(stringify!($field), $field);)*
+                    })*
+                }
+                map.finish()
+            }
+        }
+
+        impl $crate::encoding::cbor::FromCbor for $name {
+            fn from_cbor(
+                value: $crate::encoding::cbor::Value,
+            ) -> Result<Self, $crate::encoding::cbor::ShapeError> {
+                let mut fields = $crate::encoding::cbor::FieldReader::new(value)?;
+                let kind: ::alloc::string::String = fields.field("type")?;
+                let this = match kind.as_str() {
+                    $($text => Self::$variant { $($field: fields.field(stringify!($field))?),* },)*
+                    _ => return Err($crate::encoding::cbor::ShapeError::UnknownVariant(kind)),
+                };
                 fields.finish()?;
                 Ok(this)
             }

@@ -66,7 +66,8 @@ fn each_departure_from_the_canonical_form_has_its_own_error() {
         (&[0xf8, 0x20], CborError::UnsupportedSimple),
         (&[0xf9, 0x7e, 0x00], CborError::NonFiniteFloat),
         (&[0xf9, 0x7c, 0x00], CborError::NonFiniteFloat),
-        (&[0xf9, 0x80, 0x00], CborError::NonFiniteFloat),
+        (&[0xf9, 0x80, 0x00], CborError::NegativeZero),
+        (&[0xfa, 0x80, 0x00, 0x00, 0x00], CborError::NegativeZero),
         (&[0x61, 0xff], CborError::InvalidUtf8),
         (&[0xa2, 0x61, b'b', 0, 0x61, b'a', 0], CborError::KeyOrder),
         (&[0xa2, 0x61, b'a', 0, 0x61, b'a', 0], CborError::DuplicateKey),
@@ -99,6 +100,7 @@ fn every_half_precision_number_survives() {
         let bytes = [&[0xf9][..], &bits.to_be_bytes()].concat();
         match decode(&bytes) {
             Ok(v) => assert_eq!(encode(&v).as_deref(), Ok(&bytes[..])),
+            Err(error) if bits == 0x8000 => assert_eq!(error, CborError::NegativeZero),
             Err(error) => assert_eq!(error, CborError::NonFiniteFloat, "{bits:04x}"),
         }
     }

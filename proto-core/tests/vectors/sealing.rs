@@ -1,0 +1,160 @@
+//! Cases of `vectors/{hpke,shamir,frost}`.
+
+use std::collections::BTreeMap;
+
+use fcp_proto_core::crypto::agree::EncryptionKey;
+use fcp_proto_core::crypto::frost::{FrostError, GroupKey, Received, SigningRequest};
+use fcp_proto_core::crypto::hpke::{
+    BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, Purpose, base,
+};
+use fcp_proto_core::crypto::shamir::{CombineError, Dealing, HeldShare, ShamirError, Share, combine};
+use fcp_proto_core::crypto::sign::Signature;
+use fcp_proto_core::crypto::wrap::WrappableKey;
+use fcp_proto_core::encoding::cbor::{self, ByteString, FromCbor, MapBuilder, ToCbor, Value};
+use fcp_proto_core::encoding::json::Json;
+use fcp_proto_core::ids::{NodeId, ZoneId};
+use fcp_proto_core::time::UnixTime;
+use zeroize::Zeroizing;
+
+use super::Case;
+
+pub(crate) fn hpke_base(case: &Case<'_>) {
+    let kem: KemAlgorithm = case.text("kem").parse().expect("a kind");
+    let (info, aad, sealed) = (case.bytes("info"), case.bytes("aad"), case.bytes("sealed"));
+    let opened = base::open(kem, &case.array("secret"), &info, &aad, &sealed);
+    assert_eq!(opened.map(|plain| plain.to_vec()), Ok(case.bytes("plaintext")), "{}", case.place);
+    let key = EncryptionKey::from_secret(Zeroizing::new(case.array("secret")));
+    assert_eq!(key.recipient().as_bytes(), case.bytes("public"), "{}", case.place);
+}
+
+pub(crate) fn hpke_box(case: &Case<'_>) {
+    let opened = open_box(case).map(|plain| plain.to_vec());
+    assert_eq!(opened, Ok(case.bytes("plaintext")), "{}", case.place);
+}
+
+pub(crate) fn hpke_box_reject(case: &Case<'_>) {
+    let error = open_box(case).map(|_| ()).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+fn open_box(case: &Case<'_>) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
+    let kem = case.text("kem").parse().expect("a kind");
+    let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == case.text("purpose"));
+    let context = BoxContext {
+        zone_id: &ZoneId::new(case.text("zone")).expect("a zone"),
+        recipient: &NodeId::new(case.text("node")).expect("a node"),
+        purpose: purpose.expect("a purpose"),
+        issued_at: UnixTime::from_secs(case.text("issued_at").parse().expect("a number")),
+    };
+    let secret = Zeroizing::new(case.array("secret"));
+    let sealed = HpkeBox::from_packed(kem, case.bytes("sealed"))?;
+    match kem {
+        KemAlgorithm::X25519 => sealed.open(&EncryptionKey::from_secret(secret), context),
+        KemAlgorithm::XWing => sealed.open(&HybridEncryptionKey::from_secret(secret), context),
+    }
+}
+
+fn shares(case: &Case<'_>) -> Result<Vec<Share>, ShamirError> {
+    let listed = case.fields.get("shares").and_then(Json::as_array).expect("shares");
+    let bytes = listed.iter().map(|share| hex::decode(share.as_str().expect("a text")).expect("hex"));
+    bytes.map(|bytes| Share::from_bytes(&bytes)).collect()
+}
+
+pub(crate) fn shamir_combine(case: &Case<'_>) {
+    let secret = shares(case).and_then(|shares| combine(&shares)).map(|secret| secret.to_vec());
+    assert_eq!(secret, Ok(case.bytes("secret")), "{}", case.place);
+}
+
+pub(crate) fn shamir_reject(case: &Case<'_>) {
+    let error = shares(case).and_then(|shares| combine(&shares)).map(|_| ());
+    assert_eq!(error.map_err(|error| format!("{error:?}")), Err(case.text("error").into()), "{}", case.place);
+}
+
+fn dealing(case: &Case<'_>) -> (Dealing, Vec<HeldShare>) {
+    let bytes = case.bytes("dealing");
+    let dealing = Dealing::from_cbor(cbor::decode(&bytes).expect("canonical")).expect("a dealing");
+    assert_eq!(cbor::encode(&dealing.to_cbor()), Ok(bytes), "{}", case.place);
+    let (secret_id, generation) =
+        (case.array("secret_id"), case.text("generation").parse().expect("a number"));
+    let held =
+        shares(case).expect("shares").into_iter().map(|share| HeldShare { secret_id, generation, share });
+    (dealing, held.collect())
+}
+
+pub(crate) fn shamir_dealing(case: &Case<'_>) {
+    let (dealing, shares) = dealing(case);
+    let secret = dealing.combine(shares).unwrap_or_else(|error| panic!("{}: {error}", case.place));
+    assert_eq!(secret.expose(), case.bytes("secret"), "{}", case.place);
+}
+
+pub(crate) fn shamir_dealing_reject(case: &Case<'_>) {
+    let (dealing, shares) = dealing(case);
+    let error = dealing.combine(shares).map(|_| ()).map_err(|error| match error {
+        CombineError::Faulty(faults) => {
+            let named: Vec<String> =
+                faults.iter().map(|(index, fault)| format!("({index}, {fault:?})")).collect();
+            format!("Faulty([{}])", named.join(", "))
+        }
+        CombineError::TooFew { .. } | CombineError::DealtWrongly => format!("{error:?}"),
+    });
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+pub(crate) fn frost_signing(case: &Case<'_>) {
+    let signature = Signature::from_bytes(case.array("signature"));
+    assert_eq!(aggregate(case), Ok(signature), "{}", case.place);
+    let key = group(case).verifying_key().verify(&case.bytes("message"), &signature);
+    assert_eq!(key, Ok(()), "{}", case.place);
+}
+
+pub(crate) fn frost_signing_reject(case: &Case<'_>) {
+    let error = aggregate(case).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// The participants of a case, each as a case of its own.
+fn participants<'a>(case: &Case<'a>) -> Vec<(u8, Case<'a>)> {
+    let listed = case.fields.get("participants").and_then(Json::as_array).expect("participants");
+    let part = |fields: &'a Json| {
+        let part = Case { place: case.place.clone(), fields };
+        (part.text("participant").parse().expect("a number"), part)
+    };
+    listed.iter().map(part).collect()
+}
+
+/// A map of the fields that all messages of a participant have, and of `fields` as byte strings.
+fn message(index: u8, generation: Option<u32>, fields: &[(&str, Vec<u8>)]) -> Value {
+    let mut map = MapBuilder::default();
+    map.field("generation", &generation);
+    map.field("participant", &u16::from(index));
+    for (name, bytes) in fields {
+        map.field(name, &ByteString(bytes.clone()));
+    }
+    map.finish()
+}
+
+fn group(case: &Case<'_>) -> GroupKey {
+    let entry =
+        |(index, part): (u8, Case<'_>)| message(index, None, &[("share", part.bytes("verifying_share"))]);
+    let mut map = MapBuilder::default();
+    map.field("generation", &0_u32);
+    map.field("threshold", &case.text("threshold").parse::<u16>().expect("a number"));
+    map.field("verifying_key", &ByteString(case.bytes("verifying_key")));
+    map.field("verifying_shares", &participants(case).into_iter().map(entry).collect::<Vec<_>>());
+    GroupKey::from_cbor(map.finish()).expect("a group key")
+}
+
+fn aggregate(case: &Case<'_>) -> Result<Signature, FrostError> {
+    let (mut commitments, mut answers) = (Received::new(), BTreeMap::new());
+    for (index, part) in participants(case) {
+        if part.optional("signature_share").is_some() {
+            let write =
+                |fields: &[(&str, Vec<u8>)]| cbor::encode(&message(index, Some(0), fields)).expect("small");
+            let points = [("hiding", part.bytes("hiding")), ("binding", part.bytes("binding"))];
+            commitments.insert(index, write(&points));
+            answers.insert(index, write(&[("share", part.bytes("signature_share"))]));
+        }
+    }
+    let group = group(case);
+    SigningRequest::new(&group, case.bytes("message"), &commitments)?.aggregate(&group, &answers)
+}

@@ -1,0 +1,171 @@
+"""FROST(Ed25519, SHA-512), RFC 9591, on plain integers."""
+
+import hashlib
+import itertools
+
+from check.runner import Accept, Reject, demand, equal, raw
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+# Points are in extended coordinates (RFC 8032 section 5.1.4): x = X/Z, y = Y/Z, xy = T/Z.
+NEUTRAL = (0, 1, 1, 0)
+CONTEXT = b"FROST-ED25519-SHA512-v1"
+
+
+def add(p, q):
+    """A sum of two points."""
+    a = (p[1] - p[0]) * (q[1] - q[0]) % P
+    b = (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def multiply(point, scalar):
+    """A point times a scalar."""
+    product = NEUTRAL
+    while scalar:
+        product = add(product, point) if scalar & 1 else product
+        point = add(point, point)
+        scalar >>= 1
+    return product
+
+
+def decode(encoded):
+    """The point, or None if there is none or it is not one of the prime-order group, or is neutral."""
+    number = int.from_bytes(encoded, "little")
+    y, sign = number & (2**255 - 1), number >> 255
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    x = x if x * x % P == square else x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or x * x % P != square or (x == 0 and sign):
+        return None
+    x = x if x & 1 == sign else P - x
+    point = (x, y, 1, x * y % P)
+    is_neutral = encode(point) == encode(NEUTRAL)
+    return point if not is_neutral and encode(multiply(point, L)) == encode(NEUTRAL) else None
+
+
+def encode(point):
+    """32 bytes."""
+    inverse = pow(point[2], P - 2, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+NONCES = ("hiding", "binding")
+BASE = decode((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+def number(encoded):
+    """A scalar from 32 bytes."""
+    return int.from_bytes(encoded, "little")
+
+
+def digest(*parts):
+    """A scalar from a hash."""
+    return int.from_bytes(hashlib.sha512(b"".join(parts)).digest(), "little") % L
+
+
+class Signing:
+    """One signature of those participants of a case that have nonces."""
+
+    def __init__(self, case):
+        self.key, self.message = raw(case, "verifying_key"), raw(case, "message")
+        self.signers = {int(it["participant"]): it for it in case["participants"] if "signature_share" in it}
+        self.points = {i: [decode(raw(it, name)) for name in NONCES] for i, it in self.signers.items()}
+
+    def prepare(self):
+        """Binding factors, group commitment and challenge."""
+        names = {i: i.to_bytes(32, "little") for i in sorted(self.signers)}
+        listed = b"".join(names[i] + b"".join(raw(self.signers[i], name) for name in NONCES) for i in names)
+        parts = ((b"msg", self.message), (b"com", listed))
+        hashes = [hashlib.sha512(CONTEXT + tag + part).digest() for tag, part in parts]
+        self.factors = {i: digest(CONTEXT, b"rho", self.key, *hashes, names[i]) for i in names}
+        self.commitment = NEUTRAL
+        for i, (hiding, binding) in self.points.items():
+            self.commitment = add(self.commitment, add(hiding, multiply(binding, self.factors[i])))
+        self.challenge = digest(encode(self.commitment), self.key, self.message)
+
+    def weight(self, i):
+        """Lagrange's coefficient at zero."""
+        weight = 1
+        for j in self.signers:
+            if i != j:
+                weight = weight * j * pow(j - i, -1, L) % L
+        return weight
+
+    def is_right(self, i):
+        """Whether a signer's share is right, by its point."""
+        hiding, binding = self.points[i]
+        expected = add(hiding, multiply(binding, self.factors[i]))
+        key = decode(raw(self.signers[i], "verifying_share"))
+        expected = add(expected, multiply(key, self.challenge * self.weight(i) % L))
+        return encode(multiply(BASE, number(raw(self.signers[i], "signature_share")))) == encode(expected)
+
+    def sum(self):
+        """The signature."""
+        total = sum(number(raw(it, "signature_share")) for it in self.signers.values()) % L
+        return encode(self.commitment) + total.to_bytes(32, "little")
+
+
+def signing(case):
+    """The published randomness gives the published values, and the shares are shares of the key."""
+    signing = Signing(case)
+    demand(len(signing.signers) == int(case["threshold"]), "signers")
+    signing.prepare()
+    for it in case["participants"]:
+        equal(encode(multiply(BASE, number(raw(it, "share")))), raw(it, "verifying_share"), "verifying share")
+    for i, it in signing.signers.items():
+        nonces = [digest(CONTEXT, b"nonce", raw(it, f"{name}_randomness"), raw(it, "share")) for name in NONCES]
+        for nonce, name in zip(nonces, NONCES):
+            equal(encode(multiply(BASE, nonce)), raw(it, name), name)
+        share = nonces[0] + nonces[1] * signing.factors[i]
+        share += signing.weight(i) * number(raw(it, "share")) * signing.challenge
+        equal((share % L).to_bytes(32, "little"), raw(it, "signature_share"), "signature share")
+    for pair in itertools.combinations(case["participants"], 2):
+        equal(encode(multiply(BASE, secret_of(pair))), raw(case, "verifying_key"), "key")
+    equal(signing.sum(), raw(case, "signature"), "signature")
+
+
+def secret_of(participants):
+    """The key that the shares give."""
+    secret = 0
+    for it in participants:
+        i, weight = int(it["participant"]), 1
+        for other in participants:
+            j = int(other["participant"])
+            weight = weight * (j * pow(j - i, -1, L) if i != j else 1) % L
+        secret += weight * number(raw(it, "share"))
+    return secret % L
+
+
+def fault(case):
+    """Who is to blame for what, if anybody."""
+    signing = Signing(case)
+    if len(signing.signers) < int(case["threshold"]):
+        return "Quorum"
+    blame = lambda what, who: f"Misbehaved {{ fault: {what}, culprits: {who} }}"  # noqa: E731
+    for i, points in signing.points.items():
+        if None in points:
+            return blame("Malformed", [i])
+    for i, it in signing.signers.items():
+        if number(raw(it, "signature_share")) >= L:
+            return blame("Malformed", [i])
+    signing.prepare()
+    expected = add(signing.commitment, multiply(decode(signing.key), signing.challenge))
+    if encode(multiply(BASE, number(signing.sum()[32:]))) == encode(expected):
+        return None
+    return blame("SignatureShare", [i for i in sorted(signing.signers) if not signing.is_right(i)])
+
+
+def signing_reject(case):
+    """Signature shares do not come together."""
+    equal(fault(case), case["error"], "reason")
+
+
+FILES = {
+    "signing.json": Accept(signing),
+    "signing_reject.json": Reject(signing_reject, "signing.json"),
+}
