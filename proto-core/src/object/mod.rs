@@ -22,14 +22,16 @@ mod zones;
 pub use approval::{ApprovalDecision, ApprovalKind, ApprovalRequest, ApprovalToken, CallDigestInput};
 pub use audit::{AuditEvent, AuditEventKind, AuditHead, TraceContext};
 pub use authority::{
-    Enrolment, FaultModel, Grant, Grantee, Membership, NodeAttestation, OperatorDelegation, OperatorRight,
-    OwnerRoot, Role, RoleAssignment,
+    Enrolment, FaultModel, Grant, GrantDenial, GrantRequest, Grantee, Membership, NodeAttestation,
+    OperatorDelegation, OperatorRight, OwnerRoot, Role, RoleAssignment, RoleWithdrawal,
 };
 pub use call::{
     CallOutcome, CallRecord, DecisionReceipt, Effect, GateCheck, OperationIntent, OperationReceipt,
     SettledBy, Settlement, Usage, Verdict,
 };
-pub use connector::{ConnectorInstall, ConnectorState, CredentialRecord, ExceptionKind, OwnerException};
+pub use connector::{
+    ConnectorInstall, ConnectorState, CredentialRecord, CredentialTest, ExceptionKind, OwnerException,
+};
 pub use context::{ContextEntry, ContextOpened, KeptResult};
 pub use header::Header;
 pub use revocation::{RevocationEvent, RevocationHead, RevocationObject, RevocationScope};

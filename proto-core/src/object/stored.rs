@@ -170,10 +170,16 @@ any_object! {
     Role(super::Signed<super::Role>),
     /// Who has a role.
     RoleAssignment(super::Signed<super::RoleAssignment>),
+    /// Who has it no longer.
+    RoleWithdrawal(super::Signed<super::RoleWithdrawal>),
     /// A principal's key.
     Enrolment(super::Signed<super::Enrolment>),
     /// A grant.
     Grant(super::Signed<super::Grant>),
+    /// Leave that is asked for.
+    GrantRequest(super::Signed<super::GrantRequest>),
+    /// A refusal of such leave.
+    GrantDenial(super::Signed<super::GrantDenial>),
     /// A revocation.
     Revocation(super::Signed<super::RevocationObject>),
     /// A link of the revocation chain.
@@ -206,6 +212,8 @@ any_object! {
     OwnerException(super::Signed<super::OwnerException>),
     /// A credential's description.
     CredentialRecord(super::Signed<super::CredentialRecord>),
+    /// Leave for one call that tries a credential.
+    CredentialTest(super::Signed<super::CredentialTest>),
     /// A fresh context.
     ContextOpened(super::ContextOpened),
     /// What a principal read.

@@ -33,6 +33,18 @@ pub(super) struct Prepared {
     pub fits: Option<Fits>,
 }
 
+/// Who makes a call, and by what leave.
+pub(super) struct Speaker {
+    /// Who.
+    pub principal: PrincipalId,
+    /// The zone it belongs to.
+    pub zone: ZoneId,
+    /// Its token for the operation.
+    pub token: TokenFacts,
+    /// What is known of the grants that the token names.
+    pub grants: BTreeMap<ObjectId, GrantFacts>,
+}
+
 impl Node {
     /// The label of whoever has read nothing: trusted as the zone, secret to no one.
     pub(super) fn fresh_label(&self, zone: &ZoneId) -> Label {
@@ -50,10 +62,23 @@ impl Node {
             self.refusals.count();
             return Err(Failure::new(Code::Unauthenticated, "there is no such session on this connection"));
         };
-        let (principal, principal_zone) = (session.principal.clone(), session.zone.clone());
+        let (principal, zone) = (session.principal.clone(), session.zone.clone());
+        let token = self.token_for(call.session, &call.connector, &call.operation, now.unix);
+        let grants = self.grant_facts(&token, &principal, now.unix);
+        self.prepare_for(call, Speaker { principal, zone, token, grants }, now, schema)
+    }
+
+    /// As [`Node::prepare`], for someone who is known and whose token is read.
+    pub(super) fn prepare_for(
+        &mut self,
+        call: &CallRequest,
+        speaker: Speaker,
+        now: Now,
+        schema: &dyn SchemaCheck,
+    ) -> Result<Prepared, Failure> {
+        let Speaker { principal, zone: principal_zone, token, grants } = speaker;
         let zone_id = call.zone.clone().unwrap_or_else(|| principal_zone.clone());
         self.handles_permitted(call, &principal, &zone_id)?;
-        let token = self.token_for(call.session, &call.connector, &call.operation, now.unix);
         let credentials = self.credentials(call, &zone_id)?;
         let input = self.input_facts(call, &principal, &zone_id, &credentials);
         let (schema, input) = match input {
@@ -64,7 +89,6 @@ impl Node {
         let digest = input.as_ref().map_or_else(|_| Digest::default(), |input| input.call_digest);
         let scope = key_scope(call, &principal, &zone_id)?;
         let (key, fresh) = self.key_facts(scope, digest, now)?;
-        let grants = self.grant_facts(&token, &principal, now.unix);
         let (rates, fits) = self.rate_facts(call, &principal, &zone_id, &credentials, grants.keys(), now);
         self.certify_alone(now.unix);
         let facts = Facts {

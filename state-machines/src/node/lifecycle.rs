@@ -92,6 +92,7 @@ impl Node {
         self.keys_used.expire(now);
         self.rates.sweep(now);
         self.approvals.expire(now.unix);
+        self.grant_requests.expire(now.unix);
         self.tell_refusals();
         self.seal(now);
     }
@@ -315,10 +316,10 @@ impl Node {
     }
 
     /// Why a principal may no longer see anything here, if it may not.
-    fn reader_revoked(&self, principal: &PrincipalId, zone: &ZoneId, now: UnixTime) -> Option<Code> {
+    pub(super) fn reader_revoked(&self, principal: &PrincipalId, zone: &ZoneId, now: UnixTime) -> Option<Code> {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
-        let holder = self.authority.principal(principal).map(|it| it.key_id);
-        if holder.is_none_or(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {
+        let mut keys = self.authority.keys_of(principal);
+        if keys.all(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {
             return Some(Code::IssuerKeyRevoked);
         }
         if revoked(RevocationScope::NodeAttestation, self.node_id.as_str().as_bytes()) {
@@ -424,6 +425,16 @@ impl Node {
             AnyObject::ApprovalToken(it) => {
                 self.approvals.apply_decision(id, it.body.signer, it.body.fields.clone());
             }
+            AnyObject::GrantRequest(it) => {
+                self.grant_requests.apply_request(id, it.header.zone_id.clone(), it.body.fields.clone());
+            }
+            AnyObject::Grant(it) => {
+                if let Some(request) = &it.body.fields.request {
+                    self.grant_requests.decide(request, id);
+                }
+            }
+            AnyObject::GrantDenial(it) => self.grant_requests.decide(&it.body.fields.request, id),
+            AnyObject::RoleWithdrawal(_) => self.sessions.forget_tokens(),
             AnyObject::ConnectorInstall(it) => {
                 if let Ok(installed) = Catalog::read(id, &it.body.fields, it.header.created_at) {
                     self.define_pools(&installed, now);
@@ -456,10 +467,10 @@ impl Node {
             | AnyObject::ZoneDefinition(_)
             | AnyObject::Role(_)
             | AnyObject::RoleAssignment(_)
-            | AnyObject::Grant(_)
             | AnyObject::Revocation(_)
             | AnyObject::RevocationEvent(_)
             | AnyObject::RevocationHead(_)
+            | AnyObject::CredentialTest(_)
             | AnyObject::CallRecord(_)
             | AnyObject::OperationIntent(_)
             | AnyObject::OperationReceipt(_)

@@ -33,7 +33,10 @@ impl Node {
     ) -> Result<(), Failure> {
         let prepared = self.prepare(call, now, schema)?;
         match gate::decide(&prepared.facts, now.unix) {
-            Decision::Authorized(authorized) => self.admit_call(request, call, prepared, *authorized, now),
+            Decision::Authorized(authorized) => {
+                let unit = Unit::new(Class::Normal);
+                self.admit_call(request, unit, call, prepared, *authorized, now)
+            }
             Decision::Replay(receipt) => self.replay_call(request, &prepared.facts, receipt),
             Decision::Denied(denial) => {
                 self.deny(request, &prepared.facts, &denial, call.trace.as_ref(), now)
@@ -61,9 +64,10 @@ impl Node {
 
     /// The decision and what it spends are one step: from here on nothing else can spend it.
     //= docs/spec/calls.md#order
-    fn admit_call(
+    pub(in crate::node) fn admit_call(
         &mut self,
         request: RequestId,
+        mut unit: Unit<Then>,
         call: &CallRequest,
         prepared: Prepared,
         authorized: Authorized,
@@ -74,7 +78,6 @@ impl Node {
         //= docs/spec/gate.md#deciding-and-spending
         let reservation =
             self.rates.reserve(fits, now).map_err(|_| internal("room in the pools vanished"))?;
-        let mut unit = Unit::new(Class::Normal);
         let intent = self
             .write_intent(
                 &mut unit,
