@@ -34,9 +34,10 @@ impl Serve for InvokeOperation {
         let Ask { app, body, caller, peer, trace, .. } = ask;
         let agent = caller.as_agent()?;
         let keep = body.options.keep_result;
+        let wanted = body.call.clone();
         let mut call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
         within_limits(&app, &mut call).await?;
-        let asked = asked(&call, agent);
+        let asked = asked(&call, agent, Some(wanted));
         let binding = call.binding;
         match app.ask(Request::Invoke(call)).await {
             Ok(Answer::Called(answer)) => called(&app, answer),
@@ -59,12 +60,13 @@ async fn within_limits(app: &App, call: &mut node::CallRequest) -> Result<(), Er
     Ok(())
 }
 
-fn asked(call: &node::CallRequest, agent: &Agent) -> Asked {
+fn asked(call: &node::CallRequest, agent: &Agent, wanted: Option<CallRequest>) -> Asked {
     Asked {
         agent: agent.principal.clone(),
         zone: call.zone.clone().unwrap_or_else(|| agent.zone.clone()),
         connector: call.connector.clone(),
         operation: call.operation.clone(),
+        call: wanted,
     }
 }
 
@@ -171,8 +173,13 @@ struct Simulated {
 }
 
 //= docs/spec/api.md#calls
-async fn simulate(app: &App, call: node::CallRequest, agent: &Agent) -> Result<Simulated, ErrorBody> {
-    let asked = asked(&call, agent);
+async fn simulate(
+    app: &App,
+    call: node::CallRequest,
+    agent: &Agent,
+    wanted: Option<CallRequest>,
+) -> Result<Simulated, ErrorBody> {
+    let asked = asked(&call, agent, wanted);
     match app.ask(Request::Simulate(call)).await {
         Ok(Answer::Simulated { refused, replay, approvals }) => {
             Ok(Simulated { refused, replay, approvals, asked })
@@ -187,8 +194,9 @@ impl Serve for SimulateCall {
         within_a_session(ask.body.holder_proof.as_ref())?;
         let Ask { app, body, caller, peer, trace, .. } = ask;
         let agent = caller.as_agent()?;
+        let wanted = body.call.clone();
         let call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
-        let simulated = simulate(&app, call, agent).await?;
+        let simulated = simulate(&app, call, agent, Some(wanted)).await?;
         let checks = checks(simulated.refused.as_ref(), simulated.replay.is_some(), false);
         answer(&app, simulated, checks).await
     }
@@ -208,7 +216,7 @@ impl Serve for PreflightOperation {
             idempotency_key: None,
         };
         let call = inputs::call(&app, agent, &peer, call, CallOptions::default(), trace).await?;
-        let mut simulated = simulate(&app, call, agent).await?;
+        let mut simulated = simulate(&app, call, agent, None).await?;
         // From here on a verdict would speak of the empty input, which nobody asked about.
         simulated.refused = simulated.refused.filter(|refusal| refusal.check < GateCheck::Idempotency);
         let checks = checks(simulated.refused.as_ref(), false, true);

@@ -1,9 +1,10 @@
 //! Walls that the owner lowers, each for one connector and on record.
 
-use fcp_api::routes::{AddException, ListExceptions};
+use fcp_api::routes::{AddException, ListExceptions, RemoveException};
 use fcp_api::types::{ErrorBody, ExceptionList, ExceptionRule, ExceptionView};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{ExceptionKind, OwnerException};
 use fcp_proto_core::time::UnixTime;
 
@@ -12,7 +13,7 @@ use super::sign::admit;
 use crate::daemon::owner_zone;
 
 fn view(
-    id: fcp_proto_core::ids::ObjectId,
+    id: ObjectId,
     exception: &OwnerException,
     recorded_at: UnixTime,
 ) -> Option<ExceptionView> {
@@ -67,5 +68,23 @@ impl Serve for AddException {
         };
         let id = admit(&app, operator, &owner_zone(), fields.clone()).await?;
         view(id, &fields, now.unix).ok_or_else(|| super::status::broken("an exception cannot be shown"))
+    }
+}
+
+impl Serve for RemoveException {
+    async fn serve(ask: Ask<Self>) -> Result<ExceptionView, ErrorBody> {
+        let id: ObjectId = ask.path(0)?;
+        let Ask { app, caller, .. } = ask;
+        let operator = caller.as_operator()?;
+        let found = app.query(move |node, _| {
+            node.catalog().all_exceptions().find(|(known, _)| **known == id).map(|(_, it)| it.clone())
+        });
+        let standing = found
+            .await?
+            .ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no exception {id}")))?;
+        let recorded_at = app.records().exceptions.get(&id).copied().unwrap_or_default();
+        let withdrawn = OwnerException { removed: true, ..standing };
+        admit(&app, operator, &owner_zone(), withdrawn.clone()).await?;
+        view(id, &withdrawn, recorded_at).ok_or_else(|| super::status::broken("an exception cannot be shown"))
     }
 }

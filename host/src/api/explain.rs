@@ -176,6 +176,7 @@ async fn refusal(
         zone: zone.clone(),
         connector: decision.connector.clone(),
         operation: decision.operation.clone(),
+        call: None,
     };
     let refusal = Refusal { check, code, rule: rule.clone() };
     let denial = app.query(move |node, _| denial::simulated(node, &refusal, &asked, &[])).await?;

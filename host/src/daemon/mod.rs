@@ -31,7 +31,7 @@ pub use founding::{Founding, MakeRunner};
 pub use operators::{Operators, Unlocked};
 pub use publishers::Trusted;
 pub use records::{
-    ApprovalEntry, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, Made, Records,
+    ApprovalEntry, AsksFor, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, Made, Records,
     RevocationEntry,
 };
 pub use runner::Runner;

@@ -453,6 +453,8 @@ impl Node {
             }
             AnyObject::CredentialRecord(it) => {
                 self.catalog.apply_credential(&it.header.zone_id, &it.body.fields);
+                // What a process was started with names the record before.
+                self.outputs.push_back(Output::Reconfigured(it.body.fields.connector.clone()));
             }
             AnyObject::ZonePolicy(it) => {
                 self.sessions.forget_tokens();
