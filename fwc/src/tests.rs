@@ -70,7 +70,7 @@ const LINES: &[&str] = &[
     "zones list",
     "zones show z:work",
     "zones add z:project:apollo --integrity 60 --confidentiality 60 --description d --connector c --max-tier risky",
-    "zones policy z:work --no-connector --no-deny --max-risk low --approval-from safe --max-token 15m --max-grant 30d --budget day=requests:5/1d",
+    "zones policy z:work --no-connector --no-deny --max-risk low --approval-from safe --max-capability 15m --max-grant 30d --budget day=requests:5/1d",
     "zones policy z:work --no-budget",
     "context new mail",
     "context show",
@@ -193,6 +193,53 @@ fn every_command_shows_examples_that_parse() {
             "`{name}` shows no example of itself"
         );
     }
+}
+
+/// The first words of a line that name a command, or what in it names none.
+fn command_of(line: &str) -> Result<(), String> {
+    let (mut command, mut seen) = (cli::command(), String::new());
+    for word in line.split([' ', '`', '"', '\n']) {
+        let is_name = !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        if word.is_empty() || !is_name || !command.has_subcommands() {
+            break;
+        }
+        let next = command.find_subcommand(word).cloned();
+        command = next.ok_or_else(|| format!("`fwc{seen} {word}`"))?;
+        seen.push_str(&format!(" {word}"));
+    }
+    Ok(())
+}
+
+/// What a failure, a warning or an answer tells to do next can be done: every command that code names exists.
+#[test]
+fn every_command_that_is_named_exists() {
+    fn files(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources = Vec::new();
+    for folder in ["fwc/src", "host/src", "proto-core/src/error"] {
+        files(&root.join(folder), &mut sources);
+    }
+    let (mut named, mut wrong) = (0, Vec::new());
+    for path in sources {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for opening in ["`fwc ", "\"fwc "] {
+            for (at, _) in text.match_indices(opening) {
+                named += 1;
+                let found = command_of(&text[at + opening.len()..]);
+                wrong.extend(found.err().map(|what| format!("{}: {what}", path.display())));
+            }
+        }
+    }
+    assert!(named > 50 && wrong.is_empty(), "{named} commands are named; these do not exist: {wrong:#?}");
 }
 
 /// The whole tree as text: a change of any command, argument or description must be seen in a review.

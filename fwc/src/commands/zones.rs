@@ -100,7 +100,7 @@ pub(crate) struct PolicyArgs {
     pub(crate) approval_from: Option<SafetyTier>,
     /// The longest life of a capability token
     #[arg(long, value_name = "TIME")]
-    pub(crate) max_token: Option<Lifetime>,
+    pub(crate) max_capability: Option<Lifetime>,
     /// The longest life of a grant
     #[arg(long, value_name = "TIME")]
     pub(crate) max_grant: Option<Lifetime>,
@@ -125,7 +125,7 @@ impl PolicyArgs {
             max_risk: self.max_risk,
             max_tier: self.max_tier,
             approval_from: self.approval_from,
-            max_token_secs: self.max_token.map(Lifetime::as_secs),
+            max_token_secs: self.max_capability.map(Lifetime::as_secs),
             max_grant_secs: self.max_grant.map(Lifetime::as_secs),
             budgets: list(&budgets, self.no_budget),
         })

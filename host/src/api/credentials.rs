@@ -194,7 +194,7 @@ impl Serve for TestCredential {
         let Credential { zone, record } = known(&app, name.clone()).await?;
         let connector = record.connector.clone();
         let health = app.query(move |node, _| node.catalog().get(&connector)?.manifest.lifecycle.health.clone());
-        let probe = health.await?.map(String::from).unwrap_or_default();
+        let probe = health.await?.map(|id| id.to_string()).unwrap_or_default();
         let fields =
             Leave { operator: operator.operator.clone(), credential: name.clone() };
         let test = Box::new(signed(&app, operator, &zone, fields)?);

@@ -186,3 +186,17 @@ const MAX_INPUT_SHOWN: usize = 2_048;
 fn pointer_in(rule: &str) -> String {
     rule.split(' ').find(|word| word.starts_with('/')).unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        for text in ["", "plain", "z:work/a.b", "two words", "it's", "a\"b$c`d\\e", "*", "--flag;x", "\n"] {
+            let line = format!("printf %s {}", quoted(text));
+            let told = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
+            assert_eq!(String::from_utf8(told.stdout).unwrap(), text);
+        }
+    }
+}

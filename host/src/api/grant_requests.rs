@@ -3,7 +3,7 @@
 use fcp_api::routes::{ApproveGrantRequest, DenyGrantRequest, FileGrantRequest, GetGrantRequest};
 use fcp_api::types::{ApproveGrant, Denied, ErrorBody, GrantRequestView, GrantView, WishedOperation};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ObjectId, OperationId};
 use fcp_proto_core::object::{AnyObject, Grant, GrantDenial, GrantRequest, Grantee, Object, Signed};
 use fcp_state_machines::node::{Answer, GrantWish, Request};
 
@@ -18,10 +18,16 @@ use crate::daemon::{App, ApprovalEntry};
 const WAITS_SECS: u64 = 86_400;
 
 async fn load(app: &App, id: ObjectId) -> Result<Object<Signed<GrantRequest>>, ErrorBody> {
-    match app.load(id).await {
-        Ok(AnyObject::GrantRequest(request)) => Ok(request),
-        Ok(_) | Err(_) => Err(none(id)),
-    }
+    let Ok(AnyObject::GrantRequest(request)) = app.load(id).await else { return Err(none(id)) };
+    Ok(request)
+}
+
+/// What the person said who denied a request.
+async fn denial_note(app: &App, id: ObjectId) -> Result<Option<String>, ErrorBody> {
+    let AnyObject::GrantDenial(denial) = app.load(id).await? else {
+        return Err(ErrorBody::new(Code::StoreCorrupt).because(format!("{id} is no denial")));
+    };
+    Ok(denial.body.fields.note)
 }
 
 /// A request in full.
@@ -31,19 +37,16 @@ async fn load(app: &App, id: ObjectId) -> Result<Object<Signed<GrantRequest>>, E
 pub(super) async fn view(app: &App, entry: &ApprovalEntry) -> Result<GrantRequestView, ErrorBody> {
     let asked = load(app, entry.id).await?.body.fields;
     let decision_note = match (entry.grant, entry.decision) {
-        (None, Some(denied)) => match app.load(denied.id).await? {
-            AnyObject::GrantDenial(denial) => denial.body.fields.note,
-            _ => return Err(ErrorBody::new(Code::StoreCorrupt).because(format!("{} is no denial", denied.id))),
-        },
+        (None, Some(denied)) => denial_note(app, denied.id).await?,
         (Some(_), _) | (None, None) => None,
     };
     let (connector, wished) = (asked.connector.clone(), asked.operations.clone());
     let described = app.query(move |node, _| {
         let manifest = node.catalog().get(&connector).map(|installed| &installed.manifest);
-        let described = |operation: &_| {
+        let described = |operation: &OperationId| {
             let found = manifest.and_then(|manifest| manifest.operation(operation));
             WishedOperation {
-                operation: Clone::clone(operation),
+                operation: operation.clone(),
                 description: found.map(|found| found.description.clone()),
                 tier: found.map(|found| found.safety),
             }

@@ -11,6 +11,7 @@
 mod authority;
 mod hostile;
 mod making;
+mod operating;
 mod released;
 mod surviving;
 mod world;
