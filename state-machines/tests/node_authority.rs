@@ -10,8 +10,8 @@ use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{
-    AnyObject, AuditEventKind, Budget, ConnectorState, CredentialTest, Enrolment, Grant, GrantDenial, Grantee,
-    NodeAttestation, OperatorDelegation, OperatorRight, RevocationObject, RevocationScope, Role,
+    AnyObject, AuditEventKind, Budget, ConnectorState, CredentialTest, Enrolment, Grant, GrantDenial,
+    Grantee, NodeAttestation, OperatorDelegation, OperatorRight, RevocationObject, RevocationScope, Role,
     RoleAssignment, RoleWithdrawal, StoredObject, ZoneDefinition,
 };
 use fcp_proto_core::random::Entropy;
@@ -366,7 +366,11 @@ fn a_grant_that_is_asked_for_is_given_once_and_never_wider() {
     home.operate(&work(), fits.clone());
     home.invoke(read, "{}").expect("it was granted");
     home.pass(1);
-    assert_eq!(code(home.try_operate(&work(), granted(&home, request))), Code::Conflict, "one request, one grant");
+    assert_eq!(
+        code(home.try_operate(&work(), granted(&home, request))),
+        Code::Conflict,
+        "one request, one grant"
+    );
     home.restart();
     assert_eq!(code(home.try_operate(&work(), granted(&home, request))), Code::Conflict);
 }
@@ -397,7 +401,10 @@ fn nobody_asks_for_nothing_or_for_what_does_not_exist() {
     for (bad, why) in [
         (wish(&home, Constraints::default()), Code::ConstraintsEmpty),
         (GrantWish { operations: BTreeSet::new(), ..good.clone() }, Code::ConstraintsEmpty),
-        (GrantWish { operations: [home::operation("notes.burn")].into(), ..good.clone() }, Code::OperationUnknown),
+        (
+            GrantWish { operations: [home::operation("notes.burn")].into(), ..good.clone() },
+            Code::OperationUnknown,
+        ),
         (GrantWish { connector: "other".parse().expect("an id"), ..good.clone() }, Code::ConnectorUnknown),
         (GrantWish { lifetime_secs: 0, ..good.clone() }, Code::OutOfRange),
         (GrantWish { lifetime_secs: 91 * 86_400, ..good.clone() }, Code::OutOfRange),
@@ -490,7 +497,8 @@ fn what_is_sent_together_is_taken_whole_or_not_at_all() {
     home.disk_answers = true;
     assert!(matches!(home.ask(together(both.clone())), Ok(Answer::AdmittedTogether(ids)) if ids.len() == 2));
     assert_eq!(code(home.ask(together(both))), Code::Conflict, "taken once");
-    let twice: Vec<_> = (0..2).map(|_| sign(&owner, home.now, role("other"), &home.keys.operator).into()).collect();
+    let twice: Vec<_> =
+        (0..2).map(|_| sign(&owner, home.now, role("other"), &home.keys.operator).into()).collect();
     assert_eq!(code(home.ask(together(twice))), Code::Conflict);
     assert_eq!(code(home.ask(together(Vec::new()))), Code::MissingField);
     let fields = revocation(&home, RevocationScope::Capability, &[1; 32]);
@@ -525,7 +533,8 @@ fn a_zone_is_defined_with_its_policy_and_keeps_its_levels() {
     assert_eq!(code(home.try_operate(&zone("z:public"), definition(80, 20))), Code::Conflict);
     home.operate(&apollo, ZoneDefinition { description: "of Apollo".into(), ..definition(60, 40) });
 
-    let rights: BTreeSet<_> = OperatorRight::ALL.iter().copied().filter(|it| *it != OperatorRight::Zones).collect();
+    let rights: BTreeSet<_> =
+        OperatorRight::ALL.iter().copied().filter(|it| *it != OperatorRight::Zones).collect();
     let fields = OperatorDelegation { rights, ..delegation(&home, &[]) };
     let narrowed = sign(&zone("z:owner"), home.now, fields, &home.keys.owner);
     home.ask(admission(narrowed)).expect("the owner may");
@@ -661,7 +670,9 @@ fn an_operator_tests_a_credential_by_one_call_of_the_health_operation() {
             matches!(object, Ok(AnyObject::AuditEvent(it)) if it.body.kind == wanted && it.body.actor == actor)
         })
     };
-    assert!(told(&home, AuditEventKind::CallDispatched, "op") && told(&home, AuditEventKind::SecretAccess, "op"));
+    assert!(
+        told(&home, AuditEventKind::CallDispatched, "op") && told(&home, AuditEventKind::SecretAccess, "op")
+    );
 
     let again = test_of(&home, "op", "main");
     assert_eq!(code(tested(&mut home, again, &good)), Code::Conflict, "a word serves once");
@@ -702,5 +713,8 @@ fn a_test_does_not_outlive_its_operators_key() {
     assert!(home.dispatched.is_empty(), "nothing goes out");
     assert!(home.take(busy).is_ok() && home.take(revoked).is_ok());
     let answer = home.take(test);
-    assert!(matches!(&answer, Ok(Answer::Called(call)) if call.error.is_some()) || answer.is_err(), "{answer:?}");
+    assert!(
+        matches!(&answer, Ok(Answer::Called(call)) if call.error.is_some()) || answer.is_err(),
+        "{answer:?}"
+    );
 }

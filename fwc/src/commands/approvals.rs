@@ -226,7 +226,9 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
         Err(failure) => return wishes::approve(client, &path, &args, failure).await,
     };
     if !args.only.is_empty() {
-        return Err(usage("--only narrows a grant that is asked for, and this asks for the approval of a call"));
+        return Err(usage(
+            "--only narrows a grant that is asked for, and this asks for the approval of a call",
+        ));
     }
     let grant = match (args.grant, args.constraints.read()?) {
         (Some(lifetime), constraints) => {

@@ -20,7 +20,9 @@ pub(crate) enum Node {
 
 /// Renews the attestation.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  fwc node renew\n  fwc node renew --for 90d --owner-passphrase-file owner.txt")]
+#[command(
+    after_help = "Examples:\n  fwc node renew\n  fwc node renew --for 90d --owner-passphrase-file owner.txt"
+)]
 pub(crate) struct Renew {
     /// How long from now; a year, which is the most, otherwise
     #[arg(long = "for", value_name = "TIME")]

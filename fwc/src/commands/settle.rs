@@ -10,10 +10,8 @@ use crate::render::{Answer, Outcome};
 
 /// Settles an unknown outcome.
 #[derive(Args, Clone, Debug)]
-#[command(
-    after_help = "Examples:\n  fwc history --unknown   # names the calls that wait\n  \
-    fwc settle ID --happened --note 'the issue is there'\n  fwc settle ID --did-not --note 'the log shows no such request'"
-)]
+#[command(after_help = "Examples:\n  fwc history --unknown   # names the calls that wait\n  \
+    fwc settle ID --happened --note 'the issue is there'\n  fwc settle ID --did-not --note 'the log shows no such request'")]
 pub(crate) struct Settle {
     /// The call, its intent or its receipt
     #[arg(value_name = "RECEIPT|INTENT|CALL")]

@@ -61,10 +61,8 @@ pub(crate) struct Add {
 
 /// Changes a policy.
 #[derive(Args, Clone, Debug)]
-#[command(
-    after_help = "Examples:\n  fwc zones policy z:work --approval-from safe\n  \
-    fwc zones policy z:work --connector github --connector slack --deny slack.admin.* --budget day=requests:5000/1d"
-)]
+#[command(after_help = "Examples:\n  fwc zones policy z:work --approval-from safe\n  \
+    fwc zones policy z:work --connector github --connector slack --deny slack.admin.* --budget day=requests:5000/1d")]
 pub(crate) struct Policy {
     /// The zone
     pub(crate) zone: ZoneId,

@@ -15,8 +15,8 @@ use fcp_state_machines::call::egress::Target;
 use fcp_state_machines::node::{Answer, CallAnswer, Credential, Request};
 
 use super::ceremony::blocking;
-use super::mount::{Ask, Serve};
 use super::denial::failed;
+use super::mount::{Ask, Serve};
 use super::sign::{admit, signed, unexpected};
 use crate::daemon::{App, Made};
 use crate::vault::{CredentialKey, OAuth2, Secret, VaultError};
@@ -193,10 +193,10 @@ impl Serve for TestCredential {
         let operator = caller.as_operator()?;
         let Credential { zone, record } = known(&app, name.clone()).await?;
         let connector = record.connector.clone();
-        let health = app.query(move |node, _| node.catalog().get(&connector)?.manifest.lifecycle.health.clone());
+        let health =
+            app.query(move |node, _| node.catalog().get(&connector)?.manifest.lifecycle.health.clone());
         let probe = health.await?.map(|id| id.to_string()).unwrap_or_default();
-        let fields =
-            Leave { operator: operator.operator.clone(), credential: name.clone() };
+        let fields = Leave { operator: operator.operator.clone(), credential: name.clone() };
         let test = Box::new(signed(&app, operator, &zone, fields)?);
         let actor = operator.operator.as_str().to_owned();
         match app.ask(Request::TestCredential { test, actor }).await {
@@ -224,7 +224,8 @@ fn tested(name: CredentialId, probe: String, answer: CallAnswer) -> Result<Crede
         (CallOutcome::Failed | CallOutcome::Unknown, error) => {
             let (code, message) =
                 error.unwrap_or_else(|| (Code::ConnectorFailed, Code::ConnectorFailed.meaning().to_owned()));
-            Err(ErrorBody::new(code).because(format!("the credential could not be tried: {message}; {receipt}")))
+            Err(ErrorBody::new(code)
+                .because(format!("the credential could not be tried: {message}; {receipt}")))
         }
     }
 }

@@ -12,11 +12,7 @@ use super::mount::{Ask, Serve};
 use super::sign::admit;
 use crate::daemon::owner_zone;
 
-fn view(
-    id: ObjectId,
-    exception: &OwnerException,
-    recorded_at: UnixTime,
-) -> Option<ExceptionView> {
+fn view(id: ObjectId, exception: &OwnerException, recorded_at: UnixTime) -> Option<ExceptionView> {
     Some(ExceptionView {
         exception_id: id,
         connector: exception.connector.clone(),

@@ -29,9 +29,8 @@ fn view(node: &Node, role: &Role, now: Now) -> RoleView {
 
 impl Serve for ListRoles {
     async fn serve(ask: Ask<Self>) -> Result<RoleList, ErrorBody> {
-        let roles = ask.app.query(|node, now| {
-            node.authority().roles().map(|role| view(node, role, now)).collect()
-        });
+        let roles =
+            ask.app.query(|node, now| node.authority().roles().map(|role| view(node, role, now)).collect());
         Ok(RoleList { roles: roles.await? })
     }
 }
@@ -65,11 +64,8 @@ impl Serve for WithdrawRole {
     async fn serve(ask: Ask<Self>) -> Result<RoleChanged, ErrorBody> {
         let (role, agent): (RoleId, PrincipalId) = (ask.path(0)?, ask.path(1)?);
         let operator = ask.caller.as_operator()?;
-        let withdrawal = RoleWithdrawal {
-            role_id: role.clone(),
-            principal: Some(agent.clone()),
-            reason: ask.body.note,
-        };
+        let withdrawal =
+            RoleWithdrawal { role_id: role.clone(), principal: Some(agent.clone()), reason: ask.body.note };
         let record_id = admit(&ask.app, operator, &owner_zone(), withdrawal).await?;
         Ok(RoleChanged { role, agent: Some(agent), record_id })
     }

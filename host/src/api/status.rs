@@ -144,9 +144,8 @@ impl Serve for GetStatus {
                 });
             }
             status.warnings.extend(renewal::warning(node, now));
-            let lowered = |(_, it): &(&ObjectId, &OwnerException)| {
-                it.expires_at.is_none_or(|end| now.unix < end)
-            };
+            let lowered =
+                |(_, it): &(&ObjectId, &OwnerException)| it.expires_at.is_none_or(|end| now.unix < end);
             for (id, exception) in node.catalog().all_exceptions().filter(lowered) {
                 status.warnings.push(Warning {
                     kind: WarningKind::Exception,

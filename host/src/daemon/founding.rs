@@ -109,7 +109,8 @@ fn open_node(app: &Arc<App>, node_id: &NodeId) -> Result<Opened, StartError> {
         entropy: fresh()?,
     });
     replay(app, &mut node)?;
-    let records = node.catalog().credentials().map(|credential| (key_of(credential), credential.record.version));
+    let records =
+        node.catalog().credentials().map(|credential| (key_of(credential), credential.record.version));
     vault.reconcile(&records.collect(), clock::now().unix).map_err(StartError::Vault)?;
     Ok(Opened(node, keys, Arc::new(vault)))
 }

@@ -323,11 +323,7 @@ impl Vault {
 
     /// Reads a file, which must say that it is what it is named and asked for.
     //= docs/spec/vault.md#file
-    fn read_file(
-        &self,
-        path: &Path,
-        asked: Option<(&CredentialKey, u64)>,
-    ) -> Result<Read, VaultError> {
+    fn read_file(&self, path: &Path, asked: Option<(&CredentialKey, u64)>) -> Result<Read, VaultError> {
         let invalid = |reason: String| VaultError::Invalid { file: path.to_owned(), reason };
         let bytes = read_private(&*self.files, path).map_err(|error| {
             let untrusted = matches!(

@@ -115,7 +115,10 @@ fn every_kind_comes_back_as_it_was_stored_and_stands_nowhere_in_clear() {
     let kinds: Vec<_> = listing.credentials.iter().map(|metadata| metadata.kind).collect();
     let all = [AuthKind::Bearer, AuthKind::Header, AuthKind::Basic, AuthKind::Oauth2].map(Some);
     assert_eq!(kinds, all);
-    assert_eq!(format!("{:?}", vault.get(&key("z:work", "github", "a"), 1).unwrap().secret), "Secret(bearer)");
+    assert_eq!(
+        format!("{:?}", vault.get(&key("z:work", "github", "a"), 1).unwrap().secret),
+        "Secret(bearer)"
+    );
 }
 
 #[test]
@@ -167,8 +170,7 @@ fn a_secret_is_in_force_by_its_record_alone() {
 #[test]
 fn a_secret_of_which_no_record_tells_goes_at_the_next_start() {
     let world = World::new();
-    let (vault, main, other) =
-        (world.open(), key("z:work", "mail", "main"), key("z:work", "mail", "other"));
+    let (vault, main, other) = (world.open(), key("z:work", "mail", "main"), key("z:work", "mail", "other"));
     store(&vault, &main, "oauth", &oauth2("kept"));
     vault.put(&main, "oauth", &oauth2("never recorded"), NOW).unwrap();
     vault.put(&other, "oauth", &oauth2("never recorded"), NOW).unwrap();

@@ -2,10 +2,10 @@
 
 use fcp_api::client::Client;
 use fcp_api::routes::{
-    AddException, AddGrant, AddRole, AddZone, ApproveGrantRequest, AssignRole, ChangePolicy, DenyGrantRequest,
-    DisableConnector, FileGrantRequest, GetConnector, GetGrantRequest, GetStatus, InvokeOperation,
-    ListApprovals, ListExceptions, ListRoles, RemoveException, RemoveRole, RenewNode, SettleCall,
-    SimulateCall, TestCredential, VerifyAudit, WithdrawRole,
+    AddException, AddGrant, AddRole, AddZone, ApproveGrantRequest, AssignRole, ChangePolicy,
+    DenyGrantRequest, DisableConnector, FileGrantRequest, GetConnector, GetGrantRequest, GetStatus,
+    InvokeOperation, ListApprovals, ListExceptions, ListRoles, RemoveException, RemoveRole, RenewNode,
+    SettleCall, SimulateCall, TestCredential, VerifyAudit, WithdrawRole,
 };
 use fcp_api::types::{
     self, ApprovalQuery, ApprovalStatus, ErrorBody, ExceptionRule, Nothing, PolicyChange, WarningKind,
@@ -157,7 +157,8 @@ async fn a_zone_of_ones_own_takes_agents_and_survives() {
 async fn a_raised_wall_is_gone_from_the_list_and_the_status() {
     let mut world = World::new().await;
     let rule = ExceptionRule::Sandbox { property: "memory".into() };
-    let lower = types::AddException { connector: connector(), rule, reason: "a test".into(), lifetime_secs: None };
+    let lower =
+        types::AddException { connector: connector(), rule, reason: "a test".into(), lifetime_secs: None };
     let lowered = world.operator.send::<AddException>(&[], &lower).await.unwrap().body;
     let id = lowered.exception_id.to_string();
     let warned = |status: types::Status| {
@@ -179,7 +180,8 @@ async fn the_owner_renews_the_node_with_the_owners_passphrase() {
     let mut world = World::new().await;
     let until = |status: types::Status| status.authority.unwrap().attested_until.unwrap();
     let before = until(world.operator.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body);
-    let renew = |text: &str, lifetime_secs| types::RenewNode { owner_key_source: passphrase(text), lifetime_secs };
+    let renew =
+        |text: &str, lifetime_secs| types::RenewNode { owner_key_source: passphrase(text), lifetime_secs };
     let wrong = world.operator.send::<RenewNode>(&[], &renew("wrong", None)).await.unwrap_err();
     assert_eq!(wrong.code, Code::UnlockFailed);
     let earlier = world.operator.send::<RenewNode>(&[], &renew(PASSPHRASE, Some(60))).await.unwrap_err();

@@ -156,7 +156,10 @@ impl Node {
             }
             AnyObject::ApprovalToken(it) => self.approvals.hold(&it.body.fields.approval_request, id),
             AnyObject::GrantDenial(it) => self.grant_requests.decide(&it.body.fields.request, id),
-            AnyObject::Grant(Object { body: Signed { fields: Grant { request: Some(request), .. }, .. }, .. }) => {
+            AnyObject::Grant(Object {
+                body: Signed { fields: Grant { request: Some(request), .. }, .. },
+                ..
+            }) => {
                 self.grant_requests.decide(request, id);
             }
             _ => {}
@@ -183,7 +186,10 @@ impl Node {
         match object {
             AnyObject::ApprovalToken(it) => self.approvals.release(&it.body.fields.approval_request, id),
             AnyObject::GrantDenial(it) => self.grant_requests.release(&it.body.fields.request, id),
-            AnyObject::Grant(Object { body: Signed { fields: Grant { request: Some(request), .. }, .. }, .. }) => {
+            AnyObject::Grant(Object {
+                body: Signed { fields: Grant { request: Some(request), .. }, .. },
+                ..
+            }) => {
                 self.grant_requests.release(request, id);
             }
             AnyObject::ContextOpened(it) => self.contexts.abandon(&it.body.principal),
@@ -335,6 +341,10 @@ fn described(object: &AnyObject) -> (AuditEventKind, Option<alloc::string::Strin
 }
 
 /// Adds any object to a unit.
-pub(super) fn store_any(unit: &mut Unit<Then>, object: &AnyObject, node: &Node) -> Result<ObjectId, Unstorable> {
+pub(super) fn store_any(
+    unit: &mut Unit<Then>,
+    object: &AnyObject,
+    node: &Node,
+) -> Result<ObjectId, Unstorable> {
     unit.store_encoded(&object.store()?, &node.keys)
 }

@@ -44,7 +44,8 @@ impl Content<'_> {
             }
             AnyObject::ApprovalToken(it) => self.check_decision(&it.body.fields),
             AnyObject::ConnectorInstall(it) => {
-                let read = Catalog::read(ObjectId::default(), &it.body.fields, self.now).map_err(bad_install)?;
+                let read =
+                    Catalog::read(ObjectId::default(), &it.body.fields, self.now).map_err(bad_install)?;
                 check_pools(&read)
             }
             AnyObject::ConnectorState(it) => match self.node.catalog.get(&it.body.fields.connector) {

@@ -64,7 +64,8 @@ impl Node {
             calls_used: 0,
             bytes_used: 0,
         };
-        let speaker = Speaker { principal: operator, zone: zone.clone(), token, grants: [(id, facts)].into() };
+        let speaker =
+            Speaker { principal: operator, zone: zone.clone(), token, grants: [(id, facts)].into() };
         let mut prepared = self.prepare_for(&call, speaker, now, schema)?;
         // An empty input carries nothing of what the operator has seen.
         prepared.facts.flow.context = self.fresh_label(&zone);
@@ -182,7 +183,8 @@ impl Node {
         operator: &PrincipalId,
     ) -> Result<VerifyingKey<fcp_proto_core::crypto::role::Agent>, Failure> {
         let own = self.authority.operators().get(&signer).filter(|it| it.operator == *operator);
-        let own = own.ok_or_else(|| Failure::new(Code::NotPermitted, "it names another operator than signed it"))?;
+        let own =
+            own.ok_or_else(|| Failure::new(Code::NotPermitted, "it names another operator than signed it"))?;
         VerifyingKey::from_bytes(own.public_key.as_bytes())
             .map_err(|error| Failure::new(Code::Internal, alloc::format!("{error:?}")))
     }

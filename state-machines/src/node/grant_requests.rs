@@ -71,7 +71,8 @@ impl Node {
         }
         let most = self.authority.zone(zone).map_or(0, |(_, policy)| policy.max_grant_secs);
         if wish.lifetime_secs == 0 || wish.lifetime_secs > most {
-            let rule = alloc::format!("a grant of this zone lives 1 to {most} s, not {} s", wish.lifetime_secs);
+            let rule =
+                alloc::format!("a grant of this zone lives 1 to {most} s, not {} s", wish.lifetime_secs);
             return Err(Failure::new(Code::OutOfRange, rule));
         }
         if self.grant_requests.waiting_of(principal) >= MAX_WAITING {

@@ -316,7 +316,12 @@ impl Node {
     }
 
     /// Why a principal may no longer see anything here, if it may not.
-    pub(super) fn reader_revoked(&self, principal: &PrincipalId, zone: &ZoneId, now: UnixTime) -> Option<Code> {
+    pub(super) fn reader_revoked(
+        &self,
+        principal: &PrincipalId,
+        zone: &ZoneId,
+        now: UnixTime,
+    ) -> Option<Code> {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
         let mut keys = self.authority.keys_of(principal);
         if keys.all(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {

@@ -194,9 +194,7 @@ impl Node {
                 self.file_approval(id, &call, note, valid_secs, now, schema)
             }
             Request::FileGrantRequest(wish) => self.file_grant_request(id, *wish, now),
-            Request::TestCredential { test, actor } => {
-                self.test_credential(id, *test, &actor, now, schema)
-            }
+            Request::TestCredential { test, actor } => self.test_credential(id, *test, &actor, now, schema),
             Request::Cancel { call_id, by } => self.cancel(id, call_id, &by),
             Request::ReadKept { session, binding, result, zone, principal, label } => {
                 let read = lifecycle::KeptRead { result, zone, principal, label };

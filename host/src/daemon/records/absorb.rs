@@ -8,8 +8,8 @@ use fcp_proto_core::object::{
 use fcp_proto_core::time::UnixTime;
 
 use super::{
-    ApprovalEntry, AsksFor, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, MAX_CAUSES, MAX_EVENTS,
-    Made, Records, RevocationEntry, Ring,
+    ApprovalEntry, AsksFor, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, MAX_CAUSES,
+    MAX_EVENTS, Made, Records, RevocationEntry, Ring,
 };
 
 impl Records {

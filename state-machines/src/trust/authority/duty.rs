@@ -2,10 +2,10 @@
 
 use fcp_proto_core::object::{
     ApprovalRequest, ApprovalToken, AuditHead, ConnectorInstall, ConnectorState, CredentialRecord,
-    CredentialTest, DecisionReceipt, Enrolment, Grant, GrantDenial, GrantRequest, Membership, NodeAttestation,
-    OperationIntent, OperationReceipt, OperatorDelegation, OperatorRight, OwnerException, OwnerRoot,
-    RevocationEvent, RevocationHead, RevocationObject, Role, RoleAssignment, RoleWithdrawal, Settlement,
-    SignedBody, ZoneDefinition, ZonePolicy,
+    CredentialTest, DecisionReceipt, Enrolment, Grant, GrantDenial, GrantRequest, Membership,
+    NodeAttestation, OperationIntent, OperationReceipt, OperatorDelegation, OperatorRight, OwnerException,
+    OwnerRoot, RevocationEvent, RevocationHead, RevocationObject, Role, RoleAssignment, RoleWithdrawal,
+    Settlement, SignedBody, ZoneDefinition, ZonePolicy,
 };
 
 /// Whose key must stand under an object.

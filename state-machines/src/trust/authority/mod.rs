@@ -341,7 +341,8 @@ impl Authority {
     /// Every key that speaks for `name`: a principal's, or those of an operator.
     pub fn keys_of(&self, name: &PrincipalId) -> impl Iterator<Item = KeyId> {
         let principal = self.principals.get(name).map(|it| it.key_id);
-        let operators = self.operators.iter().filter(move |(_, it)| it.operator == *name).map(|(key, _)| *key);
+        let operators =
+            self.operators.iter().filter(move |(_, it)| it.operator == *name).map(|(key, _)| *key);
         principal.into_iter().chain(operators)
     }
 
