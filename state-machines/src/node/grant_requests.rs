@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{OperationId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{AuditEventKind, GrantRequest};
+use fcp_proto_core::ids::{ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::object::{AnyObject, AuditEventKind, GrantRequest};
 use fcp_proto_core::time::Now;
 
 use super::calls::unstorable;
@@ -50,6 +50,25 @@ impl Node {
         unit.then(Then::Answer(request, Ok(Box::new(Answer::Admitted(id)))));
         self.commit(unit);
         Ok(())
+    }
+
+    /// What grants, their requests and the ends of roles change here.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "everything else is no leave to call")]
+    pub(super) fn apply_leave(&mut self, id: ObjectId, object: &AnyObject) {
+        match object {
+            AnyObject::GrantRequest(it) => {
+                self.grant_requests.apply_request(id, it.header.zone_id.clone(), it.body.fields.clone());
+            }
+            AnyObject::Grant(it) => {
+                if let Some(request) = &it.body.fields.request {
+                    self.grant_requests.decide(request, id);
+                }
+            }
+            AnyObject::GrantDenial(it) => self.grant_requests.decide(&it.body.fields.request, id),
+            // A token that stands on a lost grant must not stand before one that holds.
+            AnyObject::RoleWithdrawal(_) => self.sessions.forget_tokens(),
+            _ => {}
+        }
     }
 
     fn check_wish(&self, wish: &GrantWish, principal: &PrincipalId, zone: &ZoneId) -> Result<(), Failure> {

@@ -316,14 +316,9 @@ impl Node {
     }
 
     /// Why a principal may no longer see anything here, if it may not.
-    pub(super) fn reader_revoked(
-        &self,
-        principal: &PrincipalId,
-        zone: &ZoneId,
-        now: UnixTime,
-    ) -> Option<Code> {
+    pub(super) fn reader_revoked(&self, reader: &PrincipalId, zone: &ZoneId, now: UnixTime) -> Option<Code> {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
-        let mut keys = self.authority.keys_of(principal);
+        let mut keys = self.authority.keys_of(reader);
         if keys.all(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {
             return Some(Code::IssuerKeyRevoked);
         }
@@ -411,6 +406,7 @@ impl Node {
     /// Gives force to an object that is durable.
     pub(super) fn apply(&mut self, id: ObjectId, object: &AnyObject, now: Now) {
         self.authority.apply(id, object);
+        self.apply_leave(id, object);
         match object {
             AnyObject::Enrolment(it) => {
                 // Whoever proved another key, or for another zone, is not this principal any more.
@@ -430,16 +426,6 @@ impl Node {
             AnyObject::ApprovalToken(it) => {
                 self.approvals.apply_decision(id, it.body.signer, it.body.fields.clone());
             }
-            AnyObject::GrantRequest(it) => {
-                self.grant_requests.apply_request(id, it.header.zone_id.clone(), it.body.fields.clone());
-            }
-            AnyObject::Grant(it) => {
-                if let Some(request) = &it.body.fields.request {
-                    self.grant_requests.decide(request, id);
-                }
-            }
-            AnyObject::GrantDenial(it) => self.grant_requests.decide(&it.body.fields.request, id),
-            AnyObject::RoleWithdrawal(_) => self.sessions.forget_tokens(),
             AnyObject::ConnectorInstall(it) => {
                 if let Ok(installed) = Catalog::read(id, &it.body.fields, it.header.created_at) {
                     self.define_pools(&installed, now);
@@ -474,6 +460,10 @@ impl Node {
             | AnyObject::ZoneDefinition(_)
             | AnyObject::Role(_)
             | AnyObject::RoleAssignment(_)
+            | AnyObject::RoleWithdrawal(_)
+            | AnyObject::Grant(_)
+            | AnyObject::GrantRequest(_)
+            | AnyObject::GrantDenial(_)
             | AnyObject::Revocation(_)
             | AnyObject::RevocationEvent(_)
             | AnyObject::RevocationHead(_)
