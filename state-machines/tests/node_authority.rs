@@ -718,3 +718,22 @@ fn a_test_does_not_outlive_its_operators_key() {
         "{answer:?}"
     );
 }
+
+//= docs/spec/sessions.md#minting
+#[test]
+fn each_of_several_grants_serves_what_it_permits() {
+    let mut home = Home::new();
+    let only = |resource: &str| Constraints {
+        resource_allow: vec![resource.parse().expect("a pattern")],
+        ..everything()
+    };
+    for note in ["a", "b", "c"] {
+        home.grant(only(&format!("notes:note/{note}")));
+    }
+    for note in ["a", "b", "c"] {
+        let input = format!(r#"{{"note":"{note}"}}"#);
+        home.invoke(home.call("notes.get", &input, None), "{}").expect("one of them permits it");
+    }
+    let other = home.call("notes.get", r#"{"note":"d"}"#, None);
+    assert_eq!(code(home.invoke(other, "{}")), Code::ResourceNotAllowed);
+}

@@ -10,15 +10,15 @@ use fcp_proto_core::encoding::cbor::{self, ToCbor};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CredentialId, Digest, ObjectId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{CallDigestInput, OperatorRight, RevocationScope};
+use fcp_proto_core::object::{CallDigestInput, GateCheck, OperatorRight, RevocationScope};
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::resource::Resource;
 use fcp_proto_core::zone::Label;
 
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
-    ApprovalFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts, KeyFacts, LeaseFacts,
-    RateFacts, RevocationFacts, TokenFacts, ZoneFacts,
+    self, ApprovalFacts, Decision, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
+    KeyFacts, LeaseFacts, RateFacts, RevocationFacts, TokenFacts, ZoneFacts,
 };
 use crate::call::idempotency::{Fresh, IdempotencyKey, Scope, Standing};
 use crate::call::rates::{Caller, Fits, LimitId, PoolName, Usage, Why};
@@ -63,9 +63,22 @@ impl Node {
             return Err(Failure::new(Code::Unauthenticated, "there is no such session on this connection"));
         };
         let (principal, zone) = (session.principal.clone(), session.zone.clone());
-        let token = self.token_for(call.session, &call.connector, &call.operation, now.unix);
-        let grants = self.grant_facts(&token, &principal, now.unix);
-        self.prepare_for(call, Speaker { principal, zone, token, grants }, now, schema)
+        let tokens = self.tokens_for(call.session, &call.connector, &call.operation, now.unix);
+        let several = tokens.len() > 1;
+        let mut first = None;
+        //= docs/spec/sessions.md#minting
+        for token in tokens {
+            let grants = self.grant_facts(&token, &principal, now.unix);
+            let speaker = Speaker { principal: principal.clone(), zone: zone.clone(), token, grants };
+            let prepared = self.prepare_for(call, speaker, now, schema)?;
+            if !several || !refused_by_its_token(&prepared.facts, now.unix) {
+                return Ok(prepared);
+            }
+            first.get_or_insert(prepared);
+        }
+        let token = TokenFacts::Absent;
+        let nothing = Speaker { principal, zone, token, grants: BTreeMap::new() };
+        first.map_or_else(|| self.prepare_for(call, nothing, now, schema), Ok)
     }
 
     /// As [`Node::prepare`], for someone who is known and whose token is read.
@@ -373,6 +386,14 @@ impl Node {
             let head = self.revocations.head(now);
             self.revocations.apply_head(&head);
         }
+    }
+}
+
+/// Whether the gate refuses the call for what this token or its grant does not give, so that another may serve.
+fn refused_by_its_token(facts: &Facts, now: UnixTime) -> bool {
+    match gate::decide(facts, now) {
+        Decision::Denied(denial) => denial.check <= GateCheck::Constraints,
+        Decision::Authorized(_) | Decision::Replay(_) => false,
     }
 }
 

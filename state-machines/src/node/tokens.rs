@@ -16,22 +16,20 @@ use crate::call::gate::{IssuerFacts, SignatureFacts, TokenFacts};
 use crate::trust::authority::KnownGrant;
 
 impl Node {
-    /// The session's token for the operation: the one it has, or one minted now from the principal's grants.
-    pub(super) fn token_for(
+    /// The session's tokens for the operation, by their grants in order: those it has, and those minted now from the
+    /// principal's grants.
+    pub(super) fn tokens_for(
         &mut self,
         session: SessionId,
         connector: &ConnectorId,
         operation: &OperationId,
         now: UnixTime,
-    ) -> TokenFacts {
+    ) -> Vec<TokenFacts> {
         self.mint_missing(session, connector, operation, now);
-        let Some(session) = self.sessions.get_mut(session) else { return TokenFacts::Absent };
-        let held = session
-            .tokens
-            .values()
-            .find(|token| now < token.expires_at && token.operations.contains(operation));
-        let Some(bytes) = held.map(|token| token.bytes.clone()) else { return TokenFacts::Absent };
-        self.read_token(&bytes)
+        let Some(session) = self.sessions.get_mut(session) else { return Vec::new() };
+        let carries = |token: &&MintedToken| now < token.expires_at && token.operations.contains(operation);
+        let held: Vec<_> = session.tokens.values().filter(carries).map(|token| token.bytes.clone()).collect();
+        held.iter().map(|bytes| self.read_token(bytes)).collect()
     }
 
     /// Reads a token as the gate demands: the signature first, under the key it names.
