@@ -624,7 +624,7 @@ fn an_operators_name_is_no_agents() {
         key_source: "file".into(),
     };
     assert_eq!(code(home.try_operate(&work(), fields)), Code::Conflict);
-    let fields = OperatorDelegation { operator: agent(), ..delegation(&home, &OperatorRight::ALL) };
+    let fields = OperatorDelegation { operator: agent(), ..delegation(&home, OperatorRight::ALL) };
     let by_owner = sign(&zone("z:owner"), home.now, fields, &home.keys.owner);
     assert_eq!(code(home.ask(admission(by_owner))), Code::Conflict);
 }
@@ -649,10 +649,9 @@ fn tested(home: &mut Home, request: Request, outcome: &Outcome) -> Result<CallAn
         home.node.handle_outcome(dispatch.call_id, outcome.clone(), home.now);
         home.run();
     }
-    match home.take(id)? {
-        Answer::Called(answer) => Ok(answer),
-        other => panic!("{other:?}"),
-    }
+    let answer = home.take(id)?;
+    let Answer::Called(answer) = answer else { panic!("{answer:?}") };
+    Ok(answer)
 }
 
 //= docs/spec/authority.md#testing-a-credential
