@@ -162,8 +162,9 @@ pub(crate) fn path_schema(name: &str) -> Option<Shape> {
 fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
-        // A session, or a holder proof in the body.
-        Access::Session => json!([{ "session": [] }, {}]),
+        Access::Session => json!([{ "session": [] }]),
+        // The proof of a token's holder stands in the body.
+        Access::Holder => json!([{ "session": [] }, {}]),
         Access::Caller => json!([{ "session": [] }, { "operator": [] }]),
         Access::Operator | Access::OperatorWith(_) => json!([{ "operator": [] }]),
     }

@@ -133,8 +133,8 @@ impl Renderer {
         match outcome {
             Ok(Outcome::Answer(answer)) => self.console.answer(&self.named(*answer)),
             Ok(Outcome::Failed(answer, code)) => {
-                let shown = self.console.answer(&self.named(*answer));
-                if shown == ProcessExit::SUCCESS { ProcessExit::from(code.exit_code() as u8) } else { shown }
+                let answer = output::Answer { failed: Some(code), ..self.named(*answer) };
+                self.console.answer(&answer)
             }
             Ok(Outcome::Text(text)) => match print(&text) {
                 Ok(()) => ProcessExit::from(ExitCode::Ok as u8),

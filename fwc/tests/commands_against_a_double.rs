@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use double::{Answer, Home, Request, ok, refuse, run_with};
-use fcp_proto_core::crypto::proof::{EnrolmentProof, SessionProof};
+use fcp_proto_core::crypto::proof::{CallProof, EnrolmentProof, SessionProof};
 use fcp_proto_core::crypto::role::Agent;
 use fcp_proto_core::crypto::sign::{Signature, VerifyingKey};
+use fcp_proto_core::ids::TokenId;
+use fcp_proto_core::object::CallDigestInput;
 use serde_json::{Value, json};
 
 const BEARER: &str = "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b";
@@ -33,7 +35,7 @@ fn usual(request: &Request) -> Option<Answer> {
         "POST /v1/operator/lock" => ok(json!({})),
         "POST /v1/sessions" => ok(json!({
             "session_id": digits("1d", 16), "session": SESSION, "agent": "mail", "zone": "z:work",
-            "expires_at": 9, "tokens": [],
+            "expires_at": 9,
         })),
         line if line.starts_with("DELETE /v1/sessions/") => ok(json!({})),
         _ => return None,
@@ -126,6 +128,92 @@ fn a_call_goes_out_in_a_session_proved_on_this_connection() {
     assert_eq!(call.headers["x-fcp-session"], SESSION);
     assert_eq!(call.body["call"]["input"], json!({"n": 1}));
     assert_eq!(call.body["options"], json!({"keep_result": true}));
+}
+
+/// The daemon's part of a call without a session: what is to be signed, and the call's answer.
+fn outside(request: &Request) -> Answer {
+    match request.line.as_str() {
+        "POST /v1/prepare" => {
+            let covered = covered(&request.body["call"]["input"].to_string());
+            ok(json!({
+                "call_digest": covered.digest().unwrap(), "token_id": "05".repeat(16), "node": "n1",
+                "zone": "z:work", "agent": "mail", "resources": ["a:b"], "credentials": ["main"],
+                "challenge": "c1".repeat(32), "expires_at": 9,
+            }))
+        }
+        _ => ok(invoke_answer()),
+    }
+}
+
+fn covered(input: &str) -> CallDigestInput {
+    CallDigestInput {
+        format: 1,
+        zone: "z:work".parse().unwrap(),
+        principal: "mail".parse().unwrap(),
+        connector: "a".parse().unwrap(),
+        operation: "a.b".parse().unwrap(),
+        input: input.into(),
+        resources: ["a:b".into()].into(),
+        credentials: ["main".parse().unwrap()].into(),
+        idempotency_key: None,
+    }
+}
+
+#[test]
+fn a_token_from_a_file_calls_without_a_session() {
+    let home = home_with_agent(outside);
+    let token = home.private("t.token", "dG9rZW4=\n");
+    let line = ["invoke", "a.b", "--set", "n=1", "--token", token.to_str().unwrap()];
+    let (code, answer) = home.json(&line);
+    assert_eq!((code, &answer["data"]["output"]), (0, &json!({"n": 1})));
+    let call = &home.seen("POST /v1/invoke")[0];
+    assert!(!call.headers.contains_key("x-fcp-session") && home.seen("POST /v1/sessions").is_empty());
+    let proof = &call.body["holder_proof"];
+    assert_eq!(
+        (&proof["token"], &proof["proof"]["challenge"]),
+        (&json!("dG9rZW4="), &json!("c1".repeat(32)))
+    );
+    let statement = CallProof {
+        call_digest: covered("{\"n\":1}").digest().unwrap(),
+        token_id: TokenId::from_bytes([5; 16]),
+        node_id: "n1".parse().unwrap(),
+        audience: "z:work".parse().unwrap(),
+        challenge: [0xc1; 32],
+    };
+    let signature: Signature = serde_json::from_value(proof["proof"]["signature"].clone()).unwrap();
+    assert_eq!(statement.verify(&key_of(&home), &signature), Ok(()));
+
+    let no_key = home.beside("no.key");
+    let (code, _) = home.json(&[&line[..], &["--key", no_key.to_str().unwrap()]].concat());
+    assert_ne!(code, 0, "another key was named");
+    std::fs::set_permissions(&token, PermissionsExt::from_mode(0o640)).unwrap();
+    let (code, answer) = home.json(&line);
+    assert_eq!((code, &answer["error"]["code"]), (6, &json!("FCP-2009")), "others may read the token");
+    assert_eq!(home.seen("POST /v1/invoke").len(), 1);
+}
+
+#[test]
+fn minted_tokens_go_into_files_and_on_no_stream() {
+    let home = home_with_agent(|_| {
+        ok(json!({"tokens": [{
+            "token_id": "05".repeat(16), "connector": "a", "operations": ["a.b"], "grant": ID, "expires_at": 9,
+            "issuer_key": "00".repeat(8), "token": "dG9rZW4=",
+        }]}))
+    });
+    let folder = home.beside("tokens");
+    let line = ["--agent", "mail", "--json", "token", "mint", "a.b", "--to", folder.to_str().unwrap()];
+    let output = home.fwc(&line).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let asked = &home.seen("POST /v1/tokens")[0];
+    assert_eq!(
+        (&asked.headers["x-fcp-session"], &asked.body),
+        (&SESSION.to_owned(), &json!({"operations": ["a.b"]}))
+    );
+    let file = folder.join(format!("{}.token", "05".repeat(16)));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "dG9rZW4=\n");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(shown.contains(file.to_str().unwrap()) && !shown.contains("dG9rZW4"), "{shown}");
 }
 
 #[test]

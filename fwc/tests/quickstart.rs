@@ -1,13 +1,14 @@
 //! `fwc quickstart` from end to end, with the built programs: what each step must give, and that nothing is left.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod programs;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
+use programs::programs;
 use serde_json::Value;
 
 /// The steps, in their order.
@@ -60,11 +61,11 @@ fn every_step_goes_as_it_must_and_nothing_is_left() {
         assert_eq!(got_of(&report, step, what), got, "{step}: {what}");
     }
     for (step, refusals) in [
-        ("refused_by_zone", &["token_zone_mismatch"][..]),
+        ("refused_by_zone", &["grant_zone_mismatch"][..]),
         ("refused_by_argument", &["argument_not_allowed"]),
         ("approved_write", &["approval_required"]),
         ("refused_by_taint", &["taint_violation", "approval_required"]),
-        ("revocation", &["operation_not_granted"]),
+        ("revocation", &["grant_revoked"]),
     ] {
         assert_eq!(refusals_of(&report, step), refusals, "{step}");
     }
@@ -208,23 +209,4 @@ fn refusals_of<'a>(report: &'a Value, step: &str) -> Vec<&'a str> {
     let calls =
         checks(report, step).iter().filter(|check| check["what"].as_str().unwrap().starts_with("`invoke "));
     calls.map(|check| check["got"].as_str().unwrap()).collect()
-}
-
-/// The folder of the built programs. `cargo test -p fwc` builds no other package's programs, so this does.
-fn programs() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_BIN_EXE_fwc")).parent().unwrap().to_owned();
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--offline", "--bins"]);
-        for package in ["fcp-host", "fcp-launcher", "fcp-connector-engine", "fcp-connector-sqlite"] {
-            cargo.args(["-p", package]);
-        }
-        cargo.arg("--target-dir").arg(folder.parent().unwrap());
-        if folder.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-        folder
-    })
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use fcp_proto_core::crypto::phrase::RecoveryPhrase;
+use fcp_proto_core::crypto::proof::CallProof;
 use fcp_proto_core::crypto::role::{Agent, Node};
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::crypto::sign::{Signature, SigningKey, VerifyingKey, signing_bytes};
@@ -12,6 +13,8 @@ use fcp_proto_core::crypto::wrap::WrappedKey;
 use fcp_proto_core::crypto::{derive, hash};
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
 use fcp_proto_core::encoding::json::{Json, Pointer, parse};
+use fcp_proto_core::ids::TokenId;
+use fcp_proto_core::object::CallDigestInput;
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
@@ -22,7 +25,7 @@ const LARGEST: usize = 1 << 20;
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 17] = [
+const FILES: [(&str, Check); 18] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
     ("json/accept.json", json_accept),
@@ -39,6 +42,7 @@ const FILES: [(&str, Check); 17] = [
     ("keys/wrapped_key.json", wrapped_key),
     ("keys/wrapped_key_reject.json", wrapped_key_reject),
     ("tokens/accept.json", token_accept),
+    ("tokens/call_proof.json", call_proof),
     ("tokens/reject.json", token_reject),
 ];
 
@@ -229,6 +233,39 @@ fn token_accept(case: &Case<'_>) {
     let payload = cbor::encode(&payload).expect("small");
     let contained = token.as_bytes().windows(payload.len()).any(|window| window == payload);
     assert!(contained, "{}: the claims do not encode to the signed payload", case.place);
+}
+
+fn call_proof(case: &Case<'_>) {
+    fn words<T: std::str::FromStr<Err: std::fmt::Debug> + Ord>(text: &str) -> BTreeSet<T> {
+        text.split_whitespace().map(|word| word.parse().expect("a name")).collect()
+    }
+    let covered = CallDigestInput {
+        format: 1,
+        zone: case.text("zone").parse().expect("a zone"),
+        principal: case.text("principal").parse().expect("a principal"),
+        connector: case.text("connector").parse().expect("a connector"),
+        operation: case.text("operation").parse().expect("an operation"),
+        input: case.text("input").into(),
+        resources: words(case.text("resources")),
+        credentials: words(case.text("credentials")),
+        idempotency_key: case.optional("idempotency_key").map(Into::into),
+    };
+    let call_digest = covered.digest().expect("small");
+    assert_eq!(*call_digest.as_bytes(), case.array("call_digest"), "{}", case.place);
+    let statement = CallProof {
+        call_digest,
+        token_id: TokenId::from_bytes(case.array("token_id")),
+        node_id: case.text("node").parse().expect("a node"),
+        audience: covered.zone,
+        challenge: case.array("challenge"),
+    };
+    let key = SigningKey::<Agent>::from_seed(&Zeroizing::new(case.array("seed")));
+    assert_eq!(key.verifying_key(), case.text("holder").parse().expect("a key"), "{}", case.place);
+    let signature = Signature::from_bytes(case.array("signature"));
+    assert_eq!(statement.sign(&key), Ok(signature), "{}", case.place);
+    assert_eq!(statement.verify(&key.verifying_key(), &signature), Ok(()), "{}", case.place);
+    // The signature is of the statement, and of these bytes.
+    assert_eq!(key.sign(&case.bytes("bytes")), signature, "{}", case.place);
 }
 
 fn token_reject(case: &Case<'_>) {

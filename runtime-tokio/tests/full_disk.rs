@@ -5,7 +5,7 @@ use std::process::Command;
 
 use fcp_proto_core::ids::ObjectId;
 use fcp_runtime_tokio::storage::{Options, Storage};
-use fcp_state_machines::persist::{Batch, Class, Completion, Record, Refusal};
+use fcp_state_machines::persist::{Batch, Class, Completion, Record, Refusal, Space};
 
 /// A file system of its own, removed at the end.
 struct SmallDisk(tempfile::TempDir);
@@ -42,19 +42,63 @@ impl Drop for SmallDisk {
 fn batch(class: Class, number: u64, size: usize) -> Batch {
     let mut id = [0; 32];
     id[..8].copy_from_slice(&number.to_le_bytes());
-    Batch { class, records: vec![Record { id: ObjectId::from_bytes(id), bytes: vec![7; size] }] }
+    Batch {
+        class,
+        space: Space::default(),
+        records: vec![Record { id: ObjectId::from_bytes(id), bytes: vec![7; size] }],
+    }
+}
+
+/// A small disk, or none where this machine cannot make one.
+fn small_disk() -> Option<SmallDisk> {
+    SmallDisk::mount()
+        .map_err(|why| {
+            println!("NOT RUN: a small tmpfs cannot be mounted here: {why}");
+            assert!(std::env::var("FCP_TEST_REQUIRE").as_deref() != Ok("all"), "NOT RUN: {why}");
+        })
+        .ok()
+}
+
+//= docs/spec/journal.md#reserved-space
+#[test]
+fn what_was_begun_before_the_disk_was_full_is_told_to_its_end() {
+    let Some(disk) = small_disk() else { return };
+    let home = disk.path().join("home");
+    let options = Options { segment_bytes: 256 * 1024, reserve_bytes: 16 * 1024, ..Options::default() };
+    let (storage, _) = Storage::open(&home, &options).unwrap();
+    let claim = 8 * 1024;
+    let space = |claims, releases| Space { claims, releases };
+    let intent = |number| Batch { space: space(claim, 0), ..batch(Class::Normal, number, 1_000) };
+    let receipt = |number| Batch { space: space(0, claim), ..batch(Class::Reserved, number, 6_000) };
+    for number in 1..=5 {
+        assert_eq!(storage.append(intent(number)).wait(), Completion::Durable);
+    }
+    let rest = std::fs::write(disk.path().join("rest"), vec![1; 4 << 20]);
+    assert_eq!(rest.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    let full = Completion::Refused(Refusal::Full);
+    let mut number = 100;
+    while storage.append(intent(number)).wait() == Completion::Durable {
+        number += 1;
+        assert!(number < 10_000, "no intent is admitted without the space of its receipt");
+    }
+    let begun = 5 + (number - 100);
+    // Revocations still find the reserve, and at its end not what was claimed.
+    let mut revoked = 0;
+    while storage.append(batch(Class::Reserved, 20_000 + revoked, 1_000)).wait() == Completion::Durable {
+        revoked += 1;
+    }
+    assert!(revoked >= 10, "{revoked} revocations in the reserve");
+    assert_eq!(storage.append(intent(9_999)).wait(), full, "nothing new begins");
+    for number in 0..begun {
+        assert_eq!(storage.append(receipt(30_000 + number)).wait(), Completion::Durable, "receipt {number}");
+    }
+    assert!(!storage.stats().sealed);
+    storage.close().unwrap();
 }
 
 #[test]
 fn a_full_disk_still_admits_reserved_batches() {
-    let disk = match SmallDisk::mount() {
-        Ok(disk) => disk,
-        Err(why) => {
-            println!("NOT RUN: a small tmpfs cannot be mounted here: {why}");
-            assert!(std::env::var("FCP_TEST_REQUIRE").as_deref() != Ok("all"), "NOT RUN: {why}");
-            return;
-        }
-    };
+    let Some(disk) = small_disk() else { return };
     let home = disk.path().join("home");
     let options = Options { segment_bytes: 256 * 1024, reserve_bytes: 128 * 1024, ..Options::default() };
     let mut durable = 0;

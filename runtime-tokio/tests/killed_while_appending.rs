@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use fcp_proto_core::ids::ObjectId;
 use fcp_runtime_tokio::storage::error::StorageError;
 use fcp_runtime_tokio::storage::{Options, Storage};
-use fcp_state_machines::persist::{Batch, Class, Completion, Record};
+use fcp_state_machines::persist::{Batch, Class, Completion, Record, Space};
 
 /// The variable that tells the child where to append.
 const DIRECTORY: &str = "FCP_TEST_APPEND_TO";
@@ -21,7 +21,7 @@ fn batch(number: u64) -> Batch {
     id[..8].copy_from_slice(&number.to_le_bytes());
     let bytes = number.to_le_bytes().repeat(usize::from(id[0]));
     let record = Record { id: ObjectId::from_bytes(id), bytes };
-    Batch { class: Class::Normal, records: vec![record] }
+    Batch { class: Class::Normal, space: Space::default(), records: vec![record] }
 }
 
 /// Not a test of its own: the child. Appends without end, and prints each number once it is durable.

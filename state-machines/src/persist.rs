@@ -43,8 +43,20 @@ pub struct Record {
 pub struct Batch {
     /// Whether the batch may use the reserved space.
     pub class: Class,
+    /// Space for batches to come, and space that earlier ones set aside for this one.
+    pub space: Space,
     /// The records, in order. An empty batch is a barrier: it is durable when everything before it is.
     pub records: Vec<Record>,
+}
+
+/// Space that one batch sets aside and a later one uses: who begins what must be told to its end has the room for the
+/// end before it begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes to set aside for batches to come, beyond the reserve; without them the batch is refused.
+    pub claims: u64,
+    /// Bytes that earlier batches claimed: this batch may use them, and gives them back.
+    pub releases: u64,
 }
 
 /// Whether a batch is admitted when the disk is full.
@@ -52,7 +64,8 @@ pub struct Batch {
 pub enum Class {
     /// Refused when it would eat into the reserved space.
     Normal,
-    /// Revocation, cancellation, shutdown and the audit of those: may use the reserved space.
+    /// Revocation, cancellation, shutdown, receipts that found no other room, and the audit of those: may use the
+    /// reserved space, and none that others have claimed.
     Reserved,
 }
 

@@ -17,7 +17,9 @@ use fcp_proto_core::object::{
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::Level;
-use fcp_state_machines::node::{Answer, CallAnswer, Failure, GrantWish, Outcome, Request, RequestId};
+use fcp_state_machines::node::{
+    Answer, CallAnswer, CallRequest, CalledBy, Failure, GrantWish, Outcome, Request, RequestId,
+};
 use fcp_state_machines::persist::{Completion, Refusal};
 use home::{Home, agent, everything, grant_fields, policy, sign, work, zone};
 
@@ -139,7 +141,7 @@ fn a_revocation_that_cannot_be_stored_ends_the_node_and_breaks_no_chain() {
     home.restart();
     home.revoke(RevocationScope::Capability, grant.as_bytes());
     home.restart();
-    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::OperationNotGranted);
+    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::GrantRevoked);
 }
 
 #[test]
@@ -552,8 +554,8 @@ fn a_node_whose_attestation_has_ended_makes_no_call_until_the_owner_renews_it() 
     let made = home.invoke(home.call("notes.get", READ, None), "{}").expect("a call");
     let before = attestation(&home);
     home.pass(365 * 86_400);
-    home.restart();
     home.grant(everything());
+    home.restart();
     let read = home.call("notes.get", READ, None);
     assert_eq!(code(home.invoke(read.clone(), "{}")), Code::TokenIssuerUnknown);
 
@@ -718,21 +720,18 @@ fn a_test_does_not_outlive_its_operators_key() {
     );
 }
 
-//= docs/spec/sessions.md#minting
+//= docs/spec/authority.md#testing-a-credential
 #[test]
-fn each_of_several_grants_serves_what_it_permits() {
+fn nobody_calls_by_a_word_that_it_names() {
     let mut home = Home::new();
-    let only = |resource: &str| Constraints {
-        resource_allow: vec![resource.parse().expect("a pattern")],
-        ..everything()
-    };
-    for note in ["a", "b", "c"] {
-        home.grant(only(&format!("notes:note/{note}")));
-    }
-    for note in ["a", "b", "c"] {
-        let input = format!(r#"{{"note":"{note}"}}"#);
-        home.invoke(home.call("notes.get", &input, None), "{}").expect("one of them permits it");
-    }
-    let other = home.call("notes.get", r#"{"note":"d"}"#, None);
-    assert_eq!(code(home.invoke(other, "{}")), Code::ResourceNotAllowed);
+    home.install_with_health();
+    let request = test_of(&home, "op", "main");
+    let Request::TestCredential { test, .. } = &request else { panic!("a test") };
+    let word = AnyObject::from((**test).clone())
+        .store()
+        .and_then(|it| it.id(home.node.zone_key(&work()).expect("a key")));
+    tested(&mut home, request, &home::succeeded("{}")).expect("the node takes it");
+    let call = home.call("notes.ping", "{}", None);
+    let call = CallRequest { by: CalledBy::Word(word.expect("a name")), ..call };
+    assert_eq!(code(home.invoke(call, "{}")), Code::Unauthenticated);
 }

@@ -5,7 +5,7 @@ mod home;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::object::{CallOutcome, Effect, RevocationScope, Usage};
 use fcp_proto_core::token::constraints::Constraints;
-use fcp_state_machines::node::{Answer, Canceller, Failure, FiledApproval, Outcome, Request};
+use fcp_state_machines::node::{Answer, CalledBy, Canceller, Failure, FiledApproval, Outcome, Request};
 use fcp_state_machines::persist::{Completion, Refusal};
 use home::{Home, agent, approval, everything, succeeded, usage, work};
 
@@ -38,7 +38,7 @@ fn without_a_grant_or_a_session_nothing_goes_out() {
     let mut home = Home::new();
     assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::OperationNotGranted);
     let mut call = home.call("notes.get", READ, None);
-    call.binding = [8; 32];
+    call.by = CalledBy::Session { id: home.session, binding: [8; 32] };
     assert_eq!(code(home.invoke(call, "{}")), Code::Unauthenticated, "a session is bound to its connection");
 }
 
@@ -163,7 +163,7 @@ fn a_revocation_bites_on_the_next_call_and_on_one_that_waits() {
     assert!(home.dispatched.is_empty(), "it was admitted before the revocation, and not dispatched after it");
     assert_eq!(home.take(waiting).map(|it| format!("{it:?}").contains("GrantRevoked")), Ok(true));
     home.disk_answers = true;
-    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::OperationNotGranted);
+    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::GrantRevoked);
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn a_full_disk_refuses_calls_and_still_admits_revocations() {
     home.revoke(RevocationScope::Capability, grant.as_bytes());
     home.restart();
     let call = home.call("notes.touch", READ, Some("k3"));
-    assert_eq!(code(home.invoke(call, "{}")), Code::OperationNotGranted);
+    assert_eq!(code(home.invoke(call, "{}")), Code::GrantRevoked);
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn a_token_outlives_neither_its_grant_nor_its_zone_policy() {
     let (mut home, _) = Home::with_grant();
     home.invoke(home.call("notes.get", READ, None), "{}").expect("in time");
     home.pass(3_600);
-    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::OperationNotGranted);
+    assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::GrantExpired);
 }
 
 #[test]

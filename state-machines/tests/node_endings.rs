@@ -3,10 +3,13 @@
 mod home;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::object::{AuditEventKind, ConnectorState, Effect, SettledBy, Usage};
+use fcp_proto_core::ids::CallId;
+use fcp_proto_core::object::{AuditEventKind, CallOutcome, ConnectorState, Effect, SettledBy, Usage};
 use fcp_proto_core::token::constraints::Constraints;
-use fcp_state_machines::node::{Answer, Canceller, Failure, FiledApproval, Outcome, Request};
-use fcp_state_machines::persist::{Completion, Refusal};
+use fcp_state_machines::node::{
+    Answer, CallRequest, Canceller, Failure, FiledApproval, Outcome, Request, RequestId,
+};
+use fcp_state_machines::persist::{Batch, Class, Completion, Refusal};
 use fcp_state_machines::trust::audit::Entry;
 use home::{Home, agent, everything, succeeded, usage, work};
 
@@ -232,19 +235,98 @@ fn an_output_is_as_little_trusted_as_declared_though_its_connector_is_gone() {
     assert!(!answer.label.taints.is_empty(), "{:?}", answer.label);
 }
 
+/// A call that is dispatched, on a disk that answers when it is told to.
+fn dispatched(home: &mut Home, call: CallRequest) -> (RequestId, CallId) {
+    home.disk_answers = false;
+    let request = home.send(Request::Invoke(call));
+    home.run();
+    let claims: u64 = home.waiting.iter().map(|(_, batch)| batch.space.claims).sum();
+    assert!(claims > 0, "an intent claims the space of its receipt");
+    settle_disk(home);
+    (request, home.dispatched.pop_front().expect("a call").call_id)
+}
+
+//= docs/spec/calls.md#the-room-for-a-receipt
+#[test]
+fn a_disk_that_fills_in_the_middle_of_a_call_still_takes_its_receipt() {
+    let (mut home, grant) = Home::with_grant();
+    let mut call = home.call("notes.touch", READ, Some("k"));
+    call.keep = true;
+    let (request, call_id) = dispatched(&mut home, call.clone());
+    home.node.handle_outcome(call_id, succeeded(r#"{"large":"output"}"#), home.now);
+    home.run();
+    let whole = home.waiting.front().map(|(_, batch)| (batch.class, batch.space)).expect("a receipt");
+    home.disk(Completion::Refused(Refusal::Full));
+    let bare = home.waiting.front().map(|(_, batch)| (batch.class, batch.space)).expect("a receipt again");
+    assert_eq!((whole.0, bare.0), (Class::Normal, Class::Reserved));
+    assert!(bare.1.releases > 0 && bare.1 == whole.1, "it uses what its intent claimed");
+    let bytes: usize = home.waiting.front().map_or(0, |(_, batch)| size(batch));
+    assert!(bytes as u64 <= bare.1.releases, "{bytes} bytes fit what was claimed");
+    home.disk(Completion::Durable);
+    let Ok(Answer::Called(answer)) = home.take(request) else { panic!("the call ended") };
+    assert_eq!((answer.outcome, answer.effect), (CallOutcome::Succeeded, Effect::Made));
+    assert_eq!((answer.kept, answer.output), (None, None), "there was no room to keep the output");
+    assert!(!home.node.has_failed());
+
+    let refused = home.send(Request::Invoke(home.call("notes.touch", READ, None)));
+    home.run();
+    home.disk(Completion::Refused(Refusal::Full));
+    assert_eq!(code(home.take(refused)), Code::StoreFull, "nothing new begins");
+    home.disk_answers = true;
+    home.revoke(fcp_proto_core::object::RevocationScope::Capability, grant.as_bytes());
+    home.restart();
+    home.pass(1);
+    home.grant(everything());
+    let call = home.call("notes.touch", READ, Some("k"));
+    let again = home.invoke_with(call, succeeded("{}"));
+    assert_eq!(again, Ok(Answer::Replayed { receipt: answer.receipt }), "the receipt that is stored");
+}
+
+fn size(batch: &Batch) -> usize {
+    batch.records.iter().map(|record| record.bytes.len() + 52).sum::<usize>() + 64
+}
+
+#[test]
+fn the_longest_message_fits_the_room_of_a_receipt() {
+    let (mut home, _) = Home::with_grant();
+    let call = home.call("notes.touch", READ, Some("k"));
+    let (request, call_id) = dispatched(&mut home, call);
+    let message = "é".repeat(1 << 20);
+    let failed =
+        Outcome::Failed { code: Code::ConnectorFailed, message, effect: Effect::Made, usage: usage() };
+    home.node.handle_outcome(call_id, failed, home.now);
+    home.run();
+    let (_, batch) = home.waiting.front().expect("a receipt");
+    assert!(size(batch) as u64 <= batch.space.releases);
+    settle_disk(&mut home);
+    let Ok(Answer::Called(answer)) = home.take(request) else { panic!("the call ended") };
+    assert_eq!(answer.error.map(|(_, message)| message.len()), Some(4_096));
+}
+
+#[test]
+fn a_repeated_call_waits_for_the_receipt_that_is_stored() {
+    let (mut home, _) = Home::with_grant();
+    let call = home.call("notes.touch", READ, Some("k"));
+    let (_, call_id) = dispatched(&mut home, call.clone());
+    home.node.handle_outcome(call_id, succeeded("{}"), home.now);
+    let early = home.send(Request::Invoke(call));
+    home.run();
+    settle_disk(&mut home);
+    assert_eq!(code(home.take(early)), Code::CallInProgress, "nothing is replayed that may not be stored");
+}
+
 #[test]
 fn a_receipt_that_is_not_stored_does_not_look_like_a_refusal() {
     let (mut home, _) = Home::with_grant();
-    home.disk_answers = false;
-    let call = home.send(Request::Invoke(home.call("notes.touch", READ, None)));
-    home.run();
-    settle_disk(&mut home);
-    let dispatch = home.dispatched.pop_front().expect("a call");
-    home.node.handle_outcome(dispatch.call_id, succeeded("{}"), home.now);
+    let call = home.call("notes.touch", READ, None);
+    let (call, call_id) = dispatched(&mut home, call);
+    home.node.handle_outcome(call_id, succeeded("{}"), home.now);
     home.run();
     home.disk(Completion::Refused(Refusal::Full));
+    home.disk(Completion::Refused(Refusal::Full));
     let failure = home.take(call).expect_err("nothing is known durably");
-    assert_eq!((failure.code, failure.call_id), (Code::OutcomeUnknown, Some(dispatch.call_id)));
+    assert_eq!((failure.code, failure.call_id), (Code::OutcomeUnknown, Some(call_id)));
+    assert!(home.node.has_failed());
 }
 
 #[test]

@@ -54,8 +54,10 @@ impl From<Method> for http::Method {
 pub enum Access {
     /// Nothing beyond being admitted to the socket.
     Public,
-    /// An agent's key: by a session, or by a holder proof in the body.
+    /// An agent's key, by a session.
     Session,
+    /// An agent's key: by a session, or by a token and its holder's proof in the body.
+    Holder,
     /// An agent's session, which sees its own only, or an unlocked operator.
     Caller,
     /// An unlocked operator, whatever its rights.

@@ -73,7 +73,9 @@ endpoints! {
     OpenSession Post "/v1/sessions" Access::Public, Nothing, types::OpenSession => types::SessionOpened, USUAL,
         "Opens an agent's session for whoever proves the agent's key.";
     CloseSession Delete "/v1/sessions/{session_id}" Access::Caller, Nothing, Nothing => Nothing, USUAL,
-        "Ends an agent's session and its tokens.";
+        "Ends an agent's session.";
+    MintTokens Post "/v1/tokens" Access::Session, Nothing, types::MintTokens => types::TokensMinted, USUAL,
+        "Mints short tokens for calls outside the session.";
 
     ListConnectors Get "/v1/connectors" Access::Public, types::ConnectorQuery, Nothing => types::ConnectorList, USUAL,
         "The connectors.";
@@ -92,11 +94,13 @@ endpoints! {
     GetOperation Get "/v1/connectors/{connector}/operations/{operation}" Access::Public, Nothing, Nothing => types::OperationDetail, USUAL,
         "An operation in full, with its schemas.";
 
-    InvokeOperation Post "/v1/invoke" Access::Session, Nothing, types::Invoke => types::InvokeAnswer, USUAL,
+    PrepareCall Post "/v1/prepare" Access::Public, Nothing, types::PrepareCall => types::CallPrepared, USUAL,
+        "What the holder of a token signs to make a call outside a session.";
+    InvokeOperation Post "/v1/invoke" Access::Holder, Nothing, types::Invoke => types::InvokeAnswer, USUAL,
         "Makes a call.";
-    SimulateCall Post "/v1/simulate" Access::Session, Nothing, types::Invoke => types::SimulateAnswer, USUAL,
+    SimulateCall Post "/v1/simulate" Access::Holder, Nothing, types::Invoke => types::SimulateAnswer, USUAL,
         "What the gate would say to a call, spending nothing.";
-    PreflightOperation Post "/v1/preflight" Access::Session, Nothing, types::Preflight => types::SimulateAnswer, USUAL,
+    PreflightOperation Post "/v1/preflight" Access::Holder, Nothing, types::Preflight => types::SimulateAnswer, USUAL,
         "Whether the caller could call an operation at all, whatever the input.";
     ListCalls Get "/v1/calls" Access::Caller, types::HistoryQuery, Nothing => types::History, USUAL,
         "Calls, newest first.";
@@ -113,7 +117,7 @@ endpoints! {
     GetResult Get "/v1/results/{handle}" Access::Caller, Nothing, Nothing => types::ResultView, USUAL,
         "A kept result; it joins the context of the agent that reads it.";
 
-    FileRequest Post "/v1/requests" Access::Session, Nothing, types::FileRequest => types::ApprovalView, USUAL,
+    FileRequest Post "/v1/requests" Access::Holder, Nothing, types::FileRequest => types::ApprovalView, USUAL,
         "Files a request for a person to decide.";
     ListApprovals Get "/v1/approvals" Access::Caller, types::ApprovalQuery, Nothing => types::ApprovalList, USUAL,
         "Requests, newest first.";

@@ -82,6 +82,7 @@ fn nothing_else_that_changes_something_is_public() {
         "IssueChallenge",
         "UnlockOperator",
         "OpenSession",
+        "PrepareCall",
         "VerifyAudit",
         "InspectToken",
     ];

@@ -1,7 +1,7 @@
 //! How a caller proves who it is: challenges, operators, agents' sessions.
 
 use fcp_proto_core::crypto::sign::Signature;
-use fcp_proto_core::ids::{ConnectorId, KeyId, NodeId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::ids::{NodeId, PrincipalId, ZoneId};
 use fcp_proto_core::object::OperatorRight;
 use fcp_proto_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -94,31 +94,6 @@ pub struct OpenSession {
     pub lifetime_secs: Option<u64>,
 }
 
-/// What one of a session's capability tokens permits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SessionToken {
-    /// The token.
-    #[schema(value_type = schema::TokenId)]
-    pub token_id: TokenId,
-    /// For this connector.
-    #[schema(value_type = schema::ConnectorId)]
-    pub connector: ConnectorId,
-    /// For these operations.
-    #[schema(value_type = Vec<schema::OperationId>)]
-    pub operations: Vec<OperationId>,
-    /// On these grants.
-    #[schema(value_type = Vec<schema::ObjectId>)]
-    pub grants: Vec<ObjectId>,
-    /// Until when.
-    #[schema(value_type = schema::UnixTime)]
-    pub expires_at: UnixTime,
-    /// The key that signed it.
-    #[schema(value_type = schema::KeyId)]
-    pub issuer_key: KeyId,
-    /// The token's bytes (COSE_Sign1) in base64url without padding, for a call outside the session.
-    pub token: Secret,
-}
-
 /// An agent's session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionOpened {
@@ -137,6 +112,4 @@ pub struct SessionOpened {
     /// Until when.
     #[schema(value_type = schema::UnixTime)]
     pub expires_at: UnixTime,
-    /// What it may do; renewed by the daemon while the session lasts and the grants live.
-    pub tokens: Vec<SessionToken>,
 }

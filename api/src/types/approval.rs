@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallRequest, GrantRequestView};
+use super::{CallRequest, GrantRequestView, HolderProof};
 use crate::schema;
 
 /// Files a request for a call that was or would be refused.
@@ -23,6 +23,9 @@ pub struct FileRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 4096)]
     pub note: Option<String>,
+    /// Who asks, outside a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder_proof: Option<HolderProof>,
 }
 
 /// Where a request stands.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ConnectorId, Digest, ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{
+    CallId, ConnectorId, CredentialId, Digest, NodeId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId,
+};
 use fcp_proto_core::object::{CallOutcome, Effect, GateCheck};
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::Label;
@@ -12,6 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Denial, KeyProof, Need};
+use crate::hex::Hex;
 use crate::schema;
 use crate::secret::Secret;
 
@@ -52,7 +55,7 @@ pub struct CallRequest {
     pub idempotency_key: Option<String>,
 }
 
-/// A capability token (COSE_Sign1) in base64url without padding.
+/// A capability token (COSE_Sign1) in base64 with padding.
 pub type TokenText = Secret;
 
 /// Proves the holder of a token for a call outside a session.
@@ -94,6 +97,49 @@ pub struct Invoke {
     /// Who calls, outside a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder_proof: Option<HolderProof>,
+}
+
+/// Asks what the holder of a token signs to make a call outside a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrepareCall {
+    /// The token.
+    #[schema(value_type = String)]
+    pub token: TokenText,
+    /// The call; `handles` are for sessions only.
+    pub call: CallRequest,
+}
+
+/// What the holder of a token signs to make a call (`CallProof`), and the parts of the call that it cannot know by
+/// itself. With its own parts it makes the digest anew, and signs none that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallPrepared {
+    /// The call's digest.
+    #[schema(value_type = schema::Digest)]
+    pub call_digest: Digest,
+    /// The token.
+    #[schema(value_type = schema::TokenId)]
+    pub token_id: TokenId,
+    /// The node.
+    #[schema(value_type = schema::NodeId)]
+    pub node: NodeId,
+    /// The zone of the call.
+    #[schema(value_type = schema::ZoneId)]
+    pub zone: ZoneId,
+    /// Whose token it is.
+    #[schema(value_type = schema::PrincipalId)]
+    pub agent: PrincipalId,
+    /// The resources that the call touches.
+    pub resources: Vec<String>,
+    /// The stored credentials that it uses.
+    #[schema(value_type = Vec<schema::CredentialId>)]
+    pub credentials: Vec<CredentialId>,
+    /// Random, for one use.
+    #[schema(value_type = schema::Challenge)]
+    pub challenge: Hex<32>,
+    /// Until when it can be used.
+    #[schema(value_type = schema::UnixTime)]
+    pub expires_at: UnixTime,
 }
 
 /// What a call used.
@@ -154,7 +200,7 @@ pub struct Preflight {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ZoneId>)]
     pub zone: Option<ZoneId>,
-    /// Who would call, outside a session.
+    /// Who would call, outside a session; the proof is of the call with the input `{}` and no key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder_proof: Option<HolderProof>,
 }

@@ -27,8 +27,7 @@ mod token;
 mod zone;
 
 pub use access::{
-    ChallengeIssued, KeyProof, KeySourceRequest, OpenSession, OperatorUnlocked, SessionOpened, SessionToken,
-    UnlockOperator,
+    ChallengeIssued, KeyProof, KeySourceRequest, OpenSession, OperatorUnlocked, SessionOpened, UnlockOperator,
 };
 pub use approval::{
     ApprovalList, ApprovalQuery, ApprovalStatus, ApprovalView, ApprovalWatch, ApprovalWatchQuery, Approve,
@@ -43,9 +42,9 @@ pub use authority::{
     Revoke, Revoked,
 };
 pub use call::{
-    CallOptions, CallRequest, CallView, CancelAnswer, CheckResult, CheckStatus, HandleInput, History,
-    HistoryQuery, HolderProof, Invoke, InvokeAnswer, Preflight, Reached, SimulateAnswer, TokenText,
-    UsageView,
+    CallOptions, CallPrepared, CallRequest, CallView, CancelAnswer, CheckResult, CheckStatus, HandleInput,
+    History, HistoryQuery, HolderProof, Invoke, InvokeAnswer, Preflight, PrepareCall, Reached,
+    SimulateAnswer, TokenText, UsageView,
 };
 pub use ceremony::{
     BeginCeremony, CeremonyBegun, CeremonyDone, CeremonyPhase, CeremonyView, ConfirmCeremony, WordProof,
@@ -70,5 +69,5 @@ pub use renewal::{NodeRenewed, RenewNode};
 pub use role::{AddRole, RoleChanged, RoleList, RoleView};
 pub use settle::{Settle, Settled};
 pub use status::{AuthorityView, Health, HealthStatus, Status, Stopping, Warning, WarningKind};
-pub use token::{InspectToken, TokenReport, TokenVerdict};
+pub use token::{InspectToken, MintTokens, MintedToken, TokenReport, TokenVerdict, TokensMinted};
 pub use zone::{AddZone, BudgetSetting, BudgetView, PolicyChange, ZoneList, ZoneView};

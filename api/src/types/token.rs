@@ -1,4 +1,4 @@
-//! Looking into a capability token.
+//! Capability tokens: minting them, and looking into one.
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, KeyId, NodeId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
@@ -10,11 +10,53 @@ use utoipa::ToSchema;
 use super::TokenText;
 use crate::schema;
 
+/// Asks for tokens with which to call outside the session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MintTokens {
+    /// What they are for; each must be given by a grant in force.
+    #[schema(value_type = Vec<schema::OperationId>, min_items = 1, max_items = 64)]
+    pub operations: Vec<OperationId>,
+}
+
+/// The tokens, one for each grant in force that gives any of the operations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TokensMinted {
+    /// The tokens.
+    pub tokens: Vec<MintedToken>,
+}
+
+/// A short token for calls outside a session. It serves nobody without its holder's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MintedToken {
+    /// The token.
+    #[schema(value_type = schema::TokenId)]
+    pub token_id: TokenId,
+    /// For this connector.
+    #[schema(value_type = schema::ConnectorId)]
+    pub connector: ConnectorId,
+    /// For these operations.
+    #[schema(value_type = Vec<schema::OperationId>)]
+    pub operations: Vec<OperationId>,
+    /// On this grant.
+    #[schema(value_type = schema::ObjectId)]
+    pub grant: ObjectId,
+    /// Until when.
+    #[schema(value_type = schema::UnixTime)]
+    pub expires_at: UnixTime,
+    /// The key that signed it.
+    #[schema(value_type = schema::KeyId)]
+    pub issuer_key: KeyId,
+    /// The token's bytes (COSE_Sign1) in base64 with padding.
+    #[schema(value_type = String)]
+    pub token: TokenText,
+}
+
 /// Asks what a token says and whether it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InspectToken {
-    /// The token's bytes in base64url without padding.
+    /// The token's bytes in base64 with padding.
     #[schema(value_type = String)]
     pub token: TokenText,
 }

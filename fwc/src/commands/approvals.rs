@@ -17,9 +17,10 @@ use super::call::CallArgs;
 use super::grant::ConstraintArgs;
 use super::wishes;
 use crate::context::Context;
+use crate::held_token::TokenArgs;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, passphrase, usage};
+use crate::{Failure, Result, output, passphrase, usage};
 
 /// How long one question of `watch` waits for a change.
 const WATCH_WAIT: Duration = Duration::from_secs(30);
@@ -46,6 +47,9 @@ pub(crate) struct Request {
     /// What the person should know
     #[arg(long)]
     pub(crate) note: Option<String>,
+    /// Who
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
 }
 
 /// Requests.
@@ -178,8 +182,10 @@ pub(crate) async fn request(args: Request, context: &mut Context) -> Result<Outc
     if constraints.is_some() {
         return Err(usage("bounds were given, and no --grant that they bound"));
     }
-    let request = types::FileRequest { call: args.call.read()?, note: args.note };
-    Ok(Answer::of(context.as_agent().await?.send::<FileRequest>(&[], &request).await?)?.into())
+    let call = args.call.read()?;
+    let (client, holder_proof) = args.token.speak(&call, context).await?;
+    let request = types::FileRequest { call, note: args.note, holder_proof };
+    Ok(Answer::of(client.send::<FileRequest>(&[], &request).await?)?.into())
 }
 
 /// `fwc approvals`.
@@ -256,17 +262,21 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
 /// [`Code::Cancelled`] for anything but a yes; [`Code::Unauthenticated`] where there is no terminal.
 pub(super) fn confirm<T: Serialize>(shown: &T, grant: Option<&StandingGrant>) -> Result<()> {
     let instead = "show it with `fwc approvals show ID`, then approve with --yes";
-    let text = serde_json::to_value(shown).map_err(|error| crate::internal(&error.to_string()))?;
-    passphrase::show(&format!("{text:#}\n"), instead)?;
+    passphrase::show(&visible(shown)?, instead)?;
     if let Some(grant) = grant {
-        let text = serde_json::to_value(grant).map_err(|error| crate::internal(&error.to_string()))?;
-        passphrase::show(&format!("and a standing grant: {text:#}\n"), instead)?;
+        passphrase::show(&format!("and a standing grant: {}", visible(grant)?), instead)?;
     }
     let answer = passphrase::ask_openly("Approve this? Type yes: ", instead)?;
     if answer.expose() == "yes" {
         return Ok(());
     }
     Err(Failure::new(Code::Cancelled).because("you did not type yes").next("nothing was approved"))
+}
+
+/// What a person decides over, whole, with nothing in it that could hide or move text on a terminal.
+fn visible(shown: &impl serde::Serialize) -> Result<String> {
+    let value = serde_json::to_value(shown).map_err(|error| crate::internal(&error.to_string()))?;
+    Ok(output::json::to_pretty(&value.into()) + "\n")
 }
 
 async fn watch(args: Watch, context: &mut Context) -> Result<Outcome> {

@@ -1,5 +1,6 @@
 //! `invoke`, `simulate`, `preflight`, `cancel`: calls.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,9 +9,11 @@ use fcp_api::routes::{CancelCall, InvokeOperation, PreflightOperation, SimulateC
 use fcp_api::types::{self, CallOptions, CallRequest, Nothing};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId, ZoneId};
+use serde_json::Value;
 
 use crate::Result;
 use crate::context::Context;
+use crate::held_token::TokenArgs;
 use crate::input::InputArgs;
 use crate::operation::OperationName;
 use crate::render::{Answer, Outcome};
@@ -72,7 +75,8 @@ impl From<OptionArgs> for CallOptions {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc invoke github.issues.list --set owner=me --set repo=site\n  \
     fwc invoke github issues.create --file issue.json --idempotency-key 2026-11-a\n  \
-    echo '{\"sql\":\"select 1\"}' | fwc invoke sqlite.query --stdin --keep")]
+    echo '{\"sql\":\"select 1\"}' | fwc invoke sqlite.query --stdin --keep\n  \
+    fwc invoke github.issues.list --set owner=me --token tokens/ID.token")]
 pub(crate) struct Invoke {
     /// What
     #[command(flatten)]
@@ -80,6 +84,9 @@ pub(crate) struct Invoke {
     /// How
     #[command(flatten)]
     pub(crate) options: OptionArgs,
+    /// Who
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
 }
 
 /// Tries a call out.
@@ -92,6 +99,9 @@ pub(crate) struct Simulate {
     /// How
     #[command(flatten)]
     pub(crate) options: OptionArgs,
+    /// Who
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
 }
 
 /// Asks ahead.
@@ -104,6 +114,9 @@ pub(crate) struct Preflight {
     /// The zone; the agent's own otherwise
     #[arg(long)]
     pub(crate) zone: Option<ZoneId>,
+    /// Who
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
 }
 
 /// Cancels a call.
@@ -122,8 +135,8 @@ pub(crate) struct Cancel {
 /// What failed, why, and what to do next.
 pub(crate) async fn invoke(args: Invoke, context: &mut Context) -> Result<Outcome> {
     let call = args.call.read()?;
-    let request = types::Invoke { call, options: args.options.into(), holder_proof: None };
-    let client = context.as_agent().await?;
+    let (client, holder_proof) = args.token.speak(&call, context).await?;
+    let request = types::Invoke { call, options: args.options.into(), holder_proof };
     let deadline = request.options.deadline_ms.map(Duration::from_millis);
     client.set_timeout(
         deadline.map_or(DEFAULT_TIMEOUT, |time| time.saturating_add(MARGIN)).max(DEFAULT_TIMEOUT),
@@ -137,8 +150,9 @@ pub(crate) async fn invoke(args: Invoke, context: &mut Context) -> Result<Outcom
 /// What failed, why, and what to do next.
 pub(crate) async fn simulate(args: Simulate, context: &mut Context) -> Result<Outcome> {
     let call = args.call.read()?;
-    let request = types::Invoke { call, options: args.options.into(), holder_proof: None };
-    let reply = context.as_agent().await?.send::<SimulateCall>(&[], &request).await?;
+    let (client, holder_proof) = args.token.speak(&call, context).await?;
+    let request = types::Invoke { call, options: args.options.into(), holder_proof };
+    let reply = client.send::<SimulateCall>(&[], &request).await?;
     verdict(reply)
 }
 
@@ -148,8 +162,19 @@ pub(crate) async fn simulate(args: Simulate, context: &mut Context) -> Result<Ou
 /// What failed, why, and what to do next.
 pub(crate) async fn preflight(args: Preflight, context: &mut Context) -> Result<Outcome> {
     let (connector, operation) = args.operation.resolve()?;
-    let request = types::Preflight { connector, operation, zone: args.zone, holder_proof: None };
-    let reply = context.as_agent().await?.send::<PreflightOperation>(&[], &request).await?;
+    // A preflight is of the call without any input.
+    let call = CallRequest {
+        connector,
+        operation,
+        input: Value::Object(serde_json::Map::new()),
+        handles: BTreeMap::new(),
+        zone: args.zone,
+        idempotency_key: None,
+    };
+    let (client, holder_proof) = args.token.speak(&call, context).await?;
+    let CallRequest { connector, operation, zone, .. } = call;
+    let request = types::Preflight { connector, operation, zone, holder_proof };
+    let reply = client.send::<PreflightOperation>(&[], &request).await?;
     verdict(reply)
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Doctor {}
 enum Finding {
     /// It is as it should be.
     Ok,
+    /// It works, and is weaker than it could be.
+    Warning,
     /// It is not.
     Problem,
     /// It could not be looked at.
@@ -56,6 +58,7 @@ impl Look {
 #[derive(Clone, Debug, Serialize)]
 struct Report {
     problems: usize,
+    warnings: usize,
     unknown: usize,
     checks: Vec<Look>,
 }
@@ -74,10 +77,12 @@ pub(crate) async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome>
         look_at_daemon(context, &mut checks).await?;
     }
     let count = |finding| checks.iter().filter(|look| look.finding == finding).count();
-    let (problems, unknown) = (count(Finding::Problem), count(Finding::Unknown));
+    let (problems, warnings, unknown) =
+        (count(Finding::Problem), count(Finding::Warning), count(Finding::Unknown));
     let code = problem_code(&checks);
     let columns = [("check", "CHECK"), ("finding", "FINDING"), ("detail", "DETAIL"), ("remedy", "REMEDY")];
-    let answer = Answer::local(&Report { problems, unknown, checks }, source)?.table("checks", &columns);
+    let answer =
+        Answer::local(&Report { problems, warnings, unknown, checks }, source)?.table("checks", &columns);
     Ok(code.map_or_else(|| answer.clone().into(), |code| Outcome::Failed(Box::new(answer.clone()), code)))
 }
 
@@ -145,10 +150,14 @@ async fn look_at_daemon(context: &mut Context, checks: &mut Vec<Look>) -> Result
     let versions = format!("fwc {}, daemon {}", env!("CARGO_PKG_VERSION"), status.health.version);
     let version = Look::new("version", if same { Finding::Ok } else { Finding::Problem }, versions);
     checks.push(if same { version } else { version.remedy("use `fwc` and the daemon of one release") });
-    for warning in status.health.problems.into_iter().chain(status.warnings) {
-        let kind = serde_json::to_value(warning.kind).map_err(|error| crate::internal(&error.to_string()))?;
-        let look = Look::new(kind.as_str().unwrap_or_default(), Finding::Problem, warning.message);
-        checks.push(Look { remedy: warning.remedy, ..look });
+    let problems = status.health.problems;
+    // What keeps the daemon from its work stands among the warnings too.
+    let warnings: Vec<_> = status.warnings.into_iter().filter(|it| !problems.contains(it)).collect();
+    let found = problems.into_iter().map(|it| (Finding::Problem, it));
+    for (finding, it) in found.chain(warnings.into_iter().map(|it| (Finding::Warning, it))) {
+        let kind = serde_json::to_value(it.kind).map_err(|error| crate::internal(&error.to_string()))?;
+        let look = Look::new(kind.as_str().unwrap_or_default(), finding, it.message);
+        checks.push(Look { remedy: it.remedy, ..look });
     }
     for connector in status.connectors {
         for health in connector.health {

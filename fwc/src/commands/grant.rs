@@ -1,25 +1,20 @@
-//! `grant`, `revoke`, `revocations`, `token`: what agents may call, and what is no longer honoured.
+//! `grant`, `revoke`, `revocations`: what agents may call, and what is no longer honoured.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
-use fcp_api::routes::{self, InspectToken, ListGrants, ListRevocations};
-use fcp_api::secret::Secret;
+use fcp_api::routes::{self, ListGrants, ListRevocations};
 use fcp_api::types::{self, AddGrant, GrantQuery, Page};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, CredentialId, OperationId, PrincipalId, RoleId, ZoneId};
-use fcp_proto_core::limits::MAX_TOKEN_BYTES;
 use fcp_proto_core::object::RevocationScope;
 use fcp_proto_core::token::argument::ArgumentRule;
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::token::resource::ResourcePattern;
-use std::path::PathBuf;
 
 use super::history::PageArgs;
 use crate::context::Context;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, file_failure, passphrase, usage};
+use crate::{Failure, Result, usage};
 
 /// What bounds the calls of a grant. Nothing is allowed that is not named.
 #[derive(Args, Clone, Debug, Default)]
@@ -199,27 +194,6 @@ pub(crate) struct Revocations {
     pub(crate) page: PageArgs,
 }
 
-/// Tokens.
-#[derive(Subcommand, Clone, Debug)]
-pub(crate) enum Token {
-    /// Says what a token holds and whether it is good
-    Inspect(Inspect),
-}
-
-/// Looks into a token.
-#[derive(Args, Clone, Debug)]
-#[command(
-    after_help = "Examples:\n  fwc token inspect --file token.cose\n  fwc token inspect --stdin < token.txt"
-)]
-pub(crate) struct Inspect {
-    /// A file that holds the token: its bytes, or base64url
-    #[arg(long, value_name = "PATH", conflicts_with = "stdin", required_unless_present = "stdin")]
-    pub(crate) file: Option<PathBuf>,
-    /// Reads the token in base64url from standard input
-    #[arg(long)]
-    pub(crate) stdin: bool,
-}
-
 /// `fwc grant`.
 ///
 /// # Errors
@@ -279,38 +253,4 @@ pub(crate) async fn revocations(args: Revocations, context: &mut Context) -> Res
             ],
         )
         .into())
-}
-
-/// `fwc token`.
-///
-/// # Errors
-/// What failed, why, and what to do next.
-pub(crate) async fn token(command: Token, context: &mut Context) -> Result<Outcome> {
-    let Token::Inspect(args) = command;
-    let token = match &args.file {
-        Some(path) => token_in(path)?,
-        None => passphrase::from_stdin()?,
-    };
-    let reply = context.client()?.send::<InspectToken>(&[], &types::InspectToken { token }).await?;
-    let refused = match &reply.body.status {
-        types::TokenVerdict::Valid => None,
-        types::TokenVerdict::Refused { code, .. } => Some(*code),
-    };
-    let answer = Answer::of(reply)?;
-    Ok(refused.map_or_else(|| answer.clone().into(), |code| Outcome::Failed(Box::new(answer.clone()), code)))
-}
-
-fn token_in(path: &std::path::Path) -> Result<Secret> {
-    let bytes = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
-    if bytes.len() > 2 * MAX_TOKEN_BYTES {
-        return Err(Failure::new(Code::InputTooLarge).because(format!("{} is no token", path.display())));
-    }
-    Ok(match std::str::from_utf8(&bytes).map(str::trim_ascii) {
-        Ok(text)
-            if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) =>
-        {
-            Secret::new(text)
-        }
-        Ok(_) | Err(_) => Secret::new(BASE64_URL_SAFE_NO_PAD.encode(&bytes)),
-    })
 }

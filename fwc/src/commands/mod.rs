@@ -19,6 +19,7 @@ pub(crate) mod package;
 pub(crate) mod role;
 pub(crate) mod scaffold;
 pub(crate) mod settle;
+pub(crate) mod token;
 pub(crate) mod up;
 mod wishes;
 pub(crate) mod zones;
@@ -97,7 +98,7 @@ pub(crate) enum Command {
     Revocations(grant::Revocations),
     /// Capability tokens
     #[command(subcommand)]
-    Token(grant::Token),
+    Token(token::Token),
     /// Credentials of outside services
     #[command(subcommand)]
     Auth(auth::Auth),
@@ -163,7 +164,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<Outco
         Command::Grant(command) => grant::run(command, context).await,
         Command::Revoke(args) => grant::revoke(args, context).await,
         Command::Revocations(args) => grant::revocations(args, context).await,
-        Command::Token(command) => grant::token(command, context).await,
+        Command::Token(command) => token::run(command, context).await,
         Command::Auth(command) => auth::run(command, context).await,
         Command::Zones(command) => zones::run(command, context).await,
         Command::Context(command) => self::context::run(command, context).await,

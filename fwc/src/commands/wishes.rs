@@ -28,6 +28,9 @@ pub(super) async fn file(
     if call.input.is_given() || call.zone.is_some() || call.idempotency_key.is_some() {
         return Err(usage("--grant asks for leave to call an operation in your own zone; it takes no input"));
     }
+    if args.token.token_file.is_some() {
+        return Err(usage("--grant is asked for in a session; leave --token out"));
+    }
     let constraints = constraints.ok_or_else(|| {
         Failure::new(Code::ConstraintsEmpty)
             .because("no bound was given, and a grant without bounds permits nothing")

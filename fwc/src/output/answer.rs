@@ -82,6 +82,8 @@ impl TableSpec {
 pub(crate) struct Answer {
     /// The command, as typed: `agent list`.
     pub(crate) command: String,
+    /// The failure that the answer tells of, such as a chain that does not verify; `None` if all is well.
+    pub(crate) failed: Option<Code>,
     /// Where the data is from.
     pub(crate) source: TruthSource,
     /// The data itself.
@@ -100,6 +102,7 @@ impl Answer {
     pub(crate) fn new(command: impl Into<String>, source: TruthSource, data: impl Into<Value>) -> Self {
         Self {
             command: command.into(),
+            failed: None,
             source,
             data: data.into(),
             notes: Vec::new(),
@@ -144,11 +147,20 @@ impl Answer {
         self
     }
 
+    /// How the process ends.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        self.failed.map_or(ExitCode::Ok, Code::exit_code)
+    }
+
     /// The documented envelope.
     pub(crate) fn envelope(&self) -> Value {
-        Object::default()
-            .with("status", "ok")
-            .with("command", self.command.as_str())
+        let head = match self.failed {
+            None => Object::default().with("status", "ok"),
+            Some(code) => Object::default()
+                .with("status", "failed")
+                .with("error", Failure::new(code, code.meaning(), "").error()),
+        };
+        head.with("command", self.command.as_str())
             .with("source", self.source.as_str())
             .with("data", self.data.clone())
             .with("notes", strings(&self.notes))
@@ -204,15 +216,18 @@ impl Failure {
 
     /// The documented envelope.
     pub(crate) fn envelope(&self) -> Value {
-        let error = Object::default()
+        Object::default().with("status", "error").with("error", self.error()).into()
+    }
+
+    fn error(&self) -> Object {
+        Object::default()
             .with("code", self.code.to_string())
             .with("name", self.code.name())
             .with("message", self.what.as_str())
             .with("why", self.why.as_str())
             .with("retryable", self.code.retryable())
             .with("next", strings(&self.steps()))
-            .with("detail", self.detail.clone().unwrap_or_default());
-        Object::default().with("status", "error").with("error", error).into()
+            .with("detail", self.detail.clone().unwrap_or_default())
     }
 }
 

@@ -116,7 +116,7 @@ impl Console {
 
     /// Prints `answer` and says how the process ends.
     pub(crate) fn answer(&self, answer: &Answer) -> ProcessExit {
-        finish(&render::answer(answer, self.format, &self.surface), ExitCode::Ok)
+        finish(&render::answer(answer, self.format, &self.surface), answer.exit_code())
     }
 
     /// Prints `failure` and says how the process ends.

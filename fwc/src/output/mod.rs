@@ -23,6 +23,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
+mod times;
 pub(crate) mod toon;
 pub(crate) mod value;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::table::{self, Layout, Style};
 use super::text::reveal;
 use super::toon;
 use super::value::{Object, Value};
-use super::{csv, json, markdown};
+use super::{csv, json, markdown, times};
 
 /// What goes where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,11 +29,15 @@ pub(super) fn answer(answer: &Answer, format: Format, surface: &Surface) -> Rend
             }
         }
         Format::Csv | Format::Tsv => records(answer, format, surface, &mut rendered),
-        Format::Markdown => rendered.stdout = markdown_answer(answer),
-        Format::Table => rendered.stdout = table_answer(answer, surface),
+        Format::Markdown => rendered.stdout = markdown_answer(&dated(answer)),
+        Format::Table => rendered.stdout = table_answer(&dated(answer), surface),
     }
     if !format.has_envelope() {
         let style = surface.stderr_style();
+        if let Some(code) = answer.failed {
+            let head = style.red(&format!("failed {code} {}", code.name()));
+            rendered.stderr.push_str(&format!("{head}: {}\n", code.meaning()));
+        }
         for note in &answer.notes {
             rendered.stderr.push_str(&format!("note: {}\n", reveal(note)));
         }
@@ -46,6 +50,11 @@ pub(super) fn answer(answer: &Answer, format: Format, surface: &Surface) -> Rend
         }
     }
     rendered
+}
+
+/// `answer` with its points in time as people read them.
+fn dated(answer: &Answer) -> Answer {
+    Answer { data: times::for_people(&answer.data), ..answer.clone() }
 }
 
 /// `failure` in `format` on `surface`: a document where the format has an envelope, words otherwise.

@@ -271,3 +271,43 @@ fn text_is_cut_and_wrapped_by_cells() {
     assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
     assert_eq!(wrap("", 5), [""]);
 }
+
+#[test]
+fn an_answer_that_tells_of_a_failure_says_so_in_every_format() {
+    let answer = Answer { failed: Some(Code::AuditBroken), ..answer(r#"{"valid": false}"#) };
+    assert_eq!(answer.exit_code(), Code::AuditBroken.exit_code());
+    for format in ALL {
+        let rendered = shown(&answer, format, &PIPE);
+        if format.has_envelope() {
+            let envelope = answer.envelope();
+            let envelope = envelope.as_object().unwrap();
+            assert_eq!(envelope.get("status"), Some(&Value::from("failed")));
+            let error = envelope.get("error").and_then(Value::as_object).unwrap();
+            assert_eq!(error.get("code"), Some(&Value::from(Code::AuditBroken.to_string())));
+            assert!(rendered.stdout.contains("failed"), "{format:?}: {}", rendered.stdout);
+        } else {
+            let line = format!("failed {} audit_broken: ", Code::AuditBroken);
+            assert!(rendered.stderr.starts_with(&line), "{format:?}: {}", rendered.stderr);
+        }
+    }
+    assert_eq!(Answer { failed: None, ..answer }.exit_code(), ExitCode::Ok);
+}
+
+#[test]
+fn people_read_dates_and_programs_read_seconds() {
+    let mut answer = answer(
+        r#"{"calls": [{"started_at": 1795426200, "n": 1795426200, "input": {"at": 1795426200}}], "expires_at": 0,
+            "until": null, "output": {"created_at": 1795426200}}"#,
+    );
+    answer.table = Some(TableSpec::rows("calls", &[]));
+    for format in [Format::Table, Format::Markdown] {
+        let text = shown(&answer, format, &PIPE).stdout;
+        assert_eq!(text.matches("2026-11-23T09:30:00Z").count(), 1, "{text}");
+        assert!(text.contains("1970-01-01T00:00:00Z"), "{text}");
+        assert_eq!(text.matches("1795426200").count(), 2, "what is not the contract's stays: {text}");
+    }
+    for format in [Format::Json, Format::Jsonl, Format::Csv] {
+        let text = shown(&answer, format, &PIPE).stdout;
+        assert!(text.contains("1795426200") && !text.contains("2026-11-23"), "{format:?}: {text}");
+    }
+}

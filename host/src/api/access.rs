@@ -5,16 +5,19 @@ use std::sync::Arc;
 use fcp_api::headers::{AUTHORIZATION, SESSION};
 use fcp_api::hex::Hex;
 use fcp_api::routes::Access;
-use fcp_api::types::ErrorBody;
+use fcp_api::types::{self, ErrorBody};
 use fcp_proto_core::crypto::hash;
+use fcp_proto_core::crypto::proof::ChannelBinding;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{PrincipalId, ZoneId};
 use fcp_proto_core::object::OperatorRight;
 use fcp_proto_core::time::Now;
-use fcp_state_machines::node::SessionId;
+use fcp_proto_core::token::Token;
+use fcp_state_machines::node::{self, CalledBy, HeldToken, HolderProof, SessionId};
 use http::HeaderMap;
 
 use super::connection::Peer;
+use super::denial::Asked;
 use crate::daemon::{App, Unlocked};
 
 /// Who asks.
@@ -52,6 +55,9 @@ impl Caller {
         match access {
             Access::Public => Ok(Self::Anyone),
             Access::Session => Self::agent(app, peer, headers, now).await,
+            Access::Holder if headers.contains_key(SESSION) => Self::agent(app, peer, headers, now).await,
+            // Whom the body's proof is of, the route finds out.
+            Access::Holder => Ok(Self::Anyone),
             Access::Caller if headers.contains_key(AUTHORIZATION) => {
                 Self::operator(app, peer, headers, None, now)
             }
@@ -143,6 +149,111 @@ impl Caller {
     /// Whether the caller may see what belongs to `owner`.
     pub(super) fn sees(&self, owner: &PrincipalId) -> bool {
         self.only().is_none_or(|own| own == owner)
+    }
+}
+
+/// Whoever makes a call.
+#[derive(Clone, Debug)]
+pub(super) enum Calling {
+    /// An agent, in its session.
+    Session {
+        /// The agent.
+        agent: Agent,
+        /// What binds the session to who connects.
+        binding: ChannelBinding,
+    },
+    /// The holder of a token.
+    Token {
+        /// The token, and its holder's proof.
+        held: HeldToken,
+        /// Whose it is, and the zone that it is enrolled in; absent if nothing of the token can be believed.
+        holder: Option<(PrincipalId, ZoneId)>,
+    },
+}
+
+impl Calling {
+    /// Who makes the call: the agent of the session, or the holder of the token in the body, whose challenge is used up
+    /// here. Whether its proof is one, the gate says.
+    ///
+    /// # Errors
+    /// [`Code::Unauthenticated`] without both, [`Code::InputInvalid`] with both, [`Code::ChallengeInvalid`].
+    //= docs/spec/sessions.md#calls-outside-a-session
+    pub(super) async fn identify(
+        app: &App,
+        caller: &Caller,
+        peer: &Peer,
+        proof: Option<types::HolderProof>,
+        now: Now,
+    ) -> Result<Self, ErrorBody> {
+        match (caller, proof) {
+            (Caller::Agent(agent), None) => {
+                Ok(Self::Session { agent: agent.clone(), binding: app.binding(peer.uid) })
+            }
+            (Caller::Agent(_), Some(_)) => Err(ErrorBody::new(Code::InputInvalid)
+                .because("`holder_proof` is not taken together with a session")
+                .next("leave `holder_proof` out: the session proves the holder")),
+            (Caller::Anyone | Caller::Operator(_), Some(given)) => {
+                app.serving()?;
+                if !app.challenges.spend(&given.proof.challenge.0, now) {
+                    return Err(ErrorBody::new(Code::ChallengeInvalid));
+                }
+                let proof =
+                    HolderProof { challenge: given.proof.challenge.0, signature: given.proof.signature };
+                Self::with_token(app, given.token.expose(), Some(proof)).await
+            }
+            (Caller::Anyone | Caller::Operator(_), None) => {
+                Err(unauthenticated("this needs an agent's session, or a token and its holder's proof"))
+            }
+        }
+    }
+
+    /// The holder of a token, with or without a proof.
+    ///
+    /// # Errors
+    /// [`Code::TokenMalformed`] for a text that is none.
+    pub(super) async fn with_token(
+        app: &App,
+        text: &str,
+        proof: Option<HolderProof>,
+    ) -> Result<Self, ErrorBody> {
+        let token = Token::from_text(text)
+            .map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))?
+            .as_bytes()
+            .to_vec();
+        let held = HeldToken { token: token.clone(), proof };
+        let holder = app.query(move |node, _| node.token_holder(&token).ok()).await?;
+        Ok(Self::Token { held, holder })
+    }
+
+    /// As the node takes it.
+    pub(super) fn by(&self) -> CalledBy {
+        match self {
+            Self::Session { agent, binding } => CalledBy::Session { id: agent.session, binding: *binding },
+            Self::Token { held, .. } => CalledBy::Token(held.clone()),
+        }
+    }
+
+    /// The agent, if it calls in a session.
+    pub(super) const fn session(&self) -> Option<(&Agent, &ChannelBinding)> {
+        match self {
+            Self::Session { agent, binding } => Some((agent, binding)),
+            Self::Token { .. } => None,
+        }
+    }
+
+    /// What a refusal of `call` is told about; `wanted` is the call as its caller wrote it.
+    pub(super) fn asked(&self, call: &node::CallRequest, wanted: Option<types::CallRequest>) -> Asked {
+        let (agent, own) = match self {
+            Self::Session { agent, .. } => (Some(&agent.principal), Some(&agent.zone)),
+            Self::Token { holder, .. } => holder.as_ref().map(|(agent, zone)| (agent, zone)).unzip(),
+        };
+        Asked {
+            agent: agent.cloned(),
+            zone: call.zone.as_ref().or(own).cloned(),
+            connector: call.connector.clone(),
+            operation: call.operation.clone(),
+            call: wanted,
+        }
     }
 }
 

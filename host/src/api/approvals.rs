@@ -14,7 +14,8 @@ use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, Request};
 
-use super::denial::{self, Asked};
+use super::access::Calling;
+use super::denial;
 use super::grant_requests;
 use super::history::{cut, page};
 use super::inputs;
@@ -129,20 +130,14 @@ pub(super) async fn view(app: &App, entry: &ApprovalEntry) -> Result<ApprovalVie
 
 impl Serve for FileRequest {
     async fn serve(ask: Ask<Self>) -> Result<ApprovalView, ErrorBody> {
-        let Ask { app, body, caller, peer, trace, .. } = ask;
-        let agent = caller.as_agent()?;
+        let Ask { app, body, caller, peer, trace, now, .. } = ask;
+        let calling = Calling::identify(&app, &caller, &peer, body.holder_proof, now).await?;
         if body.note.as_ref().is_some_and(|note| note.len() > 4096) {
             return Err(ErrorBody::new(Code::InputTooLarge).because("a note has at most 4096 bytes"));
         }
         let wanted = body.call.clone();
-        let call = inputs::call(&app, agent, &peer, body.call, CallOptions::default(), trace).await?;
-        let asked = Asked {
-            agent: agent.principal.clone(),
-            zone: call.zone.clone().unwrap_or_else(|| agent.zone.clone()),
-            connector: call.connector.clone(),
-            operation: call.operation.clone(),
-            call: Some(wanted),
-        };
+        let call = inputs::call(&app, &calling, body.call, CallOptions::default(), trace).await?;
+        let asked = calling.asked(&call, Some(wanted));
         match app.ask(Request::FileApproval { call, note: body.note, valid_secs: WAITS_SECS }).await {
             Ok(Answer::Filed(filed)) => {
                 let entry = entry(&app, filed.id)?;

@@ -7,66 +7,32 @@ use fcp_api::types::{
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
-use fcp_proto_core::object::{AnyObject, CallOutcome, GateCheck, OperationReceipt, Usage};
+use fcp_proto_core::object::{CallOutcome, GateCheck, Usage};
 use fcp_state_machines::node::{self, Answer, CallAnswer, Refusal, Request};
 use serde_json::{Value, json};
 
-use super::access::Agent;
+use super::access::Calling;
 use super::denial::{self, Asked};
 use super::inputs;
 use super::mount::{Ask, Serve};
+use super::replays;
 use super::sign::unexpected;
 use crate::daemon::App;
 
-/// A caller outside a session is not served by this release.
-fn within_a_session(proof: Option<&fcp_api::types::HolderProof>) -> Result<(), ErrorBody> {
-    match proof {
-        None => Ok(()),
-        Some(_) => Err(ErrorBody::new(Code::InputInvalid)
-            .because("`holder_proof` is not taken together with a session")
-            .next("leave `holder_proof` out: the session proves the holder")),
-    }
-}
-
 impl Serve for InvokeOperation {
     async fn serve(ask: Ask<Self>) -> Result<InvokeAnswer, ErrorBody> {
-        within_a_session(ask.body.holder_proof.as_ref())?;
-        let Ask { app, body, caller, peer, trace, .. } = ask;
-        let agent = caller.as_agent()?;
+        let Ask { app, body, caller, peer, trace, now, .. } = ask;
+        let calling = Calling::identify(&app, &caller, &peer, body.holder_proof, now).await?;
         let keep = body.options.keep_result;
         let wanted = body.call.clone();
-        let mut call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
-        within_limits(&app, &mut call).await?;
-        let asked = asked(&call, agent, Some(wanted));
-        let binding = call.binding;
+        let call = inputs::call(&app, &calling, body.call, body.options, trace).await?;
+        let asked = calling.asked(&call, Some(wanted));
         match app.ask(Request::Invoke(call)).await {
             Ok(Answer::Called(answer)) => called(&app, answer),
-            Ok(Answer::Replayed { receipt }) => replayed(&app, agent, binding, receipt, keep).await,
+            Ok(Answer::Replayed { receipt }) => replays::answer(&app, &calling, receipt, keep).await,
             Ok(other) => Err(unexpected(&other)),
             Err(failure) => Err(app.query(move |node, _| denial::refused(node, &failure, &asked)).await?),
         }
-    }
-}
-
-/// Holds a call to the settings: how many may be under way, and how long one may take.
-async fn within_limits(app: &App, call: &mut node::CallRequest) -> Result<(), ErrorBody> {
-    let limits = app.config().limits.clone();
-    let under_way = app.query(|node, _| node.calls_under_way().count() as u64).await?;
-    if under_way >= limits.calls {
-        return Err(ErrorBody::new(Code::Exhausted).because("as many calls are under way as limits.calls"));
-    }
-    let most = limits.call_secs.saturating_mul(1000);
-    call.deadline_ms = Some(call.deadline_ms.map_or(most, |wished| wished.min(most)));
-    Ok(())
-}
-
-fn asked(call: &node::CallRequest, agent: &Agent, wanted: Option<CallRequest>) -> Asked {
-    Asked {
-        agent: agent.principal.clone(),
-        zone: call.zone.clone().unwrap_or_else(|| agent.zone.clone()),
-        connector: call.connector.clone(),
-        operation: call.operation.clone(),
-        call: wanted,
     }
 }
 
@@ -80,7 +46,7 @@ pub(super) fn usage(usage: &Usage) -> UsageView {
     }
 }
 
-fn called(app: &App, answer: CallAnswer) -> Result<InvokeAnswer, ErrorBody> {
+pub(super) fn called(app: &App, answer: CallAnswer) -> Result<InvokeAnswer, ErrorBody> {
     let intent = app.records().call(&answer.call_id).and_then(|call| call.intent);
     let intent = intent.ok_or_else(|| super::status::broken("a call that ended has no intent"))?;
     let output = answer.output.as_deref().map(serde_json::from_str).transpose();
@@ -121,49 +87,6 @@ fn ended(answer: &CallAnswer, code: Option<Code>) -> ErrorBody {
     body
 }
 
-/// A call that was made before under its key: its receipt, and its output, which joins the caller's context again.
-async fn replayed(
-    app: &App,
-    agent: &Agent,
-    binding: [u8; 32],
-    receipt_id: ObjectId,
-    keep: bool,
-) -> Result<InvokeAnswer, ErrorBody> {
-    let AnyObject::OperationReceipt(object) = app.load(receipt_id).await? else {
-        return Err(super::status::broken("a repeated call's receipt is none"));
-    };
-    let receipt: OperationReceipt = object.body.fields;
-    if receipt.outcome != CallOutcome::Succeeded {
-        let answer = CallAnswer {
-            call_id: receipt.call_id,
-            receipt: receipt_id,
-            outcome: receipt.outcome,
-            effect: receipt.effect,
-            error: receipt.error.zip(receipt.message),
-            output: None,
-            kept: receipt.result,
-            label: receipt.output_label,
-            usage: receipt.usage,
-        };
-        return called(app, answer);
-    }
-    let output = match receipt.result.filter(|_| !keep) {
-        None => None,
-        Some(result) => Some(super::results::read(app, agent, binding, result).await?.1),
-    };
-    Ok(InvokeAnswer {
-        call_id: receipt.call_id,
-        receipt_id,
-        decision_id: receipt.intent,
-        output,
-        handle: receipt.result,
-        label: receipt.output_label,
-        effect: receipt.effect,
-        usage: usage(&receipt.usage),
-        replayed: true,
-    })
-}
-
 /// What the gate would say.
 struct Simulated {
     refused: Option<Refusal>,
@@ -175,11 +98,11 @@ struct Simulated {
 //= docs/spec/api.md#calls
 async fn simulate(
     app: &App,
+    calling: &Calling,
     call: node::CallRequest,
-    agent: &Agent,
     wanted: Option<CallRequest>,
 ) -> Result<Simulated, ErrorBody> {
-    let asked = asked(&call, agent, wanted);
+    let asked = calling.asked(&call, wanted);
     match app.ask(Request::Simulate(call)).await {
         Ok(Answer::Simulated { refused, replay, approvals }) => {
             Ok(Simulated { refused, replay, approvals, asked })
@@ -191,12 +114,11 @@ async fn simulate(
 
 impl Serve for SimulateCall {
     async fn serve(ask: Ask<Self>) -> Result<SimulateAnswer, ErrorBody> {
-        within_a_session(ask.body.holder_proof.as_ref())?;
-        let Ask { app, body, caller, peer, trace, .. } = ask;
-        let agent = caller.as_agent()?;
+        let Ask { app, body, caller, peer, trace, now, .. } = ask;
+        let calling = Calling::identify(&app, &caller, &peer, body.holder_proof, now).await?;
         let wanted = body.call.clone();
-        let call = inputs::call(&app, agent, &peer, body.call, body.options, trace).await?;
-        let simulated = simulate(&app, call, agent, Some(wanted)).await?;
+        let call = inputs::call(&app, &calling, body.call, body.options, trace).await?;
+        let simulated = simulate(&app, &calling, call, Some(wanted)).await?;
         let checks = checks(simulated.refused.as_ref(), simulated.replay.is_some(), false);
         answer(&app, simulated, checks).await
     }
@@ -204,9 +126,8 @@ impl Serve for SimulateCall {
 
 impl Serve for PreflightOperation {
     async fn serve(ask: Ask<Self>) -> Result<SimulateAnswer, ErrorBody> {
-        within_a_session(ask.body.holder_proof.as_ref())?;
-        let Ask { app, body, caller, peer, trace, .. } = ask;
-        let agent = caller.as_agent()?;
+        let Ask { app, body, caller, peer, trace, now, .. } = ask;
+        let calling = Calling::identify(&app, &caller, &peer, body.holder_proof, now).await?;
         let call = CallRequest {
             connector: body.connector,
             operation: body.operation,
@@ -215,8 +136,8 @@ impl Serve for PreflightOperation {
             zone: body.zone,
             idempotency_key: None,
         };
-        let call = inputs::call(&app, agent, &peer, call, CallOptions::default(), trace).await?;
-        let mut simulated = simulate(&app, call, agent, None).await?;
+        let call = inputs::call(&app, &calling, call, CallOptions::default(), trace).await?;
+        let mut simulated = simulate(&app, &calling, call, None).await?;
         // From here on a verdict would speak of the empty input, which nobody asked about.
         simulated.refused = simulated.refused.filter(|refusal| refusal.check < GateCheck::Idempotency);
         let checks = checks(simulated.refused.as_ref(), false, true);

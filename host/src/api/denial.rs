@@ -9,8 +9,10 @@ use fcp_state_machines::node::{Failure, Node, Refusal};
 /// The call that was refused.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) agent: PrincipalId,
-    pub(super) zone: ZoneId,
+    /// Who asked; absent if nobody is known.
+    pub(super) agent: Option<PrincipalId>,
+    /// Where; absent if that depends on who asked.
+    pub(super) zone: Option<ZoneId>,
     pub(super) connector: ConnectorId,
     pub(super) operation: OperationId,
     /// The call as its caller wrote it, where there is one; kept results are not in it, for the caller has not seen them.
@@ -31,13 +33,12 @@ pub(super) fn failed(failure: &Failure) -> ErrorBody {
 pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBody {
     let mut body = failed(failure);
     let Some(check) = failure.check else { return body };
-    let refusal = Refusal { check, code: failure.code, rule: failure.message.clone() };
-    let needs = needs(node, &refusal, asked, failure.retry_after_ms, &[]);
+    let Failure { code, message, retry_after_ms, .. } = failure;
+    let refusal = Refusal { check, code: *code, rule: message.clone(), retry_after_ms: *retry_after_ms };
+    let needs = needs(node, &refusal, asked, &[]);
     let command = command(node, &refusal, &needs, asked);
     if let Some(command) = &command {
         body.next = format!("`{command}`");
-    } else if failure.code == Code::TokenIssuerUnknown {
-        body.next = "the owner attests the node longer: `fwc node renew`".into();
     }
     let denial =
         Denial { decision_id: failure.receipt, check, rule: Some(refusal.rule.clone()), needs, command };
@@ -48,33 +49,35 @@ pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBod
 
 /// What a simulated refusal says.
 pub(super) fn simulated(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKind]) -> Denial {
-    let needs = needs(node, refusal, asked, None, approvals);
+    let needs = needs(node, refusal, asked, approvals);
     let command = command(node, refusal, &needs, asked);
     Denial { decision_id: None, check: refusal.check, rule: Some(refusal.rule.clone()), needs, command }
 }
 
 /// What would permit the call, as far as the refusal tells.
-fn needs(
-    node: &Node,
-    refusal: &Refusal,
-    asked: &Asked,
-    retry_after_ms: Option<u64>,
-    approvals: &[ApprovalKind],
-) -> Vec<Need> {
+fn needs(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKind]) -> Vec<Need> {
     let installed = node.catalog().get(&asked.connector);
     let operation = installed.and_then(|it| it.manifest.operation(&asked.operation));
     match refusal.check {
         GateCheck::Constraints if refusal.code == Code::ArgumentNotAllowed => {
             vec![Need::Argument { pointer: pointer_in(&refusal.rule), rule: refusal.rule.clone() }]
         }
-        // No grant makes up for a node that nobody attests.
-        GateCheck::TokenBinding if refusal.code == Code::TokenIssuerUnknown => Vec::new(),
-        GateCheck::TokenSignature | GateCheck::TokenBinding | GateCheck::Grants | GateCheck::Constraints => {
-            let grant = operation.map(|operation| Need::Grant {
+        GateCheck::Constraints if refusal.code == Code::CredentialMissing => {
+            let slot = operation.and_then(|operation| operation.auth.clone());
+            slot.map(|slot| Need::Credential { connector: asked.connector.clone(), slot })
+                .into_iter()
+                .collect()
+        }
+        // Naming one of those that are there is all it takes.
+        GateCheck::Constraints if refusal.code == Code::Ambiguous => Vec::new(),
+        // A principal calls in its own zone: no grant would permit it elsewhere.
+        GateCheck::Grants | GateCheck::Constraints if !at_home(node, asked) => Vec::new(),
+        GateCheck::Grants | GateCheck::Constraints => {
+            let grant = operation.zip(asked.zone.clone()).map(|(operation, zone)| Need::Grant {
                 connector: asked.connector.clone(),
                 operation: asked.operation.clone(),
                 capability: operation.capability.clone(),
-                zone: asked.zone.clone(),
+                zone,
             });
             grant.into_iter().collect()
         }
@@ -88,8 +91,14 @@ fn needs(
             vec![Need::Approval { kinds: asked_for }]
         }
         GateCheck::Schema => vec![Need::Argument { pointer: String::new(), rule: refusal.rule.clone() }],
-        GateCheck::Rates => vec![Need::Wait { pool: refusal.rule.clone(), ms: retry_after_ms.unwrap_or(0) }],
+        // Where waiting does not help, or nobody knows how long, no time is told.
+        GateCheck::Rates => {
+            let wait = |ms| Need::Wait { pool: refusal.rule.clone(), ms };
+            refusal.retry_after_ms.map(wait).into_iter().collect()
+        }
         GateCheck::Decode
+        | GateCheck::TokenSignature
+        | GateCheck::TokenBinding
         | GateCheck::Revocation
         | GateCheck::Holder
         | GateCheck::ZonePolicy
@@ -99,13 +108,30 @@ fn needs(
     }
 }
 
+/// Whether the call is in its caller's own zone, as far as both are known.
+fn at_home(node: &Node, asked: &Asked) -> bool {
+    let known = asked.agent.as_ref().and_then(|agent| node.authority().principal(agent));
+    known.is_none_or(|known| asked.zone.as_ref() == Some(&known.zone))
+}
+
 /// The command that asks for what is missing.
 fn command(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
     let Asked { connector, operation, .. } = asked;
+    // No token makes up for a node that nobody attests.
+    if refusal.code == Code::TokenIssuerUnknown {
+        return None;
+    }
+    if matches!(refusal.check, GateCheck::TokenSignature | GateCheck::TokenBinding) {
+        return Some(format!("fwc token mint {operation} --to FOLDER"));
+    }
     match (needs.first()?, refusal.code) {
         (Need::Approval { .. }, Code::ApprovalDenied) => None,
         (Need::Approval { .. }, _) => Some(approval_command(asked)),
-        (Need::Grant { .. }, _) => Some(grant_command(node, asked)),
+        (Need::Grant { zone, .. }, _) => {
+            // Whom nobody knows has no session to ask in.
+            asked.agent.as_ref()?;
+            Some(grant_command(node, zone, asked))
+        }
         (Need::Argument { .. }, Code::ArgumentNotAllowed) => None,
         (Need::Argument { .. }, _) => Some(format!("fwc schema {connector} {operation}")),
         (Need::Credential { connector, slot }, _) => {
@@ -144,8 +170,8 @@ fn approval_command(asked: &Asked) -> String {
 
 /// What asks for a grant that is just wide enough for this call.
 //= docs/spec/authority.md#asking-for-a-grant
-fn grant_command(node: &Node, asked: &Asked) -> String {
-    let Asked { zone, connector, operation, call, .. } = asked;
+fn grant_command(node: &Node, zone: &ZoneId, asked: &Asked) -> String {
+    let Asked { connector, operation, call, .. } = asked;
     let mut command = format!("fwc request {operation} --grant 1h");
     let installed = node.catalog().get(connector);
     let known = installed.and_then(|it| Some((it, it.manifest.operation(operation)?)));

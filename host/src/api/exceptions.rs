@@ -1,16 +1,20 @@
 //! Walls that the owner lowers, each for one connector and on record.
 
+use std::collections::BTreeSet;
+
 use fcp_api::routes::{AddException, ListExceptions, RemoveException};
 use fcp_api::types::{ErrorBody, ExceptionList, ExceptionRule, ExceptionView};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ConnectorId, ObjectId};
 use fcp_proto_core::object::{ExceptionKind, OwnerException};
 use fcp_proto_core::time::UnixTime;
+use fcp_state_machines::call::egress::{HostPattern, Target};
+use fcp_state_machines::node::{Installed, Node};
 
 use super::mount::{Ask, Serve};
 use super::sign::admit;
-use crate::daemon::owner_zone;
+use crate::daemon::{Opened, owner_zone};
 
 fn view(id: ObjectId, exception: &OwnerException, recorded_at: UnixTime) -> Option<ExceptionView> {
     Some(ExceptionView {
@@ -38,15 +42,45 @@ impl Serve for ListExceptions {
     }
 }
 
+/// Whether the rule would open something: what would not is refused, for its owner would believe that it does.
+//= docs/spec/authority.md#exceptions
+fn check(node: &Node, connector: &ConnectorId, rule: ExceptionRule) -> Result<(), ErrorBody> {
+    let Some(installed) = node.catalog().get(connector) else {
+        let why = format!("{connector} is not installed");
+        return Err(ErrorBody::new(Code::ConnectorUnknown).because(why));
+    };
+    let opened = Opened::read(rule).map_err(|why| ErrorBody::new(Code::InputInvalid).because(why))?;
+    let Opened::Address(opened) = opened else { return Ok(()) };
+    let declared = declared_hosts(installed);
+    let is_declared = declared.iter().any(|declared| match &opened.host {
+        HostPattern::Exact(host) => declared.covers(host),
+        below @ HostPattern::Below(_) => declared == below,
+    });
+    if !is_declared {
+        let names: Vec<_> = declared.iter().map(ToString::to_string).collect();
+        let why = format!("{connector} declares no host {}; it declares: {}", opened.host, names.join(", "));
+        return Err(ErrorBody::new(Code::InputInvalid).because(why));
+    }
+    Ok(())
+}
+
+/// The hosts that a connector's operations and the refreshes of its credentials may reach.
+fn declared_hosts(installed: &Installed) -> BTreeSet<HostPattern> {
+    let (manifest, config) = (&installed.manifest, &installed.config);
+    let of_operations = manifest.operations.values().filter_map(|it| manifest.destination(it, config));
+    let hosts = of_operations.flat_map(|destination| destination.hosts).filter_map(|it| it.parse().ok());
+    let refreshes = manifest.auth.values().filter_map(|auth| auth.token_url.as_deref());
+    let refreshes =
+        refreshes.filter_map(|url| Some(HostPattern::Exact(Target::parse(url).ok()?.origin.host)));
+    hosts.chain(refreshes).collect()
+}
+
 impl Serve for AddException {
     async fn serve(ask: Ask<Self>) -> Result<ExceptionView, ErrorBody> {
         let Ask { app, body, caller, now, .. } = ask;
         let operator = caller.as_operator()?;
-        let connector = body.connector.clone();
-        if !app.query(move |node, _| node.catalog().get(&connector).is_some()).await? {
-            let why = format!("{} is not installed", body.connector);
-            return Err(ErrorBody::new(Code::ConnectorUnknown).because(why));
-        }
+        let (connector, asked) = (body.connector.clone(), body.rule.clone());
+        app.query(move |node, _| check(node, &connector, asked)).await??;
         let kind = match &body.rule {
             ExceptionRule::Egress { .. } => ExceptionKind::Egress,
             ExceptionRule::Sandbox { .. } => ExceptionKind::Sandbox,

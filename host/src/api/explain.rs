@@ -172,13 +172,13 @@ async fn refusal(
     let code = decision.code.unwrap_or(Code::Internal);
     let rule = decision.rule.clone().unwrap_or_default();
     let asked = Asked {
-        agent: decision.principal.clone(),
-        zone: zone.clone(),
+        agent: Some(decision.principal.clone()),
+        zone: Some(zone.clone()),
         connector: decision.connector.clone(),
         operation: decision.operation.clone(),
         call: None,
     };
-    let refusal = Refusal { check, code, rule: rule.clone() };
+    let refusal = Refusal { check, code, rule: rule.clone(), retry_after_ms: None };
     let denial = app.query(move |node, _| denial::simulated(node, &refusal, &asked, &[])).await?;
     let told = vec![
         format!(

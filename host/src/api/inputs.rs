@@ -10,8 +10,7 @@ use fcp_proto_core::limits::MAX_INPUT_BYTES;
 use fcp_proto_core::object::{AnyObject, KeptResult, TraceContext};
 use fcp_state_machines::node::{self, Handle};
 
-use super::access::Agent;
-use super::connection::Peer;
+use super::access::{Agent, Calling};
 use crate::daemon::App;
 
 /// Most kept results in one input. Chosen.
@@ -23,8 +22,7 @@ const MAX_HANDLES: usize = 64;
 /// What of it cannot be read or found.
 pub(super) async fn call(
     app: &App,
-    agent: &Agent,
-    peer: &Peer,
+    calling: &Calling,
     asked: CallRequest,
     options: CallOptions,
     trace: Option<TraceContext>,
@@ -39,12 +37,19 @@ pub(super) async fn call(
         ErrorBody::new(Code::InexactNumber).because(error.to_string())
     };
     let input = Json::try_from(asked.input).map_err(inexact)?;
-    let (input, handles) = fill(app, agent, input, asked.handles).await?;
-    let zone = asked.zone.unwrap_or_else(|| agent.zone.clone());
+    let (input, handles) = match calling.session() {
+        Some((agent, _)) => fill(app, agent, input, asked.handles).await?,
+        None if asked.handles.is_empty() => (input, Vec::new()),
+        // The digest that its holder must sign would tell of what it has not proved that it may see.
+        None => {
+            return Err(ErrorBody::new(Code::InputInvalid)
+                .because("kept results fill an input within a session only")
+                .next("make the call in a session: `fwc agent run NAME -- COMMAND`"));
+        }
+    };
     Ok(node::CallRequest {
-        session: agent.session,
-        binding: app.binding(peer.uid),
-        zone: Some(zone),
+        by: calling.by(),
+        zone: asked.zone,
         connector: asked.connector,
         operation: asked.operation,
         input: Ok(input),

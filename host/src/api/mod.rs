@@ -31,6 +31,7 @@ mod listen;
 mod mount;
 mod receipts;
 mod renewal;
+mod replays;
 mod results;
 mod revocations;
 mod roles;

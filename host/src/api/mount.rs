@@ -121,10 +121,10 @@ macro_rules! mount {
 mount! {
     GetHealth, GetStatus, Shutdown,
     GetCeremony, BeginCeremony, ConfirmCeremony,
-    IssueChallenge, UnlockOperator, LockOperator, OpenSession, CloseSession,
+    IssueChallenge, UnlockOperator, LockOperator, OpenSession, CloseSession, MintTokens,
     ListConnectors, InstallConnector, GetConnector, RemoveConnector, EnableConnector, DisableConnector,
     ListOperations, GetOperation,
-    InvokeOperation, SimulateCall, PreflightOperation, ListCalls, GetCall, CancelCall,
+    PrepareCall, InvokeOperation, SimulateCall, PreflightOperation, ListCalls, GetCall, CancelCall,
     SettleCall,
     ListReceipts, GetReceipt, GetResult,
     FileRequest, ListApprovals, WatchApprovals, GetApproval, ApproveRequest, DenyRequest,

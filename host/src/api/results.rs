@@ -2,8 +2,9 @@
 
 use fcp_api::routes::GetResult;
 use fcp_api::types::{ErrorBody, ResultView};
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ObjectId, ZoneId};
 use fcp_proto_core::object::{KeptResult, Object};
+use fcp_proto_core::zone::Label;
 use fcp_state_machines::node::Request;
 use serde_json::Value;
 
@@ -27,17 +28,27 @@ pub(super) async fn read(
     if result.body.principal != agent.principal {
         return Err(inputs::none(id));
     }
-    let request = Request::ReadKept {
-        session: agent.session,
-        binding,
-        result: id,
-        zone: result.header.zone_id.clone(),
-        principal: result.body.principal.clone(),
-        label: result.header.provenance.label(),
-    };
-    app.ask(request).await.map_err(|failure| failed(&failure))?;
+    let (zone, label) = (result.header.zone_id.clone(), result.header.provenance.label());
+    join(app, agent, binding, id, zone, label).await?;
     let output = Value::from(inputs::output(&result.body)?);
     Ok((result, output))
+}
+
+/// Has what the agent is about to see of the stored object `id` join its context.
+///
+/// # Errors
+/// What the node refuses; nothing may be shown then.
+pub(super) async fn join(
+    app: &App,
+    agent: &Agent,
+    binding: [u8; 32],
+    id: ObjectId,
+    zone: ZoneId,
+    label: Label,
+) -> Result<(), ErrorBody> {
+    let (session, principal) = (agent.session, agent.principal.clone());
+    let request = Request::ReadKept { session, binding, result: id, zone, principal, label };
+    app.ask(request).await.map(|_| ()).map_err(|failure| failed(&failure))
 }
 
 impl Serve for GetResult {

@@ -175,7 +175,6 @@ impl Serve for OpenSession {
                     agent: principal,
                     zone,
                     expires_at,
-                    tokens: Vec::new(),
                 })
             }
             Ok(other) => Err(unexpected(&other)),

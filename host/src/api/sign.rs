@@ -96,6 +96,7 @@ pub(super) fn unexpected(answer: &Answer) -> ErrorBody {
         Answer::Admitted(_) => "admitted",
         Answer::AdmittedTogether(_) => "admitted together",
         Answer::Session { .. } => "session",
+        Answer::Tokens(_) => "tokens",
         Answer::Called(_) => "called",
         Answer::Replayed { .. } => "replayed",
         Answer::Simulated { .. } => "simulated",

@@ -7,6 +7,7 @@ use fcp_api::types::{
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::OwnerException;
+use fcp_state_machines::node::ClockState;
 
 use super::connectors::summary;
 use super::mount::{Ask, Serve};
@@ -143,6 +144,7 @@ impl Serve for GetStatus {
                     remedy: Some("`fwc history --unknown` names them, `fwc settle` settles one".into()),
                 });
             }
+            status.warnings.extend(clock_warning(node.clock()));
             status.warnings.extend(renewal::warning(node, now));
             let lowered =
                 |(_, it): &(&ObjectId, &OwnerException)| it.expires_at.is_none_or(|end| now.unix < end);
@@ -164,6 +166,25 @@ impl Serve for GetStatus {
         });
         status.await
     }
+}
+
+/// What is wrong with the clock.
+fn clock_warning(state: ClockState) -> Option<Warning> {
+    let (message, remedy) = match state {
+        ClockState::Right => return None,
+        ClockState::Behind { wall, used } => (
+            format!("the clock says {wall}, and the home has seen {used} already; it goes by that"),
+            "set the clock; what has expired stays expired".into(),
+        ),
+        ClockState::Suspect { wall, used } => (
+            format!("the clock says {wall}, and it was {used} when it was last believed; nothing is decided"),
+            format!(
+                "set the clock; if it is right, `fwc down` and `{}=1 fwc up` confirm it",
+                crate::daemon::ACCEPT_CLOCK_VARIABLE
+            ),
+        ),
+    };
+    Some(Warning { kind: WarningKind::Clock, message, remedy: Some(remedy) })
 }
 
 impl Serve for Shutdown {

@@ -10,7 +10,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{NodeId, PrincipalId};
 use fcp_proto_core::time::{Instant, Now};
 use fcp_runtime_tokio::storage::files::Files;
-use fcp_state_machines::node::{Node, NodeConfig, Output as NodeOutput, RequestId};
+use fcp_state_machines::node::{CallLimits, Node, NodeConfig, Output as NodeOutput, RequestId};
 use fcp_state_machines::persist::Completion;
 use zeroize::Zeroizing;
 
@@ -57,6 +57,8 @@ impl Founder for Store {
             node_id: facts.node.clone(),
             keys: keys.node,
             session_secs: 60,
+            limits: CallLimits { calls: 8, call_secs: 60 },
+            clock_confirmed: false,
             entropy: entropy(8),
         });
         let now = Now { mono: Instant::from_nanos(0), unix: NOW };

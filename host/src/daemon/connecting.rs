@@ -177,16 +177,17 @@ fn sandbox(app: &App) -> Result<Sandbox, StartError> {
 fn keys(node: &Node, dispatch: &Dispatch, zone: &ZoneId) -> BTreeSet<KeyId> {
     let issuance = node.issuance_key();
     let attested = node.authority().issuer(issuance).map(|it| it.signing_key.key_id());
-    let principal = node.authority().principal(dispatch.authorized.principal()).map(|it| it.key_id);
+    let caller = node.authority().keys_of(dispatch.authorized.principal());
     let zone = node.zone_key(zone).map(fcp_proto_core::object::ObjectIdKey::key_id);
-    [Some(issuance), attested, principal, zone].into_iter().flatten().collect()
+    [Some(issuance), attested, zone].into_iter().flatten().chain(caller).collect()
 }
 
 /// What the owner opened for a connector, as far as it can be read; what cannot be opens nothing.
 fn exceptions(node: &Node, connector: &ConnectorId, now: Now) -> (Vec<EgressException>, BTreeSet<Property>) {
     let (mut addresses, mut properties) = (Vec::new(), BTreeSet::new());
     for (id, exception) in node.catalog().exceptions(connector, now.unix) {
-        match read_exception(&exception.rule) {
+        let rule = serde_json::from_str(&exception.rule).map_err(|error| error.to_string());
+        match rule.and_then(Opened::read) {
             Ok(Opened::Address(address)) => addresses.push(*address),
             Ok(Opened::Property(property)) => {
                 properties.insert(property);
@@ -198,28 +199,38 @@ fn exceptions(node: &Node, connector: &ConnectorId, now: Now) -> (Vec<EgressExce
 }
 
 /// What one exception opens.
-enum Opened {
+pub(crate) enum Opened {
+    /// A host at addresses that are refused otherwise.
     Address(Box<EgressException>),
+    /// A property that the sandbox may lack.
     Property(Property),
 }
 
-fn read_exception(rule: &str) -> Result<Opened, String> {
-    let rule: ExceptionRule = serde_json::from_str(rule).map_err(|error| error.to_string())?;
-    match rule {
-        ExceptionRule::Egress { host, network, port, ca_file } => {
-            let ca_pem =
-                ca_file.map(std::fs::read_to_string).transpose().map_err(|error| error.to_string())?;
-            Ok(Opened::Address(Box::new(EgressException {
-                host: host.parse().map_err(|_| format!("{host:?} is no host"))?,
-                cidr: network.parse().map_err(|_| format!("{network:?} is no network"))?,
-                port,
-                transport: Transport::Tls,
-                ca_pem,
-            })))
-        }
-        ExceptionRule::Sandbox { property } => {
-            let property = serde_json::from_value(serde_json::Value::String(property));
-            property.map(Opened::Property).map_err(|error| error.to_string())
+impl Opened {
+    /// What the rule opens.
+    ///
+    /// # Errors
+    /// Why it opens nothing.
+    pub(crate) fn read(rule: ExceptionRule) -> Result<Self, String> {
+        match rule {
+            ExceptionRule::Egress { host, network, port, ca_file } => {
+                let read =
+                    |file: String| std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"));
+                Ok(Self::Address(Box::new(EgressException {
+                    host: host.parse().map_err(|_| format!("{host:?} is no host"))?,
+                    cidr: network.parse().map_err(|_| format!("{network:?} is no network"))?,
+                    port,
+                    transport: Transport::Tls,
+                    ca_pem: ca_file.map(read).transpose()?,
+                })))
+            }
+            ExceptionRule::Sandbox { property } => {
+                let known = Property::ALL.iter().find(|known| known.name() == property);
+                known.map(|known| Self::Property(*known)).ok_or_else(|| {
+                    let names: Vec<_> = Property::ALL.iter().map(|known| known.name()).collect();
+                    format!("the sandbox has no property {property:?}; it has {}", names.join(", "))
+                })
+            }
         }
     }
 }

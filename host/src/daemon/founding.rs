@@ -19,6 +19,10 @@ use crate::home::HomeState;
 use crate::keys::KeyStore;
 use crate::vault::{CredentialKey, Vault};
 
+/// The variable whose value `1` vouches for the clock of this start, however far ahead of the last run it is.
+//= docs/spec/home.md#the-clock
+pub const ACCEPT_CLOCK_VARIABLE: &str = "FCP_ACCEPT_CLOCK";
+
 /// Makes the runner of a node that is about to serve.
 pub type MakeRunner =
     Box<dyn Fn(&App, &Arc<Vault>, Outcomes) -> Result<Arc<dyn Runner>, StartError> + Send + Sync>;
@@ -106,6 +110,8 @@ fn open_node(app: &Arc<App>, node_id: &NodeId) -> Result<Opened, StartError> {
         node_id: node_id.clone(),
         keys: loaded.node,
         session_secs: app.config().sessions.session_secs,
+        limits: app.config().limits.of_calls(),
+        clock_confirmed: std::env::var_os(ACCEPT_CLOCK_VARIABLE).is_some_and(|value| value == "1"),
         entropy: fresh()?,
     });
     replay(app, &mut node)?;

@@ -26,8 +26,9 @@ mod vault_secrets;
 pub use app::{App, Serving, SessionEntry, Underway, owner_zone};
 pub use challenges::Challenges;
 pub use connecting::Connecting;
+pub(crate) use connecting::Opened;
 pub use error::StartError;
-pub use founding::{Founding, MakeRunner};
+pub use founding::{ACCEPT_CLOCK_VARIABLE, Founding, MakeRunner};
 pub use operators::{Operators, Unlocked};
 pub use publishers::Trusted;
 pub use records::{

@@ -27,7 +27,7 @@ async fn run(app: Arc<App>, signals: (Signal, Signal, Signal), set_log_level: Se
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(&app, &set_log_level),
+            _ = hangup.recv() => reload(&app, &set_log_level).await,
         }
     }
     tracing::info!("asked to stop by a signal");
@@ -42,7 +42,7 @@ async fn run(app: Arc<App>, signals: (Signal, Signal, Signal), set_log_level: Se
 }
 
 /// Takes new settings; those in force stay when the new ones are wrong.
-fn reload(app: &App, set_log_level: &SetLogLevel) {
+async fn reload(app: &App, set_log_level: &SetLogLevel) {
     let new = match app.home.config() {
         Ok(new) => new,
         Err(error) => {
@@ -58,6 +58,11 @@ fn reload(app: &App, set_log_level: &SetLogLevel) {
         tracing::info!(setting = change.field, from = change.from, to = change.to, applies, "settings");
     }
     set_log_level(&new);
+    if let Some(serving) = app.serving.get()
+        && serving.node.set_limits(new.limits.of_calls()).await.is_err()
+    {
+        tracing::warn!("the node has stopped and takes no new limits");
+    }
     *app.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
     tracing::info!("the settings were read again");
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use fcp_state_machines::node::CallLimits;
 use serde::Deserialize;
 
 use super::config_check::{self, ConfigError};
@@ -125,6 +126,13 @@ impl Default for Sessions {
     /// Chosen: a working day for agents; minutes for operators, whose keys decide.
     fn default() -> Self {
         Self { session_secs: 8 * 3_600, unlock_secs: 600 }
+    }
+}
+
+impl Limits {
+    /// What bounds calls, for the node that counts them.
+    pub const fn of_calls(&self) -> CallLimits {
+        CallLimits { calls: self.calls, call_secs: self.call_secs }
     }
 }
 

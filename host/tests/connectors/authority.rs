@@ -14,8 +14,8 @@ use fcp_proto_core::token::claims::{Claims, TokenGrant};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::{Label, Level, Risk, SafetyTier};
 use fcp_state_machines::call::gate::{
-    ConnectorFacts, Decision, Facts, FlowFacts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyFacts,
-    LeaseFacts, OperationFacts, RateFacts, RevocationFacts, SignatureFacts, TokenFacts, ZoneFacts, decide,
+    ConnectorFacts, Decision, Facts, FlowFacts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, LeaseFacts,
+    OperationFacts, RateFacts, RevocationFacts, SignatureFacts, SlotFacts, TokenFacts, ZoneFacts, decide,
 };
 use fcp_state_machines::node::Dispatch;
 use zeroize::Zeroizing;
@@ -102,13 +102,14 @@ fn facts(
         principal: principal.clone(),
         connector_id: connector,
         operation_id: id.clone(),
-        idempotency_key: None,
+        key: None,
         input: Ok(InputFacts {
             canonical: json.to_canonical(),
             json,
             call_digest: fcp_proto_core::ids::Digest::from_bytes([n; 32]),
             resources: Vec::new(),
             credentials: names,
+            slot: SlotFacts::Filled,
         }),
         token: TokenFacts::Decoded {
             signature: SignatureFacts::Valid,
@@ -120,7 +121,6 @@ fn facts(
         grants: BTreeMap::from([(grant_id, live_grant(installation, declared, &id, constraints))]),
         zone: Some(open_zone()),
         connector: Some(installed(installation, declared)),
-        key: KeyFacts::Fresh,
         schema: Ok(()),
         flow: own_words(),
         approvals: Vec::new(),

@@ -24,4 +24,13 @@ async fn an_agent_with_a_grant_may_call_within_its_bounds() {
     assert_eq!((refused.code, denial.check), (Code::ResourceNotAllowed, GateCheck::Constraints));
     assert!(matches!(denial.needs[0], Need::Grant { .. }));
     assert!(denial.decision_id.is_some(), "the refusal is on record");
+    assert!(denial.command.is_some());
+
+    let mut elsewhere = mine;
+    elsewhere.call.zone = Some("z:private".parse().unwrap());
+    let refused = world.agent.send::<InvokeOperation>(&[], &elsewhere).await.unwrap_err();
+    let denial = refused.denial().unwrap();
+    assert_eq!((refused.code, denial.check), (Code::GrantZoneMismatch, GateCheck::Grants));
+    assert!(denial.rule.unwrap().contains(&world.grant.grant_id.to_string()));
+    assert_eq!(denial.command, None, "no grant would let it call in another zone than its own");
 }

@@ -156,7 +156,7 @@ async fn a_zone_of_ones_own_takes_agents_and_survives() {
 #[tokio::test]
 async fn a_raised_wall_is_gone_from_the_list_and_the_status() {
     let mut world = World::new().await;
-    let rule = ExceptionRule::Sandbox { property: "memory".into() };
+    let rule = ExceptionRule::Sandbox { property: "memory_bounded".into() };
     let lower =
         types::AddException { connector: connector(), rule, reason: "a test".into(), lifetime_secs: None };
     let lowered = world.operator.send::<AddException>(&[], &lower).await.unwrap().body;

@@ -93,13 +93,13 @@ registry! {
         "use the grammar named";
     2001 TokenMalformed "token_malformed" 400 Denied false
         "The capability token is not a canonical COSE_Sign1 / CWT."
-        "get a fresh one: open a new session with `fwc agent run`";
+        "get a fresh one with `fwc token mint`, or call in a session";
     2002 TokenExpired "token_expired" 401 Denied false
         "The capability token's time is over."
-        "get a fresh one: open a new session with `fwc agent run`";
+        "get a fresh one with `fwc token mint`, or call in a session";
     2003 TokenSignatureInvalid "token_signature_invalid" 401 Denied false
         "The token's signature does not verify."
-        "get a fresh one: open a new session with `fwc agent run`";
+        "get a fresh one with `fwc token mint`, or call in a session";
     2004 TokenIssuerUnknown "token_issuer_unknown" 401 Denied false
         "No live attestation covers the key that signed the token."
         "have the owner attest the node longer: `fwc node renew`";
@@ -144,10 +144,10 @@ registry! {
         "let the node catch up, then retry";
     2201 HolderProofMissing "holder_proof_missing" 401 Denied false
         "The token is bound to a holder and no proof came with the call."
-        "call inside the session that holds the token";
+        "sign this call with the token holder's key, or call in a session";
     2202 HolderProofInvalid "holder_proof_invalid" 401 Denied false
         "The holder's proof does not verify for this call."
-        "call inside the session that holds the token";
+        "sign this call with the token holder's key, or call in a session";
     2203 HolderMismatch "holder_mismatch" 403 Denied false
         "The proof is of another principal than the token's."
         "use your own token";
@@ -198,7 +198,7 @@ registry! {
         "the owner must sign it again";
     3016 GrantExceeded "grant_exceeded" 403 Denied false
         "The token claims more than its grants give."
-        "get a fresh one: open a new session with `fwc agent run`";
+        "get a fresh one with `fwc token mint`, or call in a session";
     3101 ApprovalRequired "approval_required" 403 ApprovalRequired false
         "A person must approve this call first."
         "`fwc request` files it; `fwc approvals approve ID` decides";
@@ -421,6 +421,9 @@ registry! {
     8014 VaultInvalid "vault_invalid" 500 Internal false
         "A sealed credential does not open."
         "set it again with `fwc auth set`";
+    8015 ClockSuspect "clock_suspect" 503 Service true
+        "The clock is further ahead than time can have passed."
+        "set the clock; if it is right, `fwc doctor` says how to confirm it";
     9001 Internal "internal" 500 Internal false
         "A defect of ours."
         "report it with the identifier named";

@@ -7,7 +7,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
 use fcp_proto_core::object::AnyObject;
 use fcp_proto_core::time::Now;
-use fcp_state_machines::node::{Answer, Failure, Node, Outcome, Request};
+use fcp_state_machines::node::{Answer, CallLimits, Failure, Node, Outcome, Request};
 use tokio::sync::{mpsc, oneshot};
 
 use super::MAX_WAITING;
@@ -38,6 +38,8 @@ pub(super) enum Input {
     Found(Vec<AnyObject>, oneshot::Sender<Reply>),
     /// A read.
     Query(Query),
+    /// What bounds calls from now on.
+    Limits(CallLimits),
     /// The end: open calls may take that long.
     Stop(Duration, oneshot::Sender<()>),
 }
@@ -86,6 +88,14 @@ impl Handle {
         });
         self.inbox.send(Input::Query(query)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// Bounds calls from now on.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn set_limits(&self, limits: CallLimits) -> Result<(), Stopped> {
+        self.inbox.send(Input::Limits(limits)).await.map_err(|_| Stopped)
     }
 
     /// Takes no more requests, lets open calls end for `grace`, stops those left, and ends the chain. Returns once all is

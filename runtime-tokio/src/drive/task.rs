@@ -134,6 +134,7 @@ impl<P: Ports> Task<P> {
         let now = clock::now();
         match input {
             Input::Query(query) => query(&self.node, now),
+            Input::Limits(limits) => self.node.set_limits(limits),
             Input::Stop(grace, done) => self.begin_stop(grace, done),
             Input::Request(_, reply) | Input::Found(_, reply) if !matches!(self.stop, Stop::No) => {
                 drop(reply.send(Err(draining())));

@@ -9,7 +9,9 @@ use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, NodeId, OperationId, ZoneId};
 use fcp_proto_core::object::{AuditEventKind, ObjectIdKey, RevocationObject};
-use fcp_state_machines::node::{Answer, Dispatch, Node, NodeConfig, NodeKeys, Request, SchemaCheck};
+use fcp_state_machines::node::{
+    Answer, CallLimits, Dispatch, Node, NodeConfig, NodeKeys, Request, SchemaCheck,
+};
 use fcp_state_machines::persist::Batch;
 use fcp_state_machines::trust::audit::Entry;
 
@@ -60,7 +62,9 @@ fn driven(home: &std::path::Path) -> (Handle, Arc<Storage>, tokio::sync::watch::
         zones: BTreeMap::from([(zone(), ObjectIdKey::generate(&mut entropy))]),
     };
     let node_id = NodeId::new("node").unwrap();
-    let node = Node::new(NodeConfig { node_id, keys, session_secs: 60, entropy });
+    let limits = CallLimits { calls: 8, call_secs: 60 };
+    let node =
+        Node::new(NodeConfig { node_id, keys, session_secs: 60, limits, clock_confirmed: false, entropy });
     let storage = Arc::new(Storage::open(home, &Options::default()).unwrap().0);
     let (count, counted) = tokio::sync::watch::channel(0);
     let parts = Parts {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::random::Entropy;
-use fcp_state_machines::persist::{Batch, Class, Completion, Record, Refusal};
+use fcp_state_machines::persist::{Batch, Class, Completion, Record, Refusal, Space};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
@@ -47,7 +47,7 @@ fn batch(number: u64) -> Batch {
             bytes: vec![u8::try_from(number % 100).unwrap() + 100 * (part - 1) + 1; size],
         }
     };
-    Batch { class: Class::Normal, records: vec![record(1), record(2)] }
+    Batch { class: Class::Normal, space: Space::default(), records: vec![record(1), record(2)] }
 }
 
 fn open(disk: &Disk) -> Result<(Storage, Vec<Replayed>), StorageError> {
@@ -352,7 +352,7 @@ fn bytes_that_look_like_a_frame_inside_an_object_are_not_one() {
     let journal = disk.bytes(&segment(1));
     let (storage, _) = open(&disk).unwrap();
     let inner = Record { id: ObjectId::from_bytes([9; 32]), bytes: journal };
-    let outer = Batch { class: Class::Normal, records: vec![inner] };
+    let outer = Batch { class: Class::Normal, space: Space::default(), records: vec![inner] };
     assert_eq!(storage.append(outer).wait(), Completion::Durable);
     storage.close().unwrap();
     drop(storage);
@@ -484,7 +484,11 @@ fn a_full_disk_refuses_normal_batches_admits_reserved_ones_and_recovers() {
 fn a_batch_beyond_the_bounds_is_refused_and_the_store_goes_on() {
     let (storage, _) = open(&Disk::new()).unwrap();
     let record = Record { id: ObjectId::default(), bytes: Vec::new() };
-    let many = Batch { class: Class::Normal, records: vec![record; super::MAX_BATCH_RECORDS + 1] };
+    let many = Batch {
+        class: Class::Normal,
+        space: Space::default(),
+        records: vec![record; super::MAX_BATCH_RECORDS + 1],
+    };
     assert_eq!(storage.append(many).wait(), Completion::Refused(Refusal::TooLarge));
     assert_eq!(storage.append(batch(1)).wait(), Completion::Durable);
 }
@@ -540,7 +544,7 @@ proptest! {
                     .into_iter()
                     .map(|(id, bytes)| Record { id: ObjectId::from_bytes([id; 32]), bytes })
                     .collect();
-                model.push(Batch { class: Class::Normal, records });
+                model.push(Batch { class: Class::Normal, space: Space::default(), records });
                 waiting.push(storage.append(model.last().unwrap().clone()));
             }
             for append in waiting {

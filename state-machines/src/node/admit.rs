@@ -30,7 +30,7 @@ impl Node {
         actor: &str,
         now: Now,
     ) -> Result<(), Failure> {
-        let id = self.judge(&object, &self.authority, now.unix)?;
+        let id = self.judge_object(&object, &self.authority, now.unix)?;
         if let AnyObject::Revocation(revocation) = &object {
             self.remember_taken(id, &object);
             return self.admit_revocation(request, revocation, actor, now);
@@ -54,7 +54,7 @@ impl Node {
             if matches!(object, AnyObject::Revocation(_)) {
                 return Err(Failure::new(Code::NotPermitted, "a revocation waits for nothing else"));
             }
-            let id = self.judge(&object, &authority, now.unix)?;
+            let id = self.judge_object(&object, &authority, now.unix)?;
             if taken.iter().any(|(other, _)| *other == id) {
                 return Err(Failure::new(Code::Conflict, "the same object stands in it twice"));
             }
@@ -69,7 +69,7 @@ impl Node {
     }
 
     /// Whether an object may come in; its name if so. `authority` is what would be in force when it is taken.
-    pub(super) fn judge(
+    pub(super) fn judge_object(
         &self,
         object: &AnyObject,
         authority: &Authority,
@@ -142,8 +142,6 @@ impl Node {
 
     /// Remembers an object from outside for as long as its time would let it in again.
     pub(super) fn remember_taken(&mut self, id: ObjectId, object: &AnyObject) {
-        let latest = self.latest;
-        self.taken.retain(|_, until| latest <= *until);
         self.taken.insert(id, object.header().created_at.saturating_add(TOKEN_SKEW_SECS));
     }
 
@@ -270,7 +268,7 @@ impl Node {
         let gone = self.ledger.withdraw(|then| match then {
             Then::Apply(_, object) => authorize(object, authority, revocations, Some(now.unix)).is_err(),
             Then::Dispatch(_)
-            | Then::Forget(_)
+            | Then::Ended(..)
             | Then::Answer(..)
             | Then::Settle(..)
             | Then::Seen(_)

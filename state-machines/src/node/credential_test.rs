@@ -4,6 +4,7 @@
 //! rests on a grant for, this rests on the operator's signed word for: one call of the connector's health operation, with
 //! an empty input and that credential, within a minute. Spec: `docs/spec/authority.md#testing-a-credential`.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -22,13 +23,14 @@ use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::token::resource::ResourcePattern;
 use fcp_proto_core::zone::SafetyTier;
 
+use super::caller::{Caller, How, Word};
 use super::calls::unstorable;
-use super::facts::Speaker;
 use super::ledger::Unit;
-use super::{CallRequest, Failure, Installed, Node, RequestId, SchemaCheck, SessionId};
-use crate::call::gate::{self, Decision, GrantFacts, TokenFacts};
+use super::tokens::ReadToken;
+use super::{CallRequest, CalledBy, Failure, Installed, Node, RequestId, SchemaCheck};
 use crate::persist::Class;
 use crate::trust::audit::Entry;
+use crate::trust::authority::KnownGrant;
 
 impl Node {
     //= docs/spec/authority.md#testing-a-credential
@@ -43,45 +45,28 @@ impl Node {
         let operator = test.body.fields.operator.clone();
         let signer = test.body.signer;
         let object = AnyObject::from(test);
-        let id = self.judge(&object, &self.authority, now.unix)?;
+        let id = self.judge_object(&object, &self.authority, now.unix)?;
         let mut unit = Unit::new(Class::Normal);
         super::admit::store_any(&mut unit, &object, self).map_err(unstorable)?;
         self.remember_taken(id, &object);
         let AnyObject::CredentialTest(test) = &object else { return Ok(()) };
         let zone = test.header.zone_id.clone();
-        let (call, grant) = self.probe(test, now.unix)?;
+        let (call, grant) = self.probe(id, test, now.unix)?;
         let token = self.probe_token(id, &grant, signer, test, now.unix)?;
+        let known = KnownGrant { grant, zone: zone.clone(), signer, created_at: test.header.created_at };
         let mut entry = Entry::new(AuditEventKind::AuthorityChanged, actor).about(id);
         entry.detail = Some(object.header().schema.to_string());
         unit.audit(&zone, entry);
-        let facts = GrantFacts {
-            names_principal: grant.grantee == Grantee::Principal(operator.clone()),
-            grant,
-            zone_id: zone.clone(),
-            // `judge` has just found that the signer has the right and that neither it nor this word is revoked.
-            signer_valid: true,
-            revoked: false,
-            calls_used: 0,
-            bytes_used: 0,
-        };
-        let speaker =
-            Speaker { principal: operator, zone: zone.clone(), token, grants: [(id, facts)].into() };
-        let mut prepared = self.prepare_for(&call, speaker, now, schema)?;
-        // An empty input carries nothing of what the operator has seen.
-        prepared.facts.flow.context = self.fresh_label(&zone);
-        match gate::decide(&prepared.facts, now.unix) {
-            Decision::Authorized(authorized) => {
-                self.admit_call(request, unit, &call, prepared, *authorized, now)
-            }
-            Decision::Replay(receipt) => self.replay_call(request, &prepared.facts, receipt),
-            Decision::Denied(denial) => self.deny(request, &prepared.facts, &denial, None, now),
-        }
+        let how = How::Word(token, Box::new(Word { id, known }));
+        let judged = self.judge_of(&call, Caller { principal: operator, zone, how }, now, schema)?;
+        self.carry_out(request, unit, &call, judged, now)
     }
 
     /// The call that tests the credential, and what the operator's word gives, as a grant that exists for this decision
     /// alone.
     fn probe(
         &self,
+        id: ObjectId,
         test: &Object<Signed<CredentialTest>>,
         now: UnixTime,
     ) -> Result<(CallRequest, Grant), Failure> {
@@ -111,7 +96,7 @@ impl Node {
             expires_at: now.saturating_add(TEST_SECS),
             request: None,
         };
-        Ok((probe_call(&credential.record, zone, health), grant))
+        Ok((probe_call(id, &credential.record, zone, health), grant))
     }
 
     /// The connector's declared health operation, if a credential can be tested with it.
@@ -147,7 +132,7 @@ impl Node {
         signer: KeyId,
         test: &Object<Signed<CredentialTest>>,
         now: UnixTime,
-    ) -> Result<TokenFacts, Failure> {
+    ) -> Result<ReadToken, Failure> {
         let zone = test.header.zone_id.clone();
         let most = self.authority.zone(&zone).map_or(0, |(_, policy)| policy.max_token_secs);
         let carried = |(capability, operation): (&_, &_)| TokenGrant {
@@ -162,7 +147,7 @@ impl Node {
             issued_at: now,
             not_before: now,
             expires: now.saturating_add(most).min(grant.expires_at),
-            holder: self.holder_of(signer, &test.body.fields.operator)?,
+            holder: self.key_of(signer, &test.body.fields.operator)?,
             holder_node: None,
             connector_binary: None,
             instance_id: None,
@@ -177,7 +162,7 @@ impl Node {
     }
 
     /// The key that signed, as the holder of a token, if it is that operator's.
-    fn holder_of(
+    fn key_of(
         &self,
         signer: KeyId,
         operator: &PrincipalId,
@@ -190,10 +175,9 @@ impl Node {
     }
 }
 
-fn probe_call(record: &CredentialRecord, zone: &ZoneId, health: &OperationId) -> CallRequest {
+fn probe_call(word: ObjectId, record: &CredentialRecord, zone: &ZoneId, health: &OperationId) -> CallRequest {
     CallRequest {
-        session: SessionId::from_bytes([0; 32]),
-        binding: [0; 32],
+        by: CalledBy::Word(word),
         zone: Some(zone.clone()),
         connector: record.connector.clone(),
         operation: health.clone(),

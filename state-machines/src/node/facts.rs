@@ -3,26 +3,30 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::{self, ToCbor};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CredentialId, Digest, ObjectId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{CallDigestInput, GateCheck, OperatorRight, RevocationScope};
+use fcp_proto_core::ids::{
+    ConnectorId, CredentialId, Digest, NodeId, ObjectId, OperationId, PrincipalId, ZoneId,
+};
+use fcp_proto_core::object::{CallDigestInput, OperatorRight, RevocationScope};
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::resource::Resource;
 use fcp_proto_core::zone::Label;
 
+use super::caller::{Caller, How, Word};
+use super::tokens::ReadToken;
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
-    self, ApprovalFacts, Decision, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
-    KeyFacts, LeaseFacts, RateFacts, RevocationFacts, TokenFacts, ZoneFacts,
+    ApprovalFacts, Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, InputFacts,
+    KeyFacts, KeyStanding, LeaseFacts, RateFacts, RevocationFacts, SlotFacts, StandingFacts, TokenFacts,
+    ZoneFacts,
 };
 use crate::call::idempotency::{Fresh, IdempotencyKey, Scope, Standing};
-use crate::call::rates::{Caller, Fits, LimitId, PoolName, Usage, Why};
-use crate::trust::authority::Duty;
+use crate::call::rates::Fits;
+use crate::trust::authority::{Duty, KnownGrant};
 
 /// A call with everything that its decision needs.
 pub(super) struct Prepared {
@@ -31,18 +35,8 @@ pub(super) struct Prepared {
     pub fresh: Option<Fresh>,
     /// The room in pools and budgets, if there is.
     pub fits: Option<Fits>,
-}
-
-/// Who makes a call, and by what leave.
-pub(super) struct Speaker {
-    /// Who.
-    pub principal: PrincipalId,
-    /// The zone it belongs to.
-    pub zone: ZoneId,
-    /// Its token for the operation.
-    pub token: TokenFacts,
-    /// What is known of the grants that the token names.
-    pub grants: BTreeMap<ObjectId, GrantFacts>,
+    /// The operator's word that it stands on, if it stands on no grant.
+    pub word: Option<Word>,
 }
 
 impl Node {
@@ -51,81 +45,101 @@ impl Node {
         self.authority.zone(zone).map_or_else(Label::default, |(it, _)| Label::trusted(it.integrity))
     }
 
+    /// Gathers everything but what the call stands on: [`Node::stand`] adds that.
     pub(super) fn prepare(
         &mut self,
         call: &CallRequest,
+        caller: &Caller,
         now: Now,
         schema: &dyn SchemaCheck,
     ) -> Result<Prepared, Failure> {
-        let session = self.sessions.get(call.session, &call.binding, now.unix);
-        let Some(session) = session else {
-            self.refusals.count();
-            return Err(Failure::new(Code::Unauthenticated, "there is no such session on this connection"));
-        };
-        let (principal, zone) = (session.principal.clone(), session.zone.clone());
-        let tokens = self.tokens_for(call.session, &call.connector, &call.operation, now.unix);
-        let several = tokens.len() > 1;
-        let mut first = None;
-        //= docs/spec/sessions.md#minting
-        for token in tokens {
-            let grants = self.grant_facts(&token, &principal, now.unix);
-            let speaker = Speaker { principal: principal.clone(), zone: zone.clone(), token, grants };
-            let prepared = self.prepare_for(call, speaker, now, schema)?;
-            if !several || !refused_by_its_token(&prepared.facts, now.unix) {
-                return Ok(prepared);
-            }
-            first.get_or_insert(prepared);
-        }
-        let token = TokenFacts::Absent;
-        let nothing = Speaker { principal, zone, token, grants: BTreeMap::new() };
-        first.map_or_else(|| self.prepare_for(call, nothing, now, schema), Ok)
-    }
-
-    /// As [`Node::prepare`], for someone who is known and whose token is read.
-    pub(super) fn prepare_for(
-        &mut self,
-        call: &CallRequest,
-        speaker: Speaker,
-        now: Now,
-        schema: &dyn SchemaCheck,
-    ) -> Result<Prepared, Failure> {
-        let Speaker { principal, zone: principal_zone, token, grants } = speaker;
+        let (principal, principal_zone) = (caller.principal.clone(), caller.zone.clone());
         let zone_id = call.zone.clone().unwrap_or_else(|| principal_zone.clone());
         self.handles_permitted(call, &principal, &zone_id)?;
-        let credentials = self.credentials(call, &zone_id)?;
-        let input = self.input_facts(call, &principal, &zone_id, &credentials);
+        let chosen = self.credentials(call, &zone_id);
+        let input = self.input_facts(call, &principal, &zone_id, &chosen);
         let (schema, input) = match input {
             Ok(input) => (schema.check(&call.connector, &call.operation, &input.json), Ok(input)),
             Err(Unreadable::Input(code)) => (Ok(()), Err(code)),
             Err(Unreadable::Resource(input, why)) => (Err(why), Ok(*input)),
         };
         let digest = input.as_ref().map_or_else(|_| Digest::default(), |input| input.call_digest);
-        let scope = key_scope(call, &principal, &zone_id)?;
-        let (key, fresh) = self.key_facts(scope, digest, now)?;
-        let (rates, fits) = self.rate_facts(call, &principal, &zone_id, &credentials, grants.keys(), now);
+        let (key, fresh) = self.key_facts(call, &principal, &zone_id, digest, now);
         self.certify_alone(now.unix);
         let facts = Facts {
-            revocation: self.revocation_facts(call, &zone_id, &token, &principal, now.unix),
-            holder: HolderFacts::Proved(principal.clone()),
+            revocation: self.revocation_facts(call, &zone_id, &principal, now.unix),
+            holder: self.holder_facts(call, caller, &zone_id, digest),
             zone: self.zone_facts(&zone_id),
-            connector: self.connector_facts(call, &zone_id),
-            flow: self.flow_facts(call, &principal, &zone_id),
+            connector: self.connector_facts(&call.connector, &call.operation, &zone_id),
+            flow: self.flow_facts(call, caller, &zone_id),
             approvals: self.approval_facts(&digest, now.unix),
             connector_id: call.connector.clone(),
             operation_id: call.operation.clone(),
-            idempotency_key: call.idempotency_key.clone(),
             lease: LeaseFacts::NotNeeded,
             zone_id,
             principal_zone,
             principal,
             input,
-            token,
-            grants,
+            token: TokenFacts::Absent,
+            grants: BTreeMap::new(),
             key,
             schema,
-            rates,
+            rates: RateFacts::Room,
         };
-        Ok(Prepared { facts, fresh, fits })
+        Ok(Prepared { facts, fresh, fits: None, word: None })
+    }
+
+    /// Puts a call on a token and grants: the checks of both, and the room in the pools that they share.
+    pub(super) fn stand(
+        &self,
+        prepared: &mut Prepared,
+        token: ReadToken,
+        grants: &BTreeSet<ObjectId>,
+        now: Now,
+    ) {
+        let grants = self.grant_facts(grants, &prepared.facts.principal, now.unix);
+        self.stand_on(prepared, token, grants, now);
+    }
+
+    /// As [`Node::stand`], on what is known of the grants already.
+    pub(super) fn stand_on(
+        &self,
+        prepared: &mut Prepared,
+        token: ReadToken,
+        grants: BTreeMap<ObjectId, GrantFacts>,
+        now: Now,
+    ) {
+        let facts = &mut prepared.facts;
+        facts.grants = grants;
+        (facts.rates, prepared.fits) = self.rate_facts(facts, now);
+        let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now.unix);
+        let node = |id: &NodeId| revoked(RevocationScope::NodeAttestation, id.as_str().as_bytes());
+        let (token_revoked, issuer_node) = match &token.facts {
+            TokenFacts::Decoded { claims, .. } => {
+                (revoked(RevocationScope::Capability, claims.token_id.as_bytes()), node(&claims.issuer_node))
+            }
+            TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => (false, false),
+        };
+        facts.revocation.token = token_revoked;
+        facts.revocation.issuer_key =
+            token.issuer_key.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes()));
+        facts.revocation.node = issuer_node || node(&self.node_id);
+        facts.token = token.facts;
+    }
+
+    /// All that the digest of a call covers. What an input touches that does not fit its operation cannot be told, and
+    /// such a call is refused.
+    //= docs/spec/calls.md#the-call-digest
+    pub(super) fn digest_input(
+        &self,
+        call: &CallRequest,
+        principal: &PrincipalId,
+        zone: &ZoneId,
+    ) -> Result<CallDigestInput, Failure> {
+        let chosen = self.credentials(call, zone);
+        let json = call.input.as_ref().map_err(|code| Failure::new(*code, code.meaning()))?;
+        let resources = self.resources(call, json).unwrap_or_default();
+        Ok(digest_input(call, principal, zone, json.to_canonical(), &resources, &chosen.names))
     }
 
     /// A kept result may be used only by whoever made the call that produced it, in its zone.
@@ -146,27 +160,25 @@ impl Node {
         }
     }
 
-    /// The credentials that the operation's slot needs: the one named, or the only one there is.
-    fn credentials(&self, call: &CallRequest, zone: &ZoneId) -> Result<BTreeSet<CredentialId>, Failure> {
+    /// The credential that the operation's slot needs: the one named, or the only one there is.
+    fn credentials(&self, call: &CallRequest, zone: &ZoneId) -> Chosen {
         let slot = self
             .catalog
             .get(&call.connector)
             .and_then(|installed| installed.manifest.operation(&call.operation))
             .and_then(|operation| operation.auth.as_deref());
-        let Some(slot) = slot else { return Ok(BTreeSet::new()) };
+        let Some(slot) = slot else { return Chosen { names: BTreeSet::new(), slot: SlotFacts::Filled } };
         let stored = self.catalog.credentials_for(&call.connector, zone, slot);
-        let chosen: Vec<_> = match &call.credential {
-            Some(named) => stored.into_iter().filter(|it| it.record.credential == *named).collect(),
-            None => stored,
+        let stored: Vec<_> = stored.into_iter().map(|it| &it.record.credential).collect();
+        let (names, slot) = match (&call.credential, stored.as_slice()) {
+            // What is named counts whether it exists or not, so that nobody learns of what the grant does not allow.
+            (Some(named), stored) if stored.contains(&named) => ([named.clone()].into(), SlotFacts::Filled),
+            (Some(named), _) => ([named.clone()].into(), SlotFacts::Empty(slot.into())),
+            (None, [only]) => ([(*only).clone()].into(), SlotFacts::Filled),
+            (None, []) => (BTreeSet::new(), SlotFacts::Empty(slot.into())),
+            (None, [_, _, ..]) => (BTreeSet::new(), SlotFacts::Several(slot.into())),
         };
-        match chosen.as_slice() {
-            [] => Err(Failure::new(
-                Code::CredentialMissing,
-                alloc::format!("no credential fills the slot `{slot}` of {} in {zone}", call.connector),
-            )),
-            [only] => Ok([only.record.credential.clone()].into()),
-            [_, _, ..] => Err(Failure::new(Code::Ambiguous, "several credentials fill the slot; name one")),
-        }
+        Chosen { names, slot }
     }
 
     fn input_facts(
@@ -174,143 +186,116 @@ impl Node {
         call: &CallRequest,
         principal: &PrincipalId,
         zone: &ZoneId,
-        credentials: &BTreeSet<CredentialId>,
+        chosen: &Chosen,
     ) -> Result<InputFacts, Unreadable> {
         let json = call.input.clone().map_err(Unreadable::Input)?;
         let canonical = json.to_canonical();
-        let resources =
-            self.catalog.get(&call.connector).map_or(Ok(Vec::new()), |it| resources(it, call, &json));
-        let digest = |resources: &[Resource]| {
-            let list = CallDigestInput {
-                format: 1,
-                zone: zone.clone(),
-                principal: principal.clone(),
-                connector: call.connector.clone(),
-                operation: call.operation.clone(),
-                input: canonical.clone(),
-                resources: resources.iter().map(|it| it.as_str().into()).collect(),
-                credentials: credentials.clone(),
-                idempotency_key: call.idempotency_key.clone(),
-            };
-            list.digest().map_err(|_| Unreadable::Input(Code::InputTooLarge))
-        };
         let facts = |resources: Vec<Resource>| {
+            let covered = digest_input(call, principal, zone, canonical.clone(), &resources, &chosen.names);
             Ok(InputFacts {
-                call_digest: digest(&resources)?,
+                call_digest: covered.digest().map_err(|_| Unreadable::Input(Code::InputTooLarge))?,
                 json: json.clone(),
                 canonical: canonical.clone(),
                 resources,
-                credentials: credentials.clone(),
+                credentials: chosen.names.clone(),
+                slot: chosen.slot.clone(),
             })
         };
-        match resources {
+        match self.resources(call, &json) {
             Ok(resources) => facts(resources),
             Err(why) => Err(Unreadable::Resource(alloc::boxed::Box::new(facts(Vec::new())?), why)),
         }
     }
 
+    /// What the input touches, by the operation's templates.
+    fn resources(&self, call: &CallRequest, input: &Json) -> Result<Vec<Resource>, String> {
+        self.catalog.get(&call.connector).map_or(Ok(Vec::new()), |it| resources(it, call, input))
+    }
+
+    /// What stands under the call's key. Under a text that is no key stands nothing: check 1 refuses it.
     fn key_facts(
         &self,
-        scope: Option<Scope>,
+        call: &CallRequest,
+        principal: &PrincipalId,
+        zone: &ZoneId,
         digest: Digest,
         now: Now,
-    ) -> Result<(KeyFacts, Option<Fresh>), Failure> {
-        let Some(scope) = scope else { return Ok((KeyFacts::Fresh, None)) };
-        match self.keys_used.check(scope, digest, now) {
-            Ok(fresh) => Ok((KeyFacts::Fresh, Some(fresh))),
-            Err(Standing::Replay { receipt }) => Ok((KeyFacts::Completed(receipt), None)),
-            Err(Standing::Conflict) => Ok((KeyFacts::OtherCall, None)),
-            Err(Standing::InProgress { .. }) => Ok((KeyFacts::InProgress, None)),
-            Err(Standing::Unknown { intent }) => Ok((KeyFacts::Unknown(intent), None)),
-            Err(Standing::Full) => {
-                Err(Failure::new(Code::Exhausted, "too many idempotency keys are remembered"))
+    ) -> (Option<KeyFacts>, Option<Fresh>) {
+        let Some(text) = call.idempotency_key.clone() else { return (None, None) };
+        let checked = IdempotencyKey::new(text.as_str()).map(|key| {
+            let (principal, zone) = (principal.clone(), zone.clone());
+            let (connector, operation) = (call.connector.clone(), call.operation.clone());
+            self.keys_used.check(Scope { principal, zone, connector, operation, key }, digest, now)
+        });
+        let (standing, fresh) = match checked {
+            Err(_) => (KeyStanding::Fresh, None),
+            Ok(Ok(fresh)) => (KeyStanding::Fresh, Some(fresh)),
+            Ok(Err(Standing::Replay { receipt })) => (KeyStanding::Completed(receipt), None),
+            Ok(Err(Standing::Conflict)) => (KeyStanding::OtherCall, None),
+            Ok(Err(Standing::InProgress { .. })) => (KeyStanding::InProgress, None),
+            Ok(Err(Standing::Unknown { intent })) => (KeyStanding::Unknown(intent), None),
+            Ok(Err(Standing::Full { retry_after_secs })) => {
+                let retry_after_ms = retry_after_secs.map(|secs| secs.saturating_mul(1_000));
+                (KeyStanding::NoRoom { retry_after_ms }, None)
             }
-        }
+        };
+        (Some(KeyFacts { text, standing }), fresh)
     }
 
     fn grant_facts(
         &self,
-        token: &TokenFacts,
+        named: &BTreeSet<ObjectId>,
         principal: &PrincipalId,
         now: UnixTime,
     ) -> BTreeMap<ObjectId, GrantFacts> {
-        let TokenFacts::Decoded { claims, .. } = token else { return BTreeMap::new() };
-        let known = |id: &ObjectId| {
+        let facts = |id: &ObjectId| {
             let known = self.authority.grant_by_id(id)?;
-            let used = self.grant_use.get(id).copied().unwrap_or_default();
-            let duty = Duty::Operator(OperatorRight::Grant);
-            let signer = self.authority.key_for(known.signer, duty, known.created_at, &self.revocations);
-            let signer_revoked =
-                self.revocations.is_revoked(RevocationScope::IssuerKey, known.signer.as_bytes(), now);
-            Some(GrantFacts {
-                grant: known.grant.clone(),
-                zone_id: known.zone.clone(),
-                signer_valid: signer.is_ok() && !signer_revoked,
-                revoked: self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now),
-                names_principal: self.authority.names(&known.grant.grantee, principal),
-                calls_used: used.calls,
-                bytes_used: used.bytes,
-            })
+            let given = Given { id, known, signed_by: OperatorRight::Grant };
+            Some((*id, self.given_facts(&given, principal, now)))
         };
-        claims.grant_object_ids.iter().filter_map(|id| Some((*id, known(id)?))).collect()
+        named.iter().filter_map(facts).collect()
     }
 
-    fn rate_facts<'a>(
-        &self,
-        call: &CallRequest,
-        principal: &PrincipalId,
-        zone: &ZoneId,
-        credentials: &BTreeSet<CredentialId>,
-        grants: impl Iterator<Item = &'a ObjectId>,
-        now: Now,
-    ) -> (RateFacts, Option<Fits>) {
-        let operation =
-            self.catalog.get(&call.connector).and_then(|it| it.manifest.operation(&call.operation));
-        let named = operation.map_or(&[][..], |operation| operation.rate_pools.as_slice());
-        let pools: Vec<_> = named.iter().filter_map(|name| PoolName::new(name.as_str()).ok()).collect();
-        let (credentials, grants): (Vec<_>, Vec<_>) =
-            (credentials.iter().cloned().collect(), grants.copied().collect());
-        let caller = Caller {
-            connector: &call.connector,
-            zone,
-            principal,
-            credentials: &credentials,
-            grants: &grants,
-        };
-        match self.rates.check(self.rates.demands(&pools, &caller, Usage::CALL), now) {
-            Ok(fits) => (RateFacts::Room, Some(fits)),
-            Err(exceeded) => (exceeded_facts(&exceeded.limit, exceeded.why), None),
+    /// What an operator's word gives to the operator itself.
+    pub(super) fn word_facts(&self, word: &Word, operator: &PrincipalId, now: UnixTime) -> GrantFacts {
+        let given = Given { id: &word.id, known: &word.known, signed_by: OperatorRight::Auth };
+        self.given_facts(&given, operator, now)
+    }
+
+    fn given_facts(&self, given: &Given<'_>, principal: &PrincipalId, now: UnixTime) -> GrantFacts {
+        let Given { id, known, signed_by } = *given;
+        let used = self.grant_use.get(id).copied().unwrap_or_default();
+        let duty = Duty::Operator(signed_by);
+        let signer = self.authority.key_for(known.signer, duty, known.created_at, &self.revocations);
+        let signer_revoked =
+            self.revocations.is_revoked(RevocationScope::IssuerKey, known.signer.as_bytes(), now);
+        GrantFacts {
+            grant: known.grant.clone(),
+            zone_id: known.zone.clone(),
+            signer_valid: signer.is_ok() && !signer_revoked,
+            revoked: self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now),
+            names_principal: self.authority.names(&known.grant.grantee, principal),
+            calls_used: used.calls,
+            bytes_used: used.bytes,
         }
     }
 
+    /// What is revoked of all that does not depend on the token.
     fn revocation_facts(
         &self,
         call: &CallRequest,
         zone: &ZoneId,
-        token: &TokenFacts,
         principal: &PrincipalId,
         now: UnixTime,
     ) -> RevocationFacts {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
-        let node = |id: &str| revoked(RevocationScope::NodeAttestation, id.as_bytes());
         let holder = self.authority.principal(principal).map(|it| it.key_id);
-        let (token_revoked, issuer_key, issuer_node) = match token {
-            TokenFacts::Decoded { claims, .. } => {
-                let key = self.keys.issuance.key_id();
-                (
-                    revoked(RevocationScope::Capability, claims.token_id.as_bytes()),
-                    revoked(RevocationScope::IssuerKey, key.as_bytes()),
-                    node(claims.issuer_node.as_str()),
-                )
-            }
-            TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => (false, false, false),
-        };
         let zone = self.keys.zones.get(zone);
         RevocationFacts {
-            token: token_revoked,
-            issuer_key,
+            token: false,
+            issuer_key: false,
             holder_key: holder.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())),
-            node: issuer_node || node(self.node_id.as_str()),
+            node: false,
             connector: self.connector_revoked(&call.connector, now),
             zone_key: zone.is_some_and(|key| revoked(RevocationScope::ZoneKey, key.key_id().as_bytes())),
             head_age_secs: self.revocations.head_age_secs(now),
@@ -319,11 +304,7 @@ impl Node {
     }
 
     /// Whether a connector's code, package or interface is revoked.
-    pub(super) fn connector_revoked(
-        &self,
-        connector: &fcp_proto_core::ids::ConnectorId,
-        now: UnixTime,
-    ) -> bool {
+    pub(super) fn connector_revoked(&self, connector: &ConnectorId, now: UnixTime) -> bool {
         let revoked = |digest: &Digest| {
             self.revocations.is_revoked(RevocationScope::ConnectorBinary, digest.as_bytes(), now)
         };
@@ -339,18 +320,53 @@ impl Node {
         })
     }
 
-    fn connector_facts(
+    /// What a call that is about to leave rests on, as it is now.
+    pub(super) fn standing_facts(
         &self,
-        call: &CallRequest,
-        zone: &ZoneId,
-    ) -> Option<crate::call::gate::ConnectorFacts> {
-        let level =
-            self.authority.zone(zone).map(|(definition, _)| definition.confidentiality).unwrap_or_default();
-        self.catalog.facts(&call.connector, &call.operation, level)
+        authorized: &Authorized,
+        word: Option<&Word>,
+        now: UnixTime,
+    ) -> StandingFacts {
+        let (principal, zone) = (authorized.principal(), authorized.zone());
+        let (connector, operation) = (authorized.connector(), authorized.operation());
+        let stored = |named: &CredentialId| {
+            self.catalog.credentials().any(|it| {
+                it.record.credential == *named && it.zone == *zone && it.record.connector == *connector
+            })
+        };
+        StandingFacts {
+            grants: match word {
+                Some(word) => [(word.id, self.word_facts(word, principal, now))].into(),
+                None => self.grant_facts(authorized.grants(), principal, now),
+            },
+            principal_zone: match word {
+                Some(word) => Some(word.known.zone.clone()),
+                None => self.authority.principal(principal).map(|it| it.zone.clone()),
+            },
+            zone: self.zone_facts(zone),
+            connector: self.connector_facts(connector, operation, zone),
+            credentials_stored: authorized.credentials().iter().all(stored),
+        }
     }
 
-    fn flow_facts(&self, call: &CallRequest, principal: &PrincipalId, zone: &ZoneId) -> FlowFacts {
-        let context = self.contexts.of(principal, &self.fresh_label(zone)).label;
+    fn connector_facts(
+        &self,
+        connector: &ConnectorId,
+        operation: &OperationId,
+        zone: &ZoneId,
+    ) -> Option<ConnectorFacts> {
+        let level =
+            self.authority.zone(zone).map(|(definition, _)| definition.confidentiality).unwrap_or_default();
+        self.catalog.facts(connector, operation, level)
+    }
+
+    fn flow_facts(&self, call: &CallRequest, caller: &Caller, zone: &ZoneId) -> FlowFacts {
+        let fresh = self.fresh_label(zone);
+        let context = match &caller.how {
+            How::Session(_) | How::Token(_) => self.contexts.of(&caller.principal, &fresh).label,
+            // The node writes the input; nothing of what the operator has seen is in it.
+            How::Word(..) => fresh,
+        };
         let handles: Vec<_> = call
             .handles
             .iter()
@@ -389,11 +405,38 @@ impl Node {
     }
 }
 
-/// Whether the gate refuses the call for what this token or its grant does not give, so that another may serve.
-fn refused_by_its_token(facts: &Facts, now: UnixTime) -> bool {
-    match gate::decide(facts, now) {
-        Decision::Denied(denial) => denial.check <= GateCheck::Constraints,
-        Decision::Authorized(_) | Decision::Replay(_) => false,
+/// Something that gives leave to call, and the right by which it was signed.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    id: &'a ObjectId,
+    known: &'a KnownGrant,
+    signed_by: OperatorRight,
+}
+
+/// The credentials that a call uses, and whether they are there.
+struct Chosen {
+    names: BTreeSet<CredentialId>,
+    slot: SlotFacts,
+}
+
+fn digest_input(
+    call: &CallRequest,
+    principal: &PrincipalId,
+    zone: &ZoneId,
+    canonical: String,
+    resources: &[Resource],
+    credentials: &BTreeSet<CredentialId>,
+) -> CallDigestInput {
+    CallDigestInput {
+        format: 1,
+        zone: zone.clone(),
+        principal: principal.clone(),
+        connector: call.connector.clone(),
+        operation: call.operation.clone(),
+        input: canonical,
+        resources: resources.iter().map(|it| it.as_str().into()).collect(),
+        credentials: credentials.clone(),
+        idempotency_key: call.idempotency_key.clone(),
     }
 }
 
@@ -411,37 +454,6 @@ fn resources(installed: &Installed, call: &CallRequest, json: &Json) -> Result<V
     let texts = operation.resources(&input, &installed.config).map_err(|error| error.to_string())?;
     texts.iter().map(|text| Resource::new(text).map_err(|error| alloc::format!("{text}: {error}"))).collect()
 }
-
-fn key_scope(call: &CallRequest, principal: &PrincipalId, zone: &ZoneId) -> Result<Option<Scope>, Failure> {
-    let Some(text) = &call.idempotency_key else { return Ok(None) };
-    let key = IdempotencyKey::new(text.as_str())
-        .map_err(|error| Failure::new(Code::OutOfRange, error.to_string()))?;
-    Ok(Some(Scope {
-        principal: principal.clone(),
-        zone: zone.clone(),
-        connector: call.connector.clone(),
-        operation: call.operation.clone(),
-        key,
-    }))
-}
-
-fn exceeded_facts(limit: &LimitId, why: Why) -> RateFacts {
-    let wait = match why {
-        Why::UsedUp { retry_after } => retry_after,
-        // Waiting does not help.
-        Why::NeverFits | Why::Undefined | Why::TooManyMeters => LONGEST_WAIT,
-    };
-    match limit {
-        LimitId::Pool { .. } => RateFacts::Limited {
-            pool: limit.to_string(),
-            retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-        },
-        LimitId::Budget { .. } => RateFacts::BudgetExceeded { budget: limit.to_string() },
-    }
-}
-
-/// What a caller is told to wait for room that time does not make: the longest period of any limit.
-const LONGEST_WAIT: Duration = Duration::from_secs(366 * 86_400);
 
 /// The digest of all labels that flow into a call, for an approval to bind.
 //= docs/spec/labels.md#the-label-digest

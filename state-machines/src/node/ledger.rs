@@ -4,6 +4,7 @@
 //! batch is in flight at a time; whatever arrives meanwhile is merged into the next, which is group commit. Places in the
 //! chains are given out when a batch is sealed, so that a batch which the disk refuses leaves no gap.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::mem;
@@ -17,21 +18,49 @@ use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::{Label, default_level};
 
 use super::NodeKeys;
-use crate::persist::{Batch, BatchToken, Class, Record};
+use crate::persist::{Batch, BatchToken, Class, Record, Space};
 use crate::trust::audit::{Chains, Entry};
 
 /// What one event makes durable, and what follows.
 #[derive(Debug)]
 pub(super) struct Unit<Then> {
     class: Class,
+    space: Space,
     records: Vec<Record>,
     entries: Vec<(ZoneId, Entry)>,
     then: Vec<Then>,
+    /// What is stored in its place if the disk refuses it.
+    instead: Option<Box<Self>>,
 }
 
 impl<Then> Unit<Then> {
     pub(super) fn new(class: Class) -> Self {
-        Self { class, records: Vec::new(), entries: Vec::new(), then: Vec::new() }
+        Self {
+            class,
+            space: Space::default(),
+            records: Vec::new(),
+            entries: Vec::new(),
+            then: Vec::new(),
+            instead: None,
+        }
+    }
+
+    /// Sets aside the space in which a later unit is sure to fit.
+    pub(super) fn claiming(mut self, bytes: u64) -> Self {
+        self.space.claims = bytes;
+        self
+    }
+
+    /// Uses and gives back what an earlier unit has claimed.
+    pub(super) fn releasing(mut self, bytes: u64) -> Self {
+        self.space.releases = bytes;
+        self
+    }
+
+    /// Has `other` stored in place of this unit if the disk refuses it.
+    pub(super) fn or_else(mut self, other: Self) -> Self {
+        self.instead = Some(Box::new(other));
+        self
     }
 
     /// Adds an object and gives its identity.
@@ -89,11 +118,18 @@ impl From<CborError> for Unstorable {
     }
 }
 
+/// What is left of a unit while its batch is on its way.
+#[derive(Debug)]
+struct Flying<Then> {
+    then: Vec<Then>,
+    instead: Option<Box<Unit<Then>>>,
+}
+
 /// A batch that the disk has not answered for.
 #[derive(Debug)]
 struct Flight<Then> {
     token: BatchToken,
-    then: Vec<Then>,
+    units: Vec<Flying<Then>>,
     /// The chains without it, should it be refused.
     chains_before: Chains,
 }
@@ -147,15 +183,22 @@ impl<Then> Ledger<Then> {
         let class = if reserved { Class::Reserved } else { Class::Normal };
         let chains_before = self.chains.clone();
         let mut units = self.take(class);
-        let then: Vec<_> = units.iter_mut().flat_map(|unit| mem::take(&mut unit.then)).collect();
+        let space = units.iter().fold(Space::default(), |sum, unit| Space {
+            claims: sum.claims.saturating_add(unit.space.claims),
+            releases: sum.releases.saturating_add(unit.space.releases),
+        });
+        let flying: Vec<_> = units
+            .iter_mut()
+            .map(|unit| Flying { then: mem::take(&mut unit.then), instead: unit.instead.take() })
+            .collect();
         let Ok(records) = self.merge(units, keys, now) else {
             self.chains = chains_before;
-            return Err(then);
+            return Err(flying.into_iter().flat_map(|unit| unit.then).collect());
         };
         let token = BatchToken(self.next_token);
         self.next_token += 1;
-        self.in_flight = Some(Flight { token, then, chains_before });
-        Ok(Some((token, Batch { class, records })))
+        self.in_flight = Some(Flight { token, units: flying, chains_before });
+        Ok(Some((token, Batch { class, space, records })))
     }
 
     /// The first waiting units of `class`, as many as one batch may hold, and at least one. None overtakes another of its
@@ -220,7 +263,8 @@ impl<Then> Ledger<Then> {
 
     /// What waited for the batch `token`, now that it is durable; nothing if it is not the one in flight.
     pub(super) fn complete(&mut self, token: BatchToken) -> Vec<Then> {
-        self.land(token).map(|flight| flight.then).unwrap_or_default()
+        let units = self.land(token).map(|flight| flight.units).unwrap_or_default();
+        units.into_iter().flat_map(|unit| unit.then).collect()
     }
 
     /// Takes out the waiting units of which `gone` says that they must not be stored any more; what waited for them.
@@ -237,11 +281,22 @@ impl<Then> Ledger<Then> {
         mem::take(&mut self.waiting).into_iter().flat_map(|unit| unit.then).collect()
     }
 
-    /// What waited for the batch `token`, now that nothing of it is stored; the chains are as if it had never been.
+    /// What waited for the batch `token` and will not be, now that nothing of it is stored; the chains are as if it had
+    /// never been. Units that have another form wait again in that form, before all others.
+    //= docs/spec/calls.md#the-room-for-a-receipt
     pub(super) fn refuse(&mut self, token: BatchToken) -> Vec<Then> {
         let Some(flight) = self.land(token) else { return Vec::new() };
         self.chains = flight.chains_before;
-        flight.then
+        let (mut again, mut gone) = (Vec::new(), Vec::new());
+        for Flying { then, instead } in flight.units {
+            match instead {
+                Some(other) => again.push(*other),
+                None => gone.extend(then),
+            }
+        }
+        again.append(&mut self.waiting);
+        self.waiting = again;
+        gone
     }
 
     fn land(&mut self, token: BatchToken) -> Option<Flight<Then>> {

@@ -14,30 +14,44 @@
 //! Spec: `docs/spec/calls.md`.
 
 mod admit;
+mod apply;
 mod authorize;
+mod caller;
 mod calls;
 mod catalog;
+mod clock;
+mod completion;
 mod content;
+mod contexts;
 mod credential_test;
 mod facts;
 mod grant_requests;
+mod judgement;
 mod keys;
 mod ledger;
 mod lifecycle;
 mod output;
+mod refusals;
 mod replay;
 mod request;
+mod revoked;
+mod room;
 mod sessions;
 mod tokens;
 
 pub use catalog::{BadInstall, Catalog, Credential, Installed};
+pub use clock::ClockState;
+pub use judgement::MAX_CANDIDATES;
 pub use keys::NodeKeys;
 pub use output::{Answer, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal};
 pub use replay::ReplayError;
 pub use request::{
-    CallRequest, Canceller, FiledApproval, GrantWish, Handle, Request, RequestId, SchemaCheck, SessionRequest,
+    CallRequest, CalledBy, Canceller, FiledApproval, GrantWish, Handle, HeldToken, HolderProof, Request,
+    RequestId, SchemaCheck, SessionRequest,
 };
-pub use sessions::{Session, SessionId, Sessions};
+pub use room::CallLimits;
+pub use sessions::{MintedToken, Session, SessionId, Sessions};
+pub use tokens::MAX_MINTED_OPERATIONS;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -67,8 +81,8 @@ enum Then {
     Apply(ObjectId, Box<AnyObject>),
     /// The call goes to its connector.
     Dispatch(CallId),
-    /// The call is over.
-    Forget(CallId),
+    /// The call is over, by this receipt.
+    Ended(CallId, ObjectId),
     /// The intent is settled by the settlement, with this effect.
     Settle(ObjectId, ObjectId, Effect),
     /// The principal sees what joined its context.
@@ -88,6 +102,10 @@ pub struct NodeConfig {
     pub keys: NodeKeys,
     /// How long a session lasts, in seconds.
     pub session_secs: u64,
+    /// What bounds calls.
+    pub limits: CallLimits,
+    /// Whether someone vouches for the clock of this start, however far ahead of the last run it is.
+    pub clock_confirmed: bool,
     /// Fresh entropy of this start.
     pub entropy: Entropy,
 }
@@ -98,6 +116,7 @@ pub struct Node {
     node_id: NodeId,
     keys: NodeKeys,
     session_secs: u64,
+    limits: CallLimits,
     entropy: Entropy,
     authority: Authority,
     revocations: Revocations,
@@ -110,11 +129,11 @@ pub struct Node {
     grant_use: BTreeMap<ObjectId, GrantUse>,
     sessions: Sessions,
     calls: BTreeMap<CallId, Call>,
-    unsettled: BTreeMap<ObjectId, calls::Unsettled>,
-    refusals: lifecycle::Refusals,
+    unsettled: calls::UnsettledCalls,
+    refusals: refusals::Refusals,
     ledger: Ledger<Then>,
     outputs: VecDeque<Output>,
-    latest: UnixTime,
+    clock: clock::Clock,
     failed: bool,
     /// Whether a ceremony is on its way to the disk.
     founding: bool,
@@ -151,6 +170,7 @@ impl Node {
             node_id: config.node_id,
             keys: config.keys,
             session_secs: config.session_secs,
+            limits: config.limits,
             entropy: config.entropy,
             authority: Authority::default(),
             revocations: Revocations::default(),
@@ -163,10 +183,10 @@ impl Node {
             grant_use: BTreeMap::new(),
             sessions: Sessions::default(),
             calls: BTreeMap::new(),
-            unsettled: BTreeMap::new(),
-            refusals: lifecycle::Refusals::default(),
+            unsettled: calls::UnsettledCalls::default(),
+            refusals: refusals::Refusals::default(),
             outputs: VecDeque::new(),
-            latest: UnixTime::from_secs(0),
+            clock: clock::Clock::new(config.clock_confirmed),
             failed: false,
             founding: false,
             changing: BTreeSet::new(),
@@ -182,12 +202,19 @@ impl Node {
             self.answer(id, Err(Failure::new(Code::StoreFailed, Code::StoreFailed.meaning())));
             return;
         }
+        if let Err(failure) = self.clock_trusted(&request) {
+            self.answer(id, Err(failure));
+            return;
+        }
         let taken = match request {
             Request::Admit { object, actor } => self.admit(id, *object, &actor, now),
             Request::AdmitTogether { objects, actor } => self.admit_together(id, objects, &actor, now),
             Request::HoldZoneKey { zone, key } => self.hold_zone_key(id, zone, key),
             Request::OpenSession(request) => self.open_session(id, &request, now),
             Request::CloseSession(session) => self.close_session(id, session),
+            Request::MintTokens { session, binding, operations } => {
+                self.mint_tokens(id, session, &binding, &operations, now)
+            }
             Request::Invoke(call) => self.invoke(id, &call, now, schema),
             Request::Simulate(call) => self.simulate(id, &call, now, schema),
             Request::FileApproval { call, note, valid_secs } => {
@@ -197,7 +224,7 @@ impl Node {
             Request::TestCredential { test, actor } => self.test_credential(id, *test, &actor, now, schema),
             Request::Cancel { call_id, by } => self.cancel(id, call_id, &by),
             Request::ReadKept { session, binding, result, zone, principal, label } => {
-                let read = lifecycle::KeptRead { result, zone, principal, label };
+                let read = contexts::KeptRead { result, zone, principal, label };
                 self.read_kept(id, session, &binding, &read, now)
             }
             Request::OpenContext { principal, actor } => self.open_context(id, &principal, &actor, now),
@@ -324,7 +351,7 @@ impl Node {
 
     /// Intents whose outcome is unknown.
     pub fn unsettled(&self) -> impl Iterator<Item = &ObjectId> {
-        self.unsettled.keys()
+        self.unsettled.intents()
     }
 
     /// The key that names the objects of a zone, for whoever verifies what is stored.
@@ -332,10 +359,14 @@ impl Node {
         self.keys.zones.get(zone)
     }
 
+    /// How the wall clock stands to the time that the node goes by.
+    pub fn clock(&self) -> ClockState {
+        self.clock.state()
+    }
+
     /// The present time, never before any time seen: what has expired never revives.
     fn advance(&mut self, now: Now) -> Now {
-        self.latest = self.latest.max(now.unix);
-        Now { unix: self.latest, ..now }
+        self.clock.read(now)
     }
 
     fn answer(&mut self, request: RequestId, answer: Result<Answer, Failure>) {

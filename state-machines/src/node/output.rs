@@ -13,7 +13,7 @@ use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::Label;
 
 use super::request::{FiledApproval, RequestId};
-use super::sessions::SessionId;
+use super::sessions::{MintedToken, SessionId};
 use crate::call::gate::Authorized;
 use crate::persist::{Batch, BatchToken};
 
@@ -121,6 +121,8 @@ pub enum Answer {
         /// Until when.
         expires_at: UnixTime,
     },
+    /// The tokens that were asked for, at least one for each operation.
+    Tokens(Vec<MintedToken>),
     /// The call ended.
     Called(CallAnswer),
     /// The call was made before; its receipt and kept output are to be loaded.
@@ -177,6 +179,8 @@ pub struct Refusal {
     pub code: Code,
     /// What exactly was violated.
     pub rule: String,
+    /// When to try again, in milliseconds, if that is known.
+    pub retry_after_ms: Option<u64>,
 }
 
 /// Why a request has no answer.

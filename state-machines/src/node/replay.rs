@@ -131,7 +131,7 @@ impl Node {
             AnyObject::AuditEvent(it) => {
                 let (zone, event) = (&it.header.zone_id, &it.body);
                 // Every batch has one, at the node's own time; what comes from outside says a time of its own.
-                self.latest = self.latest.max(it.header.created_at);
+                self.clock.replay(it.header.created_at);
                 let tip = self.ledger.chains().tip(zone);
                 if event.prev != tip.map(|tip| tip.id) {
                     return Err(ReplayError::BrokenChain { id });
@@ -141,7 +141,8 @@ impl Node {
             AnyObject::OperationIntent(it) => self.take_intent(id, it, now),
             AnyObject::OperationReceipt(it) => self.take_receipt(id, it),
             AnyObject::Settlement(it) => {
-                self.apply_settlement(it.body.fields.intent, id, it.body.fields.effect, now);
+                let settled = Now { unix: it.body.fields.settled_at, ..now };
+                self.apply_settlement(it.body.fields.intent, id, it.body.fields.effect, settled);
             }
             other => self.apply(id, other, now),
         }
@@ -168,6 +169,7 @@ impl Node {
         }
         let unsettled = Unsettled {
             call_id: intent.call_id,
+            principal: intent.principal.clone(),
             zone: zone.clone(),
             scope,
             call_digest: intent.call_digest,

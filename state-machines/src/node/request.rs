@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use fcp_proto_core::crypto::proof::{Challenge, ChannelBinding};
 use fcp_proto_core::crypto::sign::Signature;
@@ -62,6 +63,15 @@ pub enum Request {
     OpenSession(SessionRequest),
     /// Close a session.
     CloseSession(SessionId),
+    /// Mint tokens for calls outside the session.
+    MintTokens {
+        /// The session of whoever will hold them.
+        session: SessionId,
+        /// The connection it comes on.
+        binding: ChannelBinding,
+        /// What they are for.
+        operations: BTreeSet<OperationId>,
+    },
     /// Make a call.
     Invoke(CallRequest),
     /// Decide over a call and spend nothing.
@@ -157,13 +167,53 @@ pub struct SessionRequest {
     pub proof: Signature,
 }
 
+/// By what the caller of a call is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CalledBy {
+    /// A session, in which it proved its key before.
+    Session {
+        /// The session.
+        id: SessionId,
+        /// The connection it comes on.
+        binding: ChannelBinding,
+    },
+    /// A token, and the proof of its holder's key for this very call.
+    Token(HeldToken),
+    /// The signed word of an operator, which stands in the place of a grant. The node alone makes such a call, once it has
+    /// taken the word; it is refused to everyone who asks for one.
+    Word(ObjectId),
+}
+
+/// A token, and what shows that whoever sends it holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HeldToken {
+    /// The token's bytes.
+    pub token: Vec<u8>,
+    /// The proof, if there is one.
+    pub proof: Option<HolderProof>,
+}
+
+/// The proof that a token's holder makes one call: a signed
+/// [`CallProof`](fcp_proto_core::crypto::proof::CallProof).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HolderProof {
+    /// What it answers, which the host gave out once.
+    pub challenge: Challenge,
+    /// The signature.
+    pub signature: Signature,
+}
+
+impl fmt::Debug for HeldToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeldToken(redacted)")
+    }
+}
+
 /// A call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallRequest {
-    /// The caller's session.
-    pub session: SessionId,
-    /// The connection it comes on.
-    pub binding: ChannelBinding,
+    /// Who calls.
+    pub by: CalledBy,
     /// The zone, if not the principal's own.
     pub zone: Option<ZoneId>,
     /// The connector.

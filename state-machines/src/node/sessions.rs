@@ -1,17 +1,25 @@
 //! Who has proved a key, and the short tokens that stand for it.
 //!
 //! A session begins with a proof that binds the principal's key to the connection, and its name is a secret that only that
-//! caller has. Tokens are minted from the principal's live grants when a call needs one; each names one grant, so that
+//! caller has. Tokens are minted from the principal's live grants when a call needs them; each names one grant, so that
 //! the constraints of one never lend themselves to another. Spec: `docs/spec/sessions.md`.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::fmt;
 
-use fcp_proto_core::crypto::proof::ChannelBinding;
-use fcp_proto_core::ids::{KeyId, ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::crypto::proof::{ChannelBinding, SessionProof};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{ConnectorId, KeyId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::object::{AuditEventKind, RevocationScope};
 use fcp_proto_core::random::Entropy;
-use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::time::{Now, UnixTime};
+
+use super::ledger::Unit;
+use super::{Answer, Failure, Node, RequestId, SessionRequest, Then};
+use crate::persist::Class;
+use crate::trust::audit::Entry;
 
 /// The secret name of a session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,16 +56,33 @@ pub struct Session {
     pub binding: ChannelBinding,
     /// Until when.
     pub expires_at: UnixTime,
-    /// The tokens minted so far, by the grant they stand on.
+    /// The tokens that its calls were judged by, by the grant they stand on.
     pub(super) tokens: BTreeMap<ObjectId, MintedToken>,
 }
 
 /// A token as its holder keeps it.
-#[derive(Clone)]
-pub(super) struct MintedToken {
-    pub bytes: Vec<u8>,
-    pub operations: Vec<OperationId>,
+#[derive(Clone, PartialEq, Eq)]
+pub struct MintedToken {
+    /// Its id.
+    pub token_id: TokenId,
+    /// For this connector.
+    pub connector: ConnectorId,
+    /// For these operations.
+    pub operations: BTreeSet<OperationId>,
+    /// The grant it stands on.
+    pub grant: ObjectId,
+    /// Until when.
     pub expires_at: UnixTime,
+    /// The key that signed it.
+    pub issuer_key: KeyId,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl MintedToken {
+    /// The token's bytes, to be handed to its holder and nobody else.
+    pub fn expose(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl fmt::Debug for MintedToken {
@@ -144,6 +169,67 @@ impl Sessions {
     /// All open sessions, without their names.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
         self.open.values()
+    }
+}
+
+impl Node {
+    //= docs/spec/sessions.md#opening
+    pub(super) fn open_session(
+        &mut self,
+        id: RequestId,
+        request: &SessionRequest,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let refused = |code: Code| Failure::new(code, code.meaning());
+        let known = self.authority.principal(&request.principal).cloned();
+        let Some(known) = known else {
+            self.refusals.count();
+            return Err(refused(Code::Unauthenticated));
+        };
+        if self.revocations.is_revoked(RevocationScope::IssuerKey, known.key_id.as_bytes(), now.unix) {
+            self.refusals.count();
+            return Err(refused(Code::IssuerKeyRevoked));
+        }
+        let proof = SessionProof {
+            principal_id: request.principal.clone(),
+            node_id: self.node_id.clone(),
+            channel_binding: request.binding,
+            challenge: request.challenge,
+        };
+        if proof.verify(&known.enrolment.public_key, &request.proof).is_err() {
+            self.refusals.count();
+            return Err(refused(Code::HolderProofInvalid));
+        }
+        let expires_at = now.unix.saturating_add(self.session_secs);
+        let session = self.sessions.open(
+            request.principal.clone(),
+            known.key_id,
+            known.zone.clone(),
+            request.binding,
+            expires_at,
+            &mut self.entropy,
+        );
+        let mut unit = Unit::new(Class::Normal);
+        unit.audit(&known.zone, Entry::new(AuditEventKind::SessionOpened, request.principal.as_str()));
+        let answer = Answer::Session {
+            id: session,
+            principal: request.principal.clone(),
+            zone: known.zone,
+            expires_at,
+        };
+        unit.then(Then::Answer(id, Ok(Box::new(answer))));
+        self.commit(unit);
+        Ok(())
+    }
+
+    pub(super) fn close_session(&mut self, id: RequestId, session: SessionId) -> Result<(), Failure> {
+        let closed = self.sessions.close(session);
+        let closed = closed.ok_or_else(|| Failure::new(Code::NotFound, "there is no such session"))?;
+        let mut unit = Unit::new(Class::Normal);
+        unit.audit(&closed.zone, Entry::new(AuditEventKind::SessionClosed, closed.principal.as_str()));
+        unit.then(Then::Answer(id, Ok(Box::new(Answer::Done))));
+        self.commit(unit);
+        Ok(())
     }
 }
 

@@ -1,106 +1,172 @@
-//! Mints short tokens from live grants, and reads them back as the gate demands.
+//! Mints short tokens from live grants, and reads tokens as the gate demands.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use fcp_proto_core::ids::{ConnectorId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::crypto::proof::ChannelBinding;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{KeyId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::object::RevocationScope;
-use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::time::{Now, UnixTime};
+use fcp_proto_core::token::Token;
 use fcp_proto_core::token::claims::{Claims, TokenGrant};
-use fcp_proto_core::token::{Token, Verified};
 
-use super::Node;
 use super::sessions::{MintedToken, SessionId};
+use super::{Answer, Failure, Node, RequestId};
 use crate::call::gate::{IssuerFacts, SignatureFacts, TokenFacts};
 use crate::trust::authority::KnownGrant;
 
+/// Operations for which tokens are minted at once. Chosen.
+pub const MAX_MINTED_OPERATIONS: usize = 64;
+
+/// What a token says to the gate, and the key that signed it.
+#[derive(Clone, Debug)]
+pub(super) struct ReadToken {
+    pub facts: TokenFacts,
+    pub issuer_key: Option<KeyId>,
+}
+
+impl ReadToken {
+    /// There is none.
+    pub(super) const fn absent() -> Self {
+        Self { facts: TokenFacts::Absent, issuer_key: None }
+    }
+
+    /// The grants that it names.
+    pub(super) fn grants(&self) -> BTreeSet<ObjectId> {
+        match &self.facts {
+            TokenFacts::Decoded { claims, .. } => claims.grant_object_ids.clone(),
+            TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => BTreeSet::new(),
+        }
+    }
+}
+
 impl Node {
-    /// The session's tokens for the operation, by their grants in order: those it has, and those minted now from the
-    /// principal's grants.
-    pub(super) fn tokens_for(
+    /// Mints tokens that leave the node: one from each grant in force that gives any of the operations, for these only.
+    //= docs/spec/sessions.md#tokens-that-leave-the-node
+    pub(super) fn mint_tokens(
+        &mut self,
+        id: RequestId,
+        session: SessionId,
+        binding: &ChannelBinding,
+        operations: &BTreeSet<OperationId>,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let session = self.sessions.get(session, binding, now.unix).ok_or_else(|| {
+            Failure::new(Code::Unauthenticated, "there is no such session on this connection")
+        })?;
+        let (principal, zone) = (session.principal.clone(), session.zone.clone());
+        if operations.len() > MAX_MINTED_OPERATIONS {
+            let rule =
+                alloc::format!("tokens are minted for at most {MAX_MINTED_OPERATIONS} operations at once");
+            return Err(Failure::new(Code::OutOfRange, rule));
+        }
+        let known: Vec<_> = self
+            .grants_in_force(&principal, &zone, now.unix)
+            .filter(|(_, known)| operations.iter().any(|operation| self.carries(known, operation)))
+            .map(|(id, known)| (*id, known.clone()))
+            .collect();
+        let minted: Vec<_> = known
+            .iter()
+            .filter_map(|(id, known)| self.mint(id, known, &principal, Some(operations), now.unix))
+            .collect();
+        let carried = |operation: &&OperationId| minted.iter().any(|it| it.operations.contains(*operation));
+        if let Some(missing) = operations.iter().find(|operation| !carried(operation)) {
+            let rule = alloc::format!("no grant in force gives {principal} the operation {missing}");
+            return Err(Failure::new(Code::OperationNotGranted, rule));
+        }
+        self.answer(id, Ok(Answer::Tokens(minted)));
+        Ok(())
+    }
+
+    /// The session's token that stands on the grant: the one it has, or one minted now.
+    pub(super) fn token_on(
         &mut self,
         session: SessionId,
-        connector: &ConnectorId,
-        operation: &OperationId,
+        grant: &ObjectId,
         now: UnixTime,
-    ) -> Vec<TokenFacts> {
-        self.mint_missing(session, connector, operation, now);
-        let Some(session) = self.sessions.get_mut(session) else { return Vec::new() };
-        let carries = |token: &&MintedToken| now < token.expires_at && token.operations.contains(operation);
-        let held: Vec<_> = session.tokens.values().filter(carries).map(|token| token.bytes.clone()).collect();
-        held.iter().map(|bytes| self.read_token(bytes)).collect()
+    ) -> Option<ReadToken> {
+        let held = self.sessions.get_mut(session)?.tokens.get(grant).filter(|token| now < token.expires_at);
+        if let Some(token) = held {
+            let bytes = token.bytes.clone();
+            return Some(self.read_token(&bytes));
+        }
+        let known = self.authority.grant_by_id(grant)?.clone();
+        let principal = self.sessions.get_mut(session)?.principal.clone();
+        let token = self.mint(grant, &known, &principal, None, now)?;
+        let read = self.read_token(&token.bytes);
+        self.sessions.get_mut(session)?.tokens.insert(*grant, token);
+        Some(read)
     }
 
     /// Reads a token as the gate demands: the signature first, under the key it names.
-    pub(super) fn read_token(&self, bytes: &[u8]) -> TokenFacts {
+    pub(super) fn read_token(&self, bytes: &[u8]) -> ReadToken {
+        let unread = |facts| ReadToken { facts, issuer_key: None };
         let token = match Token::decode(bytes) {
             Ok(token) => token,
-            Err(error) => return TokenFacts::Malformed(error.code()),
+            Err(error) => return unread(TokenFacts::Malformed(error.code())),
         };
-        let Some(attestation) = self.authority.issuer(token.key_id()) else { return TokenFacts::UnknownKey };
+        let key = token.key_id();
+        let Some(attestation) = self.authority.issuer(key) else { return unread(TokenFacts::UnknownKey) };
         let issuer = IssuerFacts {
             node_id: attestation.node_id.clone(),
             issued_at: attestation.issued_at,
             expires_at: attestation.expires_at,
         };
-        match token.verify(&attestation.issuance_key) {
-            Ok(token) => decoded(&token, issuer),
-            Err(error) => TokenFacts::Malformed(error.code()),
-        }
-    }
-
-    /// Mints a token from each live grant that gives the operation and has none yet.
-    fn mint_missing(
-        &mut self,
-        id: SessionId,
-        connector: &ConnectorId,
-        operation: &OperationId,
-        now: UnixTime,
-    ) {
-        let Some(session) = self.sessions.get_mut(id) else { return };
-        session.tokens.retain(|_, token| now < token.expires_at);
-        let (principal, zone) = (session.principal.clone(), session.zone.clone());
-        let held: BTreeSet<_> = session.tokens.keys().copied().collect();
-        let wanted: Vec<_> = self
-            .authority
-            .grants()
-            .filter(|(id, _)| !held.contains(*id))
-            .filter(|(id, known)| self.mintable(id, known, &principal, &zone, now))
-            .filter(|(_, known)| {
-                known.grant.connector == *connector && known.grant.operations.contains(operation)
-            })
-            .map(|(id, known)| (*id, known.clone()))
-            .collect();
-        for (grant, known) in wanted {
-            let Some(token) = self.mint(&grant, &known, &principal, now) else { continue };
-            if let Some(session) = self.sessions.get_mut(id) {
-                session.tokens.insert(grant, token);
+        let facts = match token.verify(&attestation.issuance_key) {
+            Ok(token) if !self.fits_here(token.claims()) => {
+                TokenFacts::Malformed(Code::TokenAudienceMismatch)
             }
-        }
+            Ok(token) => TokenFacts::Decoded {
+                signature: SignatureFacts::Valid,
+                claims: Box::new(token.claims().clone()),
+                issuer: Some(issuer),
+            },
+            Err(error) => TokenFacts::Malformed(error.code()),
+        };
+        ReadToken { facts, issuer_key: Some(key) }
     }
 
-    fn mintable(
-        &self,
-        id: &ObjectId,
-        known: &KnownGrant,
-        principal: &PrincipalId,
-        zone: &ZoneId,
+    /// Whether a token is not restricted to something else than this node. What it would be restricted to besides cannot
+    /// be told here, and is not believed.
+    //= docs/spec/tokens.md#claims
+    fn fits_here(&self, claims: &Claims) -> bool {
+        claims.holder_node.as_ref().is_none_or(|node| *node == self.node_id)
+            && claims.connector_binary.is_none()
+            && claims.instance_id.is_none()
+    }
+
+    /// The grants of the principal in the zone that are in force.
+    pub(super) fn grants_in_force<'a>(
+        &'a self,
+        principal: &'a PrincipalId,
+        zone: &'a ZoneId,
         now: UnixTime,
-    ) -> bool {
-        known.zone == *zone
-            && self.authority.names(&known.grant.grantee, principal)
-            && known.grant.not_before <= now
-            && now < known.grant.expires_at
-            && !self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now)
+    ) -> impl Iterator<Item = (&'a ObjectId, &'a KnownGrant)> {
+        self.authority.grants().filter(move |(id, known)| {
+            known.zone == *zone
+                && self.authority.names(&known.grant.grantee, principal)
+                && known.grant.not_before <= now
+                && now < known.grant.expires_at
+                && !self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now)
+        })
     }
 
+    /// Whether a token of the grant can carry the operation.
+    pub(super) fn carries(&self, known: &KnownGrant, operation: &OperationId) -> bool {
+        known.grant.operations.contains(operation)
+            && self.carried(known, None).iter().any(|entry| entry.operation.as_ref() == Some(operation))
+    }
+
+    /// Mints a token of one grant, for those of its operations that are wanted, or for all.
     //= docs/spec/sessions.md#minting
     fn mint(
         &mut self,
         id: &ObjectId,
         known: &KnownGrant,
         principal: &PrincipalId,
+        wanted: Option<&BTreeSet<OperationId>>,
         now: UnixTime,
     ) -> Option<MintedToken> {
         let holder = self.authority.principal(principal)?.enrolment.public_key;
@@ -121,30 +187,32 @@ impl Node {
             instance_id: None,
             checkpoint: None,
             grant_object_ids: [*id].into(),
-            grants: self.carried(known),
+            grants: self.carried(known, wanted),
             constraints: known.grant.constraints.clone(),
         };
         let operations = claims.grants.iter().filter_map(|entry| entry.operation.clone()).collect();
         let token = Token::mint(claims, &self.keys.issuance).ok()?;
-        Some(MintedToken { bytes: token.as_bytes().to_vec(), operations, expires_at: expires })
+        Some(MintedToken {
+            token_id,
+            connector: known.grant.connector.clone(),
+            operations,
+            grant: *id,
+            expires_at: expires,
+            issuer_key: self.keys.issuance.key_id(),
+            bytes: token.as_bytes().to_vec(),
+        })
     }
 
-    /// The operations that the grant gives and the installed connector has, each with the capability it needs.
-    fn carried(&self, known: &KnownGrant) -> BTreeSet<TokenGrant> {
+    /// The operations that the grant gives and the installed connector has, each with the capability it needs; of these,
+    /// the wanted ones.
+    fn carried(&self, known: &KnownGrant, wanted: Option<&BTreeSet<OperationId>>) -> BTreeSet<TokenGrant> {
         let manifest = self.catalog.get(&known.grant.connector).map(|installed| &installed.manifest);
         let needed = |operation: &OperationId| Some(manifest?.operation(operation)?.capability.clone());
         let entry = |operation: &OperationId| {
             let capability = needed(operation).filter(|it| known.grant.capabilities.contains(it))?;
             Some(TokenGrant { capability, operation: Some(operation.clone()) })
         };
-        known.grant.operations.iter().filter_map(entry).collect()
-    }
-}
-
-fn decoded(token: &Token<Verified>, issuer: IssuerFacts) -> TokenFacts {
-    TokenFacts::Decoded {
-        signature: SignatureFacts::Valid,
-        claims: Box::new(token.claims().clone()),
-        issuer: Some(issuer),
+        let is_wanted = |operation: &&OperationId| wanted.is_none_or(|wanted| wanted.contains(*operation));
+        known.grant.operations.iter().filter(is_wanted).filter_map(entry).collect()
     }
 }

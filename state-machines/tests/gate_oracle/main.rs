@@ -101,6 +101,7 @@ const NAMED: &[(GateCheck, &[Code])] = &[
             Code::IdempotencyConflict,
             Code::CallInProgress,
             Code::OutcomeUnknown,
+            Code::Exhausted,
         ],
     ),
     (GateCheck::Schema, &[Code::InputInvalid]),
@@ -114,6 +115,8 @@ const NAMED: &[(GateCheck, &[Code])] = &[
             Code::ArgumentNotAllowed,
             Code::CallLimitReached,
             Code::ByteLimitReached,
+            Code::CredentialMissing,
+            Code::Ambiguous,
         ],
     ),
     (GateCheck::Flow, &[Code::TaintViolation, Code::IntegrityTooLow, Code::ConfidentialityTooHigh]),
@@ -129,7 +132,7 @@ const NAMED: &[(GateCheck, &[Code])] = &[
         ],
     ),
     (GateCheck::Lease, &[Code::LeaseRequired, Code::LeaseSuperseded, Code::LeaseExpired]),
-    (GateCheck::Rates, &[Code::RateLimited, Code::BudgetExceeded]),
+    (GateCheck::Rates, &[Code::RateLimited, Code::BudgetExceeded, Code::Exhausted]),
 ];
 
 /// The gate's decision in the reference's words.
@@ -137,7 +140,7 @@ fn gate(facts: &Facts, now: UnixTime) -> Verdict {
     match decide(facts, now) {
         Decision::Authorized(authorized) => Verdict::Allow(authorized.approvals().clone()),
         Decision::Replay(receipt) => Verdict::Replay(receipt),
-        Decision::Denied(denial) => Verdict::Deny(denial.check, denial.code),
+        Decision::Denied(denial) => Verdict::Deny(denial.check, denial.code, denial.retry_after_ms),
     }
 }
 
@@ -156,7 +159,7 @@ impl Tally {
         match verdict {
             Verdict::Allow(_) => self.allowed += 1,
             Verdict::Replay(_) => self.replayed += 1,
-            Verdict::Deny(check, code) => *self.denied.entry((*check, *code)).or_default() += 1,
+            Verdict::Deny(check, code, _) => *self.denied.entry((*check, *code)).or_default() += 1,
         }
     }
 

@@ -11,12 +11,12 @@ use fcp_proto_core::token::claims::Claims;
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::{Approval, Idempotency, Label, Risk, SafetyTier, Taint};
 use fcp_state_machines::call::gate::{
-    ApprovalFacts, Facts, GrantFacts, HandleFacts, HolderFacts, InputFacts, IssuerFacts, KeyFacts,
-    LeaseFacts, OperationFacts, RateFacts, SignatureFacts, TokenFacts, ZoneFacts,
+    ApprovalFacts, Facts, GrantFacts, HandleFacts, HolderFacts, InputFacts, IssuerFacts, KeyStanding,
+    LeaseFacts, OperationFacts, RateFacts, SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
 };
 
 use crate::worlds::{
-    Dice, approval, at, claims, connector, label, level, node, object, operation_id, patterns, pointer,
+    Dice, approval, at, claims, connector, key, label, level, node, object, operation_id, patterns, pointer,
     principal, range, resource, rule, token_grant, zone,
 };
 
@@ -220,9 +220,13 @@ const DECODE: &[Change] = &[
         f.input = Err(*d.pick(&[MalformedInput, DuplicateKey, InexactNumber, InputTooLarge]));
     }),
     ("the key has a length at its limits", |f, d| {
-        f.idempotency_key = Some("k".repeat(*d.pick(&[0, 0, 1, 255, 256, 256])));
+        f.key = key(&"k".repeat(*d.pick(&[0, 0, 1, 255, 256, 256])), KeyStanding::Fresh);
     }),
-    ("the key has 128 characters of two bytes", |f, _| f.idempotency_key = Some("é".repeat(128))),
+    ("the key's characters stand at their limits", |f, d| {
+        let text = d.pick(&["!", "~", " ", "a b", "\u{7f}", "\u{1f}", "é", "k\n"]);
+        f.key = key(text, KeyStanding::Fresh);
+    }),
+    ("a key that is none, with something under it", |f, d| f.key = key("", a_standing(d))),
 ];
 
 const TOKEN_SIGNATURE: &[Change] = &[
@@ -426,26 +430,25 @@ const BINDING: &[Change] = &[
 const IDEMPOTENCY: &[Change] = &[
     ("a strict operation without a key", |f, _| {
         operation(f, |it| it.idempotency = Idempotency::Strict);
-        f.idempotency_key = None;
-        f.key = KeyFacts::Fresh;
+        f.key = None;
     }),
     ("idempotency differs", |f, d| {
         use Idempotency::{BestEffort, None, Strict};
         operation(f, |it| it.idempotency = *d.pick(&[None, BestEffort, Strict]));
     }),
-    ("a new key", |f, _| f.idempotency_key = Some("new".into())),
+    ("no key", |f, _| f.key = None),
+    ("a new key", |f, _| f.key = key("new", KeyStanding::Fresh)),
     ("a key that was used", |f, d| {
-        f.idempotency_key = Some("used".into());
-        f.key = d
-            .pick(&[
-                KeyFacts::Completed(object(77)),
-                KeyFacts::OtherCall,
-                KeyFacts::InProgress,
-                KeyFacts::Unknown(object(78)),
-            ])
-            .clone();
+        f.key = key("used", a_standing(d));
     }),
 ];
+
+fn a_standing(d: &mut Dice) -> KeyStanding {
+    use KeyStanding::{Completed, InProgress, NoRoom, OtherCall, Unknown};
+    let retry_after_ms = *d.pick(&[None, Some(0), Some(1_000)]);
+    d.pick(&[Completed(object(77)), OtherCall, InProgress, Unknown(object(78)), NoRoom { retry_after_ms }])
+        .clone()
+}
 
 const SCHEMA: &[Change] = &[("the input does not fit the schema", |f, _| f.schema = Err("/title".into()))];
 
@@ -506,6 +509,18 @@ const CONSTRAINTS: &[Change] = &[
         let sets: [&[&str]; 4] = [&[], &["spare"], &["github-token", "spare"], &["github"]];
         let set = d.pick(&sets).iter().map(|it| it.parse().expect("a name")).collect();
         input(f, |it| it.credentials = set);
+    }),
+    ("the credential that is needed is not there", |f, d| {
+        let (empty, several) = (SlotFacts::Empty("token".into()), SlotFacts::Several("token".into()));
+        let slot = d.pick(&[empty, several]).clone();
+        input(f, |it| it.slot = slot);
+    }),
+    ("a credential that is named is not there", |f, d| {
+        let named = *d.pick(&["github-token", "spare", "github"]);
+        input(f, |it| {
+            it.credentials = [named.parse().expect("a name")].into();
+            it.slot = SlotFacts::Empty("token".into());
+        });
     }),
     ("the input differs", |f, d| {
         let text = *d.pick(&[
@@ -688,6 +703,10 @@ const LEASE: &[Change] = &[
 ];
 
 const RATES: &[Change] = &[
-    ("a pool is used up", |f, _| f.rates = RateFacts::Limited { pool: "api".into(), retry_after_ms: 250 }),
+    ("a pool has no room", |f, d| {
+        let retry_after_ms = *d.pick(&[None, Some(0), Some(250), Some(u64::MAX)]);
+        f.rates = RateFacts::Limited { pool: "pool api".into(), retry_after_ms };
+    }),
+    ("the node has no room", |f, _| f.rates = RateFacts::Exhausted { rule: "full".into() }),
     ("a budget is used up", |f, _| f.rates = RateFacts::BudgetExceeded { budget: "daily".into() }),
 ];

@@ -12,8 +12,8 @@ use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::claims::Claims;
 use fcp_proto_core::zone::{Approval, Idempotency, SafetyTier};
 use fcp_state_machines::call::gate::{
-    ApprovalFacts, ConnectorFacts, Facts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyFacts,
-    LeaseFacts, OperationFacts, RateFacts, SignatureFacts, TokenFacts, ZoneFacts,
+    ApprovalFacts, ConnectorFacts, Facts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyStanding,
+    LeaseFacts, OperationFacts, RateFacts, SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
 };
 
 use crate::bounds::{self, Use};
@@ -26,15 +26,19 @@ pub(crate) enum Verdict {
     Allow(BTreeSet<ObjectId>),
     /// It was made before; this is its receipt.
     Replay(ObjectId),
-    /// This check refuses it with this code.
-    Deny(GateCheck, Code),
+    /// This check refuses it with this code, and it may pass after so many milliseconds, if that is known.
+    Deny(GateCheck, Code, Option<u64>),
 }
 
 /// An early end of the walk.
 type Step<T = ()> = Result<T, Verdict>;
 
 fn deny<T>(check: GateCheck, code: Code) -> Step<T> {
-    Err(Verdict::Deny(check, code))
+    Err(Verdict::Deny(check, code, None))
+}
+
+fn wait<T>(check: GateCheck, code: Code, milliseconds: Option<u64>) -> Step<T> {
+    Err(Verdict::Deny(check, code, milliseconds))
 }
 
 fn demand(holds: bool, check: GateCheck, code: Code) -> Step {
@@ -51,7 +55,7 @@ pub(crate) fn reference(facts: &Facts, now: UnixTime) -> Verdict {
 
 fn walk(facts: &Facts, now: u64) -> Step<BTreeSet<ObjectId>> {
     let input = decode(facts)?;
-    let (claims, issuer) = token_signature(facts)?;
+    let (claims, issuer) = token_signature(facts, now)?;
     token_binding(facts, claims, issuer, now)?;
     revocation(facts)?;
     holder(facts, claims)?;
@@ -63,7 +67,7 @@ fn walk(facts: &Facts, now: u64) -> Step<BTreeSet<ObjectId>> {
     constraints(claims, input, &grants, now)?;
     let spend = Spend { facts, input, connector, now };
     let mut spent =
-        flow::check(&spend, operation, zone).map_err(|code| Verdict::Deny(GateCheck::Flow, code))?;
+        flow::check(&spend, operation, zone).map_err(|code| Verdict::Deny(GateCheck::Flow, code, None))?;
     spent.extend(approval(&spend, operation, &zone.policy)?);
     lease(facts, operation, now)?;
     rates(facts)?;
@@ -77,17 +81,20 @@ fn decode(facts: &Facts) -> Step<&InputFacts> {
         Ok(input) => input,
         Err(code) => return deny(GateCheck::Decode, *code),
     };
-    let key_fits = facts.idempotency_key.as_ref().is_none_or(|key| (1..=255).contains(&key.len()));
+    let printable = |text: &str| text.chars().all(|it| ('!'..='~').contains(&it));
+    let key_fits =
+        facts.key.as_ref().is_none_or(|key| (1..=255).contains(&key.text.len()) && printable(&key.text));
     demand(key_fits, GateCheck::Decode, Code::OutOfRange)?;
     Ok(input)
 }
 
 // 2
 
-fn token_signature(facts: &Facts) -> Step<(&Claims, Option<&IssuerFacts>)> {
+fn token_signature(facts: &Facts, now: u64) -> Step<(&Claims, Option<&IssuerFacts>)> {
     match &facts.token {
         TokenFacts::Absent => {
             if facts.holder == HolderFacts::Proved(facts.principal.clone()) {
+                no_token(facts, now)?;
                 deny(GateCheck::Grants, Code::OperationNotGranted)
             } else {
                 deny(GateCheck::Holder, Code::HolderProofMissing)
@@ -102,6 +109,21 @@ fn token_signature(facts: &Facts) -> Step<(&Claims, Option<&IssuerFacts>)> {
             Ok((claims, issuer.as_ref()))
         }
     }
+}
+
+fn no_token(facts: &Facts, now: u64) -> Step {
+    for known in facts.grants.values() {
+        let grant = &known.grant;
+        if grant.connector != facts.connector_id || !grant.operations.contains(&facts.operation_id) {
+            continue;
+        }
+        in_force(facts, known, now)?;
+        if let Some(operation) = known_operation(facts) {
+            let given = grant.capabilities.contains(&operation.capability);
+            demand(given, GateCheck::Grants, Code::GrantExceeded)?;
+        }
+    }
+    Ok(())
 }
 
 // 3
@@ -171,13 +193,19 @@ fn grants<'a>(facts: &'a Facts, claims: &Claims, now: u64) -> Step<Vec<&'a Grant
     Ok(named)
 }
 
-fn one_grant(facts: &Facts, claims: &Claims, known: &GrantFacts, now: u64) -> Step {
+/// The tests of check 6 that concern the grant alone.
+fn in_force(facts: &Facts, known: &GrantFacts, now: u64) -> Step {
     let (check, grant) = (GateCheck::Grants, &known.grant);
     demand(!known.revoked, check, Code::GrantRevoked)?;
     demand(known.signer_valid, check, Code::GrantIssuerInvalid)?;
     demand(known.names_principal, check, Code::GrantPrincipalMismatch)?;
     demand(known.zone_id == facts.zone_id, check, Code::GrantZoneMismatch)?;
-    demand(contains(grant.not_before, grant.expires_at, now), check, Code::GrantExpired)?;
+    demand(contains(grant.not_before, grant.expires_at, now), check, Code::GrantExpired)
+}
+
+fn one_grant(facts: &Facts, claims: &Claims, known: &GrantFacts, now: u64) -> Step {
+    let (check, grant) = (GateCheck::Grants, &known.grant);
+    in_force(facts, known, now)?;
     demand(grant.connector == facts.connector_id, check, Code::OperationNotGranted)?;
     for entry in &claims.grants {
         let operation = entry.operation.as_ref().is_some_and(|it| grant.operations.contains(it));
@@ -240,16 +268,17 @@ fn binding<'a>(facts: &'a Facts, claims: &Claims) -> Step<(&'a ConnectorFacts, &
 
 fn idempotency(facts: &Facts, operation: &OperationFacts) -> Step {
     let check = GateCheck::Idempotency;
-    let Some(_) = &facts.idempotency_key else {
+    let Some(key) = &facts.key else {
         let needed = operation.idempotency == Idempotency::Strict;
         return demand(!needed, check, Code::IdempotencyKeyRequired);
     };
-    match &facts.key {
-        KeyFacts::Fresh => Ok(()),
-        KeyFacts::Completed(receipt) => Err(Verdict::Replay(*receipt)),
-        KeyFacts::OtherCall => deny(check, Code::IdempotencyConflict),
-        KeyFacts::InProgress => deny(check, Code::CallInProgress),
-        KeyFacts::Unknown(_) => deny(check, Code::OutcomeUnknown),
+    match &key.standing {
+        KeyStanding::Fresh => Ok(()),
+        KeyStanding::Completed(receipt) => Err(Verdict::Replay(*receipt)),
+        KeyStanding::OtherCall => deny(check, Code::IdempotencyConflict),
+        KeyStanding::InProgress => deny(check, Code::CallInProgress),
+        KeyStanding::Unknown(_) => deny(check, Code::OutcomeUnknown),
+        KeyStanding::NoRoom { retry_after_ms } => wait(check, Code::Exhausted, *retry_after_ms),
     }
 }
 
@@ -265,9 +294,13 @@ fn constraints(claims: &Claims, input: &InputFacts, grants: &[&GrantFacts], now:
         bytes_before: grants.iter().map(|it| it.bytes_used).max().unwrap_or(0),
         now,
     };
-    match bounds::permits(&claims.constraints, &call) {
-        Ok(()) => Ok(()),
-        Err(code) => deny(GateCheck::Constraints, code),
+    if let Err(code) = bounds::permits(&claims.constraints, &call) {
+        return deny(GateCheck::Constraints, code);
+    }
+    match &input.slot {
+        SlotFacts::Filled => Ok(()),
+        SlotFacts::Empty(_) => deny(GateCheck::Constraints, Code::CredentialMissing),
+        SlotFacts::Several(_) => deny(GateCheck::Constraints, Code::Ambiguous),
     }
 }
 
@@ -344,7 +377,10 @@ fn lease(facts: &Facts, operation: &OperationFacts, now: u64) -> Step {
 fn rates(facts: &Facts) -> Step {
     match &facts.rates {
         RateFacts::Room => Ok(()),
-        RateFacts::Limited { .. } => deny(GateCheck::Rates, Code::RateLimited),
+        RateFacts::Exhausted { .. } => deny(GateCheck::Rates, Code::Exhausted),
+        RateFacts::Limited { retry_after_ms, .. } => {
+            wait(GateCheck::Rates, Code::RateLimited, *retry_after_ms)
+        }
         RateFacts::BudgetExceeded { .. } => deny(GateCheck::Rates, Code::BudgetExceeded),
     }
 }

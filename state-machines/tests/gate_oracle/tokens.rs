@@ -229,8 +229,8 @@ fn a_thousand_real_tokens_come_out_as_they_must() {
         let verdict = crate::gate(&facts, now);
         let as_expected = match expected {
             Expected::Allowed => verdict == Verdict::Allow([].into()),
-            Expected::Denied(check, code) => verdict == Verdict::Deny(check, code),
-            Expected::Unbelieved => matches!(verdict, Verdict::Deny(GateCheck::TokenSignature, _)),
+            Expected::Denied(check, code) => verdict == Verdict::Deny(check, code, None),
+            Expected::Unbelieved => matches!(verdict, Verdict::Deny(GateCheck::TokenSignature, ..)),
         };
         assert!(as_expected, "token {number}, {name}: {verdict:?} instead of {expected:?}");
         assert_eq!(verdict, reference(&facts, now), "token {number}, {name}");

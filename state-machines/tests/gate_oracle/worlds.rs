@@ -18,8 +18,8 @@ use fcp_proto_core::token::resource::{Resource, ResourcePattern};
 use fcp_proto_core::zone::{Approval, Idempotency, Label, Level, Risk, SafetyTier};
 use fcp_state_machines::call::gate::{
     ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
-    IssuerFacts, KeyFacts, LeaseFacts, OperationFacts, RateFacts, RevocationFacts, SignatureFacts,
-    TokenFacts, ZoneFacts,
+    IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, RateFacts, RevocationFacts,
+    SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
 };
 
 use crate::mutations;
@@ -176,7 +176,7 @@ impl Base {
                 ];
             }
             Self::Keyed => {
-                facts.idempotency_key = Some("k".repeat(255));
+                facts.key = key(&"k".repeat(255), KeyStanding::Fresh);
                 operation(&mut facts).idempotency = Idempotency::Strict;
             }
             Self::Leased => facts.lease = LeaseFacts::Held { seq: 4, expires_at: at(31) },
@@ -199,7 +199,7 @@ fn risky_write() -> Facts {
         principal: principal("scribe"),
         connector_id: connector("github"),
         operation_id: operation_id("github.issues.create"),
-        idempotency_key: None,
+        key: None,
         input: Ok(input()),
         token: TokenFacts::Decoded {
             signature: SignatureFacts::Valid,
@@ -226,7 +226,6 @@ fn risky_write() -> Facts {
             code_digest: Digest::from_bytes([2; 32]),
             operation: Some(declared()),
         }),
-        key: KeyFacts::Fresh,
         schema: Ok(()),
         flow: FlowFacts {
             context: label(60, 40),
@@ -239,6 +238,10 @@ fn risky_write() -> Facts {
     }
 }
 
+pub(crate) fn key(text: &str, standing: KeyStanding) -> Option<KeyFacts> {
+    Some(KeyFacts { text: text.into(), standing })
+}
+
 fn input() -> InputFacts {
     InputFacts {
         json: json::parse(INPUT.as_bytes(), 1 << 16).expect("JSON"),
@@ -246,6 +249,7 @@ fn input() -> InputFacts {
         call_digest: Digest::from_bytes([4; 32]),
         resources: vec![resource("github:issue/7"), resource("github:repo/acme/site")],
         credentials: ["github-token".parse().expect("a credential's name")].into(),
+        slot: SlotFacts::Filled,
     }
 }
 

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use fcp_proto_core::crypto::proof::SessionProof;
+use fcp_proto_core::crypto::proof::{CallProof, SessionProof};
 use fcp_proto_core::crypto::role;
 use fcp_proto_core::crypto::secret::SymmetricKey;
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::encoding::json::Json;
-use fcp_proto_core::ids::{ConnectorId, Digest, NodeId, ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, Digest, NodeId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::manifest::Manifest;
 use fcp_proto_core::object::{
     AnyObject, ApprovalDecision, ApprovalToken, ConnectorInstall, CredentialRecord, Effect, Enrolment,
@@ -19,11 +19,14 @@ use fcp_proto_core::object::{
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Instant, Now, UnixTime};
+use fcp_proto_core::token::Token;
+use fcp_proto_core::token::claims::Claims;
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::{Label, Risk, SafetyTier, WELL_KNOWN};
 use fcp_state_machines::node::{
-    Answer, CallAnswer, CallRequest, Dispatch, Failure, FiledApproval, Node, NodeConfig, NodeKeys, Outcome,
-    Output, Request, RequestId, SchemaCheck, SessionId, SessionRequest,
+    Answer, CallAnswer, CallLimits, CallRequest, CalledBy, Dispatch, Failure, FiledApproval, HeldToken,
+    HolderProof, MintedToken, Node, NodeConfig, NodeKeys, Outcome, Output, Refusal, Request, RequestId,
+    SchemaCheck, SessionId, SessionRequest,
 };
 use fcp_state_machines::persist::{Completion, Record};
 
@@ -320,8 +323,7 @@ impl Home {
     /// A call of the agent.
     pub fn call(&self, name: &str, input: &str, key: Option<&str>) -> CallRequest {
         CallRequest {
-            session: self.session,
-            binding: BINDING,
+            by: CalledBy::Session { id: self.session, binding: BINDING },
             zone: None,
             connector: "notes".parse().expect("a connector"),
             operation: operation(name),
@@ -333,6 +335,61 @@ impl Home {
             keep: false,
             trace: None,
         }
+    }
+
+    /// What the gate would say to a call.
+    pub fn simulate(&mut self, call: CallRequest) -> Result<(), Refusal> {
+        match self.ask(Request::Simulate(call)) {
+            Ok(Answer::Simulated { refused, .. }) => refused.map_or(Ok(()), Err),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A token for an operation, from each grant that gives it.
+    pub fn tokens(&mut self, name: &str) -> Result<Vec<MintedToken>, Failure> {
+        let operations = [operation(name)].into();
+        let request = Request::MintTokens { session: self.session, binding: BINDING, operations };
+        let answer = self.ask(request)?;
+        let Answer::Tokens(tokens) = answer else { panic!("{answer:?}") };
+        Ok(tokens)
+    }
+
+    /// The call as it is made outside a session, with a token and the proof of `key`.
+    pub fn outside(
+        &self,
+        call: CallRequest,
+        token: &[u8],
+        key: &SigningKey<role::Agent>,
+        change: impl FnOnce(&mut CallProof),
+    ) -> CallRequest {
+        let held = HeldToken { token: token.to_vec(), proof: None };
+        let call = CallRequest { by: CalledBy::Token(held), ..call };
+        let (token_id, covered) = self.node.parts_to_prove(&call).expect("a token of this node");
+        let mut statement = CallProof {
+            call_digest: covered.digest().expect("a digest"),
+            token_id,
+            node_id: node_id(),
+            audience: covered.zone,
+            challenge: [6; 32],
+        };
+        change(&mut statement);
+        let signature = statement.sign(key).expect("a proof");
+        let proof = HolderProof { challenge: [6; 32], signature };
+        let held = HeldToken { token: token.to_vec(), proof: Some(proof) };
+        CallRequest { by: CalledBy::Token(held), ..call }
+    }
+
+    /// A token as the node would mint it, with other claims.
+    pub fn forge(&self, token: &[u8], change: impl FnOnce(&mut Claims)) -> Vec<u8> {
+        let mut claims = verified(token, self.keys.seed);
+        change(&mut claims);
+        mint(claims, self.keys.seed)
+    }
+
+    /// The id of the token that a call is made with.
+    pub fn token_id(&self, call: &CallRequest) -> TokenId {
+        let CalledBy::Token(held) = &call.by else { panic!("a token") };
+        verified(&held.token, self.keys.seed).token_id
     }
 
     /// Makes a call whose connector succeeds with `output`.
@@ -435,11 +492,25 @@ impl Home {
     }
 }
 
+/// What a token of the node of this seed says.
+pub fn verified(token: &[u8], seed: u8) -> Claims {
+    let issuer = node_keys(seed).issuance.verifying_key();
+    let token = Token::decode(token).and_then(|it| it.verify(&issuer));
+    token.expect("a token of this node").claims().clone()
+}
+
+/// A token of the node of this seed.
+pub fn mint(claims: Claims, seed: u8) -> Vec<u8> {
+    Token::mint(claims, &node_keys(seed).issuance).expect("claims").as_bytes().to_vec()
+}
+
 fn new_node(seed: u8, start: u8) -> Node {
     Node::new(NodeConfig {
         node_id: node_id(),
         keys: node_keys(seed),
         session_secs: 86_400,
+        limits: CallLimits { calls: 64, call_secs: 300 },
+        clock_confirmed: false,
         entropy: Entropy::from_seed(&[200 + start; 32].into()),
     })
 }

@@ -14,7 +14,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     stage.check("whether a stored receipt answered", &false, &before.replayed)?;
     let revoked: Revoked =
         stage.operate(&["revoke", "Capability", &grant, "--reason", "the quickstart shows it"]).await?;
-    let failure = stage.act_refused(&words, Code::OperationNotGranted).await?;
+    let failure = stage.act_refused(&words, Code::GrantRevoked).await?;
     let failure = failure.code;
     Ok(format!("read, revoked by {}, then refused: {failure} {}", revoked.revocation_id, failure.meaning()))
 }

@@ -1,4 +1,4 @@
-//! A call that the agent's zone refuses: its tokens are for its own zone.
+//! A call in another zone than that of the agent's grant.
 
 use fcp_proto_core::error::Code;
 
@@ -9,6 +9,6 @@ use crate::Result;
 pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     let sql = "{\"sql\":\"SELECT id, title FROM notes ORDER BY id\"}";
     let words = ["invoke", "sqlite.query", "--input", sql, "--zone", "z:private"];
-    let failure = stage.act_refused(&words, Code::TokenZoneMismatch).await?;
+    let failure = stage.act_refused(&words, Code::GrantZoneMismatch).await?;
     Ok(failure.to_string())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fcp_state_machines::persist::{Batch, Class};
+use fcp_state_machines::persist::{Batch, Class, Space};
 
 use super::format::{Frame, HEADER_BYTES, HomeId, Kind, SegmentKey, read_frame};
 use super::scan::{Torn, path_of};
@@ -65,7 +65,7 @@ fn next_batch(frames: &mut FrameReader) -> Option<Result<Replayed, StorageError>
                     Kind::Batch(class) => class,
                     Kind::Lost => continue,
                 };
-                let batch = Batch { class, records: frame.into_records() };
+                let batch = Batch { class, space: Space::default(), records: frame.into_records() };
                 return Some(Ok(Replayed { sequence, batch }));
             }
             Err(error) => return Some(Err(error)),

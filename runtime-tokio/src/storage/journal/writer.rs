@@ -45,6 +45,8 @@ pub(crate) struct Writer<O> {
     home: HomeId,
     limits: Limits,
     segment: Active,
+    /// Bytes that batches have claimed for batches to come.
+    claimed: u64,
     /// The next sequence number; every one before it is durable.
     next: u64,
     sealed: bool,
@@ -77,6 +79,8 @@ struct Staged {
     bytes: Vec<u8>,
     frames: u64,
     records: Vec<Location>,
+    /// What was claimed before them.
+    claimed_before: u64,
     /// Replies in order, each with what it will be told if the flush succeeds.
     replies: Vec<(oneshot::Sender<Completion>, Completion)>,
     /// The batches themselves, for the case that they must be written one by one.
@@ -128,9 +132,10 @@ impl<O: Observer> Writer<O> {
         (segment, next): (Active, u64),
         observer: O,
     ) -> Result<Self, StorageError> {
-        let mut writer = Self { files, directory, home, limits, segment, next, sealed: false, observer };
+        let mut writer =
+            Self { files, directory, home, limits, segment, claimed: 0, next, sealed: false, observer };
         let end = writer.segment.end;
-        match writer.reserve(Class::Reserved, end) {
+        match writer.reserve(Class::Reserved, end, 0) {
             // A disk that is full already is no reason not to open.
             Ok(()) | Err(Obstacle::Refused(_)) => {}
             Err(Obstacle::Broken(error)) => return Err(error),
@@ -141,7 +146,7 @@ impl<O: Observer> Writer<O> {
 
     /// Writes a group of batches and answers each.
     pub(crate) fn commit(&mut self, group: Vec<Queued>) {
-        let mut staged = Staged::default();
+        let mut staged = self.nothing_staged();
         for Queued { batch, reply } in group {
             if self.sealed {
                 answer(reply, Completion::Failed);
@@ -157,6 +162,10 @@ impl<O: Observer> Writer<O> {
             }
         }
         self.flush(&mut staged);
+    }
+
+    fn nothing_staged(&self) -> Staged {
+        Staged { claimed_before: self.claimed, ..Staged::default() }
     }
 
     /// Encodes a batch behind those staged, if there is room for it.
@@ -179,7 +188,9 @@ impl<O: Observer> Writer<O> {
             }
         }
         let offset = self.segment.end + staged.bytes.len() as u64;
-        self.reserve(batch.class, offset + size)?;
+        let claimed = self.claimed.saturating_sub(batch.space.releases).saturating_add(batch.space.claims);
+        self.reserve(batch.class, offset + size, claimed)?;
+        self.claimed = claimed;
         let sequence = self.next + staged.frames;
         let kind = (Kind::Batch(batch.class), sequence, self.next - 1);
         encode_frame(&mut staged.bytes, &self.segment.key, offset, kind, &batch.records);
@@ -191,10 +202,12 @@ impl<O: Observer> Writer<O> {
         Ok(())
     }
 
-    /// Makes sure of space up to byte `through`, and beyond it of the reserve unless the class may use that.
+    /// Makes sure of space up to byte `through` and for what is `claimed` beyond it, and then of the reserve unless the
+    /// class may use that.
     //= docs/spec/journal.md#reserved-space
-    fn reserve(&mut self, class: Class, through: u64) -> Result<(), Obstacle> {
-        let whole = through + self.limits.reserve_bytes;
+    fn reserve(&mut self, class: Class, through: u64, claimed: u64) -> Result<(), Obstacle> {
+        let through = through.saturating_add(claimed);
+        let whole = through.saturating_add(self.limits.reserve_bytes);
         if self.segment.allocated >= whole {
             return Ok(());
         }
@@ -222,7 +235,8 @@ impl<O: Observer> Writer<O> {
 
     /// Writes what is staged, flushes it, and answers.
     fn flush(&mut self, staged: &mut Staged) {
-        let staged = std::mem::take(staged);
+        let after = self.nothing_staged();
+        let staged = std::mem::replace(staged, after);
         if staged.frames > 0 && !self.sealed {
             match self.write(&staged.bytes) {
                 Ok(()) => self.settle(&staged),
@@ -264,6 +278,7 @@ impl<O: Observer> Writer<O> {
         let end = self.segment.end;
         let cut = file.set_length(end).and_then(|()| file.sync());
         self.segment.allocated = end;
+        self.claimed = staged.claimed_before;
         self.observer.flushed(0, 0);
         if let Err(error) = cut {
             let error = self.io(Step::Truncate, error);
@@ -288,7 +303,7 @@ impl<O: Observer> Writer<O> {
     fn rotate(&mut self) -> Result<(), StorageError> {
         let number = self.segment.number + 1;
         let header = Header { home: self.home, number, first: self.next, revision: 0 };
-        let reserve = self.limits.reserve_bytes;
+        let reserve = self.limits.reserve_bytes.saturating_add(self.claimed);
         let (file, allocated) = create_segment(&*self.files, &self.directory, &header, reserve)?;
         let next = Active { allocated, ..Active::new(self.home, number, file, HEADER_BYTES) };
         let full = std::mem::replace(&mut self.segment, next);

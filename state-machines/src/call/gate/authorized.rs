@@ -8,9 +8,9 @@ use fcp_proto_core::ids::{
 };
 use fcp_proto_core::object::ApprovalKind;
 use fcp_proto_core::time::UnixTime;
-use fcp_proto_core::zone::Label;
+use fcp_proto_core::zone::{Label, Level};
 
-/// What the decision was checked against; if it no longer holds at dispatch, the call is decided again.
+/// What the decision was checked against; if it no longer holds at dispatch, the call is not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seal {
     /// The revocation head's number.
@@ -19,6 +19,10 @@ pub struct Seal {
     pub checked_at: UnixTime,
     /// The token.
     pub token_id: TokenId,
+    /// How long the token lives, from its making to its end.
+    pub token_secs: u64,
+    /// The zone's integrity and confidentiality.
+    pub levels: (Level, Level),
 }
 
 /// Proof that the gate passed this very call. It owns the call: what is dispatched is what was decided.

@@ -30,8 +30,8 @@ pub struct Facts {
     pub connector_id: ConnectorId,
     /// The operation asked for.
     pub operation_id: OperationId,
-    /// The caller's idempotency key.
-    pub idempotency_key: Option<String>,
+    /// Checks 1 and 9; absent if the call bears no idempotency key.
+    pub key: Option<KeyFacts>,
     /// Check 1.
     pub input: Result<InputFacts, Code>,
     /// Checks 2, 3 and 6.
@@ -46,8 +46,6 @@ pub struct Facts {
     pub zone: Option<ZoneFacts>,
     /// Check 8; absent if there is no such connector.
     pub connector: Option<ConnectorFacts>,
-    /// Check 9.
-    pub key: KeyFacts,
     /// Check 10: the first place where the input does not fit the schema.
     pub schema: Result<(), String>,
     /// Check 12.
@@ -71,8 +69,36 @@ pub struct InputFacts {
     pub call_digest: Digest,
     /// The resources it touches, by the operation's templates, sorted.
     pub resources: Vec<Resource>,
-    /// The credentials it uses.
+    /// The credentials it uses, by name; one that it names itself stands here whether it is stored or not.
     pub credentials: BTreeSet<CredentialId>,
+    /// Check 11: whether the credential that the operation needs is there.
+    pub slot: SlotFacts,
+}
+
+/// What a decision rests on and can change until its call is dispatched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandingFacts {
+    /// What is known of each grant it stands on; a name without an entry is unknown.
+    pub grants: BTreeMap<ObjectId, GrantFacts>,
+    /// The zone the principal is enrolled in; absent if it is no more.
+    pub principal_zone: Option<ZoneId>,
+    /// The call's zone; absent if there is no such zone.
+    pub zone: Option<ZoneFacts>,
+    /// The connector; absent if there is no such connector.
+    pub connector: Option<ConnectorFacts>,
+    /// Whether every credential of the call is still stored for it.
+    pub credentials_stored: bool,
+}
+
+/// Whether the credential that an operation needs is there, and which it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotFacts {
+    /// The operation needs none, or one stored credential fills its slot.
+    Filled,
+    /// No stored credential fills this slot, or not the one that the call names.
+    Empty(String),
+    /// Several fill this slot and the call names none.
+    Several(String),
 }
 
 /// What came of the token.
@@ -213,10 +239,19 @@ pub struct OperationFacts {
     pub timeout_secs: u64,
 }
 
-/// What is known of the idempotency key.
+/// The call's idempotency key. Without a key there are no such facts, so nothing can stand under an absent one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyFacts {
-    /// There is none, or it is new.
+pub struct KeyFacts {
+    /// The caller's text, which may be no key at all.
+    pub text: String,
+    /// What stands under it.
+    pub standing: KeyStanding,
+}
+
+/// What stands under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyStanding {
+    /// Nothing: it is new.
     Fresh,
     /// The same call ended under it, with this receipt.
     Completed(ObjectId),
@@ -226,6 +261,11 @@ pub enum KeyFacts {
     InProgress,
     /// The same call was dispatched and its outcome is unknown; this is its intent.
     Unknown(ObjectId),
+    /// It is new, and no more keys can be remembered.
+    NoRoom {
+        /// Milliseconds until there is room, if that is known.
+        retry_after_ms: Option<u64>,
+    },
 }
 
 /// Where the input's values come from.
@@ -302,12 +342,17 @@ pub enum RateFacts {
     Limited {
         /// The pool.
         pool: String,
-        /// Milliseconds until there is room.
-        retry_after_ms: u64,
+        /// Milliseconds until there is room; absent if waiting makes none, or nobody knows.
+        retry_after_ms: Option<u64>,
     },
     /// A budget is used up.
     BudgetExceeded {
         /// The budget.
         budget: String,
+    },
+    /// This node has no room to make or to count another call.
+    Exhausted {
+        /// What is used up, and what to do about it.
+        rule: String,
     },
 }

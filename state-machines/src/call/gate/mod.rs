@@ -22,8 +22,8 @@ pub use authorized::{Authorized, Seal};
 pub use denial::Denial;
 pub use facts::{
     ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
-    IssuerFacts, KeyFacts, LeaseFacts, OperationFacts, RateFacts, RevocationFacts, SignatureFacts,
-    TokenFacts, ZoneFacts,
+    IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, RateFacts, RevocationFacts,
+    SignatureFacts, SlotFacts, StandingFacts, TokenFacts, ZoneFacts,
 };
 
 use fcp_proto_core::ids::ObjectId;
@@ -55,6 +55,14 @@ pub fn decide(facts: &Facts, now: UnixTime) -> Decision {
         Ok(checks::Passed::Replay(receipt)) => Decision::Replay(receipt),
         Err(denial) => Decision::Denied(denial),
     }
+}
+
+/// Whether a decision still stands now that its intent is durable and the call is about to leave.
+///
+/// # Errors
+/// What has changed so that it does not: the call must not be delivered then.
+pub fn recheck(authorized: &Authorized, facts: &StandingFacts, now: UnixTime) -> Result<(), Denial> {
+    checks::standing::check(authorized, facts, now)
 }
 
 /// What a person would have to approve for the call to pass checks 12 and 13; empty if nothing.

@@ -142,6 +142,14 @@ fn approval() -> ApprovalFacts {
     }
 }
 
+fn key(text: &str, standing: KeyStanding) -> Option<KeyFacts> {
+    Some(KeyFacts { text: text.into(), standing })
+}
+
+fn key_of(facts: &mut Facts) -> &mut KeyFacts {
+    facts.key.as_mut().expect("a key")
+}
+
 /// An interactive write with a key, an approval and a lease: every check has something to look at.
 fn allowed() -> Facts {
     let issuer = IssuerFacts { node_id: name("laptop"), issued_at: at(10_000), expires_at: at(10_001) };
@@ -151,13 +159,14 @@ fn allowed() -> Facts {
         principal: name("scribe"),
         connector_id: name("github"),
         operation_id: name("github.issues.create"),
-        idempotency_key: Some("key".into()),
+        key: key("key", KeyStanding::Fresh),
         input: Ok(InputFacts {
             json: json::parse(INPUT.as_bytes(), 1024).expect("JSON"),
             canonical: INPUT.into(),
             call_digest: Digest::from_bytes([4; 32]),
             resources: vec![Resource::new("github:repo/acme/site").expect("a resource")],
             credentials: [name("github-token")].into(),
+            slot: SlotFacts::Filled,
         }),
         token: TokenFacts::Decoded {
             signature: SignatureFacts::Valid,
@@ -178,7 +187,6 @@ fn allowed() -> Facts {
         grants: BTreeMap::from([(GRANT, grant())]),
         zone: Some(zone()),
         connector: Some(connector()),
-        key: KeyFacts::Fresh,
         schema: Ok(()),
         flow: FlowFacts {
             context: Label::trusted(Level::WORK),
@@ -239,7 +247,13 @@ fn the_allowed_call_is_authorized_as_it_stands() {
     assert_eq!(authorized.approvals(), &[ObjectId::from_bytes([9; 32])].into());
     assert_eq!(authorized.kinds(), &[ApprovalKind::Execution].into());
     assert_eq!(authorized.lease_seq(), &Some(7));
-    let seal = Seal { revocation_seq: 9, checked_at: NOW, token_id: TokenId::from_bytes([5; 16]) };
+    let seal = Seal {
+        revocation_seq: 9,
+        checked_at: NOW,
+        token_id: TokenId::from_bytes([5; 16]),
+        token_secs: 600,
+        levels: (zone().integrity, zone().confidentiality),
+    };
     assert_eq!(authorized.seal(), &seal);
 }
 
@@ -249,8 +263,10 @@ fn decode() {
         GateCheck::Decode,
         &[
             ("no JSON", Code::MalformedInput, |f| f.input = Err(Code::MalformedInput)),
-            ("an empty key", Code::OutOfRange, |f| f.idempotency_key = Some("".into())),
-            ("a key of 256 bytes", Code::OutOfRange, |f| f.idempotency_key = Some("k".repeat(256))),
+            ("an empty key", Code::OutOfRange, |f| f.key = key("", KeyStanding::Fresh)),
+            ("a key of 256 bytes", Code::OutOfRange, |f| f.key = key(&"k".repeat(256), KeyStanding::Fresh)),
+            ("a key with a space", Code::OutOfRange, |f| f.key = key("a b", KeyStanding::Fresh)),
+            ("a key beyond ASCII", Code::OutOfRange, |f| f.key = key("é", KeyStanding::Fresh)),
         ],
     );
 }
@@ -277,7 +293,33 @@ fn without_a_token_the_proof_decides_over_the_answer() {
     assert_eq!(refusal(&facts), Some((GateCheck::Grants, Code::OperationNotGranted)));
     for holder in [HolderFacts::Missing, HolderFacts::Invalid, HolderFacts::Proved(name("other"))] {
         facts.holder = holder;
+        granted(&mut facts).revoked = true;
         assert_eq!(refusal(&facts), Some((GateCheck::Holder, Code::HolderProofMissing)));
+    }
+}
+
+#[test]
+fn without_a_token_the_fault_of_the_grant_is_told() {
+    let cases: [(Code, Change); 8] = [
+        (Code::GrantRevoked, |f| granted(f).revoked = true),
+        (Code::GrantIssuerInvalid, |f| granted(f).signer_valid = false),
+        (Code::GrantPrincipalMismatch, |f| granted(f).names_principal = false),
+        (Code::GrantZoneMismatch, |f| granted(f).zone_id = name("z:owner")),
+        (Code::GrantExpired, |f| granted(f).grant.expires_at = NOW),
+        (Code::GrantExceeded, |f| granted(f).grant.capabilities.clear()),
+        (Code::OperationNotGranted, |f| {
+            granted(f).revoked = true;
+            granted(f).grant.operations.clear();
+        }),
+        (Code::OperationNotGranted, |f| {
+            granted(f).revoked = true;
+            granted(f).grant.connector = name("slack");
+        }),
+    ];
+    for (code, change) in cases {
+        let mut facts = Facts { token: TokenFacts::Absent, ..allowed() };
+        change(&mut facts);
+        assert_eq!(refusal(&facts), Some((GateCheck::Grants, code)));
     }
 }
 
@@ -419,14 +461,21 @@ fn idempotency() {
         &[
             ("no key", Code::IdempotencyKeyRequired, |f| {
                 operation(f).idempotency = Idempotency::Strict;
-                f.idempotency_key = None;
+                f.key = None;
             }),
-            ("another call's", Code::IdempotencyConflict, |f| f.key = KeyFacts::OtherCall),
-            ("under way", Code::CallInProgress, |f| f.key = KeyFacts::InProgress),
-            ("unknown", Code::OutcomeUnknown, |f| f.key = KeyFacts::Unknown(GRANT)),
+            ("another call's", Code::IdempotencyConflict, |f| f.key = key("key", KeyStanding::OtherCall)),
+            ("under way", Code::CallInProgress, |f| f.key = key("key", KeyStanding::InProgress)),
+            ("no room for it", Code::Exhausted, |f| {
+                key_of(f).standing = KeyStanding::NoRoom { retry_after_ms: Some(1) };
+            }),
+            ("unknown", Code::OutcomeUnknown, |f| f.key = key("key", KeyStanding::Unknown(GRANT))),
         ],
     );
-    let replayed = Facts { key: KeyFacts::Completed(GRANT), schema: Err("/".into()), ..allowed() };
+    let full = Facts { key: key("key", KeyStanding::NoRoom { retry_after_ms: Some(7) }), ..allowed() };
+    let Decision::Denied(denial) = decide(&full, NOW) else { panic!("it is denied") };
+    assert_eq!(denial.retry_after_ms, Some(7));
+    let replayed =
+        Facts { key: key("key", KeyStanding::Completed(GRANT)), schema: Err("/".into()), ..allowed() };
     assert_eq!(decide(&replayed, NOW), Decision::Replay(GRANT), "no later check is made");
 }
 
@@ -439,9 +488,20 @@ fn bound(facts: &mut Facts, change: impl Fn(&mut Constraints)) {
 #[test]
 fn schema_and_constraints() {
     refused(GateCheck::Schema, &[("a field", Code::InputInvalid, |f| f.schema = Err("/body".into()))]);
+    let mut learns_nothing = allowed();
+    input(&mut learns_nothing).slot = SlotFacts::Empty("token".into());
+    input(&mut learns_nothing).credentials = [name("another")].into();
+    let Decision::Denied(denial) = decide(&learns_nothing, NOW) else { panic!("it is denied") };
+    assert_eq!(denial.code, Code::CredentialNotAllowed, "whether it exists is not told");
     refused(
         GateCheck::Constraints,
         &[
+            ("no credential", Code::CredentialMissing, |f| {
+                input(f).slot = SlotFacts::Empty("token".into());
+            }),
+            ("several credentials", Code::Ambiguous, |f| {
+                input(f).slot = SlotFacts::Several("token".into());
+            }),
             ("empty", Code::ConstraintsEmpty, |f| token(f).constraints = Constraints::default()),
             ("not begun", Code::GrantExpired, |f| token(f).constraints.not_before = Some(at(10_001))),
             ("over", Code::GrantExpired, |f| token(f).constraints.expires = Some(NOW)),
@@ -546,21 +606,26 @@ fn lease_and_rates() {
     );
     refused(
         GateCheck::Rates,
-        &[("a budget", Code::BudgetExceeded, |f| {
-            f.rates = RateFacts::BudgetExceeded { budget: "daily".into() };
-        })],
+        &[
+            ("a budget", Code::BudgetExceeded, |f| {
+                f.rates = RateFacts::BudgetExceeded { budget: "daily".into() };
+            }),
+            ("the node", Code::Exhausted, |f| f.rates = RateFacts::Exhausted { rule: "full".into() }),
+        ],
     );
-    let limited = RateFacts::Limited { pool: "api".into(), retry_after_ms: 250 };
-    let Decision::Denied(denial) = decide(&Facts { rates: limited, ..allowed() }, NOW) else {
-        panic!("it is denied")
-    };
-    assert_eq!((denial.check, denial.code), (GateCheck::Rates, Code::RateLimited));
-    assert_eq!(denial.retry_after_ms, Some(250));
+    for wait in [Some(250), None] {
+        let limited = RateFacts::Limited { pool: "pool api".into(), retry_after_ms: wait };
+        let Decision::Denied(denial) = decide(&Facts { rates: limited, ..allowed() }, NOW) else {
+            panic!("it is denied")
+        };
+        assert_eq!((denial.check, denial.code), (GateCheck::Rates, Code::RateLimited));
+        assert_eq!(denial.retry_after_ms, wait, "a wait is told as it is known");
+    }
 }
 
 /// One fault a check, in the order of the checks; none hides the fault of another.
 const FAULTS: [(GateCheck, Change); 15] = [
-    (GateCheck::Decode, |f| f.idempotency_key = Some("".into())),
+    (GateCheck::Decode, |f| key_of(f).text.clear()),
     (GateCheck::TokenSignature, |f| {
         if let TokenFacts::Decoded { signature, .. } = &mut f.token {
             *signature = SignatureFacts::Invalid;
@@ -572,7 +637,7 @@ const FAULTS: [(GateCheck, Change); 15] = [
     (GateCheck::Grants, |f| granted(f).revoked = true),
     (GateCheck::ZonePolicy, |f| policy(f).connectors.clear()),
     (GateCheck::Binding, |f| installed(f).enabled = false),
-    (GateCheck::Idempotency, |f| f.key = KeyFacts::OtherCall),
+    (GateCheck::Idempotency, |f| key_of(f).standing = KeyStanding::OtherCall),
     (GateCheck::Schema, |f| f.schema = Err("/body".into())),
     (GateCheck::Constraints, |f| input(f).resources.clear()),
     (GateCheck::Flow, |f| f.flow.context.integrity = Level::NONE),
@@ -626,4 +691,74 @@ fn approvals_needed_are_those_that_would_let_the_call_pass() {
     operation(&mut free).tier = SafetyTier::Dangerous;
     assert_eq!(approvals_needed(&free), [Execution].into(), "the policy asks from this tier on");
     assert_eq!(approvals_needed(&Facts { connector: None, ..free }), [].into());
+}
+
+/// What the allowed call rests on, as it is when it is about to leave.
+fn standing() -> StandingFacts {
+    let facts = allowed();
+    StandingFacts {
+        grants: facts.grants,
+        principal_zone: Some(facts.principal_zone),
+        zone: facts.zone,
+        connector: facts.connector,
+        credentials_stored: true,
+    }
+}
+
+//= docs/spec/gate.md#deciding-and-spending
+#[test]
+fn what_changed_since_the_decision_stops_the_call() {
+    type Meanwhile = fn(&mut StandingFacts);
+    fn policy_of(it: &mut StandingFacts) -> &mut ZonePolicy {
+        &mut it.zone.as_mut().expect("a zone").policy
+    }
+    fn connector_of(it: &mut StandingFacts) -> &mut ConnectorFacts {
+        it.connector.as_mut().expect("a connector")
+    }
+    fn grant_of(it: &mut StandingFacts) -> &mut GrantFacts {
+        it.grants.get_mut(&GRANT).expect("a grant")
+    }
+    let cases: [(Code, Meanwhile); 20] = [
+        (Code::GrantMissing, |it| it.grants.clear()),
+        (Code::GrantRevoked, |it| grant_of(it).revoked = true),
+        (Code::GrantIssuerInvalid, |it| grant_of(it).signer_valid = false),
+        (Code::GrantPrincipalMismatch, |it| grant_of(it).names_principal = false),
+        (Code::GrantExpired, |it| grant_of(it).grant.expires_at = NOW),
+        (Code::ZoneUnknown, |it| it.zone = None),
+        (Code::ZoneMismatch, |it| it.principal_zone = Some(name("z:private"))),
+        (Code::ZoneMismatch, |it| it.principal_zone = None),
+        (Code::ZonePolicyDenied, |it| policy_of(it).connectors.clear()),
+        (Code::ZonePolicyDenied, |it| policy_of(it).denied_operations = vec!["github.issues.*".into()]),
+        (Code::ZonePolicyDenied, |it| policy_of(it).max_token_secs = 599),
+        (Code::ZonePolicyDenied, |it| policy_of(it).max_grant_secs = 1_999),
+        (Code::RiskAboveCeiling, |it| policy_of(it).max_tier = SafetyTier::Safe),
+        (Code::ZonePolicyDenied, |it| it.zone.as_mut().expect("a zone").integrity = Level::OWNER),
+        (Code::ConnectorUnknown, |it| it.connector = None),
+        (Code::ConnectorDisabled, |it| connector_of(it).enabled = false),
+        (Code::ConnectorNotInZone, |it| connector_of(it).zones.clear()),
+        (Code::Conflict, |it| connector_of(it).code_digest = Digest::from_bytes([9; 32])),
+        (Code::Conflict, |it| connector_of(it).interface_hash = Digest::from_bytes([9; 32])),
+        (Code::CredentialMissing, |it| it.credentials_stored = false),
+    ];
+    let Decision::Authorized(authorized) = decide(&allowed(), NOW) else { panic!("it is allowed") };
+    assert_eq!(recheck(&authorized, &standing(), NOW), Ok(()));
+    for (code, meanwhile) in cases {
+        let mut facts = standing();
+        meanwhile(&mut facts);
+        let denied = recheck(&authorized, &facts, NOW).map_err(|denial| denial.code);
+        assert_eq!(denied, Err(code));
+    }
+}
+
+#[test]
+fn an_approval_that_is_demanded_meanwhile_stops_the_call() {
+    let mut free = allowed();
+    operation(&mut free).approval = Approval::Policy;
+    policy(&mut free).approval_from = SafetyTier::Critical;
+    let Decision::Authorized(authorized) = decide(&free, NOW) else { panic!("it is allowed") };
+    let mut facts = StandingFacts { zone: free.zone, connector: free.connector, ..standing() };
+    assert_eq!(recheck(&authorized, &facts, NOW), Ok(()));
+    facts.zone.as_mut().expect("a zone").policy.approval_from = SafetyTier::Safe;
+    let denied = recheck(&authorized, &facts, NOW).map_err(|denial| denial.code);
+    assert_eq!(denied, Err(Code::ApprovalRequired));
 }

@@ -23,6 +23,7 @@ pub use states::{Completed, Entry, InProgress, Unknown};
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use fcp_proto_core::error::Code;
@@ -137,7 +138,10 @@ pub enum Standing {
         intent: ObjectId,
     },
     /// No room for another key of this principal, or of anybody.
-    Full,
+    Full {
+        /// Seconds until enough completed keys have expired, if that alone makes room.
+        retry_after_secs: Option<u64>,
+    },
 }
 
 impl Standing {
@@ -148,7 +152,7 @@ impl Standing {
             Self::Conflict => Some(Code::IdempotencyConflict),
             Self::InProgress { .. } => Some(Code::CallInProgress),
             Self::Unknown { .. } => Some(Code::OutcomeUnknown),
-            Self::Full => Some(Code::Exhausted),
+            Self::Full { .. } => Some(Code::Exhausted),
         }
     }
 }
@@ -216,7 +220,7 @@ impl Index {
             return if self.has_room(&scope, now) {
                 Ok(Fresh { scope, call_digest })
             } else {
-                Err(Standing::Full)
+                Err(Standing::Full { retry_after_secs: self.room_after(&scope.principal, now) })
             };
         };
         if entry.call_digest() != call_digest {
@@ -380,6 +384,28 @@ impl Index {
         let all = self.entries.iter().filter(live).count();
         let own = self.entries.iter().filter(live).filter(|(at, _)| at.principal == scope.principal).count();
         all < self.config.max_entries && own < self.config.max_of_principal
+    }
+
+    /// Seconds after which a key of this principal fits, if nobody takes one meanwhile; none if only a settlement or the
+    /// end of a call makes room.
+    fn room_after(&self, principal: &PrincipalId, now: Now) -> Option<u64> {
+        let moment = self.moment(now);
+        let own = |at: &Scope| at.principal == *principal;
+        let (all, mine) = (
+            self.wait(moment, |_| true, self.config.max_entries),
+            self.wait(moment, own, self.config.max_of_principal),
+        );
+        Some(all?.max(mine?))
+    }
+
+    /// Seconds until fewer than `bound` of the entries that `counts` names are left.
+    fn wait(&self, moment: UnixTime, counts: impl Fn(&Scope) -> bool, bound: usize) -> Option<u64> {
+        let live = self.entries.iter().filter(|(at, entry)| counts(at) && !entry.has_expired(moment));
+        let ends: Vec<Option<UnixTime>> = live.map(|(_, entry)| entry.expires()).collect();
+        let Some(surplus) = ends.len().checked_sub(bound) else { return Some(0) };
+        let mut ends: Vec<UnixTime> = ends.into_iter().flatten().collect();
+        ends.sort_unstable();
+        ends.get(surplus).map(|end| end.saturating_since(moment))
     }
 
     fn entry_of(&self, scope: &Scope, intent: ObjectId) -> Result<&Entry, Misuse> {

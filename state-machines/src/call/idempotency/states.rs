@@ -63,6 +63,14 @@ impl Entry {
         }
     }
 
+    /// From when the key is free by itself.
+    pub const fn expires(&self) -> Option<UnixTime> {
+        match self {
+            Self::InProgress(_) | Self::Unknown(_) => None,
+            Self::Completed(completed) => Some(completed.expires),
+        }
+    }
+
     /// Whether the key is free at `at`. Only what is completed expires.
     pub(super) fn has_expired(&self, at: UnixTime) -> bool {
         match self {

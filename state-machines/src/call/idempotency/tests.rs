@@ -30,6 +30,10 @@ fn scope_of(principal: &str, key: &str) -> Scope {
     }
 }
 
+fn full(retry_after_secs: Option<u64>) -> Result<Fresh, Standing> {
+    Err(Standing::Full { retry_after_secs })
+}
+
 fn scope() -> Scope {
     scope_of("ada", "k1")
 }
@@ -199,13 +203,15 @@ fn one_principal_cannot_fill_the_index_and_expired_entries_make_room() {
     let mut index = completed();
     let second = fresh(&index, scope_of("ada", "k2"), CALL, at(10));
     index.begin(second, OTHER, at(10)).unwrap();
-    assert_eq!(index.check(scope_of("ada", "k3"), CALL, at(10)), Err(Standing::Full));
+    assert_eq!(index.check(scope_of("ada", "k3"), CALL, at(10)), full(Some(100)));
     let eve = fresh(&index, scope_of("eve", "k"), CALL, at(10));
     index.begin(eve, OTHER, at(10)).unwrap();
-    assert_eq!(index.check(scope_of("bob", "k"), CALL, at(10)), Err(Standing::Full), "three in all");
+    assert_eq!(index.check(scope_of("bob", "k"), CALL, at(10)), full(Some(100)), "three in all");
     let bob = fresh(&index, scope_of("bob", "k"), CALL, at(110));
     index.begin(bob, OTHER, at(110)).unwrap();
     assert_eq!(index.len(), 3, "the completed one made room");
+    let zoe = index.check(scope_of("zoe", "k"), CALL, at(110));
+    assert_eq!(zoe, full(None), "no time makes room where nothing expires");
 }
 
 //= docs/spec/idempotency.md#replay

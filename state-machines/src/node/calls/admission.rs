@@ -1,7 +1,7 @@
 //! From decision to dispatch.
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use fcp_proto_core::error::Code;
@@ -21,6 +21,7 @@ use crate::call::rates;
 use crate::persist::Class;
 use crate::trust::audit::Entry;
 
+use super::ending::RECEIPT_BYTES;
 use super::{Call, call_record, internal, stored_demands, unstorable};
 
 impl Node {
@@ -31,10 +32,21 @@ impl Node {
         now: Now,
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
-        let prepared = self.prepare(call, now, schema)?;
-        match gate::decide(&prepared.facts, now.unix) {
+        let judged = self.judge(call, now, schema)?;
+        self.carry_out(request, Unit::new(Class::Normal), call, judged, now)
+    }
+
+    /// Does what was decided; an intent goes into `unit`.
+    pub(in crate::node) fn carry_out(
+        &mut self,
+        request: RequestId,
+        unit: Unit<Then>,
+        call: &CallRequest,
+        (prepared, decision): (Prepared, Decision),
+        now: Now,
+    ) -> Result<(), Failure> {
+        match decision {
             Decision::Authorized(authorized) => {
-                let unit = Unit::new(Class::Normal);
                 self.admit_call(request, unit, call, prepared, *authorized, now)
             }
             Decision::Replay(receipt) => self.replay_call(request, &prepared.facts, receipt),
@@ -51,11 +63,13 @@ impl Node {
         now: Now,
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
-        let prepared = self.prepare(call, now, schema)?;
-        let (refused, replay) = match gate::decide(&prepared.facts, now.unix) {
+        let (prepared, decision) = self.judge(call, now, schema)?;
+        let (refused, replay) = match decision {
             Decision::Authorized(_) => (None, None),
             Decision::Replay(receipt) => (None, Some(receipt)),
-            Decision::Denied(Denial { check, code, rule, .. }) => (Some(Refusal { check, code, rule }), None),
+            Decision::Denied(Denial { check, code, rule, retry_after_ms }) => {
+                (Some(Refusal { check, code, rule, retry_after_ms }), None)
+            }
         };
         let approvals = gate::approvals_needed(&prepared.facts).into_iter().collect();
         self.answer(request, Ok(Answer::Simulated { refused, replay, approvals }));
@@ -64,10 +78,10 @@ impl Node {
 
     /// The decision and what it spends are one step: from here on nothing else can spend it.
     //= docs/spec/calls.md#order
-    pub(in crate::node) fn admit_call(
+    fn admit_call(
         &mut self,
         request: RequestId,
-        mut unit: Unit<Then>,
+        unit: Unit<Then>,
         call: &CallRequest,
         prepared: Prepared,
         authorized: Authorized,
@@ -78,6 +92,7 @@ impl Node {
         //= docs/spec/gate.md#deciding-and-spending
         let reservation =
             self.rates.reserve(fits, now).map_err(|_| internal("room in the pools vanished"))?;
+        let mut unit = unit.claiming(RECEIPT_BYTES);
         let intent = self
             .write_intent(
                 &mut unit,
@@ -117,18 +132,22 @@ impl Node {
             began: now.mono,
             cancelled: false,
             dispatched: false,
+            ended: None,
+            word: prepared.word,
             authorized,
         };
         self.calls.insert(call_id, entry);
         Ok(())
     }
 
+    /// The operation's own bound, the settings' and the caller's, whichever is shortest.
     fn timeout_ms(&self, authorized: &Authorized, deadline_ms: Option<u64>) -> u64 {
         let operation = self
             .catalog
             .get(authorized.connector())
             .and_then(|it| it.manifest.operation(authorized.operation()));
         let bound = operation.map_or(0, |operation| u64::from(operation.timeout_ms));
+        let bound = bound.min(self.limits.call_secs.saturating_mul(1_000));
         deadline_ms.map_or(bound, |wished| wished.min(bound))
     }
 
@@ -208,17 +227,14 @@ impl Node {
         }
     }
 
-    /// The intent is durable: if nothing was revoked meanwhile, and nobody cancelled, the call goes out.
+    /// The intent is durable: if what it rests on still stands, and nobody cancelled, the call goes out.
     //= docs/spec/calls.md#order
     pub(in crate::node) fn dispatch(&mut self, call_id: CallId, now: Now) {
         let Some(call) = self.calls.get(&call_id) else { return };
         let stopped = if call.cancelled {
             Some((Code::Cancelled, "cancelled before it was dispatched".to_string()))
         } else {
-            //= docs/spec/revocation.md#effect
-            let changed =
-                self.revoked_now(call, now.unix).or_else(|| self.replaced_meanwhile(&call.authorized));
-            changed.map(|code| (code, code.meaning().to_string()))
+            self.changed(call, now.unix)
         };
         if let Some((code, message)) = stopped {
             self.handle_outcome(call_id, Outcome::NotDelivered { code, message }, now);
@@ -237,21 +253,15 @@ impl Node {
         })));
     }
 
-    /// Whether the connector is no longer the one that was decided upon.
-    fn replaced_meanwhile(&self, authorized: &Authorized) -> Option<Code> {
-        let Some(installed) = self.catalog.get(authorized.connector()) else {
-            return Some(Code::ConnectorUnknown);
-        };
-        let install = &installed.install;
-        if !installed.enabled {
-            return Some(Code::ConnectorDisabled);
+    /// Why a call that was decided may not leave any more, if it may not.
+    //= docs/spec/revocation.md#effect
+    fn changed(&self, call: &Call, now: UnixTime) -> Option<(Code, String)> {
+        if let Some(code) = self.revoked_now(call, now) {
+            return Some((code, code.meaning().to_string()));
         }
-        if !install.zones.contains(authorized.zone()) {
-            return Some(Code::ConnectorNotInZone);
-        }
-        let same = install.interface_hash == *authorized.interface_hash()
-            && install.code_digest == *authorized.code_digest();
-        (!same).then_some(Code::Conflict)
+        let facts = self.standing_facts(&call.authorized, call.word(), now);
+        let denial = gate::recheck(&call.authorized, &facts, now).err()?;
+        Some((denial.code, denial.rule))
     }
 
     fn credential_records(&self, authorized: &Authorized) -> Vec<fcp_proto_core::object::CredentialRecord> {

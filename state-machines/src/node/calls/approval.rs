@@ -29,9 +29,9 @@ impl Node {
         now: Now,
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
-        let prepared = self.prepare(call, now, schema)?;
+        let (prepared, decision) = self.judge(call, now, schema)?;
         let facts = &prepared.facts;
-        let missing = match gate::decide(facts, now.unix) {
+        let missing = match decision {
             Decision::Denied(denial) if denial.check >= fcp_proto_core::object::GateCheck::Flow => {
                 denial.code
             }

@@ -8,7 +8,8 @@ use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId};
 use fcp_proto_core::object::{
-    AuditEventKind, Body, CallOutcome, Effect, Header, KeptResult, Object, OperationReceipt, Usage,
+    AuditEventKind, Body, CallOutcome, ContextEntry, Effect, Header, KeptResult, Object, OperationReceipt,
+    Usage,
 };
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::zone::{Label, Level, Taint};
@@ -34,6 +35,7 @@ impl Node {
             return;
         };
         let ended = Ended::new(outcome, &call, now);
+        call.ended = Some((ended.outcome, ended.effect));
         if let Some(reservation) = call.reservation.take() {
             if ended.delivered {
                 self.rates.settle(reservation, rate_usage(&ended.usage), now);
@@ -68,30 +70,39 @@ impl Node {
         ended: &Ended,
         now: Now,
     ) -> Result<(), Unstorable> {
-        let intent = call.intent;
-        let zone = call.authorized.zone().clone();
         let label = self.output_label(call, ended);
-        let mut unit = Unit::new(Class::Normal);
-        let kept = self.keep_output(&mut unit, call_id, call, ended, &label, now.unix)?;
-        let fields = OperationReceipt {
-            call_id,
-            intent,
-            outcome: ended.outcome,
-            delivered: ended.delivered,
-            effect: ended.effect,
-            error: ended.error.as_ref().map(|(code, _)| *code),
-            message: ended.error.as_ref().map(|(_, message)| message.clone()),
-            output_digest: ended.output.as_ref().map(|output| hash::digest(output.as_bytes())),
-            result: kept,
-            output_label: label.clone(),
-            usage: ended.usage.clone(),
-            executed_at: now.unix,
-            executed_by: self.node_id.clone(),
-        };
-        let header =
-            ledger::own_header::<OperationReceipt>(&zone, now.unix).with_refs([intent]).with_refs(kept);
-        let receipt = unit.store(&ledger::sign(header, fields, &self.keys.signing)?, &self.keys)?;
-        self.join_context(&mut unit, call, ended, &label, receipt, now.unix)?;
+        // Whatever the caller is about to see joins its context first.
+        let shown = ended.delivered && !(call.keep && ended.error.is_none());
+        let joined = || self.join(call.principal(), call.authorized.zone(), &label, call.intent);
+        let entry = shown.then(joined).flatten();
+        let draft =
+            Draft { call_id, call, ended, label: &label, shown, entry: entry.as_ref(), now: now.unix };
+        let whole = self.receipt_unit(&draft, Class::Normal, ended.keeps_output(call))?;
+        let bare = self.receipt_unit(&draft, Class::Reserved, false)?;
+        for grant in call.authorized.grants() {
+            if let Some(used) = self.grant_use.get_mut(grant) {
+                used.add_bytes(&ended.usage);
+            }
+        }
+        self.commit(whole.or_else(bare));
+        Ok(())
+    }
+
+    /// The receipt with everything that becomes durable and follows with it.
+    //= docs/spec/calls.md#the-room-for-a-receipt
+    fn receipt_unit(&self, draft: &Draft<'_>, class: Class, keeps: bool) -> Result<Unit<Then>, Unstorable> {
+        let Draft { call_id, call, ended, label, shown, entry, now } = *draft;
+        let mut unit = Unit::new(class).releasing(RECEIPT_BYTES);
+        let output = ended.output.as_ref().filter(|_| keeps);
+        let kept = output.map(|it| self.keep_output(&mut unit, draft, it)).transpose()?;
+        let receipt = self.store_receipt(&mut unit, draft, kept)?;
+        if shown {
+            unit.then(Then::Seen(call.principal().clone()));
+        }
+        if let Some(entry) = entry {
+            let entry = ContextEntry { cause: receipt, ..entry.clone() };
+            self.store_entry(&mut unit, call.zone(), entry, now)?;
+        }
         self.audit_end(&mut unit, call_id, call, ended, receipt);
         let answer = CallAnswer {
             call_id,
@@ -101,17 +112,41 @@ impl Node {
             error: ended.error.clone(),
             output: ended.output.clone().filter(|_| !call.keep),
             kept,
-            label,
+            label: label.clone(),
             usage: ended.usage.clone(),
         };
+        unit.then(Then::Ended(call_id, receipt));
         unit.then(Then::Answer(call.request, Ok(Box::new(Answer::Called(answer)))));
-        unit.then(Then::Forget(call_id));
-        for grant in call.authorized.grants() {
-            self.grant_use.entry(*grant).or_default().add_bytes(&ended.usage);
-        }
-        self.end_key(call, call_id, receipt, ended, now);
-        self.commit(unit);
-        Ok(())
+        Ok(unit)
+    }
+
+    fn store_receipt(
+        &self,
+        unit: &mut Unit<Then>,
+        draft: &Draft<'_>,
+        kept: Option<ObjectId>,
+    ) -> Result<ObjectId, Unstorable> {
+        let Draft { call, ended, now, .. } = *draft;
+        let message = ended.error.as_ref().map(|(_, message)| message.clone());
+        let dropped = kept.is_none() && ended.keeps_output(call);
+        let fields = OperationReceipt {
+            call_id: draft.call_id,
+            intent: call.intent,
+            outcome: ended.outcome,
+            delivered: ended.delivered,
+            effect: ended.effect,
+            error: ended.error.as_ref().map(|(code, _)| *code),
+            message: message.or_else(|| dropped.then(|| NOT_KEPT.into())),
+            output_digest: ended.output.as_ref().map(|output| hash::digest(output.as_bytes())),
+            result: kept,
+            output_label: draft.label.clone(),
+            usage: ended.usage.clone(),
+            executed_at: now,
+            executed_by: self.node_id.clone(),
+        };
+        let header = ledger::own_header::<OperationReceipt>(call.zone(), now);
+        let header = header.with_refs([call.intent]).with_refs(kept);
+        unit.store(&ledger::sign(header, fields, &self.keys.signing)?, &self.keys)
     }
 
     /// What an operation's output is declared to be, in the zone of the call; nothing could be less trusted than what
@@ -157,45 +192,23 @@ impl Node {
         ended.output.is_none() && ended.usage.bytes_received == 0 && ended.usage.requests == 0 && !reads_files
     }
 
-    /// An output is kept if the caller wants it behind a handle, or may ask for it again by its key.
     fn keep_output(
         &self,
         unit: &mut Unit<Then>,
-        call_id: CallId,
-        call: &Call,
-        ended: &Ended,
-        label: &Label,
-        now: UnixTime,
-    ) -> Result<Option<ObjectId>, Unstorable> {
-        let Some(output) = ended.output.as_ref().filter(|_| call.keep || call.scope.is_some()) else {
-            return Ok(None);
-        };
+        draft: &Draft<'_>,
+        output: &str,
+    ) -> Result<ObjectId, Unstorable> {
+        let Draft { call, label, now, .. } = *draft;
         let principal = call.principal().clone();
         let body = KeptResult {
-            call_id,
+            call_id: draft.call_id,
             principal: principal.clone(),
             intent: call.intent,
             output: ByteString(output.as_bytes().to_vec()),
         };
-        let zone = call.authorized.zone();
-        let header = Header::new(&<KeptResult as Body>::SCHEMA, zone, now, label.clone(), Some(principal));
-        unit.store(&Object { header: header.with_refs([call.intent]), body }, &self.keys).map(Some)
-    }
-
-    /// Whatever the caller is about to see joins its context first.
-    fn join_context(
-        &mut self,
-        unit: &mut Unit<Then>,
-        call: &Call,
-        ended: &Ended,
-        label: &Label,
-        receipt: ObjectId,
-        now: UnixTime,
-    ) -> Result<(), Unstorable> {
-        if !ended.delivered || (call.keep && ended.error.is_none()) {
-            return Ok(());
-        }
-        self.join(unit, call.principal(), call.authorized.zone(), label, receipt, now)
+        let schema = &<KeptResult as Body>::SCHEMA;
+        let header = Header::new(schema, call.zone(), now, label.clone(), Some(principal));
+        unit.store(&Object { header: header.with_refs([call.intent]), body }, &self.keys)
     }
 
     fn audit_end(
@@ -222,31 +235,50 @@ impl Node {
         unit.audit(call.authorized.zone(), entry);
     }
 
-    /// What the idempotency key says from now on. A call that failed without effect may be tried again under its key.
+    /// The receipt is durable: what the idempotency key says from now on, and whether someone must settle the call. A call
+    /// that failed without effect may be tried again under its key.
     //= docs/spec/calls.md#outcomes
-    fn end_key(&mut self, call: &Call, call_id: CallId, receipt: ObjectId, ended: &Ended, now: Now) {
-        let (scope, intent) = (call.scope.as_ref(), call.intent);
-        if ended.effect == Effect::Unknown {
+    pub(in crate::node) fn end_call(&mut self, call_id: CallId, receipt: ObjectId, now: Now) {
+        let Some(call) = self.calls.remove(&call_id) else { return };
+        let Some((outcome, effect)) = call.ended else { return };
+        if effect == Effect::Unknown {
             let unsettled = Unsettled {
                 call_id,
+                principal: call.principal().clone(),
                 zone: call.authorized.zone().clone(),
-                scope: scope.cloned(),
+                scope: call.scope.clone(),
                 call_digest: *call.authorized.call_digest(),
                 grants: call.grants().clone(),
                 settling: false,
             };
-            self.unsettled.insert(intent, unsettled);
+            self.unsettled.insert(call.intent, unsettled);
         }
-        let Some(scope) = scope else { return };
-        let done = match (ended.outcome, ended.effect) {
-            (CallOutcome::Unknown, _) | (_, Effect::Unknown) => self.keys_used.mark_unknown(scope, intent),
-            (CallOutcome::Failed, Effect::None) => self.keys_used.release(scope, intent),
+        let Some(scope) = &call.scope else { return };
+        let done = match (outcome, effect) {
+            (CallOutcome::Unknown, _) | (_, Effect::Unknown) => {
+                self.keys_used.mark_unknown(scope, call.intent)
+            }
+            (CallOutcome::Failed, Effect::None) => self.keys_used.release(scope, call.intent),
             (CallOutcome::Succeeded, _) | (CallOutcome::Failed, Effect::Made) => {
-                self.keys_used.complete(scope, intent, receipt, now)
+                self.keys_used.complete(scope, call.intent, receipt, now)
             }
         };
         self.failed |= done.is_err();
     }
+}
+
+/// What the receipt of a call is made from, in either of its forms.
+#[derive(Clone, Copy)]
+struct Draft<'a> {
+    call_id: CallId,
+    call: &'a Call,
+    ended: &'a Ended,
+    label: &'a Label,
+    /// Whether the caller sees anything of it.
+    shown: bool,
+    /// What its context learns by that.
+    entry: Option<&'a ContextEntry>,
+    now: UnixTime,
 }
 
 /// A call's end.
@@ -262,12 +294,13 @@ struct Ended {
 impl Ended {
     //= docs/spec/calls.md#outcomes
     fn new(outcome: Outcome, call: &Call, now: Now) -> Self {
+        let error = |code, message| Some((code, bounded(message)));
         let elapsed = now.mono.saturating_since(call.began).as_millis();
         let timed = |usage: Usage| Usage { duration_ms: u64::try_from(elapsed).unwrap_or(u64::MAX), ..usage };
         let nothing = Usage { requests: 0, bytes_sent: 0, bytes_received: 0, duration_ms: 0 };
         let (delivered, outcome, effect, error, output, usage) = match outcome {
             Outcome::NotDelivered { code, message } => {
-                (false, CallOutcome::Failed, Effect::None, Some((code, message)), None, nothing)
+                (false, CallOutcome::Failed, Effect::None, error(code, message), None, nothing)
             }
             Outcome::Succeeded { output, effect, usage } => {
                 (true, CallOutcome::Succeeded, effect, None, Some(output), usage)
@@ -276,13 +309,18 @@ impl Ended {
             // A failure that leaves the effect in doubt is an unknown outcome, whatever the connector calls it.
             Outcome::Failed { code, message, effect: Effect::Unknown, usage }
             | Outcome::Unknown { code, message, usage } => {
-                (true, CallOutcome::Unknown, Effect::Unknown, Some((code, message)), None, usage)
+                (true, CallOutcome::Unknown, Effect::Unknown, error(code, message), None, usage)
             }
             Outcome::Failed { code, message, effect, usage } => {
-                (true, CallOutcome::Failed, effect, Some((code, message)), None, usage)
+                (true, CallOutcome::Failed, effect, error(code, message), None, usage)
             }
         };
         Self { delivered, outcome, effect, error, output, usage: timed(usage) }
+    }
+
+    /// An output is kept if the caller wants it behind a handle, or may ask for it again by its key.
+    const fn keeps_output(&self, call: &Call) -> bool {
+        self.output.is_some() && (call.keep || call.scope.is_some())
     }
 }
 
@@ -295,3 +333,22 @@ pub(in crate::node) fn rate_usage(usage: &Usage) -> rates::Usage {
         cost: 0,
     }
 }
+
+/// The part of a failure's message that a receipt holds.
+fn bounded(mut message: String) -> String {
+    let end = (0..=MAX_MESSAGE_BYTES).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+    if message.len() > end {
+        message.truncate(end);
+    }
+    message
+}
+
+/// What a receipt says whose output found no room.
+const NOT_KEPT: &str = "the output was not kept: the disk is full";
+
+/// The longest message of a failure in a receipt. Chosen: what a connector may say, in characters of four bytes.
+const MAX_MESSAGE_BYTES: usize = 4_096;
+
+/// The space that an intent claims for its receipt. Chosen: twice the longest receipt without its output, with its
+/// context entry, audit event, head and frame.
+pub(super) const RECEIPT_BYTES: u64 = 32 * 1024;

@@ -5,6 +5,9 @@ mod approval;
 pub(super) mod ending;
 mod refusal;
 mod settlement;
+mod unsettled;
+
+pub(super) use unsettled::{Unsettled, UnsettledCalls};
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -12,11 +15,12 @@ use alloc::vec::Vec;
 
 use fcp_proto_core::encoding::cbor::{self, ByteString, ToCbor};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ConnectorId, Digest, ObjectId, PrincipalId, TokenId, ZoneId};
-use fcp_proto_core::object::{CallRecord, Effect, OperationIntent, SettledBy, TraceContext};
+use fcp_proto_core::ids::{CallId, ConnectorId, ObjectId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::object::{CallOutcome, CallRecord, Effect, OperationIntent, SettledBy, TraceContext};
 use fcp_proto_core::time::Instant;
 use fcp_proto_core::zone::Label;
 
+use super::caller::Word;
 use super::ledger::Unstorable;
 use super::{Failure, RequestId};
 use crate::call::gate::{Authorized, Facts};
@@ -28,6 +32,8 @@ use crate::call::rates;
 pub(super) struct Call {
     request: RequestId,
     authorized: Authorized,
+    /// The operator's word that it stands on, if it stands on no grant.
+    word: Option<Word>,
     intent: ObjectId,
     token_id: TokenId,
     scope: Option<Scope>,
@@ -40,6 +46,8 @@ pub(super) struct Call {
     began: Instant,
     cancelled: bool,
     dispatched: bool,
+    /// How it ended, once it has, while its receipt is on its way to the disk.
+    ended: Option<(CallOutcome, Effect)>,
 }
 
 impl Call {
@@ -53,6 +61,10 @@ impl Call {
 
     pub(super) fn grants(&self) -> &BTreeSet<ObjectId> {
         self.authorized.grants()
+    }
+
+    pub(super) fn word(&self) -> Option<&Word> {
+        self.word.as_ref()
     }
 
     pub(super) fn approvals(&self) -> &BTreeSet<ObjectId> {
@@ -71,18 +83,6 @@ impl Call {
     pub(super) fn connector(&self) -> &ConnectorId {
         self.authorized.connector()
     }
-}
-
-/// A call whose outcome is unknown, by its intent.
-#[derive(Clone, Debug)]
-pub(super) struct Unsettled {
-    pub call_id: CallId,
-    pub zone: ZoneId,
-    pub scope: Option<Scope>,
-    pub call_digest: Digest,
-    pub grants: BTreeSet<ObjectId>,
-    /// Whether a settlement is on its way to the disk.
-    pub settling: bool,
 }
 
 /// What is said of an unknown outcome.
@@ -104,7 +104,7 @@ fn call_record(call_id: CallId, facts: &Facts, trace: Option<&TraceContext>) -> 
         input: input.canonical.clone(),
         resources: input.resources.iter().map(|it| it.as_str().into()).collect::<BTreeSet<String>>(),
         credentials: input.credentials.clone(),
-        idempotency_key: facts.idempotency_key.clone(),
+        idempotency_key: facts.key.as_ref().map(|key| key.text.clone()),
         call_digest: input.call_digest,
         trace: trace.cloned(),
     })

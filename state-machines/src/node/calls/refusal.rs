@@ -20,7 +20,7 @@ impl Node {
     /// Refusals before the holder is known are counted; later ones are signed and audited, as long as one principal does
     /// not flood.
     //= docs/spec/audit.md#what-is-told
-    pub(in crate::node) fn deny(
+    pub(super) fn deny(
         &mut self,
         request: RequestId,
         facts: &Facts,
@@ -107,7 +107,7 @@ impl Node {
     }
 
     //= docs/spec/calls.md#repeated-calls
-    pub(in crate::node) fn replay_call(
+    pub(super) fn replay_call(
         &mut self,
         request: RequestId,
         facts: &Facts,

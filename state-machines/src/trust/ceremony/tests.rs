@@ -15,7 +15,7 @@ use fcp_proto_core::time::{Instant, Now};
 use fcp_proto_core::zone::{Level, Risk, SafetyTier};
 
 use super::*;
-use crate::node::{Node, NodeConfig, NodeKeys, Output as NodeOutput, RequestId};
+use crate::node::{CallLimits, Node, NodeConfig, NodeKeys, Output as NodeOutput, RequestId};
 use crate::persist::Completion;
 
 const NOW: UnixTime = UnixTime::from_secs(1_795_426_200);
@@ -113,6 +113,8 @@ impl Disk {
             node_id: NodeId::new("laptop").unwrap(),
             keys: self.node_keys(),
             session_secs: 60,
+            limits: CallLimits { calls: 8, call_secs: 60 },
+            clock_confirmed: false,
             entropy: entropy(9),
         })
     }

@@ -1,13 +1,15 @@
 //! Check 11: the token's constraints permit the call.
 
+use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use fcp_proto_core::error::Code;
 use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::token::constraints::CallFacts;
 
 use super::{Constrained, Shaped};
-use crate::call::gate::{Denial, GrantFacts};
+use crate::call::gate::{Denial, GrantFacts, SlotFacts};
 
 //= docs/spec/gate.md#11-constraints
 pub(super) fn check(shaped: Shaped<'_>) -> Result<Constrained<'_>, Denial> {
@@ -24,8 +26,26 @@ pub(super) fn check(shaped: Shaped<'_>) -> Result<Constrained<'_>, Denial> {
         bytes_used: most(|grant| grant.bytes_used),
         now: shaped.now,
     };
-    match shaped.claims.constraints.permits(&call) {
-        Ok(()) => Ok(Constrained { before: shaped }),
-        Err(denial) => Err(Denial::new(GateCheck::Constraints, denial.code(), denial.to_string())),
+    shaped
+        .claims
+        .constraints
+        .permits(&call)
+        .map_err(|denial| Denial::new(GateCheck::Constraints, denial.code(), denial.to_string()))?;
+    slot_filled(&input.slot)?;
+    Ok(Constrained { before: shaped })
+}
+
+/// The credential that the operation needs is there. It comes after the constraints, so that nobody learns which
+/// credentials exist beyond those that the grant allows.
+fn slot_filled(slot: &SlotFacts) -> Result<(), Denial> {
+    let denied = |code, rule| Err(Denial::new(GateCheck::Constraints, code, rule));
+    match slot {
+        SlotFacts::Filled => Ok(()),
+        SlotFacts::Empty(slot) => {
+            denied(Code::CredentialMissing, format!("no such credential fills the slot `{slot}`"))
+        }
+        SlotFacts::Several(slot) => {
+            denied(Code::Ambiguous, format!("several credentials fill the slot `{slot}`; name one"))
+        }
     }
 }

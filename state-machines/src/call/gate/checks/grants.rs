@@ -3,11 +3,12 @@
 use alloc::format;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ObjectId, ZoneId};
 use fcp_proto_core::object::GateCheck;
+use fcp_proto_core::time::UnixTime;
 
 use super::{Granted, Held};
-use crate::call::gate::{Denial, GrantFacts};
+use crate::call::gate::{Denial, Facts, GrantFacts};
 
 //= docs/spec/gate.md#6-grants
 pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
@@ -18,7 +19,7 @@ pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
         let Some(known) = held.facts.grants.get(id) else {
             return Err(denial(Code::GrantMissing, format!("the grant {id} does not exist")));
         };
-        live(&held, id, known)?;
+        live(&held.facts.zone_id, id, known, held.now)?;
         contains(&held, id, known)?;
     }
     let operation = &held.facts.operation_id;
@@ -30,9 +31,36 @@ pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
     Ok(Granted { before: held })
 }
 
+/// Why a principal that holds no token for the operation holds none: what is wrong with the first grant that names the
+/// operation and is not in order.
+//= docs/spec/gate.md#2-token-signature
+pub(super) fn none_held(facts: &Facts, now: UnixTime) -> Denial {
+    let named = facts.grants.iter().filter(|(_, known)| {
+        known.grant.connector == facts.connector_id && known.grant.operations.contains(&facts.operation_id)
+    });
+    let faults = |(id, known): (&ObjectId, &GrantFacts)| {
+        live(&facts.zone_id, id, known, now).and_then(|()| capable(facts, id, known)).err()
+    };
+    named.filter_map(faults).next().unwrap_or_else(|| {
+        let rule = format!("no grant gives {} the operation {}", facts.principal, facts.operation_id);
+        denial(Code::OperationNotGranted, rule)
+    })
+}
+
+/// The grant gives the capability that the operation needs.
+fn capable(facts: &Facts, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial> {
+    let operation = facts.connector.as_ref().and_then(|connector| connector.operation.as_ref());
+    match operation.map(|operation| &operation.capability) {
+        Some(needed) if !known.grant.capabilities.contains(needed) => {
+            let rule = format!("the grant {id} gives {} without {needed}", facts.operation_id);
+            Err(denial(Code::GrantExceeded, rule))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The grant is in force, for this principal, in this zone.
-fn live(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial> {
-    let now = held.now;
+pub(super) fn live(zone: &ZoneId, id: &ObjectId, known: &GrantFacts, now: UnixTime) -> Result<(), Denial> {
     if known.revoked {
         return Err(denial(Code::GrantRevoked, format!("the grant {id} was revoked")));
     }
@@ -42,7 +70,7 @@ fn live(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial
     if !known.names_principal {
         return Err(denial(Code::GrantPrincipalMismatch, format!("the grant {id} is for another")));
     }
-    if known.zone_id != held.facts.zone_id {
+    if known.zone_id != *zone {
         return Err(denial(Code::GrantZoneMismatch, format!("the grant {id} is for {}", known.zone_id)));
     }
     if now < known.grant.not_before || now >= known.grant.expires_at {
@@ -76,6 +104,6 @@ fn contains(held: &Held<'_>, id: &ObjectId, known: &GrantFacts) -> Result<(), De
     Ok(())
 }
 
-fn denial(code: Code, rule: impl Into<alloc::string::String>) -> Denial {
+pub(super) fn denial(code: Code, rule: impl Into<alloc::string::String>) -> Denial {
     Denial::new(GateCheck::Grants, code, rule)
 }

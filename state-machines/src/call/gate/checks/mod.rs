@@ -12,6 +12,7 @@ mod lease;
 mod rates;
 mod revocation;
 mod schema;
+pub(super) mod standing;
 mod token_binding;
 mod token_signature;
 mod zone_policy;
@@ -137,7 +138,7 @@ fn authorize(rated: Rated<'_>) -> Authorized {
         call_digest: input.call_digest,
         resources: input.resources.iter().map(|it| it.as_str().into()).collect(),
         credentials: input.credentials.clone(),
-        idempotency_key: facts.idempotency_key.clone(),
+        idempotency_key: facts.key.as_ref().map(|key| key.text.clone()),
         interface_hash: rated.connector.interface_hash,
         code_digest: rated.connector.code_digest,
         grants: rated.claims.grant_object_ids.iter().copied().collect(),
@@ -149,6 +150,8 @@ fn authorize(rated: Rated<'_>) -> Authorized {
             revocation_seq: facts.revocation.head_seq,
             checked_at: rated.now,
             token_id: rated.claims.token_id,
+            token_secs: rated.claims.expires.saturating_since(rated.claims.issued_at),
+            levels: (rated.zone.integrity, rated.zone.confidentiality),
         },
     }
 }

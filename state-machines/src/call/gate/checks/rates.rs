@@ -12,14 +12,17 @@ use crate::call::gate::{Denial, RateFacts};
 pub(super) fn check(leased: Leased<'_>) -> Result<Rated<'_>, Denial> {
     match &leased.facts.rates {
         RateFacts::Room => Ok(Rated { before: leased }),
-        RateFacts::Limited { pool, retry_after_ms } => Err(Denial {
-            retry_after_ms: Some(*retry_after_ms),
-            ..Denial::new(GateCheck::Rates, Code::RateLimited, format!("the pool {pool} is used up"))
-        }),
-        RateFacts::BudgetExceeded { budget } => Err(Denial::new(
-            GateCheck::Rates,
-            Code::BudgetExceeded,
-            format!("the budget {budget} is used up"),
-        )),
+        RateFacts::Limited { pool, retry_after_ms } => {
+            let why =
+                if retry_after_ms.is_some() { "is used up" } else { "has no room, and gets none by waiting" };
+            Err(Denial {
+                retry_after_ms: *retry_after_ms,
+                ..Denial::new(GateCheck::Rates, Code::RateLimited, format!("the {pool} {why}"))
+            })
+        }
+        RateFacts::BudgetExceeded { budget } => {
+            Err(Denial::new(GateCheck::Rates, Code::BudgetExceeded, format!("the {budget} is used up")))
+        }
+        RateFacts::Exhausted { rule } => Err(Denial::new(GateCheck::Rates, Code::Exhausted, rule.clone())),
     }
 }

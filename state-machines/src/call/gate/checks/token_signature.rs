@@ -3,7 +3,7 @@
 use fcp_proto_core::error::Code;
 use fcp_proto_core::object::GateCheck;
 
-use super::{Decoded, Signed};
+use super::{Decoded, Signed, grants};
 use crate::call::gate::{Denial, HolderFacts, SignatureFacts, TokenFacts};
 
 //= docs/spec/gate.md#2-token-signature
@@ -24,8 +24,7 @@ pub(super) fn check(decoded: Decoded<'_>) -> Result<Signed<'_>, Denial> {
 fn no_token(decoded: &Decoded<'_>) -> Denial {
     let facts = decoded.facts;
     if facts.holder == HolderFacts::Proved(facts.principal.clone()) {
-        let rule = alloc::format!("no grant gives {} the operation {}", facts.principal, facts.operation_id);
-        Denial::new(GateCheck::Grants, Code::OperationNotGranted, rule)
+        grants::none_held(facts, decoded.now)
     } else {
         Denial::new(GateCheck::Holder, Code::HolderProofMissing, "the caller has proved no key")
     }

@@ -1,0 +1,220 @@
+//! Every command once against a real daemon: it answers, its answer has its form, and what it says to type next exists.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+mod programs;
+mod real;
+
+use std::collections::BTreeSet;
+
+use real::Home;
+use serde_json::{Value, json};
+
+/// Commands with a test of their own: they make a home for themselves or are another command's whole life.
+const ELSEWHERE: [&str; 1] = ["quickstart"];
+
+/// The commands of the reviewed tree, by their words.
+fn all_commands() -> BTreeSet<String> {
+    let tree = include_str!("../src/help_tree.txt");
+    let (mut path, mut commands): (Vec<&str>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
+    for line in tree.lines().skip(1) {
+        let depth = (line.len() - line.trim_start().len()) / 2;
+        let name = line.trim_start().split(':').next().unwrap();
+        if !line.trim_start().starts_with(['-', '<', '[']) {
+            path.truncate(depth - 1);
+            // A group is no command: what stands below it is.
+            commands.remove(&path.join(" "));
+            path.push(name);
+            commands.insert(path.join(" "));
+        }
+    }
+    commands
+}
+
+#[test]
+fn every_command_does_its_work_with_a_real_daemon() {
+    let mut home = Home::new();
+    begin(&mut home);
+    if !connect(&mut home) {
+        return;
+    }
+    let grant = admit(&mut home);
+    let receipt = call(&mut home);
+    ask(&mut home);
+    look_back(&mut home, &receipt);
+    withdraw(&mut home, &grant);
+    apart_from_the_daemon(&mut home);
+    end(&mut home);
+    let missing: Vec<_> = all_commands()
+        .into_iter()
+        .filter(|name| !home.exercised.contains(name.as_str()) && !ELSEWHERE.contains(&name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "no real daemon has seen {missing:?}");
+}
+
+fn begin(home: &mut Home) {
+    let phrase = home.beside("phrase");
+    let made = home.ok("up", &["--node", "laptop", "--phrase-file", &phrase]);
+    assert_eq!(made["health"]["status"], "ready", "{made:#}");
+    assert_eq!(std::fs::read_to_string(&phrase).unwrap().split_whitespace().count(), 24);
+    let again = home.ok("up", &[]);
+    assert_eq!(again["already_running"], true);
+    assert_eq!(home.ok("status", &[])["health"]["status"], "ready");
+    home.ok("zones list", &[]);
+    assert_eq!(home.ok("zones show", &["z:work"])["zone"], "z:work");
+}
+
+/// Builds, signs and installs SQLite on a database of our own; `false` if this machine cannot build a sandbox.
+fn connect(home: &mut Home) -> bool {
+    let key = home.beside("publisher.key");
+    let made = home.ok("package keygen", &[&key]);
+    let package = home.beside("sqlite.fcp");
+    let code = home.program("fcp-connector-sqlite");
+    let platform = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    let folder = home.connector("sqlite");
+    home.ok("package build", &[&folder, "--out", &package, "--code", &code, "--platform", &platform]);
+    let trusted = made["public_key"].as_str().unwrap();
+    let unsigned = home.refused("package verify", &[&package, "--trust", trusted]);
+    assert_eq!(unsigned.1["error"]["name"], "package_untrusted");
+    home.ok("package sign", &[&package, "--key", &key]);
+    home.ok("package verify", &[&package, "--trust", trusted]);
+    assert_eq!(home.ok("package inspect", &[&package])["signatures_unverified"].as_array().unwrap().len(), 1);
+    std::fs::write(home.path().join("publishers.txt"), format!("{trusted}\n")).unwrap();
+    let config = json!({ "database": home.database() }).to_string();
+    let installed = home.run("install", &[&package, "--zone", "z:work", "--config", &config]);
+    if real::cannot_run(&installed) {
+        return false;
+    }
+    assert_eq!(installed.0, 0, "{:#}", installed.1);
+    home.exercised.insert("install".into());
+
+    assert_eq!(home.ok("list", &[])["connectors"][0]["id"], "sqlite");
+    assert_eq!(home.ok("show", &["sqlite"])["connector"]["id"], "sqlite");
+    assert!(home.ok("ops", &["sqlite"])["operations"].as_array().unwrap().len() >= 3);
+    assert_eq!(home.ok("schema", &["sqlite.query"])["operation"]["id"], "sqlite.query");
+    home.ok("search", &["rows"]);
+    let looked = home.ok("doctor", &[]);
+    assert_eq!(looked["problems"], 0);
+    assert!(looked["warnings"].as_u64().unwrap() > 0, "a key in a plain file is warned of: {looked:#}");
+    assert_eq!(home.refused("show", &["nothing"]).1["error"]["name"], "connector_unknown");
+    true
+}
+
+/// An agent and its grant; returns the grant.
+fn admit(home: &mut Home) -> String {
+    home.ok("agent add", &["mail", "--zone", "z:work"]);
+    assert_eq!(home.ok("agent list", &[])["agents"][0]["name"], "mail");
+    assert_eq!(home.ok("agent show", &["mail"])["zone"], "z:work");
+    let allow = format!("sqlite:database{}", home.database());
+    let bounds = ["--zone", "z:work", "--for", "1h", "--allow", &allow];
+    let made = home.ok("grant add", &[&["mail", "sqlite.query", "sqlite.execute"][..], &bounds].concat());
+    assert_eq!(home.ok("grant list", &["--to", "mail"])["grants"].as_array().unwrap().len(), 1);
+    made["grant_id"].as_str().unwrap().to_owned()
+}
+
+const READ: [&str; 3] = ["sqlite.query", "--input", r#"{"sql":"SELECT count(*) FROM notes"}"#];
+const WRITE: [&str; 5] = [
+    "sqlite.execute",
+    "--input",
+    r#"{"sql":"INSERT INTO notes (title) VALUES ('x')"}"#,
+    "--idempotency-key",
+    "k1",
+];
+
+/// What the agent does by itself; returns the receipt of its read.
+fn call(home: &mut Home) -> String {
+    assert_eq!(home.ok_as("mail", "preflight", &["sqlite.query"])["allowed"], true);
+    assert_eq!(home.ok_as("mail", "simulate", &READ)["allowed"], true);
+    let refused = home.refused_as("mail", "simulate", &WRITE);
+    assert_eq!((refused.0, &refused.1["status"]), (9, &json!("failed")), "{:#}", refused.1);
+    assert_eq!(refused.1["error"]["name"], "approval_required");
+    let made = home.ok_as("mail", "invoke", &READ);
+    assert_eq!(made["output"]["rows"], json!([[2]]));
+    let kept = home.ok_as("mail", "invoke", &[&READ[..], &["--keep"]].concat());
+    assert!(kept["output"].is_null());
+    let handle = kept["handle"].as_str().unwrap();
+    assert_eq!(home.ok_as("mail", "result", &[handle])["output"]["rows"], json!([[2]]));
+    assert_eq!(home.ok_as("mail", "context show", &[])["agent"], "mail");
+    let over = made["call_id"].as_str().unwrap();
+    assert_eq!(home.ok("cancel", &[over])["reached"], "too_late");
+    made["receipt_id"].as_str().unwrap().to_owned()
+}
+
+/// What a person decides.
+fn ask(home: &mut Home) {
+    let refused = home.refused_as("mail", "invoke", &WRITE);
+    assert_eq!((refused.0, &refused.1["error"]["name"]), (9, &json!("approval_required")));
+    let filed = home.ok_as("mail", "request", &WRITE);
+    let id = filed["request_id"].as_str().unwrap();
+    assert_eq!(home.ok("approvals list", &[])["approvals"][0]["request_id"], id);
+    assert_eq!(home.ok("approvals show", &[id])["status"], "pending");
+    home.ok_lines("approvals watch", &["--count", "1"]);
+    let approved = home.ok("approvals approve", &[id, "--yes"]);
+    let approval = approved["approval_id"].as_str().unwrap();
+    let made = home.ok_as("mail", "invoke", &[&WRITE[..], &["--approval", approval]].concat());
+    assert_eq!(made["effect"], "made");
+    let second = [&WRITE[..4], &["k2"]].concat();
+    let filed = home.ok_as("mail", "request", &second);
+    home.ok("approvals deny", &[filed["request_id"].as_str().unwrap(), "--note", "no"]);
+    let run = home.run("agent run", &["mail", "--", "sh", "-c", "test -n \"$FCP_SESSION\""]);
+    assert_eq!(run.0, 0, "{:#}", run.1);
+    home.exercised.insert("agent run".into());
+}
+
+fn look_back(home: &mut Home, receipt: &str) {
+    assert_eq!(home.ok("history", &["--by", "mail"])["calls"].as_array().unwrap().len(), 4);
+    home.ok("receipts list", &[]);
+    assert_eq!(home.ok("receipts show", &[receipt])["receipt_id"], receipt);
+    home.ok("explain", &[receipt]);
+    assert_eq!(home.ok("audit verify", &[])["valid"], true);
+    home.ok("audit head", &[]);
+    home.ok_lines("audit tail", &["--lines", "3"]);
+    let secret = home.private("secret", "ghp_x");
+    let set = ["me", "--connector", "sqlite", "--slot", "none", "--zone", "z:work", "--secret-file", &secret];
+    home.refused("auth set", &set);
+    home.ok("auth list", &[]);
+    home.refused("auth test", &["me"]);
+    home.refused("auth remove", &["me"]);
+}
+
+fn withdraw(home: &mut Home, grant: &str) {
+    home.ok("context new", &["mail"]);
+    home.ok("exception list", &[]);
+    home.refused("exception sandbox", &["sqlite", "no-such-wall", "--reason", "r"]);
+    let egress =
+        ["sqlite", "--to-host", "a.example", "--network", "127.0.0.1/32", "--port", "1", "--reason", "r"];
+    home.refused("exception egress", &egress);
+    home.ok("disable", &["sqlite"]);
+    assert_eq!(home.refused_as("mail", "invoke", &READ).1["error"]["name"], "connector_disabled");
+    home.ok("enable", &["sqlite"]);
+    home.ok("revoke", &["Capability", grant, "--reason", "no longer needed"]);
+    assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 1);
+    home.refused_as("mail", "invoke", &READ);
+    home.ok("uninstall", &["sqlite"]);
+}
+
+fn apart_from_the_daemon(home: &mut Home) {
+    let token = home.private("token", "AAAA");
+    home.refused("token inspect", &["--file", &token]);
+    let folder = home.beside("weather");
+    home.ok("new", &["weather", "--api-host", "api.weather.example", "--folder", &folder]);
+    home.text("convert", &["json", "toon"], r#"{"a":1}"#, "a: 1");
+    home.text("completions", &["bash"], "", "_fwc");
+}
+
+fn end(home: &mut Home) {
+    home.ok("down", &[]);
+    let refused = home.refused("status", &[]);
+    assert_eq!(refused.1["error"]["name"], "daemon_unreachable", "{:#}", refused.1);
+}
+
+#[test]
+fn the_tree_of_commands_is_read_whole() {
+    let all = all_commands();
+    for name in ["up", "agent run", "package keygen", "completions"] {
+        assert!(all.contains(name), "{name}");
+    }
+    assert!(!all.contains("agent"), "a group is no command");
+    assert!(all.len() > 50, "{}", all.len());
+    let value: Value = json!(all);
+    assert!(value.is_array());
+}

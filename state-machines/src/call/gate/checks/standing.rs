@@ -1,0 +1,82 @@
+//! Whether a decision still stands when its call is about to leave: what can have changed since is looked at again.
+
+use alloc::format;
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::object::{ApprovalKind, GateCheck};
+use fcp_proto_core::time::UnixTime;
+
+use super::zone_policy::Subject;
+use super::{approval, grants, zone_policy};
+use crate::call::gate::{Authorized, ConnectorFacts, Denial, OperationFacts, StandingFacts, ZoneFacts};
+
+//= docs/spec/gate.md#deciding-and-spending
+pub(crate) fn check(authorized: &Authorized, facts: &StandingFacts, now: UnixTime) -> Result<(), Denial> {
+    for id in authorized.grants() {
+        let Some(known) = facts.grants.get(id) else {
+            return Err(grants::denial(Code::GrantMissing, format!("the grant {id} does not exist")));
+        };
+        grants::live(authorized.zone(), id, known, now)?;
+    }
+    let operation = facts.connector.as_ref().and_then(|connector| connector.operation.as_ref());
+    let zone = permitted(authorized, facts, operation)?;
+    let operation = same_connector(authorized, facts.connector.as_ref())?;
+    if !facts.credentials_stored {
+        let code = Code::CredentialMissing;
+        return Err(Denial::new(GateCheck::Constraints, code, "its credential was removed meanwhile"));
+    }
+    if approval::needed(zone, operation) && !authorized.kinds().contains(&ApprovalKind::Execution) {
+        let code = Code::ApprovalRequired;
+        return Err(Denial::new(GateCheck::Approval, code, code.meaning()));
+    }
+    Ok(())
+}
+
+/// The zone permits it as it is now, and trusts and holds no less secret than when it was decided.
+fn permitted<'a>(
+    authorized: &Authorized,
+    facts: &'a StandingFacts,
+    operation: Option<&OperationFacts>,
+) -> Result<&'a ZoneFacts, Denial> {
+    let denied = |code, rule| Denial::new(GateCheck::ZonePolicy, code, rule);
+    let principal_zone = facts.principal_zone.as_ref();
+    let principal_zone =
+        principal_zone.ok_or_else(|| denied(Code::ZoneMismatch, "the principal is enrolled no more"))?;
+    let subject = Subject {
+        zone_id: authorized.zone(),
+        principal: authorized.principal(),
+        principal_zone,
+        connector_id: authorized.connector(),
+        operation_id: authorized.operation(),
+        operation,
+        token_secs: authorized.seal().token_secs,
+    };
+    let known = authorized.grants().iter().map(|id| facts.grants.get(id));
+    let zone = zone_policy::permits(facts.zone.as_ref(), &subject, known)?;
+    if (zone.integrity, zone.confidentiality) != authorized.seal().levels {
+        return Err(denied(Code::ZonePolicyDenied, "the zone's levels were changed meanwhile"));
+    }
+    Ok(zone)
+}
+
+/// The connector is the one that was decided upon, and calls may reach it.
+fn same_connector<'a>(
+    authorized: &Authorized,
+    connector: Option<&'a ConnectorFacts>,
+) -> Result<&'a OperationFacts, Denial> {
+    let denied = |code: Code| Denial::new(GateCheck::Binding, code, code.meaning());
+    let connector = connector.ok_or_else(|| denied(Code::ConnectorUnknown))?;
+    if !connector.enabled {
+        return Err(denied(Code::ConnectorDisabled));
+    }
+    if !connector.zones.contains(authorized.zone()) {
+        return Err(denied(Code::ConnectorNotInZone));
+    }
+    let same = connector.interface_hash == *authorized.interface_hash()
+        && connector.code_digest == *authorized.code_digest();
+    if !same {
+        let rule = "the connector was replaced meanwhile";
+        return Err(Denial::new(GateCheck::Binding, Code::Conflict, rule));
+    }
+    connector.operation.as_ref().ok_or_else(|| denied(Code::OperationUnknown))
+}

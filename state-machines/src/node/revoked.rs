@@ -1,0 +1,78 @@
+//! Revocations that bite: what rests on something revoked ends.
+
+use alloc::vec::Vec;
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::object::{RevocationObject, RevocationScope};
+use fcp_proto_core::time::UnixTime;
+
+use super::calls::Call;
+use super::{Node, Output};
+
+impl Node {
+    /// What rests on something revoked ends at once.
+    //= docs/spec/revocation.md#effect
+    pub(super) fn drop_revoked(&mut self, revocation: &RevocationObject, now: UnixTime) {
+        if revocation.scope == RevocationScope::Capability {
+            for target in &revocation.targets {
+                if let Ok(bytes) = <[u8; 32]>::try_from(target.0.as_slice()) {
+                    self.sessions.forget_grant(&ObjectId::from_bytes(bytes));
+                }
+            }
+        }
+        let (authority, revocations) = (&self.authority, &self.revocations);
+        self.sessions.retain(now, |session| {
+            authority.principal(&session.principal).is_none_or(|known| {
+                revocations.is_revoked(RevocationScope::IssuerKey, known.key_id.as_bytes(), now)
+            })
+        });
+        let doomed: Vec<_> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.is_dispatched() && self.revoked_now(call, now).is_some())
+            .map(|(id, _)| *id)
+            .collect();
+        self.outputs.extend(doomed.into_iter().map(Output::Cancel));
+    }
+
+    /// Why a call may no longer go on, if it may not.
+    pub(super) fn revoked_now(&self, call: &Call, now: UnixTime) -> Option<Code> {
+        let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
+        let object = |id: &ObjectId| revoked(RevocationScope::Capability, id.as_bytes());
+        let key = |key: KeyId| revoked(RevocationScope::IssuerKey, key.as_bytes());
+        if revoked(RevocationScope::Capability, call.token_id().as_bytes()) {
+            return Some(Code::TokenRevoked);
+        }
+        if call.grants().iter().any(object) {
+            return Some(Code::GrantRevoked);
+        }
+        let granted = |id| self.authority.grant_by_id(id).is_some_and(|grant| key(grant.signer));
+        if call.grants().iter().any(granted) || call.word().is_some_and(|word| key(word.known.signer)) {
+            return Some(Code::GrantIssuerInvalid);
+        }
+        let approved = |id| object(id) || self.approvals.decision(id).is_some_and(|it| key(it.signer));
+        if call.approvals().iter().any(approved) {
+            return Some(Code::ApprovalInvalid);
+        }
+        if key(self.keys.issuance.key_id()) {
+            return Some(Code::IssuerKeyRevoked);
+        }
+        self.reader_revoked(call.principal(), call.zone(), now)
+            .or_else(|| self.connector_revoked(call.connector(), now).then_some(Code::ConnectorRevoked))
+    }
+
+    /// Why a principal may no longer see anything here, if it may not.
+    pub(super) fn reader_revoked(&self, reader: &PrincipalId, zone: &ZoneId, now: UnixTime) -> Option<Code> {
+        let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
+        let mut keys = self.authority.keys_of(reader);
+        if keys.all(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {
+            return Some(Code::IssuerKeyRevoked);
+        }
+        if revoked(RevocationScope::NodeAttestation, self.node_id.as_str().as_bytes()) {
+            return Some(Code::NodeRevoked);
+        }
+        let zone = self.keys.zones.get(zone)?.key_id();
+        revoked(RevocationScope::ZoneKey, zone.as_bytes()).then_some(Code::ZoneKeyRevoked)
+    }
+}
