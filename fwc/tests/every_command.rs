@@ -61,6 +61,12 @@ fn begin(home: &mut Home) {
     assert_eq!(home.ok("status", &[])["health"]["status"], "ready");
     home.ok("zones list", &[]);
     assert_eq!(home.ok("zones show", &["z:work"])["zone"], "z:work");
+    let levels = ["z:project:apollo", "--integrity", "60", "--confidentiality", "60"];
+    assert_eq!(home.ok("zones add", &levels)["policy_version"], 1);
+    let policy = ["z:project:apollo", "--connector", "sqlite", "--max-tier", "risky"];
+    assert_eq!(home.ok("zones policy", &policy)["policy_version"], 2);
+    let owner = home.passphrase().to_owned();
+    home.ok("node renew", &["--for", "8761h", "--owner-passphrase-file", &owner]);
 }
 
 /// Builds, signs and installs SQLite on a database of our own; `false` if this machine cannot build a sandbox.
@@ -108,7 +114,17 @@ fn admit(home: &mut Home) -> String {
     let bounds = ["--zone", "z:work", "--for", "1h", "--allow", &allow];
     let made = home.ok("grant add", &[&["mail", "sqlite.query", "sqlite.execute"][..], &bounds].concat());
     assert_eq!(home.ok("grant list", &["--to", "mail"])["grants"].as_array().unwrap().len(), 1);
+    share(home);
     made["grant_id"].as_str().unwrap().to_owned()
+}
+
+/// A role, from its beginning to its end.
+fn share(home: &mut Home) {
+    home.ok("role add", &["readers", "--description", "reads notes"]);
+    home.ok("role give", &["readers", "mail"]);
+    assert_eq!(home.ok("role list", &[])["roles"][0]["members"], json!(["mail"]));
+    home.ok("role take", &["readers", "mail", "--reason", "a test"]);
+    home.ok("role remove", &["readers", "--reason", "a test"]);
 }
 
 const READ: [&str; 3] = ["sqlite.query", "--input", r#"{"sql":"SELECT count(*) FROM notes"}"#];
@@ -145,7 +161,7 @@ fn ask(home: &mut Home) {
     assert_eq!((refused.0, &refused.1["error"]["name"]), (9, &json!("approval_required")));
     let filed = home.ok_as("mail", "request", &WRITE);
     let id = filed["request_id"].as_str().unwrap();
-    assert_eq!(home.ok("approvals list", &[])["approvals"][0]["request_id"], id);
+    assert_eq!(home.ok("approvals list", &[])["requests"][0]["request_id"], id);
     assert_eq!(home.ok("approvals show", &[id])["status"], "pending");
     home.ok_lines("approvals watch", &["--count", "1"]);
     let approved = home.ok("approvals approve", &[id, "--yes"]);
@@ -162,6 +178,8 @@ fn ask(home: &mut Home) {
 
 fn look_back(home: &mut Home, receipt: &str) {
     assert_eq!(home.ok("history", &["--by", "mail"])["calls"].as_array().unwrap().len(), 4);
+    assert_eq!(home.ok("history", &["--unknown"])["calls"], json!([]));
+    home.refused("settle", &[receipt, "--did-not", "--note", "the log shows none"]);
     home.ok("receipts list", &[]);
     assert_eq!(home.ok("receipts show", &[receipt])["receipt_id"], receipt);
     home.ok("explain", &[receipt]);
@@ -180,6 +198,8 @@ fn withdraw(home: &mut Home, grant: &str) {
     home.ok("context new", &["mail"]);
     home.ok("exception list", &[]);
     home.refused("exception sandbox", &["sqlite", "no-such-wall", "--reason", "r"]);
+    let lowered = home.ok("exception sandbox", &["sqlite", "cpu_bounded", "--reason", "r"]);
+    home.ok("exception remove", &[lowered["exception_id"].as_str().unwrap()]);
     let egress =
         ["sqlite", "--to-host", "a.example", "--network", "127.0.0.1/32", "--port", "1", "--reason", "r"];
     home.refused("exception egress", &egress);

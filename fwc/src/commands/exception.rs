@@ -67,7 +67,7 @@ pub(crate) struct Egress {
 
 /// Lowers the sandbox wall.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  fwc exception sandbox sqlite cgroup-memory --reason 'no cgroups here'")]
+#[command(after_help = "Examples:\n  fwc exception sandbox sqlite memory_bounded --reason 'no cgroups here'")]
 pub(crate) struct Sandbox {
     /// The connector
     pub(crate) connector: ConnectorId,

@@ -175,6 +175,35 @@ async fn a_raised_wall_is_gone_from_the_list_and_the_status() {
     assert_eq!(gone.code, Code::NotFound);
 }
 
+//= docs/spec/authority.md#exceptions
+#[tokio::test]
+async fn an_exception_that_would_open_nothing_is_not_recorded() {
+    let mut world = World::new().await;
+    let property = |name: &str| ExceptionRule::Sandbox { property: name.into() };
+    let egress = |network: &str| ExceptionRule::Egress {
+        host: "git.intern.example".into(),
+        network: network.into(),
+        port: 443,
+        ca_file: None,
+    };
+    let absent = ConnectorId::new("absent").unwrap();
+    let tries = [
+        (connector(), property("memory"), Code::InputInvalid, "memory_bounded"),
+        (connector(), egress("10.0.0.7/32"), Code::InputInvalid, "git.intern.example"),
+        (connector(), egress("10.0.0.7/99"), Code::InputInvalid, "10.0.0.7/99"),
+        (absent.clone(), egress("10.0.0.7/32"), Code::ConnectorUnknown, "absent"),
+        (absent, property("memory_bounded"), Code::ConnectorUnknown, "absent"),
+    ];
+    for (connector, rule, code, named) in tries {
+        let lower = types::AddException { connector, rule, reason: "a test".into(), lifetime_secs: None };
+        let refused = world.operator.send::<AddException>(&[], &lower).await.unwrap_err();
+        assert_eq!(refused.code, code, "{refused:?}");
+        assert!(format!("{refused:?}").contains(named), "{refused:?}");
+    }
+    let recorded = world.operator.get::<ListExceptions>(&[], &Nothing {}).await.unwrap().body.exceptions;
+    assert!(recorded.is_empty());
+}
+
 #[tokio::test]
 async fn the_owner_renews_the_node_with_the_owners_passphrase() {
     let mut world = World::new().await;

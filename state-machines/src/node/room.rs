@@ -79,12 +79,12 @@ impl Node {
         // Every call under way may end unknown, so each has its place already.
         if self.unsettled.len() + self.calls.len() >= MAX_UNSETTLED {
             return Some(String::from(
-                "too many calls have an unknown outcome; an operator must settle them: `fwc history --outcome unknown` names them",
+                "too many calls have an unknown outcome; an operator must settle them: `fwc history --unknown` names them",
             ));
         }
         if self.unsettled.of(principal) + own >= MAX_UNSETTLED_OF_PRINCIPAL {
             return Some(format!(
-                "too many calls of {principal} have an unknown outcome; an operator must settle them: `fwc history --outcome unknown` names them"
+                "too many calls of {principal} have an unknown outcome; an operator must settle them: `fwc history --unknown` names them"
             ));
         }
         let new = grants.iter().filter(|grant| !self.grant_use.contains_key(grant)).count();
