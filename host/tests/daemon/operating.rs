@@ -16,7 +16,7 @@ use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::SafetyTier;
 use serde_json::json;
 
-use crate::world::{Bot, Daemon, PASSPHRASE, World, call, install, passphrase, unlock};
+use crate::world::{Bot, Daemon, PASSPHRASE, World, call, install_in, passphrase, unlock};
 
 fn connector() -> ConnectorId {
     ConnectorId::new("notes").unwrap()
@@ -234,7 +234,9 @@ async fn a_disabled_connector_stays_disabled_when_it_is_installed_again() {
     let state = types::SetState { reason: None };
     world.operator.send::<DisableConnector>(&["notes"], &state).await.unwrap();
     let home = world.daemon.home.clone();
-    let again = install(&mut world.operator, &home, true).await.unwrap();
+    // Exactly the same within one second would be the very object that was taken.
+    let zones = ["z:work", "z:private"];
+    let again = install_in(&mut world.operator, &home, &zones, true).await.unwrap();
     assert!(!again.connector.connector.enabled);
     let shown = world.operator.get::<GetConnector>(&["notes"], &Nothing {}).await.unwrap().body;
     assert!(!shown.connector.enabled);
