@@ -161,7 +161,7 @@ fn ask(home: &mut Home) {
     assert_eq!((refused.0, &refused.1["error"]["name"]), (9, &json!("approval_required")));
     let filed = home.ok_as("mail", "request", &WRITE);
     let id = filed["request_id"].as_str().unwrap();
-    assert_eq!(home.ok("approvals list", &[])["requests"][0]["request_id"], id);
+    assert_eq!(home.ok("approvals list", &[])["approvals"][0]["request_id"], id);
     assert_eq!(home.ok("approvals show", &[id])["status"], "pending");
     home.ok_lines("approvals watch", &["--count", "1"]);
     let approved = home.ok("approvals approve", &[id, "--yes"]);
