@@ -148,6 +148,7 @@ pub(crate) fn path_schema(name: &str) -> Option<Shape> {
     match name {
         "connector" => Some(Shape::of::<s::ConnectorId>()),
         "operation" => Some(Shape::of::<s::OperationId>()),
+        "role" => Some(Shape::of::<s::RoleId>()),
         "agent" => Some(Shape::of::<s::PrincipalId>()),
         "zone" => Some(Shape::of::<s::ZoneId>()),
         "credential" => Some(Shape::of::<s::CredentialId>()),

@@ -37,6 +37,16 @@ pub(crate) struct InputArgs {
 }
 
 impl InputArgs {
+    /// Whether anything was said.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.input.is_some()
+            || self.file.is_some()
+            || self.stdin
+            || !self.set.is_empty()
+            || !self.set_text.is_empty()
+            || !self.set_handle.is_empty()
+    }
+
     /// The input and the fields that kept results fill.
     ///
     /// # Errors

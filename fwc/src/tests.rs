@@ -30,10 +30,15 @@ const LINES: &[&str] = &[
     "preflight a.b --zone z:work",
     "cancel 0123456789abcdef0123456789abcdef",
     "request a.b --file f --note n",
+    "request a.b --grant 1h --also a.c --allow x:y --credential me --max-calls 3 --note n",
+    "settle ID --happened --note n",
+    "settle ID --did-not --note n",
     "approvals list --status pending --limit 3 --after x",
     "approvals show ID",
     "approvals approve ID --yes --kind elevation --for 5m --grant 8h --allow * --max-calls 3",
+    "approvals approve ID --only a.b --for 5m",
     "approvals deny ID --note n",
+    "history --unknown",
     "approvals watch --count 1",
     "history --by mail --connector c --operation c.x --zone z:work --outcome unknown --code FCP-3101",
     "receipts list --by mail",
@@ -47,6 +52,12 @@ const LINES: &[&str] = &[
     "agent list",
     "agent show mail",
     "agent run mail --for 1h -- sh -c true --json",
+    "role add r --description d",
+    "role list",
+    "role give r mail",
+    "role take r mail --reason x",
+    "role remove r --reason x",
+    "node renew --for 90d --owner-passphrase-file f",
     "grant add mail a.b a.c --zone z:work --for 8h --allow * --credential me --argument {}",
     "grant add --role r a.b --zone z:work --for 8h --deny x:y",
     "grant list --to mail --live",
@@ -60,12 +71,16 @@ const LINES: &[&str] = &[
     "auth remove me",
     "zones list",
     "zones show z:work",
+    "zones add z:project:apollo --integrity 60 --confidentiality 60 --description d --connector c --max-tier risky",
+    "zones policy z:work --no-connector --no-deny --max-risk low --approval-from safe --max-capability 15m --max-grant 30d --budget day=requests:5/1d",
+    "zones policy z:work --no-budget",
     "context new mail",
     "context show",
     "exception list",
     "exception egress c --to-host h --network 127.0.0.1/32 --port 1 --reason r --for 1h --ca-file f",
     "exception sandbox c p --reason r",
-    "install c.fcp --zone z:work --zone z:private --dev --config {}",
+    "exception remove ID",
+    "install c.fcp --zone z:work --zone z:private --dev --enable --config {}",
     "uninstall c --reason r",
     "enable c",
     "disable c",
@@ -180,6 +195,53 @@ fn every_command_shows_examples_that_parse() {
             "`{name}` shows no example of itself"
         );
     }
+}
+
+/// The first words of a line that name a command, or what in it names none.
+fn command_of(line: &str) -> Result<(), String> {
+    let (mut command, mut seen) = (cli::command(), String::new());
+    for word in line.split([' ', '`', '"', '\n']) {
+        let is_name = !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        if word.is_empty() || !is_name || !command.has_subcommands() {
+            break;
+        }
+        let next = command.find_subcommand(word).cloned();
+        command = next.ok_or_else(|| format!("`fwc{seen} {word}`"))?;
+        seen.push_str(&format!(" {word}"));
+    }
+    Ok(())
+}
+
+/// What a failure, a warning or an answer tells to do next can be done: every command that code names exists.
+#[test]
+fn every_command_that_is_named_exists() {
+    fn files(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources = Vec::new();
+    for folder in ["fwc/src", "host/src", "proto-core/src/error"] {
+        files(&root.join(folder), &mut sources);
+    }
+    let (mut named, mut wrong) = (0, Vec::new());
+    for path in sources {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for opening in ["`fwc ", "\"fwc "] {
+            for (at, _) in text.match_indices(opening) {
+                named += 1;
+                let found = command_of(&text[at + opening.len()..]);
+                wrong.extend(found.err().map(|what| format!("{}: {what}", path.display())));
+            }
+        }
+    }
+    assert!(named > 50 && wrong.is_empty(), "{named} commands are named; these do not exist: {wrong:#?}");
 }
 
 /// The whole tree as text: a change of any command, argument or description must be seen in a review.

@@ -513,3 +513,69 @@ fn down_stops_the_process_behind_the_socket_and_waits_for_its_end() {
     assert_eq!(answer["data"]["pid"], json!(daemon.id()));
     assert_eq!(home.json(&["down"]).0, 8, "nobody is behind the socket any more");
 }
+
+fn wish() -> Value {
+    json!({
+        "request_id": ID, "status": "pending", "agent": "mail", "zone": "z:work", "connector": "a",
+        "operations": [{"operation": "a.b", "description": "Reads.", "tier": "safe"}],
+        "constraints": {"resource_allow": ["x:y"]}, "lifetime_secs": 3600, "requested_at": 1, "expires_at": 9,
+    })
+}
+
+#[test]
+fn a_grant_is_asked_for_with_its_bounds() {
+    let home = home_with_agent(|_| ok(wish()));
+    let line = ["--agent", "mail", "request", "a.b", "--grant", "1h", "--also", "a.c", "--allow", "x:y"];
+    let (code, answer) = home.json(&line);
+    assert_eq!((code, &answer["data"]["status"]), (0, &json!("pending")));
+    let body = &home.seen("POST /v1/grant-requests")[0].body;
+    assert_eq!((&body["connector"], &body["operations"]), (&json!("a"), &json!(["a.b", "a.c"])));
+    assert_eq!(
+        (&body["constraints"]["resource_allow"], &body["lifetime_secs"]),
+        (&json!(["x:y"]), &json!(3600))
+    );
+    for bad in [
+        &["--agent", "mail", "request", "a.b", "--grant", "1h"][..],
+        &["--agent", "mail", "request", "a.b", "--allow", "x:y"],
+        &["--agent", "mail", "request", "a.b", "--grant", "1h", "--allow", "x:y", "--input", "{}"],
+    ] {
+        assert_ne!(home.json(bad).0, 0, "{bad:?}");
+    }
+    assert_eq!(home.seen("POST /v1/grant-requests").len(), 1);
+    assert!(home.seen("POST /v1/requests").is_empty());
+}
+
+#[test]
+fn a_person_decides_both_kinds_of_requests_in_one_place() {
+    let home = Home::served(|request| {
+        let wishes = format!("/v1/grant-requests/{ID}");
+        usual(request).unwrap_or_else(|| match request.line.as_str() {
+            line if line.starts_with("GET /v1/approvals?") || line == "GET /v1/approvals" => {
+                ok(json!({"approvals": [], "grant_requests": [wish()]}))
+            }
+            line if line.ends_with(&format!("/v1/approvals/{ID}")) => refuse(404, "FCP-6001"),
+            line if line.ends_with(&format!("/v1/approvals/{ID}/deny")) => refuse(404, "FCP-6001"),
+            line if line == format!("GET {wishes}") => ok(wish()),
+            line if line == format!("POST {wishes}/deny") => ok(json!({"request_id": ID, "decision_id": ID})),
+            line if line == format!("POST {wishes}/approve") => ok(json!({
+                "grant_id": ID, "agent": "mail", "zone": "z:work", "connector": "a", "capabilities": ["a.read"],
+                "operations": ["a.b"], "constraints": {}, "calls_used": 0, "not_before": 1, "expires_at": 9,
+                "signed_by": "00".repeat(8), "live": true, "request_id": ID,
+            })),
+            _ => None,
+        })
+    });
+    let pass = home.private("pass", PASSPHRASE);
+    let pass = ["--passphrase-file", pass.to_str().unwrap()];
+    let run = |line: &[&str]| home.json(&[&pass[..], line].concat());
+    assert_eq!(run(&["approvals", "show", ID]).1["data"]["constraints"]["resource_allow"], json!(["x:y"]));
+    let (code, answer) = run(&["approvals", "approve", ID, "--yes", "--only", "a.b", "--for", "30m"]);
+    assert_eq!((code, &answer["data"]["live"]), (0, &json!(true)), "{answer}");
+    let body = &home.seen(&format!("POST /v1/grant-requests/{ID}/approve"))[0].body;
+    assert_eq!(body, &json!({"operations": ["a.b"], "lifetime_secs": 1800}));
+    assert_eq!(run(&["approvals", "deny", ID]).0, 0);
+    let table =
+        home.fwc(&[&pass[..], &["approvals", "list", "--format", "table"]].concat()).output().unwrap();
+    let text = String::from_utf8(table.stdout).unwrap();
+    assert!(text.contains("a grant") && text.contains("a.b") && text.contains("safe"), "{text}");
+}

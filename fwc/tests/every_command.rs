@@ -40,6 +40,7 @@ fn every_command_does_its_work_with_a_real_daemon() {
     let grant = admit(&mut home);
     let receipt = call(&mut home);
     ask(&mut home);
+    outside_a_session(&mut home);
     look_back(&mut home, &receipt);
     withdraw(&mut home, &grant);
     apart_from_the_daemon(&mut home);
@@ -61,6 +62,12 @@ fn begin(home: &mut Home) {
     assert_eq!(home.ok("status", &[])["health"]["status"], "ready");
     home.ok("zones list", &[]);
     assert_eq!(home.ok("zones show", &["z:work"])["zone"], "z:work");
+    let levels = ["z:project:apollo", "--integrity", "60", "--confidentiality", "60"];
+    assert_eq!(home.ok("zones add", &levels)["policy_version"], 1);
+    let policy = ["z:project:apollo", "--connector", "sqlite", "--max-tier", "risky"];
+    assert_eq!(home.ok("zones policy", &policy)["policy_version"], 2);
+    let owner = home.passphrase().to_owned();
+    home.ok("node renew", &["--for", "8761h", "--owner-passphrase-file", &owner]);
 }
 
 /// Builds, signs and installs SQLite on a database of our own; `false` if this machine cannot build a sandbox.
@@ -108,7 +115,17 @@ fn admit(home: &mut Home) -> String {
     let bounds = ["--zone", "z:work", "--for", "1h", "--allow", &allow];
     let made = home.ok("grant add", &[&["mail", "sqlite.query", "sqlite.execute"][..], &bounds].concat());
     assert_eq!(home.ok("grant list", &["--to", "mail"])["grants"].as_array().unwrap().len(), 1);
+    share(home);
     made["grant_id"].as_str().unwrap().to_owned()
+}
+
+/// A role, from its beginning to its end.
+fn share(home: &mut Home) {
+    home.ok("role add", &["readers", "--description", "reads notes"]);
+    home.ok("role give", &["readers", "mail"]);
+    assert_eq!(home.ok("role list", &[])["roles"][0]["members"], json!(["mail"]));
+    home.ok("role take", &["readers", "mail", "--reason", "a test"]);
+    home.ok("role remove", &["readers", "--reason", "a test"]);
 }
 
 const READ: [&str; 3] = ["sqlite.query", "--input", r#"{"sql":"SELECT count(*) FROM notes"}"#];
@@ -162,6 +179,8 @@ fn ask(home: &mut Home) {
 
 fn look_back(home: &mut Home, receipt: &str) {
     assert_eq!(home.ok("history", &["--by", "mail"])["calls"].as_array().unwrap().len(), 4);
+    assert_eq!(home.ok("history", &["--unknown"])["calls"], json!([]));
+    home.refused("settle", &[receipt, "--did-not", "--note", "the log shows none"]);
     home.ok("receipts list", &[]);
     assert_eq!(home.ok("receipts show", &[receipt])["receipt_id"], receipt);
     home.ok("explain", &[receipt]);
@@ -176,10 +195,25 @@ fn look_back(home: &mut Home, receipt: &str) {
     home.refused("auth remove", &["me"]);
 }
 
+/// A call with a token and a proof of its own.
+fn outside_a_session(home: &mut Home) {
+    let folder = home.beside("tokens");
+    let minted = home.ok_as("mail", "token mint", &["sqlite.query", "--to", &folder]);
+    let file = minted["tokens"][0]["file"].as_str().unwrap().to_owned();
+    assert_eq!(home.ok("token inspect", &["--file", &file])["verdict"], "good");
+    let key = home.path().join("agents/mail.key");
+    let outside = [&READ[..], &["--token", &file, "--key", key.to_str().unwrap()]].concat();
+    assert_eq!(home.ok("invoke", &outside)["output"]["rows"], json!([[3]]));
+    let garbage = home.private("garbage", "AAAA");
+    assert_eq!(home.refused("token inspect", &["--file", &garbage]).1["error"]["name"], "token_malformed");
+}
+
 fn withdraw(home: &mut Home, grant: &str) {
     home.ok("context new", &["mail"]);
     home.ok("exception list", &[]);
     home.refused("exception sandbox", &["sqlite", "no-such-wall", "--reason", "r"]);
+    let lowered = home.ok("exception sandbox", &["sqlite", "cpu_bounded", "--reason", "r"]);
+    home.ok("exception remove", &[lowered["exception_id"].as_str().unwrap()]);
     let egress =
         ["sqlite", "--to-host", "a.example", "--network", "127.0.0.1/32", "--port", "1", "--reason", "r"];
     home.refused("exception egress", &egress);
@@ -193,9 +227,7 @@ fn withdraw(home: &mut Home, grant: &str) {
 }
 
 fn apart_from_the_daemon(home: &mut Home) {
-    let token = home.private("token", "AAAA");
-    home.refused("token inspect", &["--file", &token]);
-    let folder = home.beside("weather");
+    let folder = home.beside("data");
     home.ok("new", &["weather", "--api-host", "api.weather.example", "--folder", &folder]);
     home.text("convert", &["json", "toon"], r#"{"a":1}"#, "a: 1");
     home.text("completions", &["bash"], "", "_fwc");

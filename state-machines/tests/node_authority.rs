@@ -4,14 +4,22 @@ mod home;
 
 use std::collections::BTreeSet;
 
+use fcp_proto_core::crypto::secret::SymmetricKey;
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{
-    Budget, ConnectorState, Enrolment, OperatorDelegation, OperatorRight, RevocationObject, RevocationScope,
+    AnyObject, AuditEventKind, Budget, ConnectorState, CredentialTest, Enrolment, Grant, GrantDenial,
+    Grantee, NodeAttestation, OperatorDelegation, OperatorRight, RevocationObject, RevocationScope, Role,
+    RoleAssignment, RoleWithdrawal, StoredObject, ZoneDefinition,
 };
 use fcp_proto_core::random::Entropy;
-use fcp_state_machines::node::{Answer, Failure, Request, RequestId};
+use fcp_proto_core::token::constraints::Constraints;
+use fcp_proto_core::zone::Level;
+use fcp_state_machines::node::{
+    Answer, CallAnswer, CallRequest, CalledBy, Failure, GrantWish, Outcome, Request, RequestId,
+};
 use fcp_state_machines::persist::{Completion, Refusal};
 use home::{Home, agent, everything, grant_fields, policy, sign, work, zone};
 
@@ -300,4 +308,430 @@ fn sessions_and_requests_of_one_principal_are_bounded() {
     home.session = home.open_session();
     let refused = (0..1_100).find_map(|at| ask(&mut home, at).err());
     assert_eq!(refused.map(|it| it.code), Some(Code::Exhausted));
+}
+
+fn together(objects: Vec<fcp_proto_core::object::AnyObject>) -> Request {
+    Request::AdmitTogether { objects, actor: "op".into() }
+}
+
+fn reads() -> Constraints {
+    Constraints { resource_allow: vec!["notes:note/a".parse().expect("a pattern")], ..everything() }
+}
+
+fn wish(home: &Home, constraints: Constraints) -> GrantWish {
+    GrantWish {
+        session: home.session,
+        binding: home::BINDING,
+        connector: "notes".parse().expect("a connector"),
+        operations: [home::operation("notes.get"), home::operation("notes.comments")].into(),
+        constraints,
+        lifetime_secs: 3_600,
+        note: Some("to summarize".into()),
+        valid_secs: 600,
+    }
+}
+
+fn filed(home: &mut Home) -> ObjectId {
+    let request = Request::FileGrantRequest(Box::new(wish(home, reads())));
+    match home.ask(request) {
+        Ok(Answer::Admitted(id)) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A grant of what [`wish`] asks for.
+fn granted(home: &Home, request: ObjectId) -> Grant {
+    Grant {
+        operations: [home::operation("notes.get")].into(),
+        request: Some(request),
+        ..grant_fields(reads(), home.now)
+    }
+}
+
+//= docs/spec/authority.md#asking-for-a-grant
+#[test]
+fn a_grant_that_is_asked_for_is_given_once_and_never_wider() {
+    let mut home = Home::new();
+    let read = home.call("notes.get", READ, None);
+    assert_eq!(code(home.invoke(read.clone(), "{}")), Code::OperationNotGranted);
+    let request = filed(&mut home);
+    let fits = granted(&home, request);
+    for wider in [
+        Grant { operations: [home::operation("notes.put")].into(), ..fits.clone() },
+        Grant { constraints: everything(), ..fits.clone() },
+        Grant { expires_at: home.now.unix.saturating_add(3_601), ..fits.clone() },
+        Grant { grantee: Grantee::Principal("eve".parse().expect("a name")), ..fits.clone() },
+    ] {
+        let refused = code(home.try_operate(&work(), wider));
+        assert!(matches!(refused, Code::ApprovalMismatch | Code::NotFound), "{refused}");
+    }
+    home.operate(&work(), fits.clone());
+    home.invoke(read, "{}").expect("it was granted");
+    home.pass(1);
+    assert_eq!(
+        code(home.try_operate(&work(), granted(&home, request))),
+        Code::Conflict,
+        "one request, one grant"
+    );
+    home.restart();
+    assert_eq!(code(home.try_operate(&work(), granted(&home, request))), Code::Conflict);
+}
+
+#[test]
+fn a_grant_that_was_denied_or_not_decided_in_time_is_not_given() {
+    let mut home = Home::new();
+    let (denied, late) = (filed(&mut home), filed_later(&mut home));
+    home.operate(&work(), GrantDenial { request: denied, note: Some("no".into()) });
+    home.restart();
+    assert_eq!(code(home.try_operate(&work(), granted(&home, denied))), Code::Conflict);
+    home.pass(600);
+    assert_eq!(code(home.try_operate(&work(), granted(&home, late))), Code::ApprovalExpired);
+    let unknown = granted(&home, ObjectId::from_bytes([9; 32]));
+    assert_eq!(code(home.try_operate(&work(), unknown)), Code::NotFound);
+}
+
+/// Another request, which differs by its time.
+fn filed_later(home: &mut Home) -> ObjectId {
+    home.pass(1);
+    filed(home)
+}
+
+#[test]
+fn nobody_asks_for_nothing_or_for_what_does_not_exist() {
+    let mut home = Home::new();
+    let good = wish(&home, reads());
+    for (bad, why) in [
+        (wish(&home, Constraints::default()), Code::ConstraintsEmpty),
+        (GrantWish { operations: BTreeSet::new(), ..good.clone() }, Code::ConstraintsEmpty),
+        (
+            GrantWish { operations: [home::operation("notes.burn")].into(), ..good.clone() },
+            Code::OperationUnknown,
+        ),
+        (GrantWish { connector: "other".parse().expect("an id"), ..good.clone() }, Code::ConnectorUnknown),
+        (GrantWish { lifetime_secs: 0, ..good.clone() }, Code::OutOfRange),
+        (GrantWish { lifetime_secs: 91 * 86_400, ..good.clone() }, Code::OutOfRange),
+        (GrantWish { binding: [8; 32], ..good }, Code::Unauthenticated),
+    ] {
+        assert_eq!(code(home.ask(Request::FileGrantRequest(Box::new(bad)))), why);
+    }
+    let refused = (0..200).find_map(|_| {
+        home.pass(1);
+        let request = Request::FileGrantRequest(Box::new(wish(&home, reads())));
+        home.ask(request).err()
+    });
+    assert_eq!(refused.map(|it| it.code), Some(Code::Exhausted));
+}
+
+fn role(name: &str) -> Role {
+    Role { role_id: name.parse().expect("a role"), description: String::new() }
+}
+
+fn assigned() -> RoleAssignment {
+    RoleAssignment { role_id: "readers".parse().expect("a role"), principal: agent() }
+}
+
+fn withdrawn(principal: Option<fcp_proto_core::ids::PrincipalId>) -> RoleWithdrawal {
+    RoleWithdrawal { role_id: "readers".parse().expect("a role"), principal, reason: None }
+}
+
+//= docs/spec/authority.md#roles
+#[test]
+fn a_role_that_is_taken_away_serves_no_further_call() {
+    let owner = zone("z:owner");
+    let mut home = Home::new();
+    assert_eq!(code(home.try_operate(&owner, assigned())), Code::NotFound, "there is no such role");
+    home.operate(&owner, role("readers"));
+    home.operate(&owner, assigned());
+    let to_role = Grant {
+        grantee: Grantee::Role("readers".parse().expect("a role")),
+        ..grant_fields(everything(), home.now)
+    };
+    home.operate(&work(), to_role.clone());
+    let read = home.call("notes.get", READ, None);
+    home.invoke(read.clone(), "{}").expect("by its role");
+    home.operate(&owner, withdrawn(Some(agent())));
+    assert_eq!(code(home.invoke(read.clone(), "{}")), Code::OperationNotGranted);
+    assert_eq!(code(home.try_operate(&owner, withdrawn(Some(agent())))), Code::NotFound);
+
+    home.pass(1);
+    home.operate(&owner, assigned());
+    home.invoke(read.clone(), "{}").expect("it has the role again");
+    home.operate(&owner, withdrawn(None));
+    assert_eq!(code(home.invoke(read.clone(), "{}")), Code::OperationNotGranted);
+    home.pass(1);
+    home.operate(&owner, role("readers"));
+    home.operate(&owner, assigned());
+    assert_eq!(code(home.invoke(read, "{}")), Code::OperationNotGranted, "its grants ended with the role");
+    home.restart();
+    let read = home.call("notes.get", READ, None);
+    assert_eq!(code(home.invoke(read, "{}")), Code::OperationNotGranted);
+}
+
+//= docs/spec/authority.md#taking-objects
+#[test]
+fn what_is_sent_together_is_taken_whole_or_not_at_all() {
+    let mut home = Home::new();
+    let owner = zone("z:owner");
+    let bot = || Enrolment {
+        principal: "bot".parse().expect("a name"),
+        public_key: SigningKey::generate(&mut Entropy::from_seed(&[43; 32].into())).verifying_key(),
+        key_source: "file".into(),
+    };
+    let assignment = RoleAssignment { principal: bot().principal, ..assigned() };
+    let set = |home: &Home| {
+        vec![
+            sign(&work(), home.now, bot(), &home.keys.operator).into(),
+            sign(&owner, home.now, assignment.clone(), &home.keys.operator).into(),
+        ]
+    };
+    let both = set(&home);
+    assert_eq!(code(home.ask(together(both))), Code::NotFound, "there is no such role");
+    assert!(home.node.authority().principal(&bot().principal).is_none(), "so there is no agent either");
+    home.operate(&owner, role("readers"));
+
+    home.disk_answers = false;
+    let both = set(&home);
+    let lost = home.send(together(both.clone()));
+    home.run();
+    home.disk(Completion::Refused(Refusal::Full));
+    assert_eq!(code(home.take(lost)), Code::StoreFull);
+    assert!(home.node.authority().principal(&bot().principal).is_none());
+    home.disk_answers = true;
+    assert!(matches!(home.ask(together(both.clone())), Ok(Answer::AdmittedTogether(ids)) if ids.len() == 2));
+    assert_eq!(code(home.ask(together(both))), Code::Conflict, "taken once");
+    let twice: Vec<_> =
+        (0..2).map(|_| sign(&owner, home.now, role("other"), &home.keys.operator).into()).collect();
+    assert_eq!(code(home.ask(together(twice))), Code::Conflict);
+    assert_eq!(code(home.ask(together(Vec::new()))), Code::MissingField);
+    let fields = revocation(&home, RevocationScope::Capability, &[1; 32]);
+    let revoked = sign(&owner, home.now, fields, &home.keys.operator).into();
+    assert_eq!(code(home.ask(together(vec![revoked]))), Code::NotPermitted);
+    home.restart();
+    assert!(home.node.authority().principal(&bot().principal).is_some());
+}
+
+//= docs/spec/authority.md#zones
+#[test]
+fn a_zone_is_defined_with_its_policy_and_keeps_its_levels() {
+    let mut home = Home::new();
+    let (apollo, level) = (zone("z:project:apollo"), |height| Level::new(height).expect("a level"));
+    let definition = |integrity, confidentiality| ZoneDefinition {
+        integrity: level(integrity),
+        confidentiality: level(confidentiality),
+        description: String::new(),
+    };
+    assert_eq!(code(home.try_operate(&apollo, definition(60, 60))), Code::ZoneUnknown, "the node has no key");
+    let key = SymmetricKey::generate(&mut Entropy::from_seed(&[44; 32].into()));
+    assert_eq!(home.ask(Request::HoldZoneKey { zone: apollo.clone(), key }), Ok(Answer::Done));
+    assert_eq!(code(home.try_operate(&apollo, policy(1))), Code::ZoneUnknown, "a policy needs its zone");
+    assert_eq!(code(home.try_operate(&apollo, definition(100, 60))), Code::OutOfRange);
+    let set = vec![
+        sign(&apollo, home.now, definition(60, 40), &home.keys.operator).into(),
+        sign(&apollo, home.now, policy(1), &home.keys.operator).into(),
+    ];
+    home.ask(together(set)).expect("the operator may");
+    assert!(home.node.authority().zone(&apollo).is_some());
+    assert_eq!(code(home.try_operate(&apollo, definition(60, 41))), Code::Conflict);
+    assert_eq!(code(home.try_operate(&zone("z:public"), definition(80, 20))), Code::Conflict);
+    home.operate(&apollo, ZoneDefinition { description: "of Apollo".into(), ..definition(60, 40) });
+
+    let rights: BTreeSet<_> =
+        OperatorRight::ALL.iter().copied().filter(|it| *it != OperatorRight::Zones).collect();
+    let fields = OperatorDelegation { rights, ..delegation(&home, &[]) };
+    let narrowed = sign(&zone("z:owner"), home.now, fields, &home.keys.owner);
+    home.ask(admission(narrowed)).expect("the owner may");
+    assert_eq!(code(home.try_operate(&apollo, policy(2))), Code::NotPermitted);
+}
+
+fn attestation(home: &Home) -> NodeAttestation {
+    home.node.authority().issuer(home.node.issuance_key()).expect("an attestation").clone()
+}
+
+//= docs/spec/authority.md#renewal
+#[test]
+fn a_node_whose_attestation_has_ended_makes_no_call_until_the_owner_renews_it() {
+    let (mut home, _) = Home::with_grant();
+    let made = home.invoke(home.call("notes.get", READ, None), "{}").expect("a call");
+    let before = attestation(&home);
+    home.pass(365 * 86_400);
+    home.grant(everything());
+    home.restart();
+    let read = home.call("notes.get", READ, None);
+    assert_eq!(code(home.invoke(read.clone(), "{}")), Code::TokenIssuerUnknown);
+
+    let until = |secs| home.now.unix.saturating_add(secs);
+    let renewed = NodeAttestation { expires_at: until(86_400), nonce: [4; 32], ..before.clone() };
+    let tries = [
+        (NodeAttestation { expires_at: before.expires_at, ..renewed.clone() }, Code::OutOfRange),
+        (NodeAttestation { expires_at: until(367 * 86_400), ..renewed.clone() }, Code::OutOfRange),
+        (NodeAttestation { encryption_key: [1; 32], ..renewed.clone() }, Code::Conflict),
+        (NodeAttestation { issued_at: home.now.unix, ..renewed.clone() }, Code::Conflict),
+        (
+            NodeAttestation {
+                signing_key: SigningKey::generate(&mut Entropy::from_seed(&[45; 32].into())).verifying_key(),
+                ..renewed.clone()
+            },
+            Code::NotFound,
+        ),
+    ];
+    let owner = zone("z:owner");
+    for (bad, why) in tries {
+        let signed = sign(&owner, home.now, bad, &home.keys.owner);
+        assert_eq!(code(home.ask(admission(signed))), why);
+    }
+    assert_eq!(code(home.try_operate(&owner, renewed.clone())), Code::NotPermitted, "only the owner");
+    let signed = sign(&owner, home.now, renewed, &home.keys.owner);
+    home.ask(admission(signed)).expect("the owner may");
+    home.invoke(read, "{}").expect("it goes on");
+
+    let receipt = home.journal.iter().find(|record| record.id == made.receipt).expect("it is stored");
+    let opened = StoredObject::from_bytes(&receipt.bytes).and_then(|stored| AnyObject::open(&stored));
+    let Ok(AnyObject::OperationReceipt(receipt)) = opened else { panic!("a receipt") };
+    assert_eq!(home.node.authority().check(&receipt, home.node.revocations()), Ok(()), "old receipts verify");
+    home.restart();
+    home.invoke(home.call("notes.get", READ, None), "{}").expect("after a restart too");
+}
+
+#[test]
+fn a_disabled_connector_stays_disabled_when_it_is_installed_again() {
+    let (mut home, _) = Home::with_grant();
+    let disabled = ConnectorState {
+        connector: "notes".parse().expect("an id"),
+        enabled: false,
+        removed: false,
+        reason: None,
+    };
+    home.operate(&work(), disabled.clone());
+    home.pass(1);
+    home.install();
+    let read = home.call("notes.get", READ, None);
+    assert_eq!(code(home.invoke(read.clone(), "{}")), Code::ConnectorDisabled);
+    home.restart();
+    let read = home.call("notes.get", READ, None);
+    assert_eq!(code(home.invoke(read.clone(), "{}")), Code::ConnectorDisabled);
+    home.operate(&work(), ConnectorState { enabled: true, ..disabled.clone() });
+    home.invoke(read.clone(), "{}").expect("it was enabled");
+    home.operate(&work(), ConnectorState { removed: true, ..disabled });
+    home.pass(1);
+    home.install();
+    home.invoke(read, "{}").expect("once removed, it begins afresh");
+}
+
+#[test]
+fn an_operators_name_is_no_agents() {
+    let mut home = Home::new();
+    let fields = Enrolment {
+        principal: "op".parse().expect("a name"),
+        public_key: home.keys.agent.verifying_key(),
+        key_source: "file".into(),
+    };
+    assert_eq!(code(home.try_operate(&work(), fields)), Code::Conflict);
+    let fields = OperatorDelegation { operator: agent(), ..delegation(&home, OperatorRight::ALL) };
+    let by_owner = sign(&zone("z:owner"), home.now, fields, &home.keys.owner);
+    assert_eq!(code(home.ask(admission(by_owner))), Code::Conflict);
+}
+
+fn test_of(home: &Home, operator: &str, credential: &str) -> Request {
+    let fields = CredentialTest {
+        operator: operator.parse().expect("a name"),
+        credential: credential.parse().expect("a name"),
+    };
+    let test = Box::new(sign(&work(), home.now, fields, &home.keys.operator));
+    Request::TestCredential { test, actor: "op".into() }
+}
+
+/// Has the operator test a credential; the service answers with `outcome` if it is asked.
+fn tested(home: &mut Home, request: Request, outcome: &Outcome) -> Result<CallAnswer, Failure> {
+    let id = home.send(request);
+    home.run();
+    while let Some(dispatch) = home.dispatched.pop_front() {
+        assert_eq!(dispatch.authorized.operation().as_str(), "notes.ping");
+        assert_eq!(dispatch.authorized.input(), "{}");
+        assert_eq!(dispatch.credentials.len(), 1);
+        home.node.handle_outcome(dispatch.call_id, outcome.clone(), home.now);
+        home.run();
+    }
+    let answer = home.take(id)?;
+    let Answer::Called(answer) = answer else { panic!("{answer:?}") };
+    Ok(answer)
+}
+
+//= docs/spec/authority.md#testing-a-credential
+#[test]
+fn an_operator_tests_a_credential_by_one_call_of_the_health_operation() {
+    let mut home = Home::new();
+    home.install_with_health();
+    let good = home::succeeded("{}");
+    let request = test_of(&home, "op", "main");
+    let answer = tested(&mut home, request, &good).expect("a call");
+    assert_eq!(answer.outcome, fcp_proto_core::object::CallOutcome::Succeeded);
+    let told = |home: &Home, wanted: AuditEventKind, actor: &str| {
+        home.journal.iter().any(|record| {
+            let object = StoredObject::from_bytes(&record.bytes).and_then(|it| AnyObject::open(&it));
+            matches!(object, Ok(AnyObject::AuditEvent(it)) if it.body.kind == wanted && it.body.actor == actor)
+        })
+    };
+    assert!(
+        told(&home, AuditEventKind::CallDispatched, "op") && told(&home, AuditEventKind::SecretAccess, "op")
+    );
+
+    let again = test_of(&home, "op", "main");
+    assert_eq!(code(tested(&mut home, again, &good)), Code::Conflict, "a word serves once");
+    home.pass(1);
+    let request = test_of(&home, "op", "other");
+    assert_eq!(code(tested(&mut home, request, &good)), Code::NotFound);
+    let request = test_of(&home, "ada", "main");
+    assert_eq!(code(tested(&mut home, request, &good)), Code::NotPermitted, "it names another");
+    let narrow = delegation(&home, &[OperatorRight::Grant]);
+    let narrow = sign(&zone("z:owner"), home.now, narrow, &home.keys.owner);
+    home.ask(admission(narrow)).expect("the owner may");
+    home.pass(1);
+    let request = test_of(&home, "op", "main");
+    assert_eq!(code(tested(&mut home, request, &good)), Code::NotPermitted, "it needs the right");
+    home.restart();
+}
+
+#[test]
+fn a_connector_without_a_health_operation_has_no_test() {
+    let mut home = Home::new();
+    let request = test_of(&home, "op", "main");
+    assert_eq!(code(tested(&mut home, request, &home::succeeded("{}"))), Code::OperationUnknown);
+}
+
+#[test]
+fn a_test_does_not_outlive_its_operators_key() {
+    let mut home = Home::new();
+    home.install_with_health();
+    home.disk_answers = false;
+    let busy = home.send(Request::OpenContext { principal: agent(), actor: "op".into() });
+    let request = test_of(&home, "op", "main");
+    let test = home.send(request);
+    let fields = revocation(&home, RevocationScope::IssuerKey, home.keys.operator.key_id().as_bytes());
+    let by_owner = sign(&zone("z:owner"), home.now, fields, &home.keys.owner);
+    let revoked = home.send(admission(by_owner));
+    home.run();
+    settle_disk(&mut home);
+    assert!(home.dispatched.is_empty(), "nothing goes out");
+    assert!(home.take(busy).is_ok() && home.take(revoked).is_ok());
+    let answer = home.take(test);
+    assert!(
+        matches!(&answer, Ok(Answer::Called(call)) if call.error.is_some()) || answer.is_err(),
+        "{answer:?}"
+    );
+}
+
+//= docs/spec/authority.md#testing-a-credential
+#[test]
+fn nobody_calls_by_a_word_that_it_names() {
+    let mut home = Home::new();
+    home.install_with_health();
+    let request = test_of(&home, "op", "main");
+    let Request::TestCredential { test, .. } = &request else { panic!("a test") };
+    let word = AnyObject::from((**test).clone())
+        .store()
+        .and_then(|it| it.id(home.node.zone_key(&work()).expect("a key")));
+    tested(&mut home, request, &home::succeeded("{}")).expect("the node takes it");
+    let call = home.call("notes.ping", "{}", None);
+    let call = CallRequest { by: CalledBy::Word(word.expect("a name")), ..call };
+    assert_eq!(code(home.invoke(call, "{}")), Code::Unauthenticated);
 }

@@ -46,6 +46,7 @@ const INSTALL: Access = Access::OperatorWith(OperatorRight::Install);
 const APPROVE: Access = Access::OperatorWith(OperatorRight::Approve);
 const AUTH: Access = Access::OperatorWith(OperatorRight::Auth);
 const REVOKE: Access = Access::OperatorWith(OperatorRight::Revoke);
+const ZONES: Access = Access::OperatorWith(OperatorRight::Zones);
 const USUAL: usize = MAX_REQUEST_BYTES;
 
 endpoints! {
@@ -107,6 +108,8 @@ endpoints! {
         "A call.";
     CancelCall Post "/v1/calls/{call_id}/cancel" Access::Caller, Nothing, Nothing => types::CancelAnswer, USUAL,
         "Cancels a call.";
+    SettleCall Post "/v1/calls/{id}/settle" APPROVE, Nothing, types::Settle => types::Settled, USUAL,
+        "Says what a call of unknown outcome did; `id` is that of the call, its intent or its receipt.";
     ListReceipts Get "/v1/receipts" Access::Caller, types::ReceiptQuery, Nothing => types::ReceiptList, USUAL,
         "Receipts, newest first.";
     GetReceipt Get "/v1/receipts/{receipt_id}" Access::Caller, Nothing, Nothing => types::ReceiptView, USUAL,
@@ -127,6 +130,15 @@ endpoints! {
     DenyRequest Post "/v1/approvals/{request_id}/deny" APPROVE, Nothing, types::Deny => types::Denied, USUAL,
         "Denies a request.";
 
+    FileGrantRequest Post "/v1/grant-requests" Access::Session, Nothing, types::FileGrantRequest => types::GrantRequestView, USUAL,
+        "Asks for a grant.";
+    GetGrantRequest Get "/v1/grant-requests/{request_id}" Access::Caller, Nothing, Nothing => types::GrantRequestView, USUAL,
+        "A request for a grant, in full.";
+    ApproveGrantRequest Post "/v1/grant-requests/{request_id}/approve" GRANT, Nothing, types::ApproveGrant => types::GrantView, USUAL,
+        "Grants what a request asks for, or less.";
+    DenyGrantRequest Post "/v1/grant-requests/{request_id}/deny" GRANT, Nothing, types::Deny => types::Denied, USUAL,
+        "Denies a request for a grant.";
+
     ListAgents Get "/v1/agents" Access::Caller, Nothing, Nothing => types::AgentList, USUAL,
         "The agents.";
     AddAgent Post "/v1/agents" GRANT, Nothing, types::AddAgent => types::AgentView, USUAL,
@@ -137,6 +149,18 @@ endpoints! {
         "Grants, newest first.";
     AddGrant Post "/v1/grants" GRANT, Nothing, types::AddGrant => types::GrantView, USUAL,
         "Gives an agent or role leave to call operations.";
+    ListRoles Get "/v1/roles" Access::Operator, Nothing, Nothing => types::RoleList, USUAL,
+        "The roles, and who has them.";
+    AddRole Post "/v1/roles" GRANT, Nothing, types::AddRole => types::RoleView, USUAL,
+        "Makes a role, or describes one anew.";
+    RemoveRole Delete "/v1/roles/{role}" GRANT, Nothing, types::Deny => types::RoleChanged, USUAL,
+        "Ends a role, and every grant to it.";
+    AssignRole Put "/v1/roles/{role}/members/{agent}" GRANT, Nothing, Nothing => types::RoleChanged, USUAL,
+        "Gives an agent a role.";
+    WithdrawRole Delete "/v1/roles/{role}/members/{agent}" GRANT, Nothing, types::Deny => types::RoleChanged, USUAL,
+        "Takes a role from an agent.";
+    RenewNode Post "/v1/node/renew" Access::Operator, Nothing, types::RenewNode => types::NodeRenewed, USUAL,
+        "Has the owner attest this node longer.";
     ListRevocations Get "/v1/revocations" Access::Public, types::Page, Nothing => types::Revocations, USUAL,
         "Revocations, newest first.";
     Revoke Post "/v1/revocations" REVOKE, Nothing, types::Revoke => types::Revoked, USUAL,
@@ -149,6 +173,10 @@ endpoints! {
         "The zones.";
     GetZone Get "/v1/zones/{zone}" Access::Public, Nothing, Nothing => types::ZoneView, USUAL,
         "A zone, its policy, and what is bound to it.";
+    AddZone Post "/v1/zones" ZONES, Nothing, types::AddZone => types::ZoneView, USUAL,
+        "Defines a zone.";
+    ChangePolicy Put "/v1/zones/{zone}/policy" ZONES, Nothing, types::PolicyChange => types::ZoneView, USUAL,
+        "Changes a zone's policy.";
 
     ListCredentials Get "/v1/credentials" Access::Operator, Nothing, Nothing => types::CredentialList, USUAL,
         "What may be known of the credentials.";
@@ -173,4 +201,6 @@ endpoints! {
         "The walls that the owner lowered.";
     AddException Post "/v1/exceptions" INSTALL, Nothing, types::AddException => types::ExceptionView, USUAL,
         "Lowers a wall for one connector.";
+    RemoveException Delete "/v1/exceptions/{id}" INSTALL, Nothing, Nothing => types::ExceptionView, USUAL,
+        "Raises a lowered wall again.";
 }

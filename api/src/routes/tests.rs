@@ -53,6 +53,16 @@ fn whatever_lowers_a_wall_or_gives_a_right_needs_an_operator_with_that_right() {
         ("RemoveCredential", OperatorRight::Auth),
         ("TestCredential", OperatorRight::Auth),
         ("Revoke", OperatorRight::Revoke),
+        ("ApproveGrantRequest", OperatorRight::Grant),
+        ("DenyGrantRequest", OperatorRight::Grant),
+        ("AddRole", OperatorRight::Grant),
+        ("RemoveRole", OperatorRight::Grant),
+        ("AssignRole", OperatorRight::Grant),
+        ("WithdrawRole", OperatorRight::Grant),
+        ("SettleCall", OperatorRight::Approve),
+        ("AddZone", OperatorRight::Zones),
+        ("ChangePolicy", OperatorRight::Zones),
+        ("RemoveException", OperatorRight::Install),
     ] {
         assert_eq!(access(name), Some(Access::OperatorWith(right)), "{name}");
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallRequest, HolderProof};
+use super::{CallRequest, GrantRequestView, HolderProof};
 use crate::schema;
 
 /// Files a request for a call that was or would be refused.
@@ -152,8 +152,11 @@ pub struct ApprovalQuery {
 /// Requests, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalList {
-    /// The requests.
+    /// The calls that ask to be approved.
     pub approvals: Vec<ApprovalView>,
+    /// The grants that are asked for.
+    #[serde(default)]
+    pub grant_requests: Vec<GrantRequestView>,
     /// Where the next page begins; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -175,8 +178,11 @@ pub struct ApprovalWatchQuery {
 /// The requests that changed since the cursor, oldest change first; none when the time was over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalWatch {
-    /// As they stand now.
+    /// The calls that ask to be approved, as they stand now.
     pub approvals: Vec<ApprovalView>,
+    /// The grants that are asked for, as they stand now.
+    #[serde(default)]
+    pub grant_requests: Vec<GrantRequestView>,
     /// For the next wait.
     pub cursor: String,
 }

@@ -352,6 +352,9 @@ pub struct HistoryQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::CallOutcome>)]
     pub outcome: Option<CallOutcome>,
+    /// Only those whose outcome is unknown and not settled, or only the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsettled: Option<bool>,
     /// Those denied or failed with this code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ErrorCode>)]

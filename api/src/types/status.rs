@@ -68,6 +68,8 @@ pub enum WarningKind {
     Clock,
     /// A call's outcome is not known and waits for a person.
     UnknownOutcome,
+    /// The node's attestation ends soon, or has ended.
+    Attestation,
 }
 
 /// One thing the owner should know.
@@ -94,6 +96,10 @@ pub struct AuthorityView {
     /// The node's issuance key.
     #[schema(value_type = schema::KeyId)]
     pub issuance_key: KeyId,
+    /// Until when the owner attests the node, exclusive; it makes no call from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::UnixTime>)]
+    pub attested_until: Option<UnixTime>,
     /// The operators.
     #[schema(value_type = Vec<schema::PrincipalId>)]
     pub operators: Vec<PrincipalId>,

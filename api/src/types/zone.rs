@@ -66,6 +66,75 @@ pub struct ZoneView {
     pub agents: Vec<PrincipalId>,
 }
 
+/// A ceiling over a period, as it is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetSetting {
+    /// Its name.
+    pub name: String,
+    /// `requests`, `tokens`, `bytes` or `cost`.
+    pub unit: String,
+    /// How many a period.
+    pub amount: u64,
+    /// The period in seconds.
+    pub period_secs: u64,
+}
+
+/// Changes a zone's policy; what is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyChange {
+    /// Connectors that may be called, `*` for any; empty means none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_connectors: Option<Vec<String>>,
+    /// Operations that may not, exact or ending in `*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied_operations: Option<Vec<String>>,
+    /// The highest risk that may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Risk>)]
+    pub max_risk: Option<Risk>,
+    /// The highest tier that may be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::SafetyTier>)]
+    pub max_tier: Option<SafetyTier>,
+    /// From this tier on, an operation that leaves approval to the policy needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::SafetyTier>)]
+    pub approval_from: Option<SafetyTier>,
+    /// The longest life of a capability token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_token_secs: Option<u64>,
+    /// The longest life of a grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_grant_secs: Option<u64>,
+    /// Ceilings over all calls in the zone, in place of all those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budgets: Option<Vec<BudgetSetting>>,
+}
+
+/// Defines a zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddZone {
+    /// The zone.
+    #[schema(value_type = schema::ZoneId)]
+    pub zone: ZoneId,
+    /// What it is for.
+    #[schema(max_length = 4096)]
+    pub description: String,
+    /// How far what the zone itself says is trusted, 0 to 99; it never changes.
+    #[schema(maximum = 99)]
+    pub integrity: u8,
+    /// How secret what the zone holds may be, 0 to 99; it never changes.
+    #[schema(maximum = 99)]
+    pub confidentiality: u8,
+    /// Its policy. What is absent is as strict as it can be: no connectors, low risk, safe operations, approval from risky
+    /// on, tokens of 900 s, grants of 90 days, no budgets.
+    #[serde(default)]
+    pub policy: PolicyChange,
+}
+
 /// The zones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ZoneList {

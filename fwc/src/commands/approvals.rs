@@ -1,4 +1,5 @@
-//! `request`, `approvals`: what waits for a person, and what the person decides.
+//! `request`, `approvals`: calls that ask to be approved, and what the person decides. Grants that are asked for are in
+//! [`super::wishes`].
 
 use std::time::Duration;
 
@@ -8,11 +9,13 @@ use fcp_api::types::{
     self, ApprovalQuery, ApprovalStatus, ApprovalWatchQuery, Approve, Deny, Nothing, StandingGrant,
 };
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ObjectId, OperationId};
 use fcp_proto_core::object::ApprovalKind;
+use serde::Serialize;
 
 use super::call::CallArgs;
 use super::grant::ConstraintArgs;
+use super::wishes;
 use crate::context::Context;
 use crate::held_token::TokenArgs;
 use crate::lifetime::Lifetime;
@@ -25,12 +28,22 @@ const WATCH_WAIT: Duration = Duration::from_secs(30);
 /// Files a request.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  fwc request github.issues.create --file issue.json --note 'as we said on Monday'"
+    after_help = "Examples:\n  fwc request github.issues.create --file issue.json --note 'as we said on Monday'\n  \
+    fwc request github.issues.list --grant 1h --allow github:repo/me/site --credential me"
 )]
 pub(crate) struct Request {
     /// What should be approved
     #[command(flatten)]
     pub(crate) call: CallArgs,
+    /// Asks for a grant of this length instead of the approval of one call
+    #[arg(long, value_name = "TIME")]
+    pub(crate) grant: Option<Lifetime>,
+    /// With --grant: another operation of the same connector
+    #[arg(long, value_name = "OPERATION", requires = "grant")]
+    pub(crate) also: Vec<OperationId>,
+    /// With --grant: what bounds it
+    #[command(flatten)]
+    pub(crate) constraints: ConstraintArgs,
     /// What the person should know
     #[arg(long)]
     pub(crate) note: Option<String>,
@@ -108,7 +121,8 @@ pub(crate) struct Show {
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Examples:\n  fwc approvals approve ID\n  fwc approvals approve ID --yes --for 10m\n  \
-    fwc approvals approve ID --grant 8h --allow 'github:repo/me/site/**'"
+    fwc approvals approve ID --grant 8h --allow 'github:repo/me/site/**'\n  \
+    fwc approvals approve ID --for 30m --only github.issues.list   # a grant that is asked for, made narrower"
 )]
 pub(crate) struct ApproveArgs {
     /// The request
@@ -119,13 +133,16 @@ pub(crate) struct ApproveArgs {
     /// Only this kind of what is asked for: execution, elevation or declassification
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Vec<ApprovalKind>,
-    /// How long the approval can be used
+    /// How long the approval can be used; for a grant that is asked for, how long it lasts
     #[arg(long = "for", value_name = "TIME")]
     pub(crate) lifetime: Option<Lifetime>,
+    /// Of a grant that is asked for, only this operation
+    #[arg(long, value_name = "OPERATION")]
+    pub(crate) only: Vec<OperationId>,
     /// Also makes a standing grant of this length for the like
     #[arg(long, value_name = "TIME")]
     pub(crate) grant: Option<Lifetime>,
-    /// What bounds the standing grant; the request's own resources otherwise
+    /// What bounds the grant; what the request names otherwise
     #[command(flatten)]
     pub(crate) constraints: ConstraintArgs,
     /// For the record
@@ -158,6 +175,13 @@ pub(crate) struct Watch {
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn request(args: Request, context: &mut Context) -> Result<Outcome> {
+    let constraints = args.constraints.read()?;
+    if let Some(lifetime) = args.grant {
+        return wishes::file(&args, constraints, lifetime, context).await;
+    }
+    if constraints.is_some() {
+        return Err(usage("bounds were given, and no --grant that they bound"));
+    }
     let call = args.call.read()?;
     let (client, holder_proof) = args.token.speak(&call, context).await?;
     let request = types::FileRequest { call, note: args.note, holder_proof };
@@ -173,31 +197,27 @@ pub(crate) async fn run(command: Approvals, context: &mut Context) -> Result<Out
         Approvals::List(args) => {
             let query =
                 ApprovalQuery { status: args.status.map(Into::into), after: args.after, limit: args.limit };
-            Ok(Answer::of(context.as_caller().await?.get::<ListApprovals>(&[], &query).await?)?
-                .table(
-                    "approvals",
-                    &[
-                        ("request_id", "REQUEST"),
-                        ("status", "STATUS"),
-                        ("agent", "AGENT"),
-                        ("operation", "OPERATION"),
-                        ("tier", "TIER"),
-                        ("missing", "MISSING"),
-                    ],
-                )
-                .into())
+            let for_people = context.renderer.is_for_people();
+            let reply = context.as_caller().await?.get::<ListApprovals>(&[], &query).await?;
+            if for_people { wishes::table(&reply) } else { Ok(Answer::of(reply)?.into()) }
         }
         Approvals::Show(args) => {
             let path = args.request_id.to_string();
-            Ok(Answer::of(context.as_caller().await?.get::<GetApproval>(&[&path], &Nothing {}).await?)?
-                .into())
+            let client = context.as_caller().await?;
+            match client.get::<GetApproval>(&[&path], &Nothing {}).await {
+                Ok(reply) => Ok(Answer::of(reply)?.into()),
+                Err(failure) => wishes::show(client, &path, failure).await,
+            }
         }
         Approvals::Approve(args) => approve(args, context).await,
         Approvals::Deny(args) => {
             let path = args.request_id.to_string();
             let request = Deny { note: args.note };
-            Ok(Answer::of(context.as_operator().await?.send::<DenyRequest>(&[&path], &request).await?)?
-                .into())
+            let client = context.as_operator().await?;
+            match client.send::<DenyRequest>(&[&path], &request).await {
+                Ok(reply) => Ok(Answer::of(reply)?.into()),
+                Err(failure) => wishes::deny(client, &path, &request, failure).await,
+            }
         }
         Approvals::Watch(args) => watch(args, context).await,
     }
@@ -205,6 +225,17 @@ pub(crate) async fn run(command: Approvals, context: &mut Context) -> Result<Out
 
 /// Shows the call, asks, and approves exactly what was shown: the approval names its digest.
 async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
+    let path = args.request_id.to_string();
+    let client = context.as_operator().await?;
+    let shown = match client.get::<GetApproval>(&[&path], &Nothing {}).await {
+        Ok(reply) => reply.body,
+        Err(failure) => return wishes::approve(client, &path, &args, failure).await,
+    };
+    if !args.only.is_empty() {
+        return Err(usage(
+            "--only narrows a grant that is asked for, and this asks for the approval of a call",
+        ));
+    }
     let grant = match (args.grant, args.constraints.read()?) {
         (Some(lifetime), constraints) => {
             Some(StandingGrant { constraints, lifetime_secs: lifetime.as_secs() })
@@ -212,9 +243,6 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
         (None, Some(_)) => return Err(usage("bounds were given, and no --grant that they bound")),
         (None, None) => None,
     };
-    let path = args.request_id.to_string();
-    let client = context.as_operator().await?;
-    let shown = client.get::<GetApproval>(&[&path], &Nothing {}).await?.body;
     if !args.yes {
         confirm(&shown, grant.as_ref())?;
     }
@@ -228,7 +256,11 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
     Ok(Answer::of(client.send::<ApproveRequest>(&[&path], &request).await?)?.into())
 }
 
-fn confirm(shown: &types::ApprovalView, grant: Option<&StandingGrant>) -> Result<()> {
+/// Shows what is decided over, in full, and asks for a yes.
+///
+/// # Errors
+/// [`Code::Cancelled`] for anything but a yes; [`Code::Unauthenticated`] where there is no terminal.
+pub(super) fn confirm<T: Serialize>(shown: &T, grant: Option<&StandingGrant>) -> Result<()> {
     let instead = "show it with `fwc approvals show ID`, then approve with --yes";
     passphrase::show(&visible(shown)?, instead)?;
     if let Some(grant) = grant {
@@ -258,6 +290,13 @@ async fn watch(args: Watch, context: &mut Context) -> Result<Outcome> {
         let reply = client.get::<WatchApprovals>(&[], &query).await?;
         for approval in reply.body.approvals {
             renderer.stream(&Answer::of(types::Reply { body: approval, meta: reply.meta.clone() })?)?;
+            seen += 1;
+            if args.count.is_some_and(|count| seen >= count) {
+                return Ok(Outcome::Shown);
+            }
+        }
+        for wish in reply.body.grant_requests {
+            renderer.stream(&Answer::of(types::Reply { body: wish, meta: reply.meta.clone() })?)?;
             seen += 1;
             if args.count.is_some_and(|count| seen >= count) {
                 return Ok(Outcome::Shown);

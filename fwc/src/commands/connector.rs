@@ -40,6 +40,9 @@ pub(crate) struct Install {
     /// Accepts a package that no trusted publisher signed; shown in `fwc status`
     #[arg(long)]
     pub(crate) dev: bool,
+    /// Lets calls reach it if it was disabled; it stays disabled otherwise
+    #[arg(long)]
+    pub(crate) enable: bool,
 }
 
 /// Removes a connector.
@@ -94,7 +97,22 @@ pub(crate) async fn install(args: Install, context: &mut Context) -> Result<Outc
         config: config(&args)?,
         dev: args.dev,
     };
-    Ok(Answer::of(context.as_operator().await?.send::<InstallConnector>(&[], &request).await?)?.into())
+    let client = context.as_operator().await?;
+    let mut reply = client.send::<InstallConnector>(&[], &request).await?;
+    let summary = &mut reply.body.connector.connector;
+    let id = summary.id.clone();
+    if args.enable && !summary.enabled {
+        let reason = Some("installed with --enable".to_owned());
+        client.send::<EnableConnector>(&[id.as_str()], &SetState { reason }).await?;
+        summary.enabled = true;
+    }
+    let disabled = !summary.enabled;
+    let answer = Answer::of(reply)?;
+    Ok(if disabled {
+        answer.note("it was disabled before and still is").next(format!("fwc enable {id}")).into()
+    } else {
+        answer.into()
+    })
 }
 
 /// `fwc uninstall`.

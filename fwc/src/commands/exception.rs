@@ -1,10 +1,10 @@
 //! `exception`: walls that the owner lowers.
 
 use clap::{Args, Subcommand};
-use fcp_api::routes::{AddException, ListExceptions};
+use fcp_api::routes::{AddException, ListExceptions, RemoveException};
 use fcp_api::types::{AddException as AddExceptionRequest, ExceptionRule, Nothing};
 use fcp_proto_core::crypto::hash;
-use fcp_proto_core::ids::{ConnectorId, Digest};
+use fcp_proto_core::ids::{ConnectorId, Digest, ObjectId};
 use std::path::PathBuf;
 
 use crate::context::Context;
@@ -21,6 +21,16 @@ pub(crate) enum Exception {
     Egress(Egress),
     /// Does without a property of a connector's sandbox that this machine cannot provide
     Sandbox(Sandbox),
+    /// Raises a lowered wall again, from the connector's next start and call on
+    Remove(Remove),
+}
+
+/// Raises a wall.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc exception list   # names them\n  fwc exception remove ID")]
+pub(crate) struct Remove {
+    /// The exception
+    pub(crate) exception_id: ObjectId,
 }
 
 /// Lists them.
@@ -81,13 +91,18 @@ pub(crate) async fn run(command: Exception, context: &mut Context) -> Result<Out
         Exception::List(List {}) => {
             let reply = context.client()?.get::<ListExceptions>(&[], &Nothing {}).await?;
             let columns = [
+                ("exception_id", "EXCEPTION"),
                 ("connector", "CONNECTOR"),
                 ("rule", "RULE"),
                 ("reason", "REASON"),
                 ("expires_at", "EXPIRES"),
-                ("removed", "REMOVED"),
             ];
             return Ok(Answer::of(reply)?.table("exceptions", &columns).into());
+        }
+        Exception::Remove(args) => {
+            let path = args.exception_id.to_string();
+            let client = context.as_operator().await?;
+            return Ok(Answer::of(client.send::<RemoveException>(&[&path], &Nothing {}).await?)?.into());
         }
         Exception::Egress(args) => {
             let ca_digest = args.ca_file.as_deref().map(digest).transpose()?;

@@ -25,7 +25,7 @@ pub(crate) struct PageArgs {
 /// Lists calls.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  fwc history\n  fwc history --connector github --outcome unknown\n  fwc history --by mail --limit 20"
+    after_help = "Examples:\n  fwc history\n  fwc history --connector github --unknown\n  fwc history --by mail --limit 20"
 )]
 pub(crate) struct History {
     /// Only this agent's
@@ -43,6 +43,9 @@ pub(crate) struct History {
     /// Only those that ended so: succeeded, failed or unknown
     #[arg(long)]
     pub(crate) outcome: Option<CallOutcome>,
+    /// Only those whose outcome is unknown and waits for `fwc settle`
+    #[arg(long)]
+    pub(crate) unknown: bool,
     /// Only those denied or failed with this code, such as FCP-3101
     #[arg(long)]
     pub(crate) code: Option<Code>,
@@ -104,6 +107,7 @@ pub(crate) async fn history(args: History, context: &mut Context) -> Result<Outc
         operation: args.operation,
         zone: args.zone,
         outcome: args.outcome,
+        unsettled: args.unknown.then_some(true),
         code: args.code,
         since: None,
         until: None,

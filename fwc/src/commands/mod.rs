@@ -14,10 +14,14 @@ pub(crate) mod doctor;
 pub(crate) mod exception;
 pub(crate) mod grant;
 pub(crate) mod history;
+pub(crate) mod node;
 pub(crate) mod package;
+pub(crate) mod role;
 pub(crate) mod scaffold;
+pub(crate) mod settle;
 pub(crate) mod token;
 pub(crate) mod up;
+mod wishes;
 pub(crate) mod zones;
 
 use clap::Subcommand;
@@ -57,13 +61,15 @@ pub(crate) enum Command {
     Preflight(call::Preflight),
     /// Cancels a call
     Cancel(call::Cancel),
-    /// Asks a person to approve a call
+    /// Asks a person to approve a call, or for a grant
     Request(approvals::Request),
     /// Requests that wait for a person, and what to decide
     #[command(subcommand)]
     Approvals(approvals::Approvals),
     /// Lists calls, newest first
     History(history::History),
+    /// Says what a call of unknown outcome turned out to have done
+    Settle(settle::Settle),
     /// Signed records of decisions and of calls' ends
     #[command(subcommand)]
     Receipts(history::Receipts),
@@ -77,6 +83,12 @@ pub(crate) enum Command {
     /// Agents and their keys
     #[command(subcommand)]
     Agent(agent::AgentCommand),
+    /// Grants that agents share
+    #[command(subcommand)]
+    Role(role::Role),
+    /// The owner's word for this device
+    #[command(subcommand)]
+    Node(node::Node),
     /// What agents may call
     #[command(subcommand)]
     Grant(grant::Grant),
@@ -141,11 +153,14 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<Outco
         Command::Request(args) => approvals::request(args, context).await,
         Command::Approvals(command) => approvals::run(command, context).await,
         Command::History(args) => history::history(args, context).await,
+        Command::Settle(args) => settle::run(args, context).await,
         Command::Receipts(command) => history::receipts(command, context).await,
         Command::Result(args) => history::result(args, context).await,
         Command::Audit(command) => audit::run(command, context).await,
         Command::Explain(args) => audit::explain(args, context).await,
         Command::Agent(command) => agent::run(command, context).await,
+        Command::Role(command) => role::run(command, context).await,
+        Command::Node(command) => node::run(command, context).await,
         Command::Grant(command) => grant::run(command, context).await,
         Command::Revoke(args) => grant::revoke(args, context).await,
         Command::Revocations(args) => grant::revocations(args, context).await,

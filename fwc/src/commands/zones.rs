@@ -1,13 +1,15 @@
 //! `zones`: the zones and what may happen in them.
 
 use clap::{Args, Subcommand};
-use fcp_api::routes::{GetZone, ListZones};
-use fcp_api::types::Nothing;
+use fcp_api::routes::{AddZone, ChangePolicy, GetZone, ListZones};
+use fcp_api::types::{self, BudgetSetting, Nothing, PolicyChange};
 use fcp_proto_core::ids::ZoneId;
+use fcp_proto_core::zone::{Risk, SafetyTier};
 
-use crate::Result;
 use crate::context::Context;
+use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
+use crate::{Result, usage};
 
 /// Zones.
 #[derive(Subcommand, Clone, Debug)]
@@ -16,6 +18,10 @@ pub(crate) enum Zones {
     List(List),
     /// Shows a zone with its policy
     Show(Show),
+    /// Defines a zone; what its policy does not say is as strict as can be
+    Add(Add),
+    /// Changes a zone's policy; what is not named stays as it is
+    Policy(Policy),
 }
 
 /// Lists the zones.
@@ -31,14 +37,124 @@ pub(crate) struct Show {
     pub(crate) zone: ZoneId,
 }
 
+/// Defines a zone.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc zones add z:project:apollo --integrity 60 --confidentiality 60 --connector github \\\n    --max-tier risky --max-risk medium --description 'the apollo project'"
+)]
+pub(crate) struct Add {
+    /// The zone, such as `z:project:apollo`
+    pub(crate) zone: ZoneId,
+    /// How far what the zone itself says is trusted, 0 to 99; z:work has 60. It never changes
+    #[arg(long, value_parser = clap::value_parser!(u8).range(..=99))]
+    pub(crate) integrity: u8,
+    /// How secret what the zone holds may be, 0 to 99; z:work has 60. It never changes
+    #[arg(long, value_parser = clap::value_parser!(u8).range(..=99))]
+    pub(crate) confidentiality: u8,
+    /// What it is for
+    #[arg(long, default_value = "")]
+    pub(crate) description: String,
+    /// Its policy
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+}
+
+/// Changes a policy.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc zones policy z:work --approval-from safe\n  \
+    fwc zones policy z:work --connector github --connector slack --deny slack.admin.* --budget day=requests:5000/1d")]
+pub(crate) struct Policy {
+    /// The zone
+    pub(crate) zone: ZoneId,
+    /// What changes
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+}
+
+/// What a policy says.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Policy")]
+pub(crate) struct PolicyArgs {
+    /// A connector that may be called, `*` for any; names all there are
+    #[arg(long)]
+    pub(crate) connector: Vec<String>,
+    /// No connector may be called
+    #[arg(long, conflicts_with = "connector")]
+    pub(crate) no_connector: bool,
+    /// An operation that may not, exact or ending in `*`; names all there are
+    #[arg(long, value_name = "OPERATION")]
+    pub(crate) deny: Vec<String>,
+    /// No operation is denied by name
+    #[arg(long, conflicts_with = "deny")]
+    pub(crate) no_deny: bool,
+    /// The highest risk that may be called: low, medium, high or critical
+    #[arg(long, value_name = "RISK")]
+    pub(crate) max_risk: Option<Risk>,
+    /// The highest tier that may be called: safe, risky, dangerous or critical
+    #[arg(long, value_name = "TIER")]
+    pub(crate) max_tier: Option<SafetyTier>,
+    /// From this tier on, an operation that leaves it to the policy needs a person
+    #[arg(long, value_name = "TIER")]
+    pub(crate) approval_from: Option<SafetyTier>,
+    /// The longest life of a capability token
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_capability: Option<Lifetime>,
+    /// The longest life of a grant
+    #[arg(long, value_name = "TIME")]
+    pub(crate) max_grant: Option<Lifetime>,
+    /// A ceiling over all calls, such as `day=requests:5000/1d`; names all there are
+    #[arg(long, value_name = "NAME=UNIT:AMOUNT/TIME")]
+    pub(crate) budget: Vec<String>,
+    /// No ceiling
+    #[arg(long, conflicts_with = "budget")]
+    pub(crate) no_budget: bool,
+}
+
+impl PolicyArgs {
+    /// The change that this makes.
+    ///
+    /// # Errors
+    /// Which budget is malformed.
+    fn read(&self) -> Result<PolicyChange> {
+        let budgets = self.budget.iter().map(|text| budget(text)).collect::<Result<Vec<_>>>()?;
+        Ok(PolicyChange {
+            allowed_connectors: list(&self.connector, self.no_connector),
+            denied_operations: list(&self.deny, self.no_deny),
+            max_risk: self.max_risk,
+            max_tier: self.max_tier,
+            approval_from: self.approval_from,
+            max_token_secs: self.max_capability.map(Lifetime::as_secs),
+            max_grant_secs: self.max_grant.map(Lifetime::as_secs),
+            budgets: list(&budgets, self.no_budget),
+        })
+    }
+}
+
+/// What a list becomes; nothing if nothing was said of it.
+fn list<T: Clone>(items: &[T], none: bool) -> Option<Vec<T>> {
+    (none || !items.is_empty()).then(|| items.to_vec())
+}
+
+fn budget(text: &str) -> Result<BudgetSetting> {
+    let read = || {
+        let (name, rest) = text.split_once('=')?;
+        let (unit, rest) = rest.split_once(':')?;
+        let (amount, period) = rest.split_once('/')?;
+        let (amount, period) = (amount.parse().ok()?, period.parse::<Lifetime>().ok()?);
+        Some(BudgetSetting { name: name.into(), unit: unit.into(), amount, period_secs: period.as_secs() })
+    };
+    read().ok_or_else(|| {
+        usage(format!("{text:?} is no budget")).next("write it as --budget day=requests:5000/1d")
+    })
+}
+
 /// `fwc zones`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn run(command: Zones, context: &mut Context) -> Result<Outcome> {
-    let client = context.client()?;
     match command {
-        Zones::List(List {}) => Ok(Answer::of(client.get::<ListZones>(&[], &Nothing {}).await?)?
+        Zones::List(List {}) => Ok(Answer::of(context.client()?.get::<ListZones>(&[], &Nothing {}).await?)?
             .table(
                 "zones",
                 &[
@@ -53,7 +169,26 @@ pub(crate) async fn run(command: Zones, context: &mut Context) -> Result<Outcome
             )
             .into()),
         Zones::Show(args) => {
-            Ok(Answer::of(client.get::<GetZone>(&[args.zone.as_str()], &Nothing {}).await?)?.into())
+            let path = [args.zone.as_str()];
+            Ok(Answer::of(context.client()?.get::<GetZone>(&path, &Nothing {}).await?)?.into())
+        }
+        Zones::Add(args) => {
+            let request = types::AddZone {
+                policy: args.policy.read()?,
+                zone: args.zone,
+                description: args.description,
+                integrity: args.integrity,
+                confidentiality: args.confidentiality,
+            };
+            Ok(Answer::of(context.as_operator().await?.send::<AddZone>(&[], &request).await?)?.into())
+        }
+        Zones::Policy(args) => {
+            let change = args.policy.read()?;
+            if change == PolicyChange::default() {
+                return Err(usage("nothing was named that changes"));
+            }
+            let path = [args.zone.as_str()];
+            Ok(Answer::of(context.as_operator().await?.send::<ChangePolicy>(&path, &change).await?)?.into())
         }
     }
 }

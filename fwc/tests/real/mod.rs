@@ -40,9 +40,9 @@ impl Home {
         self.folder.path().join("home")
     }
 
-    /// The file of the passphrase.
-    pub(crate) fn passphrase(&self) -> String {
-        self.passphrase.clone()
+    /// The file with the owner's and the operator's passphrase.
+    pub(crate) fn passphrase(&self) -> &str {
+        &self.passphrase
     }
 
     /// A place outside the home.
@@ -221,6 +221,7 @@ fn words(line: &str) -> Vec<String> {
         "ID" | "GRANT" | "HANDLE" | "DIGEST" => "ab".repeat(32),
         "JSON" => "{}".to_owned(),
         "CONNECTOR" => "github".to_owned(),
+        "AGENT" => "mail".to_owned(),
         "OPERATION" => "github.issues.list".to_owned(),
         "PATTERN" | "RESOURCE" => "*".to_owned(),
         _ => word,

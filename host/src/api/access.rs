@@ -13,7 +13,7 @@ use fcp_proto_core::ids::{PrincipalId, ZoneId};
 use fcp_proto_core::object::OperatorRight;
 use fcp_proto_core::time::Now;
 use fcp_proto_core::token::Token;
-use fcp_state_machines::node::{CalledBy, HeldToken, HolderProof, SessionId};
+use fcp_state_machines::node::{self, CalledBy, HeldToken, HolderProof, SessionId};
 use http::HeaderMap;
 
 use super::connection::Peer;
@@ -241,8 +241,8 @@ impl Calling {
         }
     }
 
-    /// What a refusal of `call` is told about.
-    pub(super) fn asked(&self, call: &fcp_state_machines::node::CallRequest) -> Asked {
+    /// What a refusal of `call` is told about; `wanted` is the call as its caller wrote it.
+    pub(super) fn asked(&self, call: &node::CallRequest, wanted: Option<types::CallRequest>) -> Asked {
         let (agent, own) = match self {
             Self::Session { agent, .. } => (Some(&agent.principal), Some(&agent.zone)),
             Self::Token { holder, .. } => holder.as_ref().map(|(agent, zone)| (agent, zone)).unzip(),
@@ -252,6 +252,7 @@ impl Calling {
             zone: call.zone.as_ref().or(own).cloned(),
             connector: call.connector.clone(),
             operation: call.operation.clone(),
+            call: wanted,
         }
     }
 }

@@ -11,7 +11,7 @@ use fcp_state_machines::node::Node;
 use fcp_state_machines::trust::authority::Principal;
 
 use super::mount::{Ask, Serve};
-use super::sign::admit;
+use super::sign::{admit_together, signed};
 use crate::daemon::{App, Made, owner_zone};
 
 /// What the node says of an agent.
@@ -93,17 +93,11 @@ impl Serve for AddAgent {
             ErrorBody::new(Code::HolderProofInvalid).because("the agent's key did not sign this enrolment")
         };
         proof.verify(&body.public_key, &body.proof.signature).map_err(invalid)?;
-        let (name, roles) = (body.name.clone(), body.roles.clone());
+        let name = body.name.clone();
         let refused = app.query(move |node, _| {
             let taken = node.authority().principal(&name).is_some()
                 || node.authority().operators().values().any(|operator| operator.operator == name);
-            if taken {
-                return Some(ErrorBody::new(Code::Conflict).because(format!("the name {name} is taken")));
-            }
-            let known =
-                |role: &&fcp_proto_core::ids::RoleId| node.authority().roles().any(|it| it.role_id == **role);
-            let unknown = roles.iter().find(|role| !known(role));
-            unknown.map(|role| ErrorBody::new(Code::NotFound).because(format!("there is no role {role}")))
+            taken.then(|| ErrorBody::new(Code::Conflict).because(format!("the name {name} is taken")))
         });
         if let Some(refused) = refused.await? {
             return Err(refused);
@@ -113,11 +107,13 @@ impl Serve for AddAgent {
             public_key: body.public_key,
             key_source: body.key_source,
         };
-        admit(&app, operator, &body.zone, enrolment).await?;
+        // The agent and its roles, or nothing.
+        let mut objects = vec![signed(&app, operator, &body.zone, enrolment)?.into()];
         for role_id in body.roles {
             let assignment = RoleAssignment { role_id, principal: body.name.clone() };
-            admit(&app, operator, &owner_zone(), assignment).await?;
+            objects.push(signed(&app, operator, &owner_zone(), assignment)?.into());
         }
+        admit_together(&app, operator, objects).await?;
         view_of(&app, body.name).await
     }
 }

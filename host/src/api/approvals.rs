@@ -3,7 +3,7 @@
 use fcp_api::routes::{ApproveRequest, DenyRequest, FileRequest, GetApproval, ListApprovals};
 use fcp_api::types::{
     ApprovalList, ApprovalStatus, ApprovalView, Approve, Approved, CallOptions, Denied, ErrorBody,
-    StandingGrant,
+    GrantRequestView, StandingGrant,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, PrincipalId};
@@ -16,11 +16,12 @@ use fcp_state_machines::node::{Answer, Request};
 
 use super::access::Calling;
 use super::denial;
+use super::grant_requests;
 use super::history::{cut, page};
 use super::inputs;
 use super::mount::{Ask, Serve};
-use super::sign::{admit, unexpected};
-use crate::daemon::{App, ApprovalEntry, Unlocked};
+use super::sign::{admit, admit_together, signed, unexpected};
+use crate::daemon::{App, ApprovalEntry, AsksFor};
 
 /// How long a request waits for a person, in seconds. Chosen: a day.
 const WAITS_SECS: u64 = 86_400;
@@ -28,11 +29,12 @@ const WAITS_SECS: u64 = 86_400;
 /// How long an approval can be used unless the person says otherwise, in seconds. Chosen: an hour.
 const USABLE_SECS: u64 = 3_600;
 
-fn none(id: ObjectId) -> ErrorBody {
+pub(super) fn none(id: ObjectId) -> ErrorBody {
     ErrorBody::new(Code::NotFound).because(format!("there is no request {id}"))
 }
 
-fn status(entry: &ApprovalEntry, now: Now) -> ApprovalStatus {
+/// Where a request stands.
+pub(super) fn status(entry: &ApprovalEntry, now: Now) -> ApprovalStatus {
     match entry.decision {
         Some(_) if entry.spent_by.is_some() => ApprovalStatus::Used,
         Some(it) if it.decision == ApprovalDecision::Deny => ApprovalStatus::Denied,
@@ -133,8 +135,9 @@ impl Serve for FileRequest {
         if body.note.as_ref().is_some_and(|note| note.len() > 4096) {
             return Err(ErrorBody::new(Code::InputTooLarge).because("a note has at most 4096 bytes"));
         }
+        let wanted = body.call.clone();
         let call = inputs::call(&app, &calling, body.call, CallOptions::default(), trace).await?;
-        let asked = calling.asked(&call);
+        let asked = calling.asked(&call, Some(wanted));
         match app.ask(Request::FileApproval { call, note: body.note, valid_secs: WAITS_SECS }).await {
             Ok(Answer::Filed(filed)) => {
                 let entry = entry(&app, filed.id)?;
@@ -146,8 +149,30 @@ impl Serve for FileRequest {
     }
 }
 
-fn entry(app: &App, id: ObjectId) -> Result<ApprovalEntry, ErrorBody> {
+/// A request, as the index knows it.
+///
+/// # Errors
+/// [`Code::NotFound`].
+pub(super) fn entry(app: &App, id: ObjectId) -> Result<ApprovalEntry, ErrorBody> {
     app.records().approval(&id).cloned().ok_or_else(|| none(id))
+}
+
+/// Requests in full, each kind by itself.
+///
+/// # Errors
+/// What of them cannot be read.
+pub(super) async fn views(
+    app: &App,
+    entries: &[ApprovalEntry],
+) -> Result<(Vec<ApprovalView>, Vec<GrantRequestView>), ErrorBody> {
+    let (mut approvals, mut grants) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry.asks_for {
+            AsksFor::Approval => approvals.push(view(app, entry).await?),
+            AsksFor::Grant => grants.push(grant_requests::view(app, entry).await?),
+        }
+    }
+    Ok((approvals, grants))
 }
 
 impl Serve for ListApprovals {
@@ -161,11 +186,8 @@ impl Serve for ListApprovals {
             };
             cut(records.approvals.newest(before).filter(seen), limit, Clone::clone)
         };
-        let mut approvals = Vec::with_capacity(entries.len());
-        for entry in &entries {
-            approvals.push(view(&ask.app, entry).await?);
-        }
-        Ok(ApprovalList { approvals, next })
+        let (approvals, grant_requests) = views(&ask.app, &entries).await?;
+        Ok(ApprovalList { approvals, grant_requests, next })
     }
 }
 
@@ -216,13 +238,18 @@ impl Serve for ApproveRequest {
         }
         token.note = note;
         let expires_at = token.expires_at;
-        let approval_id = admit(&ask.app, operator, &zone, token).await?;
-        let grant_id = match grant {
-            None => None,
-            Some(standing) => {
-                let principal = entry(&ask.app, id)?.principal;
-                Some(grant_for(&ask.app, operator, id, principal, &call, standing, ask.now).await?)
-            }
+        // The approval and the grant that goes with it, or nothing.
+        let mut objects = vec![signed(&ask.app, operator, &zone, token)?.into()];
+        if let Some(standing) = grant {
+            let principal = entry(&ask.app, id)?.principal;
+            let grant = grant_for(&ask.app, id, principal, &call, standing, ask.now).await?;
+            objects.push(signed(&ask.app, operator, &zone, grant)?.into());
+        }
+        let ids = admit_together(&ask.app, operator, objects).await?;
+        let (approval_id, grant_id) = match ids.as_slice() {
+            [approval] => (*approval, None),
+            [approval, grant] => (*approval, Some(*grant)),
+            _ => return Err(super::status::broken("an approval was not taken as it was sent")),
         };
         Ok(Approved { request_id: id, approval_id, grant_id, expires_at })
     }
@@ -231,13 +258,12 @@ impl Serve for ApproveRequest {
 /// The standing grant that goes with an approval: this operation, on these resources, for this agent.
 async fn grant_for(
     app: &App,
-    operator: &Unlocked,
     request: ObjectId,
     principal: PrincipalId,
     call: &Object<CallRecord>,
     standing: StandingGrant,
     now: Now,
-) -> Result<ObjectId, ErrorBody> {
+) -> Result<Grant, ErrorBody> {
     let (connector, operation) = (call.body.connector.clone(), call.body.operation.clone());
     let capabilities = super::grants::capabilities(app, connector.clone(), vec![operation.clone()]).await?;
     let narrow = || -> Result<Constraints, ErrorBody> {
@@ -254,7 +280,7 @@ async fn grant_for(
         })
     };
     let constraints = standing.constraints.map_or_else(narrow, Ok)?;
-    let grant = Grant {
+    Ok(Grant {
         grantee: Grantee::Principal(principal),
         connector,
         capabilities,
@@ -263,8 +289,7 @@ async fn grant_for(
         not_before: now.unix,
         expires_at: now.unix.saturating_add(standing.lifetime_secs),
         request: Some(request),
-    };
-    admit(app, operator, &call.header.zone_id, grant).await
+    })
 }
 
 impl Serve for DenyRequest {

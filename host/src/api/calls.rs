@@ -24,8 +24,9 @@ impl Serve for InvokeOperation {
         let Ask { app, body, caller, peer, trace, now, .. } = ask;
         let calling = Calling::identify(&app, &caller, &peer, body.holder_proof, now).await?;
         let keep = body.options.keep_result;
+        let wanted = body.call.clone();
         let call = inputs::call(&app, &calling, body.call, body.options, trace).await?;
-        let asked = calling.asked(&call);
+        let asked = calling.asked(&call, Some(wanted));
         match app.ask(Request::Invoke(call)).await {
             Ok(Answer::Called(answer)) => called(&app, answer),
             Ok(Answer::Replayed { receipt }) => replays::answer(&app, &calling, receipt, keep).await,
@@ -96,8 +97,13 @@ struct Simulated {
 }
 
 //= docs/spec/api.md#calls
-async fn simulate(app: &App, calling: &Calling, call: node::CallRequest) -> Result<Simulated, ErrorBody> {
-    let asked = calling.asked(&call);
+async fn simulate(
+    app: &App,
+    calling: &Calling,
+    call: node::CallRequest,
+    wanted: Option<CallRequest>,
+) -> Result<Simulated, ErrorBody> {
+    let asked = calling.asked(&call, wanted);
     match app.ask(Request::Simulate(call)).await {
         Ok(Answer::Simulated { refused, replay, approvals }) => {
             Ok(Simulated { refused, replay, approvals, asked })
@@ -111,8 +117,9 @@ impl Serve for SimulateCall {
     async fn serve(ask: Ask<Self>) -> Result<SimulateAnswer, ErrorBody> {
         let Ask { app, body, caller, peer, trace, now, .. } = ask;
         let calling = Calling::identify(&app, &caller, &peer, body.holder_proof, now).await?;
+        let wanted = body.call.clone();
         let call = inputs::call(&app, &calling, body.call, body.options, trace).await?;
-        let simulated = simulate(&app, &calling, call).await?;
+        let simulated = simulate(&app, &calling, call, Some(wanted)).await?;
         let checks = checks(simulated.refused.as_ref(), simulated.replay.is_some(), false);
         answer(&app, simulated, checks).await
     }
@@ -131,7 +138,7 @@ impl Serve for PreflightOperation {
             idempotency_key: None,
         };
         let call = inputs::call(&app, &calling, call, CallOptions::default(), trace).await?;
-        let mut simulated = simulate(&app, &calling, call).await?;
+        let mut simulated = simulate(&app, &calling, call, None).await?;
         // From here on a verdict would speak of the empty input, which nobody asked about.
         simulated.refused = simulated.refused.filter(|refusal| refusal.check < GateCheck::Idempotency);
         let checks = checks(simulated.refused.as_ref(), false, true);

@@ -10,13 +10,14 @@ use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CredentialId;
 use fcp_proto_core::manifest::{AuthKind, AuthSlot, HostRule};
-use fcp_proto_core::object::CredentialRecord;
+use fcp_proto_core::object::{CallOutcome, CredentialRecord, CredentialTest as Leave};
 use fcp_state_machines::call::egress::Target;
-use fcp_state_machines::node::Credential;
+use fcp_state_machines::node::{Answer, CallAnswer, Credential, Request};
 
 use super::ceremony::blocking;
+use super::denial::failed;
 use super::mount::{Ask, Serve};
-use super::sign::admit;
+use super::sign::{admit, signed, unexpected};
 use crate::daemon::{App, Made};
 use crate::vault::{CredentialKey, OAuth2, Secret, VaultError};
 
@@ -135,19 +136,30 @@ impl Serve for PutCredential {
         let key =
             CredentialKey { zone: body.zone.clone(), connector: body.connector.clone(), name: name.clone() };
         let (vault, slot_name) = (Arc::clone(&app.serving()?.vault), body.slot.clone());
+        // The sealed secret is durable before its record, and in force only by it: whenever this stops, the old
+        // credential stands or the new one.
+        let (store, sealed) = (Arc::clone(&vault), key.clone());
         let version = blocking(move || {
-            vault.put(&key, &slot_name, &secret, now.unix).map_err(|error| vault_failed(&error))
-        });
+            store.put(&sealed, &slot_name, &secret, now.unix).map_err(|error| vault_failed(&error))
+        })
+        .await?;
         let fields = CredentialRecord {
             credential: name.clone(),
             connector: body.connector,
             slot: body.slot,
             kind: slot.kind.as_str().to_owned(),
             hosts,
-            version: version.await?,
+            version,
             removed: false,
         };
-        admit(&app, operator, &body.zone, fields).await?;
+        let admitted = admit(&app, operator, &body.zone, fields).await;
+        let in_force = admitted.is_ok();
+        blocking(move || {
+            let settled = if in_force { vault.settle(&key, version) } else { vault.discard(&key, version) };
+            settled.map_err(|error| vault_failed(&error))
+        })
+        .await?;
+        admitted?;
         let stored = known(&app, name.clone()).await?;
         let made = app.records().credentials.get(&name).copied();
         view(&stored, made).ok_or_else(|| super::status::broken("a credential's kind is unknown"))
@@ -177,11 +189,43 @@ impl Serve for RemoveCredential {
 impl Serve for TestCredential {
     async fn serve(ask: Ask<Self>) -> Result<CredentialTest, ErrorBody> {
         let name: CredentialId = ask.path(0)?;
-        let credential = known(&ask.app, name).await?;
-        let why = format!(
-            "no harmless call of {} can be made without an agent; let one call a read operation",
-            credential.record.connector
-        );
-        Err(ErrorBody::new(Code::NotPermitted).because(why).next("`fwc invoke` a read operation as an agent"))
+        let Ask { app, caller, .. } = ask;
+        let operator = caller.as_operator()?;
+        let Credential { zone, record } = known(&app, name.clone()).await?;
+        let connector = record.connector.clone();
+        let health =
+            app.query(move |node, _| node.catalog().get(&connector)?.manifest.lifecycle.health.clone());
+        let probe = health.await?.map(|id| id.to_string()).unwrap_or_default();
+        let fields = Leave { operator: operator.operator.clone(), credential: name.clone() };
+        let test = Box::new(signed(&app, operator, &zone, fields)?);
+        let actor = operator.operator.as_str().to_owned();
+        match app.ask(Request::TestCredential { test, actor }).await {
+            Ok(Answer::Called(answer)) => tested(name, probe, answer),
+            Ok(other) => Err(unexpected(&other)),
+            Err(failure) if failure.code == Code::OperationUnknown => Err(failed(&failure).next(format!(
+                "nothing harmless can be called by itself; let an agent call a read operation of {} with it",
+                record.connector
+            ))),
+            Err(failure) => Err(failed(&failure)),
+        }
+    }
+}
+
+/// What the service said. Where it was not reached, nothing is said of the credential.
+fn tested(name: CredentialId, probe: String, answer: CallAnswer) -> Result<CredentialTest, ErrorBody> {
+    let receipt = format!("the receipt {} tells of the call", answer.receipt);
+    match (answer.outcome, answer.error) {
+        (CallOutcome::Succeeded, _) => {
+            Ok(CredentialTest { name, accepted: true, probe, detail: Some(receipt) })
+        }
+        (CallOutcome::Failed, Some((Code::UpstreamUnauthorized, message))) => {
+            Ok(CredentialTest { name, accepted: false, probe, detail: Some(format!("{message}; {receipt}")) })
+        }
+        (CallOutcome::Failed | CallOutcome::Unknown, error) => {
+            let (code, message) =
+                error.unwrap_or_else(|| (Code::ConnectorFailed, Code::ConnectorFailed.meaning().to_owned()));
+            Err(ErrorBody::new(code)
+                .because(format!("the credential could not be tried: {message}; {receipt}")))
+        }
     }
 }

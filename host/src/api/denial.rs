@@ -1,6 +1,6 @@
 //! What the node refuses, as a failure that says what is missing and how to ask for it.
 
-use fcp_api::types::{Denial, ErrorBody, Need};
+use fcp_api::types::{CallRequest, Denial, ErrorBody, Need};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{ApprovalKind, GateCheck};
@@ -15,6 +15,8 @@ pub(super) struct Asked {
     pub(super) zone: Option<ZoneId>,
     pub(super) connector: ConnectorId,
     pub(super) operation: OperationId,
+    /// The call as its caller wrote it, where there is one; kept results are not in it, for the caller has not seen them.
+    pub(super) call: Option<CallRequest>,
 }
 
 /// A failure of the node that concerns no call.
@@ -34,7 +36,7 @@ pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBod
     let Failure { code, message, retry_after_ms, .. } = failure;
     let refusal = Refusal { check, code: *code, rule: message.clone(), retry_after_ms: *retry_after_ms };
     let needs = needs(node, &refusal, asked, &[]);
-    let command = command(&refusal, &needs, asked);
+    let command = command(node, &refusal, &needs, asked);
     if let Some(command) = &command {
         body.next = format!("`{command}`");
     }
@@ -48,7 +50,7 @@ pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBod
 /// What a simulated refusal says.
 pub(super) fn simulated(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKind]) -> Denial {
     let needs = needs(node, refusal, asked, approvals);
-    let command = command(refusal, &needs, asked);
+    let command = command(node, refusal, &needs, asked);
     Denial { decision_id: None, check: refusal.check, rule: Some(refusal.rule.clone()), needs, command }
 }
 
@@ -113,19 +115,22 @@ fn at_home(node: &Node, asked: &Asked) -> bool {
 }
 
 /// The command that asks for what is missing.
-fn command(refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
+fn command(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
     let Asked { connector, operation, .. } = asked;
+    // No token makes up for a node that nobody attests.
+    if refusal.code == Code::TokenIssuerUnknown {
+        return None;
+    }
     if matches!(refusal.check, GateCheck::TokenSignature | GateCheck::TokenBinding) {
         return Some(format!("fwc token mint {operation} --to FOLDER"));
     }
     match (needs.first()?, refusal.code) {
         (Need::Approval { .. }, Code::ApprovalDenied) => None,
-        (Need::Approval { .. }, _) => {
-            Some(format!("fwc request {operation} --input JSON --idempotency-key KEY"))
-        }
+        (Need::Approval { .. }, _) => Some(approval_command(asked)),
         (Need::Grant { zone, .. }, _) => {
-            let agent = asked.agent.as_ref()?;
-            Some(format!("fwc grant add {agent} {operation} --zone {zone} --for 1h --allow RESOURCE"))
+            // Whom nobody knows has no session to ask in.
+            asked.agent.as_ref()?;
+            Some(grant_command(node, zone, asked))
         }
         (Need::Argument { .. }, Code::ArgumentNotAllowed) => None,
         (Need::Argument { .. }, _) => Some(format!("fwc schema {connector} {operation}")),
@@ -136,7 +141,88 @@ fn command(refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
     }
 }
 
+/// What asks for the approval of this very call. An input that is too long for a line is piped in again.
+fn approval_command(asked: &Asked) -> String {
+    let operation = &asked.operation;
+    let Some(call) = &asked.call else {
+        return format!("fwc request {operation} --input JSON --idempotency-key KEY");
+    };
+    let mut command = format!("fwc request {operation}");
+    let input = call.input.to_string();
+    if input.len() > MAX_INPUT_SHOWN {
+        command.push_str(" --stdin");
+    } else {
+        command.push_str(&format!(" --input {}", quoted(&input)));
+    }
+    for (place, part) in &call.handles {
+        let path = place.trim_start_matches('/').replace('/', ".");
+        let pointer = part.pointer.as_ref().map(|pointer| format!("#{pointer}")).unwrap_or_default();
+        command.push_str(&format!(" --set-handle {}", quoted(&format!("{path}={}{pointer}", part.handle))));
+    }
+    if let Some(zone) = &call.zone {
+        command.push_str(&format!(" --zone {zone}"));
+    }
+    if let Some(key) = &call.idempotency_key {
+        command.push_str(&format!(" --idempotency-key {}", quoted(key)));
+    }
+    command
+}
+
+/// What asks for a grant that is just wide enough for this call.
+//= docs/spec/authority.md#asking-for-a-grant
+fn grant_command(node: &Node, zone: &ZoneId, asked: &Asked) -> String {
+    let Asked { connector, operation, call, .. } = asked;
+    let mut command = format!("fwc request {operation} --grant 1h");
+    let installed = node.catalog().get(connector);
+    let known = installed.and_then(|it| Some((it, it.manifest.operation(operation)?)));
+    let resources = match (known, call) {
+        (Some((installed, found)), Some(call)) => found.resources(&call.input, &installed.config).ok(),
+        (Some((_, found)), None) if found.resources.is_empty() => Some(Vec::new()),
+        (Some(_), None) | (None, _) => None,
+    };
+    // Of a call that nobody made yet, or whose resources stand in kept results, nothing more can be said.
+    let resources = resources.unwrap_or_else(|| vec!["RESOURCE".to_owned()]);
+    for resource in &resources {
+        command.push_str(&format!(" --allow {}", quoted(resource)));
+    }
+    let slot = known.and_then(|(_, found)| found.auth.as_deref());
+    let stored = slot.map(|slot| node.catalog().credentials_for(connector, zone, slot)).unwrap_or_default();
+    for credential in &stored {
+        command.push_str(&format!(" --credential {}", credential.record.credential));
+    }
+    if resources.is_empty() && stored.is_empty() {
+        command.push_str(" --max-calls 10");
+    }
+    command
+}
+
+/// A word of a shell's line: as it is if nothing in it means anything to a shell, else in single quotes.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// The longest input that a command shows, in bytes. Chosen: it still fits a line that a person reads.
+const MAX_INPUT_SHOWN: usize = 2_048;
+
 /// The place that a rule names, as `the argument /repo is not allowed` does.
 fn pointer_in(rule: &str) -> String {
     rule.split(' ').find(|word| word.starts_with('/')).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        for text in ["", "plain", "z:work/a.b", "two words", "it's", "a\"b$c`d\\e", "*", "--flag;x", "\n"] {
+            let line = format!("printf %s {}", quoted(text));
+            let told = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
+            assert_eq!(String::from_utf8(told.stdout).unwrap(), text);
+        }
+    }
 }

@@ -176,6 +176,7 @@ async fn refusal(
         zone: Some(zone.clone()),
         connector: decision.connector.clone(),
         operation: decision.operation.clone(),
+        call: None,
     };
     let refusal = Refusal { check, code, rule: rule.clone(), retry_after_ms: None };
     let denial = app.query(move |node, _| denial::simulated(node, &refusal, &asked, &[])).await?;

@@ -1,10 +1,12 @@
 //! Calls that were made, newest first.
 
+use std::collections::BTreeSet;
+
 use fcp_api::limits::{DEFAULT_PAGE, MAX_PAGE};
 use fcp_api::routes::{CancelCall, GetCall, ListCalls};
 use fcp_api::types::{CallView, CancelAnswer, ErrorBody, History, HistoryQuery, Reached};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::CallId;
+use fcp_proto_core::ids::{CallId, ObjectId};
 use fcp_state_machines::node::{Answer, Canceller, Request};
 
 use super::access::Caller;
@@ -77,8 +79,14 @@ fn fits(call: &CallEntry, wanted: &HistoryQuery) -> bool {
 impl Serve for ListCalls {
     async fn serve(ask: Ask<Self>) -> Result<History, ErrorBody> {
         let (before, limit) = page(ask.query.after.as_deref(), ask.query.limit)?;
+        let open: BTreeSet<ObjectId> = ask.app.query(|node, _| node.unsettled().copied().collect()).await?;
+        let settled = |call: &CallEntry| call.intent.is_none_or(|intent| !open.contains(&intent));
         let records = ask.app.records();
-        let seen = |(_, call): &(u64, &CallEntry)| ask.caller.sees(&call.principal) && fits(call, &ask.query);
+        let seen = |(_, call): &(u64, &CallEntry)| {
+            ask.caller.sees(&call.principal)
+                && fits(call, &ask.query)
+                && ask.query.unsettled.is_none_or(|wanted| settled(call) != wanted)
+        };
         let (calls, next) = cut(records.calls.newest(before).filter(seen), limit, view);
         Ok(History { calls, next })
     }

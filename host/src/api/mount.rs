@@ -125,12 +125,17 @@ mount! {
     ListConnectors, InstallConnector, GetConnector, RemoveConnector, EnableConnector, DisableConnector,
     ListOperations, GetOperation,
     PrepareCall, InvokeOperation, SimulateCall, PreflightOperation, ListCalls, GetCall, CancelCall,
+    SettleCall,
     ListReceipts, GetReceipt, GetResult,
     FileRequest, ListApprovals, WatchApprovals, GetApproval, ApproveRequest, DenyRequest,
-    ListAgents, AddAgent, GetAgent, ListGrants, AddGrant, ListRevocations, Revoke,
+    FileGrantRequest, GetGrantRequest, ApproveGrantRequest, DenyGrantRequest,
+    ListAgents, AddAgent, GetAgent, ListGrants, AddGrant,
+    ListRoles, AddRole, RemoveRole, AssignRole, WithdrawRole, RenewNode, ListRevocations, Revoke,
     OpenContext, GetContext, ListZones, GetZone,
+    AddZone, ChangePolicy,
     ListCredentials, PutCredential, RemoveCredential, TestCredential,
     ListAuditEvents, GetAuditHead, VerifyAudit, Explain, InspectToken, ListExceptions, AddException,
+    RemoveException,
 }
 
 /// What a request line leads to.

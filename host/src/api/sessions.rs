@@ -109,7 +109,8 @@ impl Serve for UnlockOperator {
     }
 }
 
-fn unlock_failed(error: &KeyStoreError) -> ErrorBody {
+/// Why a stored key did not open.
+pub(super) fn unlock_failed(error: &KeyStoreError) -> ErrorBody {
     let body = ErrorBody::new(error.code()).because(error.to_string());
     match error.remedy() {
         Some(remedy) => body.next(remedy),
@@ -118,7 +119,7 @@ fn unlock_failed(error: &KeyStoreError) -> ErrorBody {
 }
 
 /// Tells the owner's chain what became of an operator's key.
-async fn tell(app: &App, kind: AuditEventKind, operator: &PrincipalId) -> Result<(), ErrorBody> {
+pub(super) async fn tell(app: &App, kind: AuditEventKind, operator: &PrincipalId) -> Result<(), ErrorBody> {
     let entry = Box::new(Entry::new(kind, operator.as_str()));
     let told = app.ask(Request::Record { zone: owner_zone(), entry }).await;
     told.map(|_| ()).map_err(|failure| failed(&failure))

@@ -1,8 +1,10 @@
 //! What an operator asks for becomes an object that the operator's open key signs, and the node takes or refuses it.
 
 use fcp_api::types::ErrorBody;
+use fcp_proto_core::crypto::role::SigningRole;
+use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ObjectId, ZoneId};
+use fcp_proto_core::ids::{ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{AnyObject, Header, Object, Signed, SignedBody};
 use fcp_proto_core::zone::{Label, default_level};
 use fcp_state_machines::node::{Answer, Request};
@@ -24,15 +26,65 @@ where
     T: SignedBody,
     AnyObject: From<Object<Signed<T>>>,
 {
+    let object = signed(app, operator, zone, fields)?;
+    admit_object(app, operator.operator.as_str(), object.into()).await
+}
+
+/// An object of `zone` that the operator signs.
+///
+/// # Errors
+/// [`Code::InputTooLarge`] if it has no encoding within the limits.
+pub(super) fn signed<T: SignedBody>(
+    app: &App,
+    operator: &Unlocked,
+    zone: &ZoneId,
+    fields: T,
+) -> Result<Object<Signed<T>>, ErrorBody> {
+    sign_with(app, &operator.key, Some(&operator.operator), zone, fields)
+}
+
+/// An object of `zone`, signed with `key`.
+///
+/// # Errors
+/// [`Code::InputTooLarge`] if it has no encoding within the limits.
+pub(super) fn sign_with<T: SignedBody, R: SigningRole>(
+    app: &App,
+    key: &SigningKey<R>,
+    name: Option<&PrincipalId>,
+    zone: &ZoneId,
+    fields: T,
+) -> Result<Object<Signed<T>>, ErrorBody> {
     let level = default_level(zone);
     let label = Label { confidentiality: level, ..Label::trusted(level) };
-    let header = Header::new(&T::SCHEMA, zone, app.now().unix, label, Some(operator.operator.clone()));
-    let object = Object::sign(header, fields, &operator.key)
-        .map_err(|error| ErrorBody::new(Code::InputTooLarge).because(error.to_string()))?;
-    let request =
-        Request::Admit { object: Box::new(object.into()), actor: operator.operator.as_str().to_owned() };
-    match app.ask(request).await {
+    let header = Header::new(&T::SCHEMA, zone, app.now().unix, label, name.cloned());
+    Object::sign(header, fields, key)
+        .map_err(|error| ErrorBody::new(Code::InputTooLarge).because(error.to_string()))
+}
+
+/// Hands an object to the node.
+///
+/// # Errors
+/// What the node refuses.
+pub(super) async fn admit_object(app: &App, actor: &str, object: AnyObject) -> Result<ObjectId, ErrorBody> {
+    match app.ask(Request::Admit { object: Box::new(object), actor: actor.to_owned() }).await {
         Ok(Answer::Admitted(id)) => Ok(id),
+        Ok(other) => Err(unexpected(&other)),
+        Err(failure) => Err(failed(&failure)),
+    }
+}
+
+/// Hands several objects to the node, which takes all or none.
+///
+/// # Errors
+/// What the node refuses.
+pub(super) async fn admit_together(
+    app: &App,
+    operator: &Unlocked,
+    objects: Vec<AnyObject>,
+) -> Result<Vec<ObjectId>, ErrorBody> {
+    let actor = operator.operator.as_str().to_owned();
+    match app.ask(Request::AdmitTogether { objects, actor }).await {
+        Ok(Answer::AdmittedTogether(ids)) => Ok(ids),
         Ok(other) => Err(unexpected(&other)),
         Err(failure) => Err(failed(&failure)),
     }
@@ -42,6 +94,7 @@ where
 pub(super) fn unexpected(answer: &Answer) -> ErrorBody {
     let name = match answer {
         Answer::Admitted(_) => "admitted",
+        Answer::AdmittedTogether(_) => "admitted together",
         Answer::Session { .. } => "session",
         Answer::Tokens(_) => "tokens",
         Answer::Called(_) => "called",

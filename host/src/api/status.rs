@@ -5,10 +5,13 @@ use fcp_api::types::{
     AuthorityView, ErrorBody, Health, HealthStatus, Source, Status, Stopping, Warning, WarningKind,
 };
 use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::object::OwnerException;
 use fcp_state_machines::node::ClockState;
 
 use super::connectors::summary;
 use super::mount::{Ask, Serve};
+use super::renewal::{self, attestation};
 use crate::daemon::{App, owner_zone};
 
 impl Serve for GetHealth {
@@ -114,6 +117,7 @@ impl Serve for GetStatus {
                 node: node.node_id().clone(),
                 owner_key: owner.public_key.key_id(),
                 issuance_key: node.issuance_key(),
+                attested_until: attestation(node).map(|attestation| attestation.expires_at),
                 operators: authority.operators().values().map(|it| it.operator.clone()).collect(),
                 zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
             });
@@ -123,6 +127,9 @@ impl Serve for GetStatus {
             };
             status.pending_approvals =
                 node.approvals().requests().filter(|(_, filed)| waits(filed)).count() as u64;
+            let grants = node.grant_requests();
+            status.pending_approvals +=
+                grants.iter().filter(|(id, _)| grants.waiting(id, now.unix).is_ok()).count() as u64;
             status.running_calls = node.calls_under_way().count() as u64;
             status.unknown_outcomes = node.unsettled().count() as u64;
             status.audit_head = node.chains().tip(&owner_zone()).map(|tip| tip.id);
@@ -134,15 +141,18 @@ impl Serve for GetStatus {
                         "{} calls ended and nobody knows what they did",
                         status.unknown_outcomes
                     ),
-                    remedy: Some("`fwc history --outcome unknown` names them".into()),
+                    remedy: Some("`fwc history --unknown` names them, `fwc settle` settles one".into()),
                 });
             }
             status.warnings.extend(clock_warning(node.clock()));
-            for (_, exception) in node.catalog().all_exceptions() {
+            status.warnings.extend(renewal::warning(node, now));
+            let lowered =
+                |(_, it): &(&ObjectId, &OwnerException)| it.expires_at.is_none_or(|end| now.unix < end);
+            for (id, exception) in node.catalog().all_exceptions().filter(lowered) {
                 status.warnings.push(Warning {
                     kind: WarningKind::Exception,
                     message: format!("a wall of {} is lowered: {}", exception.connector, exception.rule),
-                    remedy: None,
+                    remedy: Some(format!("`fwc exception remove {id}` raises it again")),
                 });
             }
             for installed in node.catalog().iter().filter(|installed| installed.install.dev) {

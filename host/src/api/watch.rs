@@ -7,7 +7,7 @@ use fcp_api::routes::WatchApprovals;
 use fcp_api::types::{ApprovalWatch, ErrorBody};
 use fcp_proto_core::error::Code;
 
-use super::approvals::view;
+use super::approvals::views;
 use super::mount::{Ask, Serve};
 use crate::daemon::{App, ApprovalEntry};
 
@@ -77,10 +77,7 @@ impl Serve for WatchApprovals {
         let found = until(&ask.app, within, look).await?;
         let seen = ask.app.records().approval_changes;
         let (entries, reached) = found.unwrap_or((Vec::new(), cursor.unwrap_or(seen)));
-        let mut approvals = Vec::with_capacity(entries.len());
-        for entry in &entries {
-            approvals.push(view(&ask.app, entry).await?);
-        }
-        Ok(ApprovalWatch { approvals, cursor: reached.to_string() })
+        let (approvals, grant_requests) = views(&ask.app, &entries).await?;
+        Ok(ApprovalWatch { approvals, grant_requests, cursor: reached.to_string() })
     }
 }

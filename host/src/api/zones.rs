@@ -1,18 +1,24 @@
 //! Zones, their policies, and what is bound to them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use fcp_api::routes::{GetZone, ListZones};
-use fcp_api::types::{BudgetView, ErrorBody, ZoneList, ZoneView};
+use fcp_api::routes::{AddZone, ChangePolicy, GetZone, ListZones};
+use fcp_api::types::{BudgetSetting, BudgetView, ErrorBody, PolicyChange, ZoneList, ZoneView};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ZoneId;
-use fcp_proto_core::object::Budget;
+use fcp_proto_core::object::{Budget, ObjectIdKey, ZoneDefinition, ZonePolicy};
 use fcp_proto_core::time::Now;
+use fcp_proto_core::zone::{Level, Risk, SafetyTier};
+use fcp_runtime_tokio::drive::entropy;
 use fcp_state_machines::call::rates::{Holder, Limit};
-use fcp_state_machines::node::Node;
+use fcp_state_machines::node::{Node, Request};
 
+use super::ceremony::blocking;
+use super::denial::failed;
 use super::mount::{Ask, Serve};
-use crate::daemon::Made;
+use super::sign::{admit, admit_together, signed};
+use crate::daemon::{App, Made};
 
 fn budget(node: &Node, zone: &ZoneId, budget: &Budget, now: Now) -> BudgetView {
     let holder = Holder::Zone(zone.clone());
@@ -67,11 +73,118 @@ impl Serve for ListZones {
 
 impl Serve for GetZone {
     async fn serve(ask: Ask<Self>) -> Result<ZoneView, ErrorBody> {
-        let zone: ZoneId = ask.path(0)?;
-        let policies = ask.app.records().policies.clone();
-        let found = ask.app.query(move |node, now| view(node, &zone, &policies, now).ok_or(zone));
-        found
-            .await?
-            .map_err(|zone| ErrorBody::new(Code::ZoneUnknown).because(format!("there is no zone {zone}")))
+        view_of(&ask.app, ask.path(0)?).await
     }
+}
+
+/// A zone, as it is now.
+///
+/// # Errors
+/// [`Code::ZoneUnknown`].
+async fn view_of(app: &App, zone: ZoneId) -> Result<ZoneView, ErrorBody> {
+    let policies = app.records().policies.clone();
+    let found = app.query(move |node, now| view(node, &zone, &policies, now).ok_or(zone));
+    found.await?.map_err(|zone| unknown(&zone))
+}
+
+fn unknown(zone: &ZoneId) -> ErrorBody {
+    ErrorBody::new(Code::ZoneUnknown).because(format!("there is no zone {zone}"))
+}
+
+/// The policy that nothing was said about: as strict as can be.
+fn strictest() -> ZonePolicy {
+    ZonePolicy {
+        version: 0,
+        connectors: Vec::new(),
+        denied_operations: Vec::new(),
+        max_risk: Risk::Low,
+        max_tier: SafetyTier::Safe,
+        approval_from: SafetyTier::Risky,
+        max_token_secs: 900,
+        max_grant_secs: 90 * 86_400,
+        budgets: Vec::new(),
+    }
+}
+
+/// The policy after a change.
+fn changed(before: ZonePolicy, change: PolicyChange) -> Result<ZonePolicy, ErrorBody> {
+    let set = |it: BudgetSetting| {
+        let BudgetSetting { name, unit, amount, period_secs } = it;
+        Budget { name, unit, amount, period_secs }
+    };
+    let version = before.version.checked_add(1);
+    Ok(ZonePolicy {
+        version: version.ok_or_else(|| ErrorBody::new(Code::OutOfRange).because("no version is left"))?,
+        connectors: change.allowed_connectors.unwrap_or(before.connectors),
+        denied_operations: change.denied_operations.unwrap_or(before.denied_operations),
+        max_risk: change.max_risk.unwrap_or(before.max_risk),
+        max_tier: change.max_tier.unwrap_or(before.max_tier),
+        approval_from: change.approval_from.unwrap_or(before.approval_from),
+        max_token_secs: change.max_token_secs.unwrap_or(before.max_token_secs),
+        max_grant_secs: change.max_grant_secs.unwrap_or(before.max_grant_secs),
+        budgets: change.budgets.map_or(before.budgets, |all| all.into_iter().map(set).collect()),
+    })
+}
+
+impl Serve for ChangePolicy {
+    async fn serve(ask: Ask<Self>) -> Result<ZoneView, ErrorBody> {
+        let zone: ZoneId = ask.path(0)?;
+        let Ask { app, body, caller, .. } = ask;
+        let operator = caller.as_operator()?;
+        let named = zone.clone();
+        let before = app.query(move |node, _| node.authority().zone(&named).map(|(_, it)| it.clone()));
+        let policy = changed(before.await?.ok_or_else(|| unknown(&zone))?, body)?;
+        admit(&app, operator, &zone, policy).await?;
+        view_of(&app, zone).await
+    }
+}
+
+impl Serve for AddZone {
+    async fn serve(ask: Ask<Self>) -> Result<ZoneView, ErrorBody> {
+        let Ask { app, body, caller, .. } = ask;
+        let operator = caller.as_operator()?;
+        let zone = body.zone;
+        let named = zone.clone();
+        if app.query(move |node, _| node.authority().definition(&named).is_some()).await? {
+            return Err(ErrorBody::new(Code::Conflict).because(format!("there is a zone {zone} already")));
+        }
+        let level = |name: &str, height: u8| {
+            let level = Level::new(height).filter(|level| *level < Level::OWNER);
+            level.ok_or_else(|| ErrorBody::new(Code::OutOfRange).because(format!("`{name}` is 0 to 99")))
+        };
+        let definition = ZoneDefinition {
+            integrity: level("integrity", body.integrity)?,
+            confidentiality: level("confidentiality", body.confidentiality)?,
+            description: body.description,
+        };
+        let policy = changed(strictest(), body.policy)?;
+        hold_key(&app, &zone).await?;
+        // The zone and its policy, or nothing.
+        let objects = vec![
+            signed(&app, operator, &zone, definition)?.into(),
+            signed(&app, operator, &zone, policy)?.into(),
+        ];
+        admit_together(&app, operator, objects).await?;
+        view_of(&app, zone).await
+    }
+}
+
+/// Makes sure that the zone's key is stored and that the node holds it, before anything bears a name made with it. A key
+/// of a zone that never came to be serves the next try.
+//= docs/spec/authority.md#zones
+async fn hold_key(app: &Arc<App>, zone: &ZoneId) -> Result<(), ErrorBody> {
+    let named = zone.clone();
+    if app.query(move |node, _| node.zone_key(&named).is_some()).await? {
+        return Ok(());
+    }
+    let (inner, named) = (Arc::clone(app), zone.clone());
+    let key: ObjectIdKey = blocking(move || {
+        let fresh = entropy::fresh();
+        let mut fresh = fresh.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
+        let stored = inner.serving()?.keys.add_zone_key(&named, &mut fresh);
+        stored.map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))
+    })
+    .await?;
+    let request = Request::HoldZoneKey { zone: zone.clone(), key };
+    app.ask(request).await.map(|_| ()).map_err(|failure| failed(&failure))
 }

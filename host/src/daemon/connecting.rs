@@ -243,9 +243,9 @@ fn sandbox(app: &App) -> Result<Sandbox, StartError> {
 fn keys(node: &Node, dispatch: &Dispatch, zone: &ZoneId) -> BTreeSet<KeyId> {
     let issuance = node.issuance_key();
     let attested = node.authority().issuer(issuance).map(|it| it.signing_key.key_id());
-    let principal = node.authority().principal(dispatch.authorized.principal()).map(|it| it.key_id);
+    let caller = node.authority().keys_of(dispatch.authorized.principal());
     let zone = node.zone_key(zone).map(fcp_proto_core::object::ObjectIdKey::key_id);
-    [Some(issuance), attested, principal, zone].into_iter().flatten().collect()
+    [Some(issuance), attested, zone].into_iter().flatten().chain(caller).collect()
 }
 
 impl Runner for Connecting {

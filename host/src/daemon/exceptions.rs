@@ -38,23 +38,51 @@ pub(super) fn lowered(node: &Node, connector: &ConnectorId, now: Now) -> Result<
 
 impl Lowered {
     fn add(&mut self, rule: ExceptionRule) -> Result<(), String> {
-        match rule {
-            ExceptionRule::Egress { host, network, port, ca_file, ca_digest } => {
-                let ca_pem = ca_file.map(|path| authority(&path, ca_digest)).transpose()?;
-                let (Ok(host), Ok(cidr)) = (host.parse(), network.parse()) else {
-                    tracing::error!(host, network, "an exception names no host or network and opens nothing");
-                    return Ok(());
-                };
-                self.addresses.push(EgressException { host, cidr, port, transport: Transport::Tls, ca_pem });
+        match (Opened::read(&rule), rule) {
+            (Ok(Opened::Address(mut address)), ExceptionRule::Egress { ca_file, ca_digest, .. }) => {
+                address.ca_pem = ca_file.map(|path| authority(&path, ca_digest)).transpose()?;
+                self.addresses.push(*address);
             }
-            ExceptionRule::Sandbox { property } => {
-                match serde_json::from_value(serde_json::Value::String(property)) {
-                    Ok(property) => drop(self.properties.insert(property)),
-                    Err(error) => tracing::error!(%error, "an exception names no property and opens nothing"),
-                }
-            }
+            (Ok(Opened::Address(address)), ExceptionRule::Sandbox { .. }) => self.addresses.push(*address),
+            (Ok(Opened::Property(property)), _) => drop(self.properties.insert(property)),
+            (Err(error), _) => tracing::error!(error, "an exception opens nothing"),
         }
         Ok(())
+    }
+}
+
+/// What one exception opens.
+pub(crate) enum Opened {
+    /// A host at addresses that are refused otherwise; without the certificate authority, which is read when it is used.
+    Address(Box<EgressException>),
+    /// A property that the sandbox may lack.
+    Property(Property),
+}
+
+impl Opened {
+    /// What the rule opens.
+    ///
+    /// # Errors
+    /// Why it opens nothing.
+    pub(crate) fn read(rule: &ExceptionRule) -> Result<Self, String> {
+        match rule {
+            ExceptionRule::Egress { host, network, port, .. } => {
+                Ok(Self::Address(Box::new(EgressException {
+                    host: host.parse().map_err(|_| format!("{host:?} is no host"))?,
+                    cidr: network.parse().map_err(|_| format!("{network:?} is no network"))?,
+                    port: *port,
+                    transport: Transport::Tls,
+                    ca_pem: None,
+                })))
+            }
+            ExceptionRule::Sandbox { property } => {
+                let known = Property::ALL.iter().find(|known| known.name() == property);
+                known.map(|known| Self::Property(*known)).ok_or_else(|| {
+                    let names: Vec<_> = Property::ALL.iter().map(|known| known.name()).collect();
+                    format!("the sandbox has no property {property:?}; it has {}", names.join(", "))
+                })
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, KeyId, NodeId};
 use fcp_proto_core::object::{AnyObject, StoredObject};
 use fcp_runtime_tokio::drive::{self, Outcomes, Parts, clock, entropy};
-use fcp_state_machines::node::{Node, NodeConfig};
+use fcp_state_machines::node::{Credential, Node, NodeConfig};
 use fcp_state_machines::trust::ceremony::HomeFacts;
 
 use super::StartError;
@@ -17,7 +17,7 @@ use super::runner::Runner;
 use crate::ceremony::{self, CeremonyFailure, Founder};
 use crate::home::HomeState;
 use crate::keys::KeyStore;
-use crate::vault::Vault;
+use crate::vault::{CredentialKey, Vault};
 
 /// The variable whose value `1` vouches for the clock of this start, however far ahead of the last run it is.
 //= docs/spec/home.md#the-clock
@@ -115,7 +115,18 @@ fn open_node(app: &Arc<App>, node_id: &NodeId) -> Result<Opened, StartError> {
         entropy: fresh()?,
     });
     replay(app, &mut node)?;
+    let records =
+        node.catalog().credentials().map(|credential| (key_of(credential), credential.record.version));
+    vault.reconcile(&records.collect(), clock::now().unix).map_err(StartError::Vault)?;
     Ok(Opened(node, keys, Arc::new(vault)))
+}
+
+fn key_of(credential: &Credential) -> CredentialKey {
+    CredentialKey {
+        zone: credential.zone.clone(),
+        connector: credential.record.connector.clone(),
+        name: credential.record.credential.clone(),
+    }
 }
 
 /// Gives the journal to the node and the indexes.

@@ -28,12 +28,12 @@ pub use app::{App, Serving, SessionEntry, Underway, owner_zone};
 pub use challenges::Challenges;
 pub use connecting::Connecting;
 pub use error::StartError;
-pub(crate) use exceptions::pin as pin_authority;
+pub(crate) use exceptions::{Opened, pin as pin_authority};
 pub use founding::{ACCEPT_CLOCK_VARIABLE, Founding, MakeRunner};
 pub use operators::{Operators, Unlocked};
 pub use publishers::Trusted;
 pub use records::{
-    ApprovalEntry, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, Made, Records,
+    ApprovalEntry, AsksFor, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, Made, Records,
     RevocationEntry,
 };
 pub use runner::Runner;

@@ -89,6 +89,11 @@ impl Operators {
         Ok(())
     }
 
+    /// Forgets failed tries, after one that did not fail.
+    pub fn forgive(&self, name: &PrincipalId) {
+        self.lock().tries.remove(name);
+    }
+
     /// Keeps a key that was opened; the bearer's text.
     pub fn open(
         &self,

@@ -40,8 +40,9 @@ impl Secrets for VaultSecrets {
             connector: credential.connector.clone(),
             name: credential.credential.clone(),
         };
+        let record = credential.version;
         Box::pin(async move {
-            let opened = tokio::task::spawn_blocking(move || vault.get(&key)).await;
+            let opened = tokio::task::spawn_blocking(move || vault.get(&key, record)).await;
             let failed = |code, message| SecretError { code, message };
             let opened = opened.map_err(|error| failed(Code::Internal, error.to_string()))?;
             let opened = opened.map_err(|error| failed(error.code(), error.to_string()))?;

@@ -4,9 +4,10 @@
 //! HOME/vault/<zone>/<connector>/<name>.<version>.sealed
 //! ```
 //!
-//! A change writes the next version whole, and only then removes the one before; whatever a crash leaves, the highest
-//! version stands. A removal is a version too, without a secret, so that versions never repeat and an old file never
-//! comes back into force while a newer one is there.
+//! A new secret is written whole beside the one before and names the version of the signed record that will say so; it is
+//! in force once that record is durable, and only then is the one before removed. So a crash leaves the old credential or
+//! the new one, and never one of which no record tells. A removal is a version too, without a secret, so that versions
+//! never repeat.
 //!
 //! //= docs/spec/vault.md
 
@@ -20,6 +21,7 @@ pub use error::VaultError;
 pub use record::{CredentialKey, Metadata};
 pub use secret::{OAuth2, Secret, SecretInvalid};
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -76,18 +78,12 @@ impl Vault {
         };
         for folder in vault.folders()? {
             remove_all_leftovers(&*vault.files, &folder)?;
-            for (name, versions) in vault.versions(&folder)? {
-                let highest = versions.iter().max().map(|version| folder.join(file_name(&name, *version)));
-                // Only what opens may take the place of what stood before.
-                if highest.is_some_and(|path| vault.read_file(&path, None).is_ok()) {
-                    vault.remove_older(&folder, &name, &versions);
-                }
-            }
         }
         Ok(vault)
     }
 
-    /// Stores a credential, or replaces the one of this key. Returns its version.
+    /// Stores a secret beside the one that stands. It is in force once the signed record has the version that this
+    /// returns; then [`Vault::settle`] it, or [`Vault::discard`] it if the record was refused.
     ///
     /// # Errors
     /// A secret that cannot be presented, or what the system answers; then the old one or the new one stands, whole.
@@ -116,16 +112,71 @@ impl Vault {
         self.change(key, Change::Replace { expected, secret }, now)
     }
 
-    /// Opens a credential.
+    /// Opens a credential whose signed record has the version `record`.
     ///
     /// # Errors
     /// [`VaultError::Missing`]; [`VaultError::Invalid`] naming a file that does not open.
-    pub fn get(&self, key: &CredentialKey) -> Result<Opened, VaultError> {
+    pub fn get(&self, key: &CredentialKey, record: u64) -> Result<Opened, VaultError> {
         let missing = || VaultError::Missing(key.clone());
-        let version = self.highest(key)?.ok_or_else(missing)?;
-        let (metadata, secret) = self.read(key, version)?;
+        let (metadata, secret) = self.standing(key, record)?.ok_or_else(missing)?;
         let secret = secret.ok_or_else(missing)?;
         Ok(Opened { metadata, secret })
+    }
+
+    /// The version that stands by the record: the highest that names it, or that an older release stored. One that names
+    /// another record is not in force yet, or no longer; one that does not open lets no lower one stand in.
+    //= docs/spec/vault.md#changes
+    fn standing(&self, key: &CredentialKey, record: u64) -> Result<Option<Read>, VaultError> {
+        for version in self.versions_of(key)?.into_iter().rev() {
+            let (metadata, secret) = self.read(key, version)?;
+            if metadata.record.is_none_or(|named| named == record) {
+                return Ok(Some((metadata, secret)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes what does not stand by the record of version `record`, which is durable.
+    ///
+    /// # Errors
+    /// A file that does not open: only what opens may take the place of what stood before.
+    //= docs/spec/vault.md#changes
+    pub fn settle(&self, key: &CredentialKey, record: u64) -> Result<(), VaultError> {
+        let _changing = self.lock();
+        let Some((stands, _)) = self.standing(key, record)? else { return Ok(()) };
+        self.remove_all_but(key, stands.version)
+    }
+
+    /// Removes a version whose record was refused.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn discard(&self, key: &CredentialKey, version: u64) -> Result<(), VaultError> {
+        let _changing = self.lock();
+        let path = self.folder_of(key).join(file_name(key.name.as_str(), version));
+        Ok(self.files.remove(&path).map_err(HomeError::io("remove", &path))?)
+    }
+
+    /// Brings the vault in line with the signed records, once they are known: each credential's older versions go, and
+    /// secrets of which no record tells. What does not open stays and is reported when it is used.
+    ///
+    /// # Errors
+    /// What the system answers to the listing.
+    //= docs/spec/vault.md#changes
+    pub fn reconcile(&self, records: &BTreeMap<CredentialKey, u64>, now: UnixTime) -> Result<(), VaultError> {
+        for (key, record) in records {
+            if let Err(error) = self.settle(key, *record) {
+                tracing::warn!(credential = %key, %error, "older versions of a credential stay");
+            }
+        }
+        let Listing { credentials, .. } = self.list()?;
+        for metadata in credentials.iter().filter(|metadata| !records.contains_key(&metadata.key)) {
+            tracing::warn!(credential = %metadata.key, "a secret of which no record tells is removed");
+            if let Err(error) = self.remove(&metadata.key, now) {
+                tracing::warn!(credential = %metadata.key, %error, "it could not be removed");
+            }
+        }
+        Ok(())
     }
 
     /// Removes a credential.
@@ -167,41 +218,47 @@ impl Vault {
         secret.map_or(Ok(()), Secret::check)?;
         let mut entropy = self.lock();
         let highest = self.highest(key)?;
-        let slot = self.slot_after(key, change, highest)?;
+        let (slot, base) = self.slot_after(key, change, highest)?;
         let version = highest.unwrap_or(0).checked_add(1).ok_or(VaultError::Exhausted)?;
         let kind = secret.map(Secret::kind);
-        let metadata = Metadata { key: key.clone(), slot, kind, version, stored_at: now };
-        let record = Record::seal(metadata, secret, &self.key, &mut entropy)?;
-        self.write(key, version, &record)?;
+        let record = change.record(version, base);
+        let metadata = Metadata { key: key.clone(), slot, kind, version, stored_at: now, record };
+        let sealed = Record::seal(metadata, secret, &self.key, &mut entropy)?;
+        self.write(key, version, &sealed)?;
+        match change {
+            Change::Put { .. } => {}
+            Change::Replace { .. } | Change::Remove => self.remove_all_but(key, version)?,
+        }
         Ok(version)
     }
 
-    /// The slot after a change, if what stands permits the change. Only a sealed file says what stands.
+    /// The slot after a change and the record of what it changes, if what stands permits the change. Only a sealed file
+    /// says what stands.
     fn slot_after(
         &self,
         key: &CredentialKey,
         change: Change<'_>,
         highest: Option<u64>,
-    ) -> Result<String, VaultError> {
+    ) -> Result<(String, Option<u64>), VaultError> {
         let standing = || match highest {
             Some(version) => self.read(key, version).map(|(metadata, secret)| secret.map(|_| metadata)),
             None => Ok(None),
         };
         let missing = || VaultError::Missing(key.clone());
         match change {
-            Change::Put { slot, .. } => Ok(slot.to_owned()),
+            Change::Put { slot, .. } => Ok((slot.to_owned(), None)),
             Change::Replace { expected, .. } => {
                 let metadata = standing()?.ok_or_else(missing)?;
                 if metadata.version == expected {
-                    Ok(metadata.slot)
+                    Ok((metadata.slot, metadata.record))
                 } else {
                     Err(VaultError::Superseded { key: key.clone(), version: metadata.version })
                 }
             }
             // What does not open can still be removed; which slot it filled is then not known.
             Change::Remove => match standing() {
-                Err(VaultError::Invalid { .. }) => Ok(String::new()),
-                other => other?.map(|metadata| metadata.slot).ok_or_else(missing),
+                Err(VaultError::Invalid { .. }) => Ok((String::new(), None)),
+                other => other?.map(|metadata| (metadata.slot, None)).ok_or_else(missing),
             },
         }
     }
@@ -211,24 +268,22 @@ impl Vault {
         let name = key.name.as_str();
         let path = folder.join(file_name(name, version));
         let bytes = encode(&record.to_cbor()).map_err(|_| VaultError::Unencodable)?;
-        atomic_file::write_in(&*self.files, &path, &bytes).map_err(HomeError::from)?;
-        for (found, versions) in self.versions(&folder)? {
-            if found == name {
-                self.remove_older(&folder, name, &versions);
+        Ok(atomic_file::write_in(&*self.files, &path, &bytes).map_err(HomeError::from)?)
+    }
+
+    /// Removes all versions but one. One that stays is without force, and is removed at the next start.
+    fn remove_all_but(&self, key: &CredentialKey, stands: u64) -> Result<(), VaultError> {
+        for version in self.versions_of(key)?.into_iter().filter(|version| *version != stands) {
+            let path = self.folder_of(key).join(file_name(key.name.as_str(), version));
+            if let Err(error) = self.files.remove(&path) {
+                tracing::warn!(file = %path.display(), %error, "a replaced credential could not be removed");
             }
         }
         Ok(())
     }
 
-    /// Removes all versions but the highest. One that stays is without force, and is removed at the next opening.
-    fn remove_older(&self, folder: &Path, name: &str, versions: &[u64]) {
-        let Some(highest) = versions.iter().max() else { return };
-        for version in versions.iter().filter(|version| *version != highest) {
-            let path = folder.join(file_name(name, *version));
-            if let Err(error) = self.files.remove(&path) {
-                tracing::warn!(file = %path.display(), %error, "a replaced credential could not be removed");
-            }
-        }
+    fn folder_of(&self, key: &CredentialKey) -> PathBuf {
+        self.folder.join(key.zone_folder()).join(key.connector.as_str())
     }
 
     /// The folder of a key's connector, made if it is not there.
@@ -247,26 +302,28 @@ impl Vault {
 
     /// The highest version of a key, if there is any.
     fn highest(&self, key: &CredentialKey) -> Result<Option<u64>, VaultError> {
-        let folder = self.folder.join(key.zone_folder()).join(key.connector.as_str());
-        if folder.symlink_metadata().is_err() {
-            return Ok(None);
-        }
-        let found = self.versions(&folder)?.into_iter().find(|(name, _)| name == key.name.as_str());
-        Ok(found.and_then(|(_, versions)| versions.into_iter().max()))
+        Ok(self.versions_of(key)?.pop())
     }
 
-    fn read(&self, key: &CredentialKey, version: u64) -> Result<(Metadata, Option<Secret>), VaultError> {
-        let folder = self.folder.join(key.zone_folder()).join(key.connector.as_str());
-        self.read_file(&folder.join(file_name(key.name.as_str(), version)), Some((key, version)))
+    /// The versions of a key, lowest first.
+    fn versions_of(&self, key: &CredentialKey) -> Result<Vec<u64>, VaultError> {
+        let folder = self.folder_of(key);
+        if folder.symlink_metadata().is_err() {
+            return Ok(Vec::new());
+        }
+        let found = self.versions(&folder)?.into_iter().find(|(name, _)| name == key.name.as_str());
+        let mut versions = found.map(|(_, versions)| versions).unwrap_or_default();
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    fn read(&self, key: &CredentialKey, version: u64) -> Result<Read, VaultError> {
+        self.read_file(&self.folder_of(key).join(file_name(key.name.as_str(), version)), Some((key, version)))
     }
 
     /// Reads a file, which must say that it is what it is named and asked for.
     //= docs/spec/vault.md#file
-    fn read_file(
-        &self,
-        path: &Path,
-        asked: Option<(&CredentialKey, u64)>,
-    ) -> Result<(Metadata, Option<Secret>), VaultError> {
+    fn read_file(&self, path: &Path, asked: Option<(&CredentialKey, u64)>) -> Result<Read, VaultError> {
         let invalid = |reason: String| VaultError::Invalid { file: path.to_owned(), reason };
         let bytes = read_private(&*self.files, path).map_err(|error| {
             let untrusted = matches!(
@@ -324,6 +381,9 @@ impl Vault {
     }
 }
 
+/// What a file holds: what may be known, and the secret unless it says that the credential is removed.
+type Read = (Metadata, Option<Secret>);
+
 /// What becomes of a credential.
 #[derive(Clone, Copy)]
 enum Change<'a> {
@@ -333,6 +393,18 @@ enum Change<'a> {
     Replace { expected: u64, secret: &'a Secret },
     /// It is removed.
     Remove,
+}
+
+impl Change<'_> {
+    /// The version of the record by which the change is in force: its own for a new secret, that of what it continues for a
+    /// refreshed one. A removal needs none.
+    const fn record(self, version: u64, base: Option<u64>) -> Option<u64> {
+        match self {
+            Self::Put { .. } => Some(version),
+            Self::Replace { .. } => base,
+            Self::Remove => None,
+        }
+    }
 }
 
 /// The file of a credential's version.

@@ -58,6 +58,8 @@ pub struct Metadata {
     pub version: u64,
     /// When this version was stored.
     pub stored_at: UnixTime,
+    /// The version of the signed record by which it is in force; absent in what an older release stored.
+    pub record: Option<u64>,
 }
 
 cbor_map! {
@@ -73,6 +75,9 @@ cbor_map! {
         pub kind: Option<AuthKind>,
         pub revision: u64,
         pub stored_at: UnixTime,
+        /// The version of the signed record by which it is in force; absent in what an older release stored, which was in
+        /// force by itself.
+        pub record: Option<u64>,
     }
 }
 
@@ -129,6 +134,7 @@ impl Record {
             kind: metadata.kind,
             revision: metadata.version,
             stored_at: metadata.stored_at,
+            record: metadata.record,
         };
         let binding = encode(&clear.to_cbor()).map_err(|_| VaultError::Unencodable)?;
         let content = secret.map(Secret::to_bytes).unwrap_or_default();
@@ -152,6 +158,7 @@ impl Record {
             kind: clear.kind,
             version: clear.revision,
             stored_at: clear.stored_at,
+            record: clear.record,
         }
     }
 

@@ -50,6 +50,13 @@ fn oauth2(access: &str) -> Secret {
     }))
 }
 
+/// Stores a secret whose record becomes durable.
+fn store(vault: &Vault, key: &CredentialKey, slot: &str, secret: &Secret) -> u64 {
+    let version = vault.put(key, slot, secret, NOW).unwrap();
+    vault.settle(key, version).unwrap();
+    version
+}
+
 struct World {
     folder: tempfile::TempDir,
 }
@@ -94,8 +101,8 @@ fn every_kind_comes_back_as_it_was_stored_and_stands_nowhere_in_clear() {
         ("d", || oauth2("access-token")),
     ];
     for (name, make) in kinds {
-        assert_eq!(vault.put(&key("z:work", "github", name), "token", &make(), NOW).unwrap(), 1);
-        let opened = world.open().get(&key("z:work", "github", name)).unwrap();
+        assert_eq!(store(&vault, &key("z:work", "github", name), "token", &make()), 1);
+        let opened = world.open().get(&key("z:work", "github", name), 1).unwrap();
         assert_eq!(opened.secret, make());
         assert_eq!((opened.metadata.slot.as_str(), opened.metadata.version), ("token", 1));
     }
@@ -108,7 +115,10 @@ fn every_kind_comes_back_as_it_was_stored_and_stands_nowhere_in_clear() {
     let kinds: Vec<_> = listing.credentials.iter().map(|metadata| metadata.kind).collect();
     let all = [AuthKind::Bearer, AuthKind::Header, AuthKind::Basic, AuthKind::Oauth2].map(Some);
     assert_eq!(kinds, all);
-    assert_eq!(format!("{:?}", vault.get(&key("z:work", "github", "a")).unwrap().secret), "Secret(bearer)");
+    assert_eq!(
+        format!("{:?}", vault.get(&key("z:work", "github", "a"), 1).unwrap().secret),
+        "Secret(bearer)"
+    );
 }
 
 #[test]
@@ -121,7 +131,7 @@ fn a_credential_is_found_only_under_its_own_zone_connector_and_name() {
         key("z:work", "notion", "main"),
         key("z:work", "github", "other"),
     ] {
-        assert_eq!(vault.get(&other).unwrap_err(), VaultError::Missing(other.clone()));
+        assert_eq!(vault.get(&other, 1).unwrap_err(), VaultError::Missing(other.clone()));
         assert_eq!(vault.remove(&other, NOW).unwrap_err().code(), Code::CredentialMissing);
     }
 }
@@ -130,16 +140,71 @@ fn a_credential_is_found_only_under_its_own_zone_connector_and_name() {
 fn a_replacement_leaves_one_file_and_a_removal_no_secret() {
     let world = World::new();
     let (vault, main) = (world.open(), key("z:work", "github", "main"));
-    vault.put(&main, "token", &bearer("one"), NOW).unwrap();
-    assert_eq!(vault.put(&main, "token", &bearer("two"), NOW).unwrap(), 2);
+    store(&vault, &main, "token", &bearer("one"));
+    assert_eq!(store(&vault, &main, "token", &bearer("two")), 2);
     assert!(!world.file(&main, 1).exists());
-    assert_eq!(vault.get(&main).unwrap().secret, bearer("two"));
+    assert_eq!(vault.get(&main, 2).unwrap().secret, bearer("two"));
     vault.remove(&main, NOW).unwrap();
     assert!(!world.file(&main, 2).exists());
-    assert_eq!(vault.get(&main).unwrap_err(), VaultError::Missing(main.clone()));
+    assert_eq!(vault.get(&main, 2).unwrap_err(), VaultError::Missing(main.clone()));
     assert_eq!(vault.remove(&main, NOW).unwrap_err(), VaultError::Missing(main.clone()));
     assert!(vault.list().unwrap().credentials.is_empty());
-    assert_eq!(vault.put(&main, "token", &bearer("three"), NOW).unwrap(), 4, "versions never repeat");
+    assert_eq!(store(&vault, &main, "token", &bearer("three")), 4, "versions never repeat");
+}
+
+#[test]
+fn a_secret_is_in_force_by_its_record_alone() {
+    let world = World::new();
+    let (vault, main) = (world.open(), key("z:work", "github", "main"));
+    let first = vault.put(&main, "token", &bearer("one"), NOW).unwrap();
+    assert_eq!(vault.get(&main, first - 1).unwrap_err(), VaultError::Missing(main.clone()));
+    vault.settle(&main, first).unwrap();
+    let second = vault.put(&main, "token", &bearer("two"), NOW).unwrap();
+    assert_eq!(vault.get(&main, first).unwrap().secret, bearer("one"), "the record still says so");
+    assert_eq!(vault.get(&main, second).unwrap().secret, bearer("two"));
+    vault.discard(&main, second).unwrap();
+    assert_eq!(vault.get(&main, first).unwrap().secret, bearer("one"));
+    assert!(vault.get(&main, second).is_err());
+}
+
+#[test]
+fn a_secret_of_which_no_record_tells_goes_at_the_next_start() {
+    let world = World::new();
+    let (vault, main, other) = (world.open(), key("z:work", "mail", "main"), key("z:work", "mail", "other"));
+    store(&vault, &main, "oauth", &oauth2("kept"));
+    vault.put(&main, "oauth", &oauth2("never recorded"), NOW).unwrap();
+    vault.put(&other, "oauth", &oauth2("never recorded"), NOW).unwrap();
+    world.open().reconcile(&[(main.clone(), 1)].into(), NOW).unwrap();
+    let vault = world.open();
+    assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("kept"));
+    assert!(!world.file(&main, 2).exists());
+    assert_eq!(vault.list().unwrap().credentials.len(), 1);
+    assert!(vault.get(&other, 1).is_err());
+}
+
+/// What releases stored that knew no records: it stands by itself, whatever the record's version.
+#[test]
+fn what_an_older_release_stored_still_opens() {
+    let world = World::new();
+    let (vault, main) = (world.open(), key("z:work", "mail", "main"));
+    let folder = vault.make_folder(&main).unwrap();
+    let metadata = Metadata {
+        key: main.clone(),
+        slot: "oauth".into(),
+        kind: Some(AuthKind::Oauth2),
+        version: 7,
+        stored_at: NOW,
+        record: None,
+    };
+    let sealed = Record::seal(metadata, Some(&oauth2("old")), &vault_key(), &mut entropy()).unwrap();
+    let path = folder.join(file_name("main", 7));
+    atomic_file::write_in(&*vault.files, &path, &encode(&sealed.to_cbor()).unwrap()).unwrap();
+    assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("old"));
+    assert_eq!(vault.replace_if_version(&main, 7, &oauth2("refreshed"), NOW).unwrap(), 8);
+    assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("refreshed"));
+    let version = vault.put(&main, "oauth", &oauth2("new"), NOW).unwrap();
+    assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("refreshed"));
+    assert_eq!(vault.get(&main, version).unwrap().secret, oauth2("new"));
 }
 
 #[test]
@@ -150,9 +215,9 @@ fn a_refreshed_token_replaces_only_the_version_it_was_refreshed_from() {
         vault.replace_if_version(&main, 0, &oauth2("a"), NOW).unwrap_err().code(),
         Code::CredentialMissing
     );
-    vault.put(&main, "oauth", &oauth2("first"), NOW).unwrap();
+    store(&vault, &main, "oauth", &oauth2("first"));
     assert_eq!(vault.replace_if_version(&main, 1, &oauth2("second"), NOW).unwrap(), 2);
-    assert_eq!(vault.get(&main).unwrap().metadata.slot, "oauth");
+    assert_eq!(vault.get(&main, 1).unwrap().metadata.slot, "oauth");
     let late = vault.replace_if_version(&main, 1, &oauth2("late"), NOW).unwrap_err();
     assert_eq!(
         (late.code(), late),
@@ -161,14 +226,14 @@ fn a_refreshed_token_replaces_only_the_version_it_was_refreshed_from() {
     vault.remove(&main, NOW).unwrap();
     let gone = vault.replace_if_version(&main, 2, &oauth2("late"), NOW).unwrap_err();
     assert_eq!(gone.code(), Code::CredentialMissing);
-    assert_eq!(vault.get(&main).unwrap_err().code(), Code::CredentialMissing);
+    assert_eq!(vault.get(&main, 1).unwrap_err().code(), Code::CredentialMissing);
 }
 
 #[test]
 fn of_many_who_replace_one_version_one_succeeds() {
     let world = World::new();
     let (vault, main) = (world.open(), key("z:work", "mail", "main"));
-    vault.put(&main, "oauth", &oauth2("first"), NOW).unwrap();
+    store(&vault, &main, "oauth", &oauth2("first"));
     let succeeded = std::thread::scope(|scope| {
         let tries: Vec<_> = (0..8)
             .map(|at| {
@@ -185,41 +250,65 @@ fn of_many_who_replace_one_version_one_succeeds() {
 #[test]
 fn a_stop_at_any_file_operation_leaves_the_old_or_the_new_whole() {
     for fault in FAULTS {
-        for change in ["put", "replace", "remove"] {
+        for change in ["put", "settle", "replace", "remove"] {
             for at in 0.. {
-                let world = World::new();
-                let (main, other) = (key("z:work", "mail", "main"), key("z:work", "mail", "other"));
-                let vault = world.open();
-                vault.put(&main, "oauth", &oauth2("old"), NOW).unwrap();
-                vault.put(&other, "oauth", &oauth2("other"), NOW).unwrap();
-                let files = Faulty::new(at, fault);
-                let done = world.open_in(files.clone()).map(|vault| match change {
-                    "put" => vault.put(&main, "oauth", &oauth2("new"), NOW).map(|_| ()),
-                    "replace" => vault.replace_if_version(&main, 1, &oauth2("new"), NOW).map(|_| ()),
-                    _ => vault.remove(&main, NOW),
-                });
-                let vault = world.open();
-                let standing = vault.get(&main);
-                let is_new = match (change, &standing) {
-                    ("remove", Err(VaultError::Missing(_))) => true,
-                    (_, Ok(opened)) if opened.secret == oauth2("new") => true,
-                    (_, Ok(opened)) => {
-                        assert_eq!(opened.secret, oauth2("old"));
-                        false
-                    }
-                    (_, Err(error)) => panic!("{change} {fault:?} {at}: {error}"),
-                };
-                assert!(is_new || done.is_none_or(|done| done.is_err()), "what was answered must stand");
-                assert_eq!(vault.get(&other).unwrap().secret, oauth2("other"));
-                let names = vault.files.list(world.file(&main, 1).parent().unwrap()).unwrap();
-                assert_eq!(names.len(), 2, "nothing is left over: {names:?}");
-                if !files.happened() {
-                    assert!(is_new);
+                if !stopped_at(at, fault, change) {
                     break;
                 }
             }
         }
     }
+}
+
+/// Makes a change that stops at a file operation, and looks at what stands; whether it came so far.
+fn stopped_at(at: u64, fault: crate::home::faulty::Fault, change: &str) -> bool {
+    let world = World::new();
+    let (main, other) = (key("z:work", "mail", "main"), key("z:work", "mail", "other"));
+    let vault = world.open();
+    store(&vault, &main, "oauth", &oauth2("old"));
+    store(&vault, &other, "oauth", &oauth2("other"));
+    if change == "settle" {
+        vault.put(&main, "oauth", &oauth2("new"), NOW).unwrap();
+    }
+    let files = Faulty::new(at, fault);
+    let done = world.open_in(files.clone()).map(|vault| match change {
+        "put" => vault.put(&main, "oauth", &oauth2("new"), NOW).map(|_| ()),
+        "settle" => vault.settle(&main, 2),
+        "replace" => vault.replace_if_version(&main, 1, &oauth2("new"), NOW).map(|_| ()),
+        _ => vault.remove(&main, NOW),
+    });
+    let answered = done.is_some_and(|done| done.is_ok());
+    let vault = world.open();
+    let secret = |record| vault.get(&main, record).map(|opened| opened.secret);
+    let record = match change {
+        // Its record may have become durable or not: either way there is what that record tells of.
+        "put" => {
+            assert_eq!(secret(1).unwrap(), oauth2("old"), "{fault:?} {at}");
+            assert!(!answered || secret(2).unwrap() == oauth2("new"), "what was answered must stand");
+            1
+        }
+        "settle" => {
+            assert_eq!(secret(2).unwrap(), oauth2("new"), "{fault:?} {at}");
+            2
+        }
+        "replace" => {
+            let standing = secret(1).unwrap();
+            assert!(standing == oauth2("new") || (standing == oauth2("old") && !answered), "{fault:?} {at}");
+            1
+        }
+        _ => {
+            match secret(1) {
+                Err(error) => assert_eq!(error, VaultError::Missing(main.clone())),
+                Ok(standing) => assert!(standing == oauth2("old") && !answered, "{fault:?} {at}"),
+            }
+            1
+        }
+    };
+    vault.reconcile(&[(main.clone(), record), (other.clone(), 1)].into(), NOW).unwrap();
+    assert_eq!(vault.get(&other, 1).unwrap().secret, oauth2("other"));
+    let names = vault.files.list(world.file(&main, 1).parent().unwrap()).unwrap();
+    assert_eq!(names.len(), 2, "nothing is left over: {names:?}");
+    files.happened()
 }
 
 #[test]
@@ -229,7 +318,7 @@ fn a_changed_cut_or_foreign_file_is_named_and_hurts_no_other() {
     let elsewhere = key("z:public", "mail", "main");
     let vault = world.open();
     for key in [&main, &other, &elsewhere] {
-        vault.put(key, "oauth", &oauth2("secret"), NOW).unwrap();
+        store(&vault, key, "oauth", &oauth2("secret"));
     }
     let (path, whole) = (world.file(&main, 1), fs::read(world.file(&main, 1)).unwrap());
     let mut bad: Vec<Vec<u8>> = (0..whole.len())
@@ -245,25 +334,25 @@ fn a_changed_cut_or_foreign_file_is_named_and_hurts_no_other() {
     bad.push(fs::read(world.file(&elsewhere, 1)).unwrap());
     for bytes in bad {
         fs::write(&path, bytes).unwrap();
-        let refused = vault.get(&main).unwrap_err();
+        let refused = vault.get(&main, 1).unwrap_err();
         assert_eq!(refused.code(), Code::VaultInvalid);
         assert!(refused.to_string().contains(path.to_str().unwrap()));
         let listing = vault.list().unwrap();
         assert_eq!((listing.credentials.len(), listing.invalid.len()), (2, 1));
-        assert!(vault.get(&other).is_ok() && vault.get(&elsewhere).is_ok());
+        assert!(vault.get(&other, 1).is_ok() && vault.get(&elsewhere, 1).is_ok());
     }
     let foreign = SymmetricKey::from_bytes(Zeroizing::new([8; 32]));
     let foreign = Vault::open(&Home::open(&world.home()).unwrap(), foreign, entropy()).unwrap();
-    assert_eq!(foreign.get(&other).unwrap_err().code(), Code::VaultInvalid);
-    vault.put(&main, "oauth", &oauth2("again"), NOW).unwrap();
-    assert_eq!(vault.get(&main).unwrap().secret, oauth2("again"));
+    assert_eq!(foreign.get(&other, 1).unwrap_err().code(), Code::VaultInvalid);
+    assert_eq!(store(&vault, &main, "oauth", &oauth2("again")), 2);
+    assert_eq!(vault.get(&main, 2).unwrap().secret, oauth2("again"));
 }
 
 #[test]
 fn what_does_not_open_can_be_removed_and_never_brings_an_older_secret_back() {
     let world = World::new();
     let (vault, main) = (world.open(), key("z:work", "mail", "main"));
-    vault.put(&main, "oauth", &oauth2("one"), NOW).unwrap();
+    store(&vault, &main, "oauth", &oauth2("one"));
     fs::write(world.file(&main, 2), b"damaged").unwrap();
     fs::set_permissions(world.file(&main, 2), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let vault = {
@@ -271,9 +360,9 @@ fn what_does_not_open_can_be_removed_and_never_brings_an_older_secret_back() {
         world.open()
     };
     assert!(world.file(&main, 1).exists(), "it is kept for whoever repairs");
-    assert_eq!(vault.get(&main).unwrap_err().code(), Code::VaultInvalid);
+    assert_eq!(vault.get(&main, 1).unwrap_err().code(), Code::VaultInvalid);
     vault.remove(&main, NOW).unwrap();
-    assert_eq!(vault.get(&main).unwrap_err().code(), Code::CredentialMissing);
+    assert_eq!(vault.get(&main, 1).unwrap_err().code(), Code::CredentialMissing);
     assert!(!world.file(&main, 1).exists() && !world.file(&main, 2).exists());
 }
 
@@ -282,9 +371,9 @@ fn a_file_or_folder_open_to_others_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     let (vault, main) = (world.open(), key("z:work", "mail", "main"));
-    vault.put(&main, "oauth", &oauth2("one"), NOW).unwrap();
+    store(&vault, &main, "oauth", &oauth2("one"));
     fs::set_permissions(world.file(&main, 1), fs::Permissions::from_mode(0o640)).unwrap();
-    let refused = vault.get(&main).unwrap_err();
+    let refused = vault.get(&main, 1).unwrap_err();
     assert!(refused.to_string().contains("0640"), "{refused}");
     let folder = world.home().join("vault").join("z_work");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();

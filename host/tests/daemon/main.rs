@@ -11,6 +11,7 @@
 mod authority;
 mod hostile;
 mod making;
+mod operating;
 mod outside;
 mod released;
 mod surviving;

@@ -84,7 +84,8 @@ async fn a_token_and_a_proof_call_where_no_session_is() {
     let denial = refused.denial().unwrap();
     assert_eq!((refused.code, denial.check), (Code::ResourceNotAllowed, GateCheck::Constraints));
     assert!(denial.decision_id.is_some(), "the refusal is on record");
-    assert!(denial.command.unwrap().starts_with("fwc grant add bot notes.get --zone z:work"));
+    let command = denial.command.unwrap();
+    assert_eq!(command, "fwc request notes.get --grant 1h --allow notes:note/yours");
 
     let empty = CallRequest { input: json!({}), ..mine().call };
     let proof = prove(&mut client, &world.bot, &token, &empty, |_| {}).await;
@@ -205,7 +206,7 @@ async fn revocations_reach_tokens_that_left_the_node() {
     let denial = refused.denial().unwrap();
     assert_eq!((refused.code, denial.check), (Code::GrantRevoked, GateCheck::Grants));
     assert!(denial.rule.unwrap().contains(&world.grant.grant_id.to_string()));
-    assert!(denial.command.unwrap().starts_with("fwc grant add bot notes.get"));
+    assert_eq!(denial.command.unwrap(), "fwc request notes.get --grant 1h --allow notes:note/mine");
 }
 
 #[tokio::test]

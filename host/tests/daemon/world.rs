@@ -240,6 +240,16 @@ impl Bot {
 
 /// Installs the connector of these tests, from a package that no publisher signed.
 pub async fn install(client: &mut Client, home: &Path, dev: bool) -> Result<types::Installed, ErrorBody> {
+    install_in(client, home, &["z:work"], dev).await
+}
+
+/// As [`install`], bound to these zones.
+pub async fn install_in(
+    client: &mut Client,
+    home: &Path,
+    zones: &[&str],
+    dev: bool,
+) -> Result<types::Installed, ErrorBody> {
     let manifest = include_bytes!("notes.toml");
     let package = Package::build(manifest, b"", Some(("x86_64-linux", b"no program".to_vec()))).unwrap();
     let bytes = package.to_bytes().unwrap();
@@ -248,7 +258,7 @@ pub async fn install(client: &mut Client, home: &Path, dev: bool) -> Result<type
     let request = types::Install {
         package: types::PackageSource::Path { path: path.to_str().unwrap().into() },
         package_digest: hash::digest(&bytes),
-        zones: vec![ZoneId::new("z:work").unwrap()],
+        zones: zones.iter().map(|zone| ZoneId::new(*zone).unwrap()).collect(),
         config: json!({}),
         dev,
     };

@@ -102,7 +102,7 @@ registry! {
         "get a fresh one with `fwc token mint`, or call in a session";
     2004 TokenIssuerUnknown "token_issuer_unknown" 401 Denied false
         "No live attestation covers the key that signed the token."
-        "get a token from this owner's node";
+        "have the owner attest the node longer: `fwc node renew`";
     2005 TokenNotYetValid "token_not_yet_valid" 401 Denied false
         "The token's time has not begun."
         "check the clock, then retry";
@@ -312,7 +312,7 @@ registry! {
         "wait for it, then retry";
     6012 OutcomeUnknown "outcome_unknown" 409 OutcomeUnknown false
         "The call was dispatched and its outcome is not known."
-        "`fwc receipts show ID`; never repeat it blindly";
+        "look at the service, then `fwc settle ID`; never repeat it blindly";
     6020 LeaseRequired "lease_required" 503 Denied true
         "The operation needs a lease this node does not hold."
         "retry at the holder";

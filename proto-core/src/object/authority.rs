@@ -128,6 +128,20 @@ cbor_map! {
 }
 
 cbor_map! {
+    /// The end of a principal's membership of a role, or of the role itself and every grant to it; signed by the owner or
+    /// an operator.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct RoleWithdrawal {
+        /// The role.
+        pub role_id: RoleId,
+        /// Who loses it; absent means that the role is no more.
+        pub principal: Option<PrincipalId>,
+        /// Why.
+        pub reason: Option<String>,
+    }
+}
+
+cbor_map! {
     /// An agent and its key, in the zone of the header; signed by the owner or an operator.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Enrolment {
@@ -198,6 +212,41 @@ cbor_map! {
     }
 }
 
+cbor_map! {
+    /// Leave that an agent asks for, in the header's zone; signed by the node that filed it. A [`Grant`] that names it
+    /// answers it, or a [`GrantDenial`].
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct GrantRequest {
+        /// Who asks.
+        pub principal: PrincipalId,
+        /// The connector.
+        pub connector: ConnectorId,
+        /// The operations it wishes to call.
+        pub operations: BTreeSet<OperationId>,
+        /// The bounds within which it wishes to call them.
+        pub constraints: Constraints,
+        /// For how long, in seconds.
+        pub lifetime_secs: u64,
+        /// What the agent says about it.
+        pub note: Option<String>,
+        /// When.
+        pub requested_at: UnixTime,
+        /// Until when it can be decided, exclusive.
+        pub expires_at: UnixTime,
+    }
+}
+
+cbor_map! {
+    /// A person's no to a [`GrantRequest`]; signed by the owner or an operator.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct GrantDenial {
+        /// The request.
+        pub request: ObjectId,
+        /// What the person says about it.
+        pub note: Option<String>,
+    }
+}
+
 impl SignedBody for OwnerRoot {
     const SCHEMA: Schema = Schema { namespace: "fcp.owner", name: "Root", version: "1.0.0" };
 }
@@ -220,6 +269,18 @@ impl SignedBody for Role {
 
 impl SignedBody for RoleAssignment {
     const SCHEMA: Schema = Schema { namespace: "fcp.grant", name: "RoleAssignment", version: "1.0.0" };
+}
+
+impl SignedBody for RoleWithdrawal {
+    const SCHEMA: Schema = Schema { namespace: "fcp.grant", name: "RoleWithdrawal", version: "1.0.0" };
+}
+
+impl SignedBody for GrantRequest {
+    const SCHEMA: Schema = Schema { namespace: "fcp.grant", name: "GrantRequest", version: "1.0.0" };
+}
+
+impl SignedBody for GrantDenial {
+    const SCHEMA: Schema = Schema { namespace: "fcp.grant", name: "GrantDenial", version: "1.0.0" };
 }
 
 impl SignedBody for Enrolment {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Schema, SignedBody};
 use crate::encoding::cbor::ByteString;
-use crate::ids::{ConnectorId, CredentialId, Digest, KeyId, ZoneId};
+use crate::ids::{ConnectorId, CredentialId, Digest, KeyId, PrincipalId, ZoneId};
 use crate::time::UnixTime;
 use crate::{cbor_enum, cbor_map};
 
@@ -100,6 +100,22 @@ cbor_map! {
         /// Whether it is gone.
         pub removed: bool,
     }
+}
+
+cbor_map! {
+    /// Leave for one call of a connector's health operation with a credential of the header's zone, by the operator who
+    /// signs it. Signed by an operator with `auth`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct CredentialTest {
+        /// The operator, in whose name the call is made.
+        pub operator: PrincipalId,
+        /// The credential.
+        pub credential: CredentialId,
+    }
+}
+
+impl SignedBody for CredentialTest {
+    const SCHEMA: Schema = Schema { namespace: "fcp.secret", name: "CredentialTest", version: "1.0.0" };
 }
 
 impl SignedBody for ConnectorInstall {

@@ -69,10 +69,16 @@ kinds! {
         Role(Signed<super::Role>),
         /// Who has a role.
         RoleAssignment(Signed<super::RoleAssignment>),
+        /// Who has it no longer.
+        RoleWithdrawal(Signed<super::RoleWithdrawal>),
         /// A principal's key.
         Enrolment(Signed<super::Enrolment>),
         /// A grant.
         Grant(Signed<super::Grant>),
+        /// Leave that is asked for.
+        GrantRequest(Signed<super::GrantRequest>),
+        /// A refusal of such leave.
+        GrantDenial(Signed<super::GrantDenial>),
         /// A revocation.
         Revocation(Signed<super::RevocationObject>),
         /// A link of the revocation chain.
@@ -105,6 +111,8 @@ kinds! {
         OwnerException(Signed<super::OwnerException>),
         /// A credential's description.
         CredentialRecord(Signed<super::CredentialRecord>),
+        /// Leave for one call that tries a credential.
+        CredentialTest(Signed<super::CredentialTest>),
         /// A fresh context.
         ContextOpened(super::ContextOpened),
         /// What a principal read.

@@ -35,8 +35,8 @@ mod zones;
 pub use approval::{ApprovalDecision, ApprovalKind, ApprovalRequest, ApprovalToken, CallDigestInput};
 pub use audit::{AuditEvent, AuditEventKind, AuditHead, TraceContext, ZoneAuditHead};
 pub use authority::{
-    Enrolment, FaultModel, Grant, Grantee, Membership, NodeAttestation, OperatorDelegation, OperatorRight,
-    OwnerRoot, Role, RoleAssignment,
+    Enrolment, FaultModel, Grant, GrantDenial, GrantRequest, Grantee, Membership, NodeAttestation,
+    OperatorDelegation, OperatorRight, OwnerRoot, Role, RoleAssignment, RoleWithdrawal,
 };
 pub use call::{
     CallOutcome, CallRecord, DecisionReceipt, Effect, GateCheck, OperationIntent, OperationReceipt,
@@ -51,7 +51,9 @@ pub use chunk::{
     VerifiedChunk,
 };
 pub use computation::{ComputationCheckpoint, ComputationState, MAX_INLINE_STATE_BYTES, ResumeError};
-pub use connector::{ConnectorInstall, ConnectorState, CredentialRecord, ExceptionKind, OwnerException};
+pub use connector::{
+    ConnectorInstall, ConnectorState, CredentialRecord, CredentialTest, ExceptionKind, OwnerException,
+};
 pub use context::{ContextEntry, ContextOpened, KeptResult};
 pub use device::DeviceEnrolment;
 pub use gossip::{

@@ -4,22 +4,20 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{KeyId, ObjectId, ZoneId};
-use fcp_proto_core::limits::{MAX_ID_BYTES, TOKEN_SKEW_SECS};
+use fcp_proto_core::ids::{ObjectId, ZoneId};
+use fcp_proto_core::limits::TOKEN_SKEW_SECS;
 use fcp_proto_core::object::{
-    AnyObject, ApprovalToken, AuditEventKind, Grant, Grantee, Object, RevocationEvent, RevocationHead,
-    RevocationObject, RevocationScope, Signed, ZonePolicy,
+    AnyObject, AuditEventKind, Grant, Object, ObjectIdKey, RevocationEvent, RevocationHead, RevocationObject,
+    Signed,
 };
 use fcp_proto_core::time::{Now, UnixTime};
 
 use super::authorize::authorize;
 use super::calls::unstorable;
+use super::content::Content;
 use super::ledger::{self, Unit, Unstorable};
-use super::{Answer, BadInstall, Catalog, Failure, Installed, Node, Output, RequestId, Then};
-use crate::call::approvals::Undecidable;
-use crate::call::rates::{Holder, Limit, Rates};
+use super::{Answer, Failure, Node, Output, RequestId, Then};
 use crate::persist::Class;
 use crate::trust::audit::Entry;
 use crate::trust::authority::Authority;
@@ -32,35 +30,91 @@ impl Node {
         actor: &str,
         now: Now,
     ) -> Result<(), Failure> {
-        check_time(object.header().created_at, now.unix)?;
-        let signer = authorize(&object, &self.authority, &self.revocations, Some(now.unix))?;
-        self.check_content(&object, now.unix)?;
+        let id = self.judge_object(&object, &self.authority, now.unix)?;
+        if let AnyObject::Revocation(revocation) = &object {
+            self.remember_taken(id, &object);
+            return self.admit_revocation(request, revocation, actor, now);
+        }
+        self.take_in(request, Answer::Admitted(id), alloc::vec![(id, object)], actor)
+    }
+
+    /// Takes all of `objects` in one batch, or none. Each makes sense if those before it do; whose key may sign is judged
+    /// by what is in force already.
+    //= docs/spec/authority.md#taking-objects
+    pub(super) fn admit_together(
+        &mut self,
+        request: RequestId,
+        objects: Vec<AnyObject>,
+        actor: &str,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let mut authority = self.authority.clone();
+        let mut taken: Vec<(ObjectId, AnyObject)> = Vec::new();
+        for object in objects {
+            if matches!(object, AnyObject::Revocation(_)) {
+                return Err(Failure::new(Code::NotPermitted, "a revocation waits for nothing else"));
+            }
+            let id = self.judge_object(&object, &authority, now.unix)?;
+            if taken.iter().any(|(other, _)| *other == id) {
+                return Err(Failure::new(Code::Conflict, "the same object stands in it twice"));
+            }
+            authority.apply(id, &object);
+            taken.push((id, object));
+        }
+        if taken.is_empty() {
+            return Err(Failure::new(Code::MissingField, "it holds no object"));
+        }
+        let ids = taken.iter().map(|(id, _)| *id).collect();
+        self.take_in(request, Answer::AdmittedTogether(ids), taken, actor)
+    }
+
+    /// Whether an object may come in; its name if so. `authority` is what would be in force when it is taken.
+    pub(super) fn judge_object(
+        &self,
+        object: &AnyObject,
+        authority: &Authority,
+        now: UnixTime,
+    ) -> Result<ObjectId, Failure> {
+        check_time(object.header().created_at, now)?;
+        let signer = authorize(object, &self.authority, &self.revocations, Some(now))?;
+        Content { node: self, authority, now }.check(object)?;
         if signer.is_some_and(|key| self.changing.contains(&key)) {
             return Err(Failure::new(
                 Code::Conflict,
                 "the rights of the key that signed it are being changed",
             ));
         }
-        self.take_once(&object, now.unix)?;
-        if let AnyObject::Revocation(revocation) = object {
-            return self.admit_revocation(request, &revocation, actor, now);
-        }
+        self.name_of_new(object, now)
+    }
+
+    /// Makes objects that were judged durable, all in one batch; they take force with it.
+    fn take_in(
+        &mut self,
+        request: RequestId,
+        answer: Answer,
+        objects: Vec<(ObjectId, AnyObject)>,
+        actor: &str,
+    ) -> Result<(), Failure> {
         let mut unit = Unit::new(Class::Normal);
-        let id = store_any(&mut unit, &object, self).map_err(unstorable)?;
-        let zone = object.header().zone_id.clone();
-        let (kind, detail) = described(&object);
-        let mut entry = Entry::new(kind, actor).about(id);
-        entry.detail = detail;
-        unit.audit(&zone, entry);
-        self.hold(id, &object);
-        unit.then(Then::Apply(id, Box::new(object)));
-        unit.then(Then::Answer(request, Ok(Box::new(Answer::Admitted(id)))));
+        for (id, object) in &objects {
+            store_any(&mut unit, object, self).map_err(unstorable)?;
+            let (kind, detail) = described(object);
+            let mut entry = Entry::new(kind, actor).about(*id);
+            entry.detail = detail;
+            unit.audit(&object.header().zone_id, entry);
+        }
+        for (id, object) in objects {
+            self.remember_taken(id, &object);
+            self.hold(id, &object);
+            unit.then(Then::Apply(id, Box::new(object)));
+        }
+        unit.then(Then::Answer(request, Ok(Box::new(answer))));
         self.commit(unit);
         Ok(())
     }
 
     /// An object that was taken, or is being taken, does not come in again: sent once more, an old one would undo a newer.
-    fn take_once(&mut self, object: &AnyObject, now: UnixTime) -> Result<(), Failure> {
+    fn name_of_new(&self, object: &AnyObject, now: UnixTime) -> Result<ObjectId, Failure> {
         let key =
             self.keys.zones.get(&object.header().zone_id).ok_or(Unstorable::NoZoneKey).map_err(unstorable)?;
         let id = object
@@ -68,11 +122,21 @@ impl Node {
             .and_then(|stored| stored.id(key))
             .map_err(Unstorable::Encoding)
             .map_err(unstorable)?;
-        self.taken.retain(|_, until| now <= *until);
-        if self.taken.contains_key(&id) {
+        if self.taken.get(&id).is_some_and(|until| now <= *until) {
             return Err(Failure::new(Code::Conflict, "this very object was taken before"));
         }
-        self.remember_taken(id, object);
+        Ok(id)
+    }
+
+    /// Holds the key of a zone that is about to be defined. One that is held stays: a zone's key is never replaced.
+    pub(super) fn hold_zone_key(
+        &mut self,
+        request: RequestId,
+        zone: ZoneId,
+        key: ObjectIdKey,
+    ) -> Result<(), Failure> {
+        self.keys.zones.entry(zone).or_insert(key);
+        self.answer(request, Ok(Answer::Done));
         Ok(())
     }
 
@@ -89,6 +153,13 @@ impl Node {
                 self.changing.insert(it.body.fields.public_key.key_id());
             }
             AnyObject::ApprovalToken(it) => self.approvals.hold(&it.body.fields.approval_request, id),
+            AnyObject::GrantDenial(it) => self.grant_requests.decide(&it.body.fields.request, id),
+            AnyObject::Grant(Object {
+                body: Signed { fields: Grant { request: Some(request), .. }, .. },
+                ..
+            }) => {
+                self.grant_requests.decide(request, id);
+            }
             _ => {}
         }
     }
@@ -112,6 +183,13 @@ impl Node {
         self.taken.remove(id);
         match object {
             AnyObject::ApprovalToken(it) => self.approvals.release(&it.body.fields.approval_request, id),
+            AnyObject::GrantDenial(it) => self.grant_requests.release(&it.body.fields.request, id),
+            AnyObject::Grant(Object {
+                body: Signed { fields: Grant { request: Some(request), .. }, .. },
+                ..
+            }) => {
+                self.grant_requests.release(request, id);
+            }
             AnyObject::ContextOpened(it) => self.contexts.abandon(&it.body.principal),
             _ => {}
         }
@@ -214,157 +292,6 @@ impl Node {
         let object = ledger::sign(header, event.clone(), &self.keys.signing)?;
         Ok((id, (unit.store(&object, &self.keys)?, event)))
     }
-
-    /// What an object says must make sense here.
-    //= docs/spec/authority.md#taking-objects
-    fn check_content(&self, object: &AnyObject, now: UnixTime) -> Result<(), Failure> {
-        match object {
-            AnyObject::Grant(grant) => self.check_grant(&grant.header.zone_id, &grant.body.fields),
-            AnyObject::Enrolment(it) => self.check_zone(&it.header.zone_id),
-            AnyObject::ApprovalToken(it) => self.check_decision(&it.body.fields, now),
-            AnyObject::ConnectorInstall(it) => {
-                let read = Catalog::read(ObjectId::default(), &it.body.fields, now).map_err(bad_install)?;
-                check_pools(&read)
-            }
-            AnyObject::ConnectorState(it) => match self.catalog.get(&it.body.fields.connector) {
-                Some(_) => Ok(()),
-                None => Err(Failure::new(Code::ConnectorUnknown, it.body.fields.connector.to_string())),
-            },
-            AnyObject::CredentialRecord(it) => self.check_zone(&it.header.zone_id),
-            AnyObject::ZonePolicy(it) => self.check_policy(&it.header.zone_id, &it.body.fields),
-            AnyObject::Revocation(it) => self.check_revocation(it.body.signer, &it.body.fields),
-            AnyObject::ZoneDefinition(_)
-            | AnyObject::Role(_)
-            | AnyObject::RoleAssignment(_)
-            | AnyObject::OwnerException(_)
-            | AnyObject::OperatorDelegation(_) => Ok(()),
-            AnyObject::OwnerRoot(_)
-            | AnyObject::NodeAttestation(_)
-            | AnyObject::Membership(_)
-            | AnyObject::RevocationEvent(_)
-            | AnyObject::RevocationHead(_)
-            | AnyObject::ApprovalRequest(_)
-            | AnyObject::CallRecord(_)
-            | AnyObject::OperationIntent(_)
-            | AnyObject::OperationReceipt(_)
-            | AnyObject::DecisionReceipt(_)
-            | AnyObject::Settlement(_)
-            | AnyObject::AuditEvent(_)
-            | AnyObject::AuditHead(_)
-            | AnyObject::ContextOpened(_)
-            | AnyObject::ContextEntry(_)
-            | AnyObject::KeptResult(_) => {
-                Err(Failure::new(Code::NotPermitted, "such an object is not taken from outside"))
-            }
-        }
-    }
-
-    fn check_policy(&self, zone: &ZoneId, policy: &ZonePolicy) -> Result<(), Failure> {
-        let known = self.authority.zone(zone).map_or(0, |(_, policy)| policy.version);
-        if known.checked_add(1) != Some(policy.version) {
-            let rule = alloc::format!("the zone's policy has version {known}; the next is one more");
-            return Err(Failure::new(Code::Conflict, rule));
-        }
-        // A budget that could not be counted would bound nothing.
-        let mut scratch = Rates::new();
-        for budget in &policy.budgets {
-            let bad =
-                |why: &str| Failure::new(Code::OutOfRange, alloc::format!("budget `{}`: {why}", budget.name));
-            let unit = budget.unit.parse().map_err(|_| bad("there is no such unit"))?;
-            let limit = Limit::budget(Holder::Zone(zone.clone()), unit, budget.amount, budget.period_secs);
-            scratch.set_limit(limit, Now::default()).map_err(|error| bad(&error.to_string()))?;
-        }
-        if scratch.limits().count() != policy.budgets.len() {
-            return Err(Failure::new(Code::OutOfRange, "two budgets have one unit and one period"));
-        }
-        Ok(())
-    }
-
-    fn check_revocation(&self, signer: KeyId, revocation: &RevocationObject) -> Result<(), Failure> {
-        if revocation.targets.is_empty() {
-            return Err(Failure::new(Code::MissingField, "a revocation names at least one target"));
-        }
-        let named = |length: usize| match revocation.scope {
-            RevocationScope::Capability => length == 16 || length == 32,
-            RevocationScope::IssuerKey | RevocationScope::ZoneKey => length == 8,
-            RevocationScope::ConnectorBinary => length == 32,
-            RevocationScope::NodeAttestation => (1..=MAX_ID_BYTES).contains(&length),
-        };
-        if !revocation.targets.iter().all(|target| named(target.0.len())) {
-            return Err(Failure::new(Code::OutOfRange, "a target is not what its scope names"));
-        }
-        if revocation.targets.len() > MAX_TARGETS || revocation.reason.len() > MAX_REASON_BYTES {
-            return Err(Failure::new(
-                Code::OutOfRange,
-                "it names too many targets, or its reason is too long",
-            ));
-        }
-        let owner = self.authority.owner().map(|owner| owner.public_key.key_id());
-        let of_owner = |target: &ByteString| owner.is_some_and(|key| target.0 == key.as_bytes());
-        let takes_owner =
-            revocation.scope == RevocationScope::IssuerKey && revocation.targets.iter().any(of_owner);
-        if takes_owner && owner != Some(signer) {
-            return Err(Failure::new(Code::NotPermitted, "only the owner revokes the owner's key"));
-        }
-        Ok(())
-    }
-
-    fn check_zone(&self, zone: &ZoneId) -> Result<(), Failure> {
-        match self.authority.zone(zone) {
-            Some(_) => Ok(()),
-            None => Err(Failure::new(Code::ZoneUnknown, alloc::format!("there is no zone {zone}"))),
-        }
-    }
-
-    fn check_grant(&self, zone: &ZoneId, grant: &Grant) -> Result<(), Failure> {
-        self.check_zone(zone)?;
-        let known = match &grant.grantee {
-            Grantee::Principal(principal) => self.authority.principal(principal).is_some(),
-            Grantee::Role(role) => self.authority.roles().any(|known| known.role_id == *role),
-        };
-        if !known {
-            return Err(Failure::new(Code::NotFound, "the grantee does not exist"));
-        }
-        if grant.operations.is_empty() || grant.capabilities.is_empty() || grant.constraints.is_empty() {
-            return Err(Failure::new(
-                Code::ConstraintsEmpty,
-                "a grant names operations, capabilities and constraints; empty means none",
-            ));
-        }
-        let most = self.authority.zone(zone).map_or(0, |(_, policy)| policy.max_grant_secs);
-        let life = grant.expires_at.saturating_since(grant.not_before);
-        if life == 0 || life > most {
-            let rule = alloc::format!("a grant of this zone lives 1 to {most} s, not {life} s");
-            return Err(Failure::new(Code::OutOfRange, rule));
-        }
-        Ok(())
-    }
-
-    fn check_decision(&self, token: &ApprovalToken, now: UnixTime) -> Result<(), Failure> {
-        let (code, message) = match self.approvals.check_decision(token, now) {
-            Ok(_) => return Ok(()),
-            Err(Undecidable::Unknown) => (Code::NotFound, "there is no such request"),
-            Err(Undecidable::Decided) => (Code::Conflict, "the request was decided before"),
-            Err(Undecidable::Expired) => (Code::ApprovalExpired, "the request's time is over"),
-            Err(Undecidable::Mismatch) => {
-                (Code::ApprovalMismatch, "the decision does not bind what the request names")
-            }
-        };
-        Err(Failure::new(code, message))
-    }
-}
-
-/// A pool that could not be counted would bound nothing.
-fn check_pools(installed: &Installed) -> Result<(), Failure> {
-    let mut scratch = Rates::new();
-    for pool in &installed.manifest.rate_limits.pools {
-        let defined = Limit::declared(&installed.install.connector, pool)
-            .is_ok_and(|limit| scratch.set_limit(limit, Now::default()).is_ok());
-        if !defined {
-            return Err(Failure::new(Code::ManifestInvalid, "a rate pool cannot be counted"));
-        }
-    }
-    Ok(())
 }
 
 /// An object from outside is made now, give or take the skew of a clock.
@@ -379,19 +306,6 @@ fn check_time(created_at: UnixTime, now: UnixTime) -> Result<(), Failure> {
     Ok(())
 }
 
-fn bad_install(bad: BadInstall) -> Failure {
-    match bad {
-        BadInstall::Manifest(place) => Failure::new(Code::ManifestInvalid, place),
-        BadInstall::Mismatch => {
-            Failure::new(Code::PackageInvalid, "the manifest is not the one that it names")
-        }
-        BadInstall::Config(place) => Failure::new(Code::InputInvalid, place),
-        BadInstall::Zone(zone) => {
-            Failure::new(Code::ConnectorNotInZone, alloc::format!("the manifest does not permit {zone}"))
-        }
-    }
-}
-
 /// What the audit chain says of an admitted object.
 #[allow(clippy::wildcard_enum_match_arm, reason = "everything else is authority, and says its schema")]
 fn described(object: &AnyObject) -> (AuditEventKind, Option<alloc::string::String>) {
@@ -400,6 +314,7 @@ fn described(object: &AnyObject) -> (AuditEventKind, Option<alloc::string::Strin
         AnyObject::ApprovalToken(it) => {
             (AuditEventKind::ApprovalDecided, named(it.body.fields.decision.as_str()))
         }
+        AnyObject::GrantDenial(_) => (AuditEventKind::ApprovalDecided, named("deny")),
         AnyObject::ConnectorInstall(it) => {
             (AuditEventKind::ConnectorInstalled, named(it.body.fields.connector.as_str()))
         }
@@ -424,11 +339,10 @@ fn described(object: &AnyObject) -> (AuditEventKind, Option<alloc::string::Strin
 }
 
 /// Adds any object to a unit.
-fn store_any(unit: &mut Unit<Then>, object: &AnyObject, node: &Node) -> Result<ObjectId, Unstorable> {
+pub(super) fn store_any(
+    unit: &mut Unit<Then>,
+    object: &AnyObject,
+    node: &Node,
+) -> Result<ObjectId, Unstorable> {
     unit.store_encoded(&object.store()?, &node.keys)
 }
-
-/// Targets of one revocation. Chosen: a batch of them fits the space kept for revocations.
-const MAX_TARGETS: usize = 1_024;
-/// The longest reason of a revocation. Chosen.
-const MAX_REASON_BYTES: usize = 4_096;

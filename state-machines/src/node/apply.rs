@@ -10,6 +10,7 @@ impl Node {
     /// Gives force to an object that is durable.
     pub(super) fn apply(&mut self, id: ObjectId, object: &AnyObject, now: Now) {
         self.authority.apply(id, object);
+        self.apply_leave(id, object);
         match object {
             AnyObject::Enrolment(it) => {
                 // Whoever proved another key, or for another zone, is not this principal any more.
@@ -47,6 +48,8 @@ impl Node {
             }
             AnyObject::CredentialRecord(it) => {
                 self.catalog.apply_credential(&it.header.zone_id, &it.body.fields);
+                // What a process was started with names the record before.
+                self.outputs.push_back(Output::Reconfigured(it.body.fields.connector.clone()));
             }
             AnyObject::ZonePolicy(it) => {
                 self.sessions.forget_tokens();
@@ -61,10 +64,14 @@ impl Node {
             | AnyObject::ZoneDefinition(_)
             | AnyObject::Role(_)
             | AnyObject::RoleAssignment(_)
+            | AnyObject::RoleWithdrawal(_)
             | AnyObject::Grant(_)
+            | AnyObject::GrantRequest(_)
+            | AnyObject::GrantDenial(_)
             | AnyObject::Revocation(_)
             | AnyObject::RevocationEvent(_)
             | AnyObject::RevocationHead(_)
+            | AnyObject::CredentialTest(_)
             | AnyObject::CallRecord(_)
             | AnyObject::OperationIntent(_)
             | AnyObject::OperationReceipt(_)

@@ -29,8 +29,11 @@ pub(super) fn authorize(
         AnyObject::ZonePolicy(it) => by.check(it),
         AnyObject::Role(it) => by.check(it),
         AnyObject::RoleAssignment(it) => by.check(it),
+        AnyObject::RoleWithdrawal(it) => by.check(it),
         AnyObject::Enrolment(it) => by.check(it),
         AnyObject::Grant(it) => by.check(it),
+        AnyObject::GrantRequest(it) => by.check(it),
+        AnyObject::GrantDenial(it) => by.check(it),
         AnyObject::Revocation(it) => by.check(it),
         AnyObject::RevocationEvent(it) => by.check(it),
         AnyObject::RevocationHead(it) => by.check(it),
@@ -45,6 +48,7 @@ pub(super) fn authorize(
         AnyObject::ConnectorState(it) => by.check(it),
         AnyObject::OwnerException(it) => by.check(it),
         AnyObject::CredentialRecord(it) => by.check(it),
+        AnyObject::CredentialTest(it) => by.check(it),
         AnyObject::CallRecord(_)
         | AnyObject::AuditEvent(_)
         | AnyObject::ContextOpened(_)

@@ -1,8 +1,10 @@
-//! Who makes a call: the holder of a session, or of a token with a proof for this very call.
+//! Who makes a call: the holder of a session, of a token with a proof for this very call, or an operator by a word.
+
+use alloc::boxed::Box;
 
 use fcp_proto_core::crypto::proof::CallProof;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::ids::{Digest, ObjectId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::object::{CallDigestInput, GateCheck};
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::claims::Claims;
@@ -10,6 +12,7 @@ use fcp_proto_core::token::claims::Claims;
 use super::tokens::ReadToken;
 use super::{CallRequest, CalledBy, Failure, HolderProof, Node, SessionId};
 use crate::call::gate::{HolderFacts, SignatureFacts, TokenFacts};
+use crate::trust::authority::KnownGrant;
 
 /// Who makes a call, as far as that is known before anything of the call is looked at.
 pub(super) struct Caller {
@@ -25,6 +28,16 @@ pub(super) enum How {
     Session(SessionId),
     /// It says so in a token whose signature holds; its proof is still to be checked.
     Token(ReadToken),
+    /// It signed a word that the node has taken, with the token that tells the gate of it.
+    Word(ReadToken, Box<Word>),
+}
+
+/// An operator's word that stands in the place of a grant, for one call.
+#[derive(Clone, Debug)]
+pub(super) struct Word {
+    pub id: ObjectId,
+    /// What it gives, and who signed it when.
+    pub known: KnownGrant,
 }
 
 impl Node {
@@ -49,6 +62,7 @@ impl Node {
                 zone,
                 how: How::Token(token),
             }),
+            CalledBy::Word(_) => Err(Failure::new(Code::Unauthenticated, "a word is taken, not called with")),
         };
         found.inspect_err(|_| self.refusals.count())
     }

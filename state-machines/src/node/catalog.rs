@@ -85,8 +85,11 @@ impl Catalog {
         Ok(Installed { id, install: install.clone(), manifest, config, enabled: true, changed_at: now })
     }
 
-    /// Takes an installation; it replaces the one before.
-    pub fn put(&mut self, installed: Installed) {
+    /// Takes an installation; it replaces the one before, and stays disabled if that was.
+    //= docs/spec/authority.md#taking-objects
+    pub fn put(&mut self, mut installed: Installed) {
+        let before = self.connectors.get(&installed.install.connector);
+        installed.enabled = before.is_none_or(|before| before.enabled);
         self.connectors.insert(installed.install.connector.clone(), installed);
         self.revision += 1;
     }

@@ -16,7 +16,7 @@ use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::resource::Resource;
 use fcp_proto_core::zone::Label;
 
-use super::caller::Caller;
+use super::caller::{Caller, How, Word};
 use super::tokens::ReadToken;
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
@@ -26,7 +26,7 @@ use crate::call::gate::{
 };
 use crate::call::idempotency::{Fresh, IdempotencyKey, Scope, Standing};
 use crate::call::rates::Fits;
-use crate::trust::authority::Duty;
+use crate::trust::authority::{Duty, KnownGrant};
 
 /// A call with everything that its decision needs.
 pub(super) struct Prepared {
@@ -35,6 +35,8 @@ pub(super) struct Prepared {
     pub fresh: Option<Fresh>,
     /// The room in pools and budgets, if there is.
     pub fits: Option<Fits>,
+    /// The operator's word that it stands on, if it stands on no grant.
+    pub word: Option<Word>,
 }
 
 impl Node {
@@ -69,7 +71,7 @@ impl Node {
             holder: self.holder_facts(call, caller, &zone_id, digest),
             zone: self.zone_facts(&zone_id),
             connector: self.connector_facts(&call.connector, &call.operation, &zone_id),
-            flow: self.flow_facts(call, &principal, &zone_id),
+            flow: self.flow_facts(call, caller, &zone_id),
             approvals: self.approval_facts(&digest, now.unix),
             connector_id: call.connector.clone(),
             operation_id: call.operation.clone(),
@@ -84,7 +86,7 @@ impl Node {
             schema,
             rates: RateFacts::Room,
         };
-        Ok(Prepared { facts, fresh, fits: None })
+        Ok(Prepared { facts, fresh, fits: None, word: None })
     }
 
     /// Puts a call on a token and grants: the checks of both, and the room in the pools that they share.
@@ -95,8 +97,20 @@ impl Node {
         grants: &BTreeSet<ObjectId>,
         now: Now,
     ) {
+        let grants = self.grant_facts(grants, &prepared.facts.principal, now.unix);
+        self.stand_on(prepared, token, grants, now);
+    }
+
+    /// As [`Node::stand`], on what is known of the grants already.
+    pub(super) fn stand_on(
+        &self,
+        prepared: &mut Prepared,
+        token: ReadToken,
+        grants: BTreeMap<ObjectId, GrantFacts>,
+        now: Now,
+    ) {
         let facts = &mut prepared.facts;
-        facts.grants = self.grant_facts(grants, &facts.principal, now.unix);
+        facts.grants = grants;
         (facts.rates, prepared.fits) = self.rate_facts(facts, now);
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now.unix);
         let node = |id: &NodeId| revoked(RevocationScope::NodeAttestation, id.as_str().as_bytes());
@@ -234,24 +248,36 @@ impl Node {
         principal: &PrincipalId,
         now: UnixTime,
     ) -> BTreeMap<ObjectId, GrantFacts> {
-        let known = |id: &ObjectId| {
+        let facts = |id: &ObjectId| {
             let known = self.authority.grant_by_id(id)?;
-            let used = self.grant_use.get(id).copied().unwrap_or_default();
-            let duty = Duty::Operator(OperatorRight::Grant);
-            let signer = self.authority.key_for(known.signer, duty, known.created_at, &self.revocations);
-            let signer_revoked =
-                self.revocations.is_revoked(RevocationScope::IssuerKey, known.signer.as_bytes(), now);
-            Some(GrantFacts {
-                grant: known.grant.clone(),
-                zone_id: known.zone.clone(),
-                signer_valid: signer.is_ok() && !signer_revoked,
-                revoked: self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now),
-                names_principal: self.authority.names(&known.grant.grantee, principal),
-                calls_used: used.calls,
-                bytes_used: used.bytes,
-            })
+            let given = Given { id, known, signed_by: OperatorRight::Grant };
+            Some((*id, self.given_facts(&given, principal, now)))
         };
-        named.iter().filter_map(|id| Some((*id, known(id)?))).collect()
+        named.iter().filter_map(facts).collect()
+    }
+
+    /// What an operator's word gives to the operator itself.
+    pub(super) fn word_facts(&self, word: &Word, operator: &PrincipalId, now: UnixTime) -> GrantFacts {
+        let given = Given { id: &word.id, known: &word.known, signed_by: OperatorRight::Auth };
+        self.given_facts(&given, operator, now)
+    }
+
+    fn given_facts(&self, given: &Given<'_>, principal: &PrincipalId, now: UnixTime) -> GrantFacts {
+        let Given { id, known, signed_by } = *given;
+        let used = self.grant_use.get(id).copied().unwrap_or_default();
+        let duty = Duty::Operator(signed_by);
+        let signer = self.authority.key_for(known.signer, duty, known.created_at, &self.revocations);
+        let signer_revoked =
+            self.revocations.is_revoked(RevocationScope::IssuerKey, known.signer.as_bytes(), now);
+        GrantFacts {
+            grant: known.grant.clone(),
+            zone_id: known.zone.clone(),
+            signer_valid: signer.is_ok() && !signer_revoked,
+            revoked: self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now),
+            names_principal: self.authority.names(&known.grant.grantee, principal),
+            calls_used: used.calls,
+            bytes_used: used.bytes,
+        }
     }
 
     /// What is revoked of all that does not depend on the token.
@@ -295,7 +321,12 @@ impl Node {
     }
 
     /// What a call that is about to leave rests on, as it is now.
-    pub(super) fn standing_facts(&self, authorized: &Authorized, now: UnixTime) -> StandingFacts {
+    pub(super) fn standing_facts(
+        &self,
+        authorized: &Authorized,
+        word: Option<&Word>,
+        now: UnixTime,
+    ) -> StandingFacts {
         let (principal, zone) = (authorized.principal(), authorized.zone());
         let (connector, operation) = (authorized.connector(), authorized.operation());
         let stored = |named: &CredentialId| {
@@ -304,8 +335,14 @@ impl Node {
             })
         };
         StandingFacts {
-            grants: self.grant_facts(authorized.grants(), principal, now),
-            principal_zone: self.authority.principal(principal).map(|it| it.zone.clone()),
+            grants: match word {
+                Some(word) => [(word.id, self.word_facts(word, principal, now))].into(),
+                None => self.grant_facts(authorized.grants(), principal, now),
+            },
+            principal_zone: match word {
+                Some(word) => Some(word.known.zone.clone()),
+                None => self.authority.principal(principal).map(|it| it.zone.clone()),
+            },
             zone: self.zone_facts(zone),
             connector: self.connector_facts(connector, operation, zone),
             credentials_stored: authorized.credentials().iter().all(stored),
@@ -323,8 +360,13 @@ impl Node {
         self.catalog.facts(connector, operation, level)
     }
 
-    fn flow_facts(&self, call: &CallRequest, principal: &PrincipalId, zone: &ZoneId) -> FlowFacts {
-        let context = self.contexts.of(principal, &self.fresh_label(zone)).label;
+    fn flow_facts(&self, call: &CallRequest, caller: &Caller, zone: &ZoneId) -> FlowFacts {
+        let fresh = self.fresh_label(zone);
+        let context = match &caller.how {
+            How::Session(_) | How::Token(_) => self.contexts.of(&caller.principal, &fresh).label,
+            // The node writes the input; nothing of what the operator has seen is in it.
+            How::Word(..) => fresh,
+        };
         let handles: Vec<_> = call
             .handles
             .iter()
@@ -361,6 +403,14 @@ impl Node {
             self.revocations.apply_head(&head);
         }
     }
+}
+
+/// Something that gives leave to call, and the right by which it was signed.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    id: &'a ObjectId,
+    known: &'a KnownGrant,
+    signed_by: OperatorRight,
 }
 
 /// The credentials that a call uses, and whether they are there.

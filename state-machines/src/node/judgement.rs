@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::time::{Now, UnixTime};
 
-use super::caller::How;
+use super::caller::{Caller, How, Word};
 use super::facts::Prepared;
 use super::tokens::ReadToken;
 use super::{CallRequest, Failure, Node, SchemaCheck, SessionId};
@@ -37,10 +37,22 @@ impl Node {
         schema: &dyn SchemaCheck,
     ) -> Result<(Prepared, Decision), Failure> {
         let caller = self.identify(&call.by, now.unix)?;
+        self.judge_of(call, caller, now, schema)
+    }
+
+    /// As [`Node::judge`], for a caller that is known.
+    pub(super) fn judge_of(
+        &mut self,
+        call: &CallRequest,
+        caller: Caller,
+        now: Now,
+        schema: &dyn SchemaCheck,
+    ) -> Result<(Prepared, Decision), Failure> {
         let mut prepared = self.prepare(call, &caller, now, schema)?;
         let decision = match caller.how {
             How::Session(session) => self.judge_each(session, &mut prepared, now),
             How::Token(token) => self.judge_on(&mut prepared, token, now),
+            How::Word(token, word) => self.judge_on_word(&mut prepared, token, *word, now),
         };
         Ok((prepared, decision))
     }
@@ -48,6 +60,13 @@ impl Node {
     fn judge_on(&self, prepared: &mut Prepared, token: ReadToken, now: Now) -> Decision {
         let grants = token.grants();
         self.stand(prepared, token, &grants, now);
+        gate::decide(&prepared.facts, now.unix)
+    }
+
+    fn judge_on_word(&self, prepared: &mut Prepared, token: ReadToken, word: Word, now: Now) -> Decision {
+        let given = self.word_facts(&word, &prepared.facts.principal, now.unix);
+        self.stand_on(prepared, token, [(word.id, given)].into(), now);
+        prepared.word = Some(word);
         gate::decide(&prepared.facts, now.unix)
     }
 

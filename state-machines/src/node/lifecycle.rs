@@ -42,7 +42,9 @@ impl Node {
         self.keys_used.expire(now);
         self.rates.sweep(now);
         self.approvals.expire(now.unix);
+        self.grant_requests.expire(now.unix);
         self.forget_ended_grants(now.unix);
+        self.taken.retain(|_, until| now.unix <= *until);
         self.tell_refusals();
         self.seal(now);
     }
@@ -54,13 +56,18 @@ impl Node {
         let ClockState::Suspect { wall, used } = self.clock.state() else { return Ok(()) };
         let decides = match request {
             Request::Admit { object, .. } => !matches!(**object, AnyObject::Revocation(_)),
-            Request::OpenSession(_)
+            Request::AdmitTogether { .. }
+            | Request::OpenSession(_)
             | Request::MintTokens { .. }
             | Request::Invoke(_)
             | Request::Simulate(_)
             | Request::FileApproval { .. }
+            | Request::FileGrantRequest(_)
+            | Request::TestCredential { .. }
             | Request::OpenContext { .. } => true,
-            Request::CloseSession(_)
+            // It is stored already, and gives nothing by itself.
+            Request::HoldZoneKey { .. }
+            | Request::CloseSession(_)
             | Request::Cancel { .. }
             | Request::ReadKept { .. }
             | Request::Settle { .. }

@@ -21,8 +21,11 @@ mod calls;
 mod catalog;
 mod clock;
 mod completion;
+mod content;
 mod contexts;
+mod credential_test;
 mod facts;
+mod grant_requests;
 mod judgement;
 mod keys;
 mod ledger;
@@ -43,8 +46,8 @@ pub use keys::NodeKeys;
 pub use output::{Answer, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal};
 pub use replay::ReplayError;
 pub use request::{
-    CallRequest, CalledBy, Canceller, FiledApproval, Handle, HeldToken, HolderProof, Request, RequestId,
-    SchemaCheck, SessionRequest,
+    CallRequest, CalledBy, Canceller, FiledApproval, GrantWish, Handle, HeldToken, HolderProof, Request,
+    RequestId, SchemaCheck, SessionRequest,
 };
 pub use room::CallLimits;
 pub use sessions::{MintedToken, Session, SessionId, Sessions};
@@ -59,7 +62,7 @@ use fcp_proto_core::object::{AnyObject, Effect, Usage};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Now, UnixTime};
 
-use crate::call::approvals::Approvals;
+use crate::call::approvals::{Approvals, GrantRequests};
 use crate::call::contexts::Contexts;
 use crate::call::idempotency;
 use crate::call::rates::Rates;
@@ -120,6 +123,7 @@ pub struct Node {
     catalog: Catalog,
     contexts: Contexts,
     approvals: Approvals,
+    grant_requests: GrantRequests,
     keys_used: idempotency::Index,
     rates: Rates,
     grant_use: BTreeMap<ObjectId, GrantUse>,
@@ -173,6 +177,7 @@ impl Node {
             catalog: Catalog::default(),
             contexts: Contexts::default(),
             approvals: Approvals::default(),
+            grant_requests: GrantRequests::default(),
             keys_used: idempotency::Index::new(idempotency::Config::default()),
             rates: Rates::new(),
             grant_use: BTreeMap::new(),
@@ -203,6 +208,8 @@ impl Node {
         }
         let taken = match request {
             Request::Admit { object, actor } => self.admit(id, *object, &actor, now),
+            Request::AdmitTogether { objects, actor } => self.admit_together(id, objects, &actor, now),
+            Request::HoldZoneKey { zone, key } => self.hold_zone_key(id, zone, key),
             Request::OpenSession(request) => self.open_session(id, &request, now),
             Request::CloseSession(session) => self.close_session(id, session),
             Request::MintTokens { session, binding, operations } => {
@@ -213,6 +220,8 @@ impl Node {
             Request::FileApproval { call, note, valid_secs } => {
                 self.file_approval(id, &call, note, valid_secs, now, schema)
             }
+            Request::FileGrantRequest(wish) => self.file_grant_request(id, *wish, now),
+            Request::TestCredential { test, actor } => self.test_credential(id, *test, &actor, now, schema),
             Request::Cancel { call_id, by } => self.cancel(id, call_id, &by),
             Request::ReadKept { session, binding, result, zone, principal, label } => {
                 let read = contexts::KeptRead { result, zone, principal, label };
@@ -292,6 +301,11 @@ impl Node {
     /// Requests for approval and decisions.
     pub fn approvals(&self) -> &Approvals {
         &self.approvals
+    }
+
+    /// Requests for grants.
+    pub fn grant_requests(&self) -> &GrantRequests {
+        &self.grant_requests
     }
 
     /// The context of a principal, if there is such a principal.

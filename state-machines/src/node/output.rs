@@ -110,6 +110,8 @@ pub enum Outcome {
 pub enum Answer {
     /// The object was taken.
     Admitted(ObjectId),
+    /// The objects were taken, in their order.
+    AdmittedTogether(Vec<ObjectId>),
     /// The session is open.
     Session {
         /// Its secret name.

@@ -94,6 +94,7 @@ impl Node {
                 | AnyObject::DecisionReceipt(_)
                 | AnyObject::AuditHead(_)
                 | AnyObject::ApprovalRequest(_)
+                | AnyObject::GrantRequest(_)
                 | AnyObject::RevocationEvent(_)
                 | AnyObject::RevocationHead(_)
                 | AnyObject::Settlement(_)

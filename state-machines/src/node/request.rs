@@ -11,7 +11,10 @@ use fcp_proto_core::crypto::sign::Signature;
 use fcp_proto_core::encoding::json::{Json, Pointer};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, CredentialId, ObjectId, OperationId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{AnyObject, ApprovalRequest, Effect, SettledBy, TraceContext};
+use fcp_proto_core::object::{
+    AnyObject, ApprovalRequest, CredentialTest, Effect, Object, ObjectIdKey, SettledBy, Signed, TraceContext,
+};
+use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::Label;
 
 use super::sessions::SessionId;
@@ -41,6 +44,21 @@ pub enum Request {
         /// Who sent it.
         actor: String,
     },
+    /// Take objects that the owner or an operator signed as one: all of them, or none. Each is judged as if those before it
+    /// had been taken.
+    AdmitTogether {
+        /// The objects, in their order.
+        objects: Vec<AnyObject>,
+        /// Who sent them.
+        actor: String,
+    },
+    /// Hold the key of a zone that is about to be defined; it is stored already.
+    HoldZoneKey {
+        /// The zone.
+        zone: ZoneId,
+        /// Its key.
+        key: ObjectIdKey,
+    },
     /// Open a session for a principal that proves its key.
     OpenSession(SessionRequest),
     /// Close a session.
@@ -66,6 +84,15 @@ pub enum Request {
         note: Option<String>,
         /// Seconds in which it can be decided.
         valid_secs: u64,
+    },
+    /// Ask a person for a grant.
+    FileGrantRequest(Box<GrantWish>),
+    /// Make one call of a health operation with a credential, in the name of the operator who signed for it.
+    TestCredential {
+        /// The operator's word.
+        test: Box<Object<Signed<CredentialTest>>>,
+        /// Who sent it.
+        actor: String,
     },
     /// Stop a call that is under way.
     Cancel {
@@ -152,6 +179,9 @@ pub enum CalledBy {
     },
     /// A token, and the proof of its holder's key for this very call.
     Token(HeldToken),
+    /// The signed word of an operator, which stands in the place of a grant. The node alone makes such a call, once it has
+    /// taken the word; it is refused to everyone who asks for one.
+    Word(ObjectId),
 }
 
 /// A token, and what shows that whoever sends it holds it.
@@ -204,6 +234,27 @@ pub struct CallRequest {
     pub keep: bool,
     /// The caller's trace.
     pub trace: Option<TraceContext>,
+}
+
+/// The grant that an agent wishes for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GrantWish {
+    /// The agent's session.
+    pub session: SessionId,
+    /// The connection it comes on.
+    pub binding: ChannelBinding,
+    /// The connector.
+    pub connector: ConnectorId,
+    /// The operations.
+    pub operations: BTreeSet<OperationId>,
+    /// What shall bound it.
+    pub constraints: Constraints,
+    /// How long it shall last, in seconds.
+    pub lifetime_secs: u64,
+    /// What the agent says about it.
+    pub note: Option<String>,
+    /// Seconds in which it can be decided.
+    pub valid_secs: u64,
 }
 
 /// A part of an input that is a kept result.

@@ -48,7 +48,7 @@ impl Node {
             return Some(Code::GrantRevoked);
         }
         let granted = |id| self.authority.grant_by_id(id).is_some_and(|grant| key(grant.signer));
-        if call.grants().iter().any(granted) {
+        if call.grants().iter().any(granted) || call.word().is_some_and(|word| key(word.known.signer)) {
             return Some(Code::GrantIssuerInvalid);
         }
         let approved = |id| object(id) || self.approvals.decision(id).is_some_and(|it| key(it.signer));
@@ -63,15 +63,10 @@ impl Node {
     }
 
     /// Why a principal may no longer see anything here, if it may not.
-    pub(super) fn reader_revoked(
-        &self,
-        principal: &PrincipalId,
-        zone: &ZoneId,
-        now: UnixTime,
-    ) -> Option<Code> {
+    pub(super) fn reader_revoked(&self, reader: &PrincipalId, zone: &ZoneId, now: UnixTime) -> Option<Code> {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
-        let holder = self.authority.principal(principal).map(|it| it.key_id);
-        if holder.is_none_or(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {
+        let mut keys = self.authority.keys_of(reader);
+        if keys.all(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {
             return Some(Code::IssuerKeyRevoked);
         }
         if revoked(RevocationScope::NodeAttestation, self.node_id.as_str().as_bytes()) {

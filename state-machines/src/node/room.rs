@@ -79,12 +79,12 @@ impl Node {
         // Every call under way may end unknown, so each has its place already.
         if self.unsettled.len() + self.calls.len() >= MAX_UNSETTLED {
             return Some(String::from(
-                "too many calls have an unknown outcome; an operator must settle them: `fwc history --outcome unknown` names them",
+                "too many calls have an unknown outcome; an operator must settle them: `fwc history --unknown` names them",
             ));
         }
         if self.unsettled.of(principal) + own >= MAX_UNSETTLED_OF_PRINCIPAL {
             return Some(format!(
-                "too many calls of {principal} have an unknown outcome; an operator must settle them: `fwc history --outcome unknown` names them"
+                "too many calls of {principal} have an unknown outcome; an operator must settle them: `fwc history --unknown` names them"
             ));
         }
         let new = grants.iter().filter(|grant| !self.grant_use.contains_key(grant)).count();
@@ -96,10 +96,11 @@ impl Node {
         None
     }
 
-    /// Forgets what was called on grants that have ended: they never live again.
+    /// Forgets what was called on grants that have ended, by time or with their role, and on words that stood for one: they
+    /// never live again.
     pub(super) fn forget_ended_grants(&mut self, now: UnixTime) {
         let authority = &self.authority;
-        self.grant_use.retain(|id, _| authority.grant_by_id(id).is_none_or(|it| now < it.grant.expires_at));
+        self.grant_use.retain(|id, _| authority.grant_by_id(id).is_some_and(|it| now < it.grant.expires_at));
     }
 }
 

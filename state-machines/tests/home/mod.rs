@@ -234,8 +234,15 @@ impl Home {
         objects
     }
 
-    fn install(&mut self) {
+    /// Installs the connector, or installs it again.
+    pub fn install(&mut self) {
         self.install_from(include_bytes!("notes.toml"));
+    }
+
+    /// Installs the connector with an operation that tells whether a credential is good.
+    pub fn install_with_health(&mut self) {
+        let manifest = concat!(include_str!("notes.toml"), include_str!("notes_health.toml"));
+        self.install_from(manifest.as_bytes());
     }
 
     /// Has the operator install the notes connector with this manifest.

@@ -1,14 +1,15 @@
 //! Keeps the indexes.
 
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ObjectId, PrincipalId};
 use fcp_proto_core::object::{
-    AnyObject, ApprovalRequest, ApprovalToken, AuditEvent, DecisionReceipt, Header, Object, OperationIntent,
-    OperationReceipt, Signed,
+    AnyObject, ApprovalDecision, ApprovalRequest, ApprovalToken, AuditEvent, DecisionReceipt, Grant, Header,
+    Object, OperationIntent, OperationReceipt, Signed,
 };
+use fcp_proto_core::time::UnixTime;
 
 use super::{
-    ApprovalEntry, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, MAX_CAUSES, MAX_EVENTS,
-    Made, Records, RevocationEntry, Ring,
+    ApprovalEntry, AsksFor, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, MAX_CAUSES,
+    MAX_EVENTS, Made, Records, RevocationEntry, Ring,
 };
 
 impl Records {
@@ -36,10 +37,15 @@ impl Records {
             }
             AnyObject::ApprovalRequest(it) => self.request(id, it),
             AnyObject::ApprovalToken(it) => self.decision(id, &it.body.fields),
-            AnyObject::Grant(it) => {
-                if let Some(request) = it.body.fields.request {
-                    self.change_approval(&request, |entry| entry.grant = Some(id));
-                }
+            AnyObject::Grant(it) => self.answer(id, &it.body.fields),
+            AnyObject::GrantRequest(it) => {
+                let asked = &it.body.fields;
+                self.add_request(id, AsksFor::Grant, asked.principal.clone(), header, asked.expires_at);
+            }
+            AnyObject::GrantDenial(it) => {
+                let decision =
+                    DecisionEntry { id, decision: ApprovalDecision::Deny, expires_at: header.created_at };
+                self.change_approval(&it.body.fields.request, |entry| entry.decision = Some(decision));
             }
             AnyObject::RevocationEvent(it) => {
                 let link = &it.body.fields;
@@ -89,6 +95,8 @@ impl Records {
             | AnyObject::ZoneDefinition(_)
             | AnyObject::Role(_)
             | AnyObject::RoleAssignment(_)
+            | AnyObject::RoleWithdrawal(_)
+            | AnyObject::CredentialTest(_)
             | AnyObject::Revocation(_)
             | AnyObject::RevocationHead(_)
             | AnyObject::CallRecord(_)
@@ -184,12 +192,25 @@ impl Records {
 
     fn request(&mut self, id: ObjectId, object: &Object<Signed<ApprovalRequest>>) {
         let Some(principal) = object.header.provenance.origin_principal.clone() else { return };
+        let expires_at = object.body.fields.expires_at;
+        self.add_request(id, AsksFor::Approval, principal, &object.header, expires_at);
+    }
+
+    fn add_request(
+        &mut self,
+        id: ObjectId,
+        asks_for: AsksFor,
+        principal: PrincipalId,
+        header: &Header,
+        expires_at: UnixTime,
+    ) {
         self.approval_changes += 1;
         let entry = ApprovalEntry {
             id,
+            asks_for,
             principal,
-            zone: object.header.zone_id.clone(),
-            expires_at: object.body.fields.expires_at,
+            zone: header.zone_id.clone(),
+            expires_at,
             decision: None,
             spent_by: None,
             grant: None,
@@ -201,6 +222,20 @@ impl Records {
             self.approval_numbers.remove(&gone.id);
             gone.decision.and_then(|decision| self.decisions.remove(&decision.id));
         }
+    }
+
+    /// A grant that names a request: it goes with an approval, or it is what was asked for.
+    fn answer(&mut self, id: ObjectId, grant: &Grant) {
+        let Some(request) = grant.request else { return };
+        let approved =
+            DecisionEntry { id, decision: ApprovalDecision::Approve, expires_at: grant.expires_at };
+        self.change_approval(&request, |entry| {
+            entry.grant = Some(id);
+            match entry.asks_for {
+                AsksFor::Approval => {}
+                AsksFor::Grant => entry.decision = Some(approved),
+            }
+        });
     }
 
     fn decision(&mut self, id: ObjectId, token: &ApprovalToken) {

@@ -66,11 +66,22 @@ pub struct EventEntry {
     pub actor: String,
 }
 
-/// A request for approval.
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsksFor {
+    /// The approval of a call.
+    Approval,
+    /// A grant.
+    Grant,
+}
+
+/// A request that a person decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovalEntry {
     /// The request.
     pub id: ObjectId,
+    /// What it asks for.
+    pub asks_for: AsksFor,
     /// Who asks.
     pub principal: PrincipalId,
     /// In which zone.

@@ -3,6 +3,10 @@
 //! A request is filed for one call and names everything its approval will bind. A decision serves one call once: it is
 //! spent in the batch of that call's intent. Spec: `docs/spec/gate.md#13-approval`.
 
+mod grants;
+
+pub use grants::{FiledGrant, GrantRequests};
+
 use alloc::collections::BTreeMap;
 
 use fcp_proto_core::ids::{Digest, KeyId, ObjectId, PrincipalId, ZoneId};

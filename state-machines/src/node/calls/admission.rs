@@ -32,9 +32,23 @@ impl Node {
         now: Now,
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
-        let (prepared, decision) = self.judge(call, now, schema)?;
+        let judged = self.judge(call, now, schema)?;
+        self.carry_out(request, Unit::new(Class::Normal), call, judged, now)
+    }
+
+    /// Does what was decided; an intent goes into `unit`.
+    pub(in crate::node) fn carry_out(
+        &mut self,
+        request: RequestId,
+        unit: Unit<Then>,
+        call: &CallRequest,
+        (prepared, decision): (Prepared, Decision),
+        now: Now,
+    ) -> Result<(), Failure> {
         match decision {
-            Decision::Authorized(authorized) => self.admit_call(request, call, prepared, *authorized, now),
+            Decision::Authorized(authorized) => {
+                self.admit_call(request, unit, call, prepared, *authorized, now)
+            }
             Decision::Replay(receipt) => self.replay_call(request, &prepared.facts, receipt),
             Decision::Denied(denial) => {
                 self.deny(request, &prepared.facts, &denial, call.trace.as_ref(), now)
@@ -67,6 +81,7 @@ impl Node {
     fn admit_call(
         &mut self,
         request: RequestId,
+        unit: Unit<Then>,
         call: &CallRequest,
         prepared: Prepared,
         authorized: Authorized,
@@ -77,7 +92,7 @@ impl Node {
         //= docs/spec/gate.md#deciding-and-spending
         let reservation =
             self.rates.reserve(fits, now).map_err(|_| internal("room in the pools vanished"))?;
-        let mut unit = Unit::new(Class::Normal).claiming(RECEIPT_BYTES);
+        let mut unit = unit.claiming(RECEIPT_BYTES);
         let intent = self
             .write_intent(
                 &mut unit,
@@ -118,6 +133,7 @@ impl Node {
             cancelled: false,
             dispatched: false,
             ended: None,
+            word: prepared.word,
             authorized,
         };
         self.calls.insert(call_id, entry);
@@ -243,7 +259,7 @@ impl Node {
         if let Some(code) = self.revoked_now(call, now) {
             return Some((code, code.meaning().to_string()));
         }
-        let facts = self.standing_facts(&call.authorized, now);
+        let facts = self.standing_facts(&call.authorized, call.word(), now);
         let denial = gate::recheck(&call.authorized, &facts, now).err()?;
         Some((denial.code, denial.rule))
     }

@@ -20,6 +20,7 @@ use fcp_proto_core::object::{CallOutcome, CallRecord, Effect, OperationIntent, S
 use fcp_proto_core::time::Instant;
 use fcp_proto_core::zone::Label;
 
+use super::caller::Word;
 use super::ledger::Unstorable;
 use super::{Failure, RequestId};
 use crate::call::gate::{Authorized, Facts};
@@ -31,6 +32,8 @@ use crate::call::rates;
 pub(super) struct Call {
     request: RequestId,
     authorized: Authorized,
+    /// The operator's word that it stands on, if it stands on no grant.
+    word: Option<Word>,
     intent: ObjectId,
     token_id: TokenId,
     scope: Option<Scope>,
@@ -58,6 +61,10 @@ impl Call {
 
     pub(super) fn grants(&self) -> &BTreeSet<ObjectId> {
         self.authorized.grants()
+    }
+
+    pub(super) fn word(&self) -> Option<&Word> {
+        self.word.as_ref()
     }
 
     pub(super) fn approvals(&self) -> &BTreeSet<ObjectId> {

@@ -2,9 +2,10 @@
 
 use fcp_proto_core::object::{
     ApprovalRequest, ApprovalToken, AuditHead, ConnectorInstall, ConnectorState, CredentialRecord,
-    DecisionReceipt, Enrolment, Grant, Membership, NodeAttestation, OperationIntent, OperationReceipt,
-    OperatorDelegation, OperatorRight, OwnerException, OwnerRoot, RevocationEvent, RevocationHead,
-    RevocationObject, Role, RoleAssignment, Settlement, SignedBody, ZoneDefinition, ZonePolicy,
+    CredentialTest, DecisionReceipt, Enrolment, Grant, GrantDenial, GrantRequest, Membership,
+    NodeAttestation, OperationIntent, OperationReceipt, OperatorDelegation, OperatorRight, OwnerException,
+    OwnerRoot, RevocationEvent, RevocationHead, RevocationObject, Role, RoleAssignment, RoleWithdrawal,
+    Settlement, SignedBody, ZoneDefinition, ZonePolicy,
 };
 
 /// Whose key must stand under an object.
@@ -41,17 +42,21 @@ duties! {
     ZonePolicy => Duty::Operator(OperatorRight::Zones);
     Role => Duty::Operator(OperatorRight::Grant);
     RoleAssignment => Duty::Operator(OperatorRight::Grant);
+    RoleWithdrawal => Duty::Operator(OperatorRight::Grant);
     Enrolment => Duty::Operator(OperatorRight::Grant);
     Grant => Duty::Operator(OperatorRight::Grant);
+    GrantDenial => Duty::Operator(OperatorRight::Grant);
     ApprovalToken => Duty::Operator(OperatorRight::Approve);
     ConnectorInstall => Duty::Operator(OperatorRight::Install);
     ConnectorState => Duty::Operator(OperatorRight::Install);
     OwnerException => Duty::Operator(OperatorRight::Install);
     CredentialRecord => Duty::Operator(OperatorRight::Auth);
+    CredentialTest => Duty::Operator(OperatorRight::Auth);
     RevocationObject => Duty::Revoke;
     RevocationEvent => Duty::Node;
     RevocationHead => Duty::Node;
     ApprovalRequest => Duty::Node;
+    GrantRequest => Duty::Node;
     OperationIntent => Duty::Node;
     OperationReceipt => Duty::Node;
     DecisionReceipt => Duty::Node;

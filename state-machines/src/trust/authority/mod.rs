@@ -22,7 +22,7 @@ use fcp_proto_core::crypto::sign::{Signature, VerifyingKey};
 use fcp_proto_core::ids::{KeyId, NodeId, ObjectId, PrincipalId, RoleId, ZoneId};
 use fcp_proto_core::object::{
     AnyObject, Enrolment, Grant, Grantee, Header, NodeAttestation, Object, OperatorDelegation, OperatorRight,
-    OwnerRoot, RevocationScope, Role, Signed, ZoneDefinition, ZonePolicy,
+    OwnerRoot, RevocationScope, Role, RoleWithdrawal, Signed, ZoneDefinition, ZonePolicy,
 };
 use fcp_proto_core::time::UnixTime;
 
@@ -235,9 +235,13 @@ impl Authority {
                 let assigned = &it.body.fields;
                 self.assignments.insert((assigned.principal.clone(), assigned.role_id.clone()));
             }
+            AnyObject::RoleWithdrawal(it) => self.withdraw(&it.body.fields),
             AnyObject::Enrolment(it) => self.enrol(zone(), &it.body.fields),
             AnyObject::Grant(it) => self.grant(id, &it.header, it.body.signer, &it.body.fields),
             AnyObject::Membership(_)
+            | AnyObject::GrantRequest(_)
+            | AnyObject::GrantDenial(_)
+            | AnyObject::CredentialTest(_)
             | AnyObject::Revocation(_)
             | AnyObject::RevocationEvent(_)
             | AnyObject::RevocationHead(_)
@@ -258,6 +262,19 @@ impl Authority {
             | AnyObject::ContextEntry(_)
             | AnyObject::KeptResult(_) => {}
         }
+    }
+
+    /// A role that is gone takes its grants with it: another of its name must not wake them.
+    //= docs/spec/authority.md#roles
+    fn withdraw(&mut self, withdrawn: &RoleWithdrawal) {
+        let RoleWithdrawal { role_id, principal, .. } = withdrawn;
+        if let Some(principal) = principal {
+            self.assignments.remove(&(principal.clone(), role_id.clone()));
+            return;
+        }
+        self.roles.remove(role_id);
+        self.assignments.retain(|(_, role)| role != role_id);
+        self.grants.retain(|_, known| known.grant.grantee != Grantee::Role(role_id.clone()));
     }
 
     fn enrol(&mut self, zone: ZoneId, enrolment: &Enrolment) {
@@ -306,6 +323,11 @@ impl Authority {
         self.zones.get(zone).zip(self.policies.get(zone))
     }
 
+    /// What a zone is, if it is defined.
+    pub fn definition(&self, zone: &ZoneId) -> Option<&ZoneDefinition> {
+        self.zones.get(zone)
+    }
+
     /// All zones.
     pub fn zones(&self) -> impl Iterator<Item = (&ZoneId, &ZoneDefinition)> {
         self.zones.iter()
@@ -316,9 +338,27 @@ impl Authority {
         self.principals.get(name)
     }
 
+    /// Every key that speaks for `name`: a principal's, or those of an operator.
+    pub fn keys_of(&self, name: &PrincipalId) -> impl Iterator<Item = KeyId> {
+        let principal = self.principals.get(name).map(|it| it.key_id);
+        let operators =
+            self.operators.iter().filter(move |(_, it)| it.operator == *name).map(|(key, _)| *key);
+        principal.into_iter().chain(operators)
+    }
+
     /// All principals.
     pub fn principals(&self) -> impl Iterator<Item = &Principal> {
         self.principals.values()
+    }
+
+    /// A role, if there is one of that name.
+    pub fn role(&self, name: &RoleId) -> Option<&Role> {
+        self.roles.get(name)
+    }
+
+    /// Who has a role.
+    pub fn members<'a>(&'a self, role: &'a RoleId) -> impl Iterator<Item = &'a PrincipalId> {
+        self.assignments.iter().filter(move |(_, it)| it == role).map(|(principal, _)| principal)
     }
 
     /// All roles.

@@ -1,0 +1,111 @@
+//! Principals that ask for a grant.
+
+use alloc::boxed::Box;
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{ObjectId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::object::{AnyObject, AuditEventKind, GrantRequest};
+use fcp_proto_core::time::Now;
+
+use super::calls::unstorable;
+use super::ledger::{self, Unit};
+use super::request::GrantWish;
+use super::{Answer, Failure, Node, RequestId, Then};
+use crate::persist::Class;
+use crate::trust::audit::Entry;
+
+impl Node {
+    /// Files what a principal wishes for; it gives nothing by itself.
+    //= docs/spec/authority.md#asking-for-a-grant
+    pub(super) fn file_grant_request(
+        &mut self,
+        request: RequestId,
+        wish: GrantWish,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let session = self.sessions.get(wish.session, &wish.binding, now.unix);
+        let session =
+            session.ok_or_else(|| Failure::new(Code::Unauthenticated, Code::Unauthenticated.meaning()))?;
+        let (principal, zone) = (session.principal.clone(), session.zone.clone());
+        if let Some(code) = self.reader_revoked(&principal, &zone, now.unix) {
+            return Err(Failure::new(code, code.meaning()));
+        }
+        self.check_wish(&wish, &principal, &zone)?;
+        let fields = GrantRequest {
+            principal: principal.clone(),
+            connector: wish.connector,
+            operations: wish.operations,
+            constraints: wish.constraints,
+            lifetime_secs: wish.lifetime_secs,
+            note: wish.note,
+            requested_at: now.unix,
+            expires_at: now.unix.saturating_add(wish.valid_secs.clamp(1, MAX_REQUEST_SECS)),
+        };
+        let mut unit = Unit::new(Class::Normal);
+        let header = ledger::own_header::<GrantRequest>(&zone, now.unix);
+        let object = ledger::sign(header, fields, &self.keys.signing).map_err(unstorable)?;
+        let id = unit.store(&object, &self.keys).map_err(unstorable)?;
+        unit.audit(&zone, Entry::new(AuditEventKind::ApprovalRequested, principal.as_str()).about(id));
+        unit.then(Then::Apply(id, Box::new(object.into())));
+        unit.then(Then::Answer(request, Ok(Box::new(Answer::Admitted(id)))));
+        self.commit(unit);
+        Ok(())
+    }
+
+    /// What grants, their requests and the ends of roles change here.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "everything else is no leave to call")]
+    pub(super) fn apply_leave(&mut self, id: ObjectId, object: &AnyObject) {
+        match object {
+            AnyObject::GrantRequest(it) => {
+                self.grant_requests.apply_request(id, it.header.zone_id.clone(), it.body.fields.clone());
+            }
+            AnyObject::Grant(it) => {
+                if let Some(request) = &it.body.fields.request {
+                    self.grant_requests.decide(request, id);
+                }
+            }
+            AnyObject::GrantDenial(it) => self.grant_requests.decide(&it.body.fields.request, id),
+            // A token that stands on a lost grant must not stand before one that holds.
+            AnyObject::RoleWithdrawal(_) => self.sessions.forget_tokens(),
+            _ => {}
+        }
+    }
+
+    fn check_wish(&self, wish: &GrantWish, principal: &PrincipalId, zone: &ZoneId) -> Result<(), Failure> {
+        let connector = &wish.connector;
+        let installed = self.catalog.get(connector).ok_or_else(|| {
+            Failure::new(Code::ConnectorUnknown, alloc::format!("{connector} is not installed"))
+        })?;
+        if !installed.install.zones.contains(zone) {
+            let rule = alloc::format!("{connector} is not bound to {zone}");
+            return Err(Failure::new(Code::ConnectorNotInZone, rule));
+        }
+        let unknown = |id: &&OperationId| installed.manifest.operation(id).is_none();
+        if let Some(id) = wish.operations.iter().find(unknown) {
+            let rule = alloc::format!("{connector} has no operation {id}");
+            return Err(Failure::new(Code::OperationUnknown, rule));
+        }
+        if wish.operations.is_empty() || wish.constraints.is_empty() {
+            return Err(Failure::new(Code::ConstraintsEmpty, "empty means none, and nobody asks for none"));
+        }
+        let most = self.authority.zone(zone).map_or(0, |(_, policy)| policy.max_grant_secs);
+        if wish.lifetime_secs == 0 || wish.lifetime_secs > most {
+            let rule =
+                alloc::format!("a grant of this zone lives 1 to {most} s, not {} s", wish.lifetime_secs);
+            return Err(Failure::new(Code::OutOfRange, rule));
+        }
+        if self.grant_requests.waiting_of(principal) >= MAX_WAITING {
+            return Err(Failure::new(
+                Code::Exhausted,
+                "too many requests of this principal wait for a decision",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Requests of one principal that may wait for a decision. Chosen: more than a person reads.
+const MAX_WAITING: usize = 100;
+
+/// The longest that a request can wait: a week, as a request for approval. Chosen.
+const MAX_REQUEST_SECS: u64 = 7 * 86_400;
