@@ -128,6 +128,7 @@ fn invoke() -> Invoke {
             input: serde_json::json!({"title": "x"}),
             handles: Default::default(),
             zone: None,
+            credential: None,
             idempotency_key: None,
         },
         options: Default::default(),

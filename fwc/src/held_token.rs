@@ -81,7 +81,8 @@ fn statement(call: &CallRequest, prepared: CallPrepared) -> Result<CallProof> {
     };
     let call_digest = covered.digest().map_err(|error| internal(&format!("the digest: {error:?}")))?;
     let elsewhere = call.zone.as_ref().is_some_and(|zone| *zone != prepared.zone);
-    if elsewhere || call_digest != prepared.call_digest {
+    let otherwise = call.credential.as_ref().is_some_and(|named| !covered.credentials.contains(named));
+    if elsewhere || otherwise || call_digest != prepared.call_digest {
         return Err(Failure::new(Code::Internal)
             .because("the daemon asks for a signature under another call than this one")
             .next("nothing was signed; `fwc status` shows what this daemon is"));
@@ -111,6 +112,7 @@ mod tests {
             input: json!({"note": "a"}),
             handles: BTreeMap::new(),
             zone: None,
+            credential: None,
             idempotency_key: None,
         }
     }
@@ -153,6 +155,8 @@ mod tests {
         for other in others {
             assert_eq!(statement(&call(), other).unwrap_err().code, Code::Internal);
         }
+        let otherwise = CallRequest { credential: Some("another".parse().unwrap()), ..call() };
+        assert!(statement(&otherwise, prepared(r#"{"note":"a"}"#)).is_err());
         let elsewhere = CallRequest { zone: Some("z:private".parse().unwrap()), ..call() };
         assert_eq!(statement(&elsewhere, prepared(r#"{"note":"a"}"#)).unwrap_err().code, Code::Internal);
     }

@@ -77,6 +77,23 @@ pub(crate) fn internal(why: &str) -> Failure {
     Failure::new(Code::Internal).because(why)
 }
 
+/// The content of a file of the user's, of at most `most` bytes; what never ends is not read to its end.
+///
+/// # Errors
+/// It cannot be read, or is longer.
+pub(crate) fn read_file(path: &std::path::Path, most: usize) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let failed = |error: std::io::Error| file_failure("read", path, &error);
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > most {
+        let why = format!("{} is longer than {most} bytes", path.display());
+        return Err(Failure::new(Code::InputTooLarge).because(why).next("name another file"));
+    }
+    Ok(bytes)
+}
+
 /// A file of the user's that cannot be read or written.
 pub(crate) fn file_failure(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
     let codes = [

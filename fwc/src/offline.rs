@@ -165,12 +165,7 @@ fn paths(home: &Home) -> Result<Vec<PathBuf>> {
 }
 
 fn read(path: &std::path::Path) -> Result<Manifest> {
-    let failed = |error: std::io::Error| file_failure("read", path, &error);
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > MAX_MANIFEST_BYTES as u64 {
-        return Err(Failure::new(Code::InputTooLarge).because(format!("{} is too large", path.display())));
-    }
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let bytes = crate::read_file(path, MAX_MANIFEST_BYTES)?;
     Manifest::parse(&bytes)
         .map_err(|error| Failure::new(Code::ManifestInvalid).because(format!("{}: {error}", path.display())))
 }

@@ -24,7 +24,7 @@ const LINES: &[&str] = &[
     "schema github issues.create",
     "search two words",
     "invoke github.issues.create --input {} --idempotency-key k --zone z:work --keep --deadline-ms 5 --approval ID",
-    "invoke a.b --set x=1 --set-text y=2 --set-handle z=ID",
+    "invoke a.b --account me --set x=1 --set-text y=2 --set-handle z=ID",
     "invoke a.b --set x=1 --token t.token --key mail.key",
     "simulate a.b --stdin",
     "preflight a.b --zone z:work",

@@ -49,6 +49,10 @@ pub struct CallRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ZoneId>)]
     pub zone: Option<ZoneId>,
+    /// The stored credential to use, where there are several for the operation; the only one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::CredentialId>)]
+    pub credential: Option<CredentialId>,
     /// Makes a repetition of this call harmless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 255)]

@@ -60,7 +60,7 @@ pub(crate) enum Approvals {
     /// Shows a request with all its arguments in full
     Show(Show),
     /// Approves a request, for one call
-    Approve(ApproveArgs),
+    Approve(Box<ApproveArgs>),
     /// Denies a request
     Deny(DenyArgs),
     /// Shows requests as they come and change, one a line
@@ -209,7 +209,7 @@ pub(crate) async fn run(command: Approvals, context: &mut Context) -> Result<Out
                 Err(failure) => wishes::show(client, &path, failure).await,
             }
         }
-        Approvals::Approve(args) => approve(args, context).await,
+        Approvals::Approve(args) => approve(*args, context).await,
         Approvals::Deny(args) => {
             let path = args.request_id.to_string();
             let request = Deny { note: args.note };

@@ -8,7 +8,7 @@ use fcp_api::client::DEFAULT_TIMEOUT;
 use fcp_api::routes::{CancelCall, InvokeOperation, PreflightOperation, SimulateCall};
 use fcp_api::types::{self, CallOptions, CallRequest, Nothing};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ObjectId, ZoneId};
+use fcp_proto_core::ids::{CallId, CredentialId, ObjectId, ZoneId};
 use serde_json::Value;
 
 use crate::Result;
@@ -33,6 +33,9 @@ pub(crate) struct CallArgs {
     /// The zone; the agent's own otherwise
     #[arg(long)]
     pub(crate) zone: Option<ZoneId>,
+    /// The stored credential to use, where there are several for the operation
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<CredentialId>,
     /// Makes a repetition of this very call harmless
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
@@ -47,7 +50,8 @@ impl CallArgs {
         let (connector, operation) = self.operation.resolve()?;
         let (input, handles) = self.input.read()?;
         let (zone, idempotency_key) = (self.zone.clone(), self.idempotency_key.clone());
-        Ok(CallRequest { connector, operation, input, handles, zone, idempotency_key })
+        let credential = self.account.clone();
+        Ok(CallRequest { connector, operation, input, handles, zone, credential, idempotency_key })
     }
 }
 
@@ -169,6 +173,7 @@ pub(crate) async fn preflight(args: Preflight, context: &mut Context) -> Result<
         input: Value::Object(serde_json::Map::new()),
         handles: BTreeMap::new(),
         zone: args.zone,
+        credential: None,
         idempotency_key: None,
     };
     let (client, holder_proof) = args.token.speak(&call, context).await?;

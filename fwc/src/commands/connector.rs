@@ -145,7 +145,7 @@ pub(crate) async fn disable(args: Disable, context: &mut Context) -> Result<Outc
 fn config(args: &Install) -> Result<Value> {
     let bytes = match (&args.config, &args.config_file) {
         (Some(text), _) => text.clone().into_bytes(),
-        (None, Some(path)) => std::fs::read(path).map_err(|error| file_failure("read", path, &error))?,
+        (None, Some(path)) => crate::read_file(path, MAX_INPUT_BYTES)?,
         (None, None) => return Ok(Value::Object(serde_json::Map::new())),
     };
     let config = json::parse(&bytes, MAX_INPUT_BYTES);

@@ -133,9 +133,12 @@ fn request(
     AddExceptionRequest { connector, rule, reason, lifetime_secs: lifetime.map(Lifetime::as_secs) }
 }
 
+/// Largest file of a certificate authority, as the daemon takes it.
+const MAX_CA_BYTES: usize = 512 * 1024;
+
 /// What the operator looks at is what is recorded.
 fn digest(path: &std::path::Path) -> Result<Digest> {
-    let bytes = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
+    let bytes = crate::read_file(path, MAX_CA_BYTES)?;
     Ok(hash::digest(&bytes))
 }
 

@@ -122,27 +122,18 @@ pub(crate) fn run(command: Package) -> Result<Outcome> {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn read_package(path: &Path) -> Result<(Vec<u8>, Parsed)> {
-    let length = std::fs::metadata(path).map_err(|error| file_failure("read", path, &error))?.len();
-    if length > (MAX_HEAD_BYTES + MAX_CODE_BYTES + 64) as u64 {
-        return Err(Failure::new(Code::InputTooLarge)
-            .because(format!("{} is too large for a package", path.display())));
-    }
-    let bytes = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
+    let bytes = crate::read_file(path, MAX_HEAD_BYTES + MAX_CODE_BYTES + 64)?;
     let package = Parsed::inspect(&bytes).map_err(|error| invalid(path, &error))?;
     Ok((bytes, package))
 }
 
 fn build(args: &Build) -> Result<Outcome> {
-    let read = |name: &str| {
-        let path = args.folder.join(name);
-        std::fs::read(&path).map_err(|error| file_failure("read", &path, &error))
-    };
+    let read = |name: &str| crate::read_file(&args.folder.join(name), MAX_HEAD_BYTES);
     let manifest = read("manifest.toml")?;
     let cases = if args.folder.join("cases.toml").exists() { read("cases.toml")? } else { Vec::new() };
     let code = match (&args.platform, &args.code) {
         (Some(platform), Some(path)) => {
-            let code = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
-            Some((platform.as_str(), code))
+            Some((platform.as_str(), crate::read_file(path, MAX_CODE_BYTES)?))
         }
         (None, _) | (_, None) => None,
     };

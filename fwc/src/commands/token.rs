@@ -134,10 +134,7 @@ async fn inspect(args: Inspect, context: &mut Context) -> Result<Outcome> {
 }
 
 fn token_in(path: &Path) -> Result<Secret> {
-    let bytes = std::fs::read(path).map_err(|error| file_failure("read", path, &error))?;
-    if bytes.len() > 2 * MAX_TOKEN_BYTES {
-        return Err(Failure::new(Code::InputTooLarge).because(format!("{} is no token", path.display())));
-    }
+    let bytes = crate::read_file(path, 2 * MAX_TOKEN_BYTES)?;
     Ok(match std::str::from_utf8(&bytes).map(str::trim_ascii) {
         Ok(text)
             if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)) =>

@@ -33,7 +33,7 @@ pub(crate) enum Form {
     /// One JSON value a line.
     #[value(alias = "ndjson")]
     Jsonl,
-    /// RFC 4180 with a header; quotes carry the types (see [`crate::output::csv`]).
+    /// RFC 4180 with a header; quotes carry the types.
     Csv,
     /// TOON 4.1.
     Toon,

@@ -135,6 +135,7 @@ impl Serve for PreflightOperation {
             input: Value::Object(serde_json::Map::new()),
             handles: std::collections::BTreeMap::new(),
             zone: body.zone,
+            credential: None,
             idempotency_key: None,
         };
         let call = inputs::call(&app, &calling, call, CallOptions::default(), trace).await?;

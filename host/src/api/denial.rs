@@ -135,7 +135,8 @@ fn command(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Opt
         (Need::Argument { .. }, Code::ArgumentNotAllowed) => None,
         (Need::Argument { .. }, _) => Some(format!("fwc schema {connector} {operation}")),
         (Need::Credential { connector, slot }, _) => {
-            Some(format!("fwc auth set NAME --connector {connector} --slot {slot}"))
+            let zone = asked.zone.as_ref()?;
+            Some(format!("fwc auth set NAME --connector {connector} --slot {slot} --zone {zone}"))
         }
         (Need::FreshContext { .. } | Need::Wait { .. }, _) => None,
     }

@@ -54,7 +54,7 @@ pub(super) async fn call(
         operation: asked.operation,
         input: Ok(input),
         handles,
-        credential: None,
+        credential: asked.credential,
         idempotency_key: asked.idempotency_key,
         deadline_ms: options.deadline_ms,
         keep: options.keep_result,

@@ -292,6 +292,7 @@ pub fn call(operation: &str, input: serde_json::Value, key: Option<&str>) -> typ
             input,
             handles: std::collections::BTreeMap::new(),
             zone: None,
+            credential: None,
             idempotency_key: key.map(Into::into),
         },
         options: types::CallOptions::default(),
