@@ -114,7 +114,8 @@ fn an_agent_that_is_refused_leaves_no_key() {
 #[test]
 fn a_call_goes_out_in_a_session_proved_on_this_connection() {
     let home = home_with_agent(|_| ok(invoke_answer()));
-    let (code, answer) = home.json(&["--agent", "mail", "invoke", "a.b", "--set", "n=1", "--account", "me", "--keep"]);
+    let (code, answer) =
+        home.json(&["--agent", "mail", "invoke", "a.b", "--set", "n=1", "--account", "me", "--keep"]);
     assert_eq!((code, &answer["source"], &answer["command"]), (0, &json!("host"), &json!("invoke")));
     assert_eq!(answer["data"]["output"], json!({"n": 1}));
     let statement = SessionProof {

@@ -100,10 +100,7 @@ fn data_is_converted_and_defects_are_told_in_words() {
 #[test]
 fn a_file_that_never_ends_is_not_read_to_its_end() {
     let home = Home::new();
-    for line in [
-        &["package", "inspect", "/dev/zero"][..],
-        &["token", "inspect", "--file", "/dev/zero"],
-    ] {
+    for line in [&["package", "inspect", "/dev/zero"][..], &["token", "inspect", "--file", "/dev/zero"]] {
         let (code, answer) = home.json(line);
         assert_eq!(code, 5, "{line:?}: {answer}");
     }

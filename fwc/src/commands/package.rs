@@ -132,9 +132,7 @@ fn build(args: &Build) -> Result<Outcome> {
     let manifest = read("manifest.toml")?;
     let cases = if args.folder.join("cases.toml").exists() { read("cases.toml")? } else { Vec::new() };
     let code = match (&args.platform, &args.code) {
-        (Some(platform), Some(path)) => {
-            Some((platform.as_str(), crate::read_file(path, MAX_CODE_BYTES)?))
-        }
+        (Some(platform), Some(path)) => Some((platform.as_str(), crate::read_file(path, MAX_CODE_BYTES)?)),
         (None, _) | (_, None) => None,
     };
     let package = Parsed::build(&manifest, &cases, code).map_err(|error| invalid(&args.folder, &error))?;

@@ -8,7 +8,6 @@ use clap::{Args, Subcommand};
 use fcp_api::routes::{self, InspectToken};
 use fcp_api::secret::Secret;
 use fcp_api::types::{self, MintedToken};
-use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, ObjectId, OperationId, TokenId};
 use fcp_proto_core::limits::MAX_TOKEN_BYTES;
 use fcp_proto_core::time::UnixTime;
@@ -16,7 +15,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, file_failure, passphrase, private_file};
+use crate::{Result, passphrase, private_file};
 
 /// Tokens.
 #[derive(Subcommand, Clone, Debug)]
