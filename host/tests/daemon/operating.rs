@@ -50,7 +50,7 @@ async fn a_missing_grant_is_asked_for_by_the_command_of_its_denial() {
     assert_eq!((filed.status, filed.agent.as_str()), (ApprovalStatus::Pending, "bot"));
 
     let list = world.operator.get::<ListApprovals>(&[], &ApprovalQuery::default()).await.unwrap().body;
-    assert_eq!(list.grant_requests, [filed.clone()]);
+    assert_eq!(list.grant_requests, std::slice::from_ref(&filed));
     let status = world.operator.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
     assert_eq!(status.pending_approvals, 1);
     let id = filed.request_id.to_string();
