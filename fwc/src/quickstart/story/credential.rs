@@ -9,7 +9,7 @@ use super::Stage;
 use super::stage::{CREDENTIAL, ZONE};
 use crate::{Result, internal};
 
-/// Stores it as `fwc auth set --stdin` does, from memory instead of standard input.
+/// Stores it as `fwc auth set --stdin` does, from memory instead of standard input, and tries it.
 pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     let words =
         ["auth", "set", CREDENTIAL, "--connector", "github", "--slot", "token", "--zone", ZONE, "--stdin"];
@@ -25,7 +25,9 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     let client = stage.owner.as_operator().await?;
     let stored = client.send::<PutCredential>(&[CREDENTIAL], &request).await?.body;
     stage.check("the hosts it may be sent to", &vec![stage.service()?.host()], &hosts(&stored.hosts))?;
-    Ok(format!("`{CREDENTIAL}`, sent to {} only", stored.hosts.join(" ")))
+    let tested: types::CredentialTest = stage.operate(&["auth", "test", CREDENTIAL]).await?;
+    stage.check("whether the service takes it", &true, &tested.accepted)?;
+    Ok(format!("`{CREDENTIAL}`, tried with `{}`; sent to {} only", tested.probe, stored.hosts.join(" ")))
 }
 
 /// The hosts without their ports.
