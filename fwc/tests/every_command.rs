@@ -178,7 +178,7 @@ fn ask(home: &mut Home) {
 }
 
 fn look_back(home: &mut Home, receipt: &str) {
-    assert_eq!(home.ok("history", &["--by", "mail"])["calls"].as_array().unwrap().len(), 4);
+    assert_eq!(home.ok("history", &["--by", "mail"])["calls"].as_array().unwrap().len(), 5);
     assert_eq!(home.ok("history", &["--unknown"])["calls"], json!([]));
     home.refused("settle", &[receipt, "--did-not", "--note", "the log shows none"]);
     home.ok("receipts list", &[]);
@@ -200,7 +200,7 @@ fn outside_a_session(home: &mut Home) {
     let folder = home.beside("tokens");
     let minted = home.ok_as("mail", "token mint", &["sqlite.query", "--to", &folder]);
     let file = minted["tokens"][0]["file"].as_str().unwrap().to_owned();
-    assert_eq!(home.ok("token inspect", &["--file", &file])["verdict"], "good");
+    assert_eq!(home.ok("token inspect", &["--file", &file])["status"]["verdict"], "valid");
     let key = home.path().join("agents/mail.key");
     let outside = [&READ[..], &["--token", &file, "--key", key.to_str().unwrap()]].concat();
     assert_eq!(home.ok("invoke", &outside)["output"]["rows"], json!([[3]]));
