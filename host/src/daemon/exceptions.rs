@@ -38,14 +38,13 @@ pub(super) fn lowered(node: &Node, connector: &ConnectorId, now: Now) -> Result<
 
 impl Lowered {
     fn add(&mut self, rule: ExceptionRule) -> Result<(), String> {
-        match (Opened::read(&rule), rule) {
-            (Ok(Opened::Address(mut address)), ExceptionRule::Egress { ca_file, ca_digest, .. }) => {
-                address.ca_pem = ca_file.map(|path| authority(&path, ca_digest)).transpose()?;
+        match Opened::read(&rule) {
+            Ok(Opened::Address(mut address)) => {
+                address.ca_pem = authority_of(rule)?;
                 self.addresses.push(*address);
             }
-            (Ok(Opened::Address(address)), ExceptionRule::Sandbox { .. }) => self.addresses.push(*address),
-            (Ok(Opened::Property(property)), _) => drop(self.properties.insert(property)),
-            (Err(error), _) => tracing::error!(error, "an exception opens nothing"),
+            Ok(Opened::Property(property)) => drop(self.properties.insert(property)),
+            Err(error) => tracing::error!(error, "an exception opens nothing"),
         }
         Ok(())
     }
@@ -83,6 +82,14 @@ impl Opened {
                 })
             }
         }
+    }
+}
+
+/// The certificate authority that a rule names, if it names one.
+fn authority_of(rule: ExceptionRule) -> Result<Option<String>, String> {
+    match rule {
+        ExceptionRule::Egress { ca_file: Some(path), ca_digest, .. } => authority(&path, ca_digest).map(Some),
+        ExceptionRule::Egress { ca_file: None, .. } | ExceptionRule::Sandbox { .. } => Ok(None),
     }
 }
 

@@ -65,7 +65,7 @@ impl Node {
                 }
             }
             AnyObject::GrantDenial(it) => self.grant_requests.decide(&it.body.fields.request, id),
-            // A token that stands on a lost grant must not stand before one that holds.
+            // Each call is judged on its grants as they are: a token on a lost one serves nobody, and need not be kept.
             AnyObject::RoleWithdrawal(_) => self.sessions.forget_tokens(),
             _ => {}
         }
