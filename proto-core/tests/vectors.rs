@@ -30,8 +30,10 @@ use fcp_proto_core::object::CallDigestInput;
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
-const FOLDERS: [&str; 11] =
-    ["cbor", "frames", "frost", "hpke", "json", "keys", "objects", "sessions", "shamir", "symbols", "tokens"];
+const FOLDERS: [&str; 12] = [
+    "cbor", "frames", "frost", "hpke", "json", "keys", "objects", "sessions", "shamir", "sketches",
+    "symbols", "tokens",
+];
 
 const LARGEST: usize = 1 << 20;
 

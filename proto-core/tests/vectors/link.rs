@@ -1,15 +1,19 @@
-//! The vectors of what control frames carry, and of how handshakes travel.
+//! The vectors of what control frames carry, of how handshakes travel, and of sketches.
 
+use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::frame::content::{CloseReason, Content, Lane, Piece, Window};
 use fcp_proto_core::frame::opening::Opening;
+use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::sketch::{CELL_BYTES, Cell, Encoder, Salt};
 
 use super::{Case, Check};
 
-pub(crate) const FILES: [(&str, Check); 4] = [
+pub(crate) const FILES: [(&str, Check); 5] = [
     ("frames/content.json", content),
     ("frames/content_reject.json", content_reject),
     ("frames/opening.json", opening),
     ("frames/opening_reject.json", opening_reject),
+    ("sketches/cells.json", sketch),
 ];
 
 impl Case<'_> {
@@ -77,4 +81,16 @@ fn opening(case: &Case<'_>) {
 
 fn opening_reject(case: &Case<'_>) {
     case.refuses(Opening::decode(&case.bytes("opening")));
+}
+
+fn sketch(case: &Case<'_>) {
+    let salt = Salt::from_bytes(case.array("salt"));
+    let names = case.fields.get("names").and_then(Json::as_array).expect("a list").iter();
+    let names =
+        names.map(|name| name.as_str().and_then(|name| name.parse::<ObjectId>().ok()).expect("a name"));
+    let bytes = case.bytes("cells");
+    let made = Encoder::new(names.map(|name| salt.key(&name))).next_cells(bytes.len() / CELL_BYTES);
+    case.same(made.iter().flat_map(|cell| cell.to_bytes()).collect::<Vec<_>>(), bytes.clone());
+    let read = bytes.chunks(CELL_BYTES).map(|cell| Cell::from_bytes(cell.try_into().expect("a cell")));
+    case.same(read.collect::<Vec<_>>(), made);
 }
