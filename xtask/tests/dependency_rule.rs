@@ -8,6 +8,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fcp-proto-core", &[]),
     ("fcp-state-machines", &["fcp-proto-core"]),
     ("fcp-api", &["fcp-proto-core"]),
+    ("fcp-sim", &["fcp-proto-core", "fcp-state-machines"]),
     ("fcp-runtime-tokio", &["fcp-proto-core", "fcp-state-machines"]),
     ("fcp-sdk", &["fcp-proto-core"]),
     ("fcp-connector-engine", &["fcp-proto-core", "fcp-sdk"]),

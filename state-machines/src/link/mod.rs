@@ -2,12 +2,14 @@
 //!
 //! * [`handshake`]: how a session comes about, and what a responder spends on strangers;
 //! * [`lanes`]: ordered streams of messages with room for both sides and an order of importance;
+//! * [`links`]: all links of a node, over carriers that come and go;
 //! * [`session`]: an established session: sealing, rekeys, carriers that come and go, the end.
 //!
 //! Spec: docs/spec/mesh-sessions.md, docs/spec/fcpc.md.
 
 pub mod handshake;
 pub mod lanes;
+pub mod links;
 pub mod session;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -32,10 +32,12 @@ struct Older {
 }
 
 impl Generations {
-    pub(super) fn first(keys: Keys, now: Instant) -> (Self, RekeySecret) {
+    /// The generation of the handshake. The node that asked shows at once that it has it.
+    //= docs/spec/mesh-sessions.md#hello
+    pub(super) fn first(keys: Keys, now: Instant, asked: bool) -> (Self, RekeySecret) {
         let Keys { send, receive, rekey } = keys;
         let limits = rekey.limits();
-        (Self { send, receive, older: None, since: now, limits, shows: false }, rekey)
+        (Self { send, receive, older: None, since: now, limits, shows: asked }, rekey)
     }
 
     /// Goes on with the next generation. The one that asked shows at once that it has it.

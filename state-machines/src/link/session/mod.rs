@@ -105,8 +105,9 @@ impl Session {
         Self::new(peer, keys, false, now)
     }
 
+    /// Whoever asked knows by the ack that the peer has the keys; whoever answered knows nothing yet.
     fn new(peer: NodeId, keys: Keys, confirmed: bool, now: Now) -> Self {
-        let (keys, secret) = Generations::first(keys, now.mono);
+        let (keys, secret) = Generations::first(keys, now.mono, confirmed);
         Self {
             peer,
             keys,
@@ -233,17 +234,21 @@ impl Session {
         true
     }
 
-    /// Takes a control frame that a carrier brought, and opens it in place.
+    /// Takes a control frame that a carrier brought, and opens it in place. `fresh` says that it is the first one on its
+    /// carrier: if it is authentic, the session goes over to that carrier before it reads what the frame says of it.
     ///
     /// # Errors
     /// Why it is not taken.
-    pub fn frame(&mut self, local: &mut Local<'_>, frame: &mut [u8]) -> Result<(), Refused> {
+    pub fn frame(&mut self, local: &mut Local<'_>, frame: &mut [u8], fresh: bool) -> Result<(), Refused> {
         self.live(local)?;
         let id = session_id(frame, 6).ok_or(Refused::Control(ControlError::OtherSession))?;
         let keys = self.opening(id).ok_or(Refused::Control(ControlError::OtherSession))?;
         let opened = control::open(keys, frame, MAX_CONTENT).map_err(Refused::Control)?;
         let content = opened.content.to_vec();
         self.heard(id, local.now.mono);
+        if fresh {
+            self.carrier_changed();
+        }
         self.content(local, &content)
     }
 
