@@ -20,8 +20,7 @@ docs:
 
 # The pure crates where there is no standard library; `rustup target add` brings the targets.
 no_std:
-    cargo check -p fcp-proto-core -p fcp-state-machines --locked --target x86_64-unknown-none
-    cargo build -p fcp-proto-core -p fcp-state-machines --locked --target thumbv7em-none-eabihf
+    cargo check -p fcp-proto-core -p fcp-state-machines --locked --target x86_64-unknown-none --target thumbv7em-none-eabihf
 
 # Every test.
 test:

@@ -11,6 +11,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::PrincipalId;
 
 use crate::commands::Command;
+use crate::commands::agent::AgentCommand;
 use crate::output::Format;
 use crate::render::{Outcome, Renderer, Stream};
 use crate::{Failure, usage};
@@ -38,7 +39,10 @@ pub(crate) struct Cli {
 impl Cli {
     /// What shows this command's answer.
     pub(crate) fn renderer(&self) -> Renderer {
-        let is_document = matches!(self.command, Command::Convert(_) | Command::Completions(_));
+        let is_document = matches!(
+            self.command,
+            Command::Convert(_) | Command::Completions(_) | Command::Agent(AgentCommand::Run(_))
+        );
         let stream = if is_document { Stream::Document } else { Stream::Answer };
         Renderer::new(&self.global, &self.name, stream)
     }
@@ -112,7 +116,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
         let name = name_of(&matches);
         Ok(Cli { name, ..Cli::from_arg_matches(&matches)? })
     });
-    parsed.map_err(|error| stop(error, json))
+    parsed.map_err(|error| {
+        // The usage line names what was given; what the environment gave was not typed.
+        let typed = command().mut_args(|argument| argument.env(None));
+        stop(typed.try_get_matches_from(&arguments).err().unwrap_or(error), json)
+    })
 }
 
 /// The commands as data, for completions and the test of the help.

@@ -121,7 +121,8 @@ impl Serve for GetStatus {
                 operators: authority.operators().values().map(|it| it.operator.clone()).collect(),
                 zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
             });
-            status.connectors = node.catalog().iter().map(|installed| summary(installed, &*runner)).collect();
+            status.connectors =
+                node.catalog().iter().map(|installed| summary(node, installed, &*runner, now.unix)).collect();
             let waits = |filed: &fcp_state_machines::call::approvals::Filed| {
                 filed.decision.is_none() && now.unix < filed.request.expires_at
             };
