@@ -103,14 +103,13 @@ pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome
 }
 
 /// What people see of an event.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 6] = [
     ("seq", "SEQ"),
     ("at", "AT"),
     ("kind", "KIND"),
     ("actor", "ACTOR"),
     ("operation", "OPERATION"),
     ("code", "CODE"),
-    ("event_id", "EVENT"),
 ];
 
 async fn tail(args: Tail, context: &mut Context) -> Result<Outcome> {

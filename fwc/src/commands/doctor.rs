@@ -80,7 +80,7 @@ pub(crate) async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome>
     let (problems, warnings, unknown) =
         (count(Finding::Problem), count(Finding::Warning), count(Finding::Unknown));
     let code = problem_code(&checks);
-    let columns = [("check", "CHECK"), ("finding", "FINDING"), ("detail", "DETAIL"), ("remedy", "REMEDY")];
+    let columns = [("check", "CHECK"), ("finding", "FINDING"), ("detail", "DETAIL…"), ("remedy", "REMEDY…")];
     let answer =
         Answer::local(&Report { problems, warnings, unknown, checks }, source)?.table("checks", &columns);
     Ok(code.map_or_else(|| answer.clone().into(), |code| Outcome::Failed(Box::new(answer.clone()), code)))

@@ -194,9 +194,11 @@ impl Cells {
 
     fn layout(self, right: bool) -> Layout {
         match self {
-            Self::At(column) => Layout { title: column.title.to_owned(), right, whole: column.whole },
-            Self::Member(title) => Layout { title, right, whole: false },
-            Self::Row => Layout { title: "value".to_owned(), right, whole: true },
+            Self::At(column) => {
+                Layout { title: column.title.to_owned(), right, whole: column.whole, fixed: false }
+            }
+            Self::Member(title) => Layout { title, right, whole: false, fixed: false },
+            Self::Row => Layout { title: "value".to_owned(), right, whole: true, fixed: false },
         }
     }
 }
@@ -218,8 +220,22 @@ fn cells(rows: &[&Value], table: Option<&TableSpec>) -> (Vec<Layout>, Vec<Vec<St
         !filled.is_empty() && filled.iter().all(|cell| matches!(cell, Value::Number(_)))
     };
     let right: Vec<bool> = columns.iter().map(is_number).collect();
-    (columns.into_iter().zip(right).map(|(column, right)| column.layout(right)).collect(), texts)
+    let mut layouts: Vec<Layout> =
+        columns.into_iter().zip(right).map(|(column, right)| column.layout(right)).collect();
+    for (at, layout) in layouts.iter_mut().enumerate() {
+        let texts: &Vec<Vec<String>> = &texts;
+        layout.fixed = texts.iter().any(|row| is_copied(&row[at]));
+    }
+    (layouts, texts)
 }
+
+/// Whether `cell` is an identifier, which is of use only as a whole.
+fn is_copied(cell: &str) -> bool {
+    cell.len() >= IDENTIFIER_DIGITS && cell.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The hexadecimal digits of the shortest identifiers.
+const IDENTIFIER_DIGITS: usize = 16;
 
 /// A cell in a few words.
 fn summary(value: Option<&Value>) -> String {
@@ -255,9 +271,20 @@ fn flatten(path: String, value: &Value, out: &mut Vec<(String, String)>) {
         }
         Value::String(text) => out.push((path, text.clone())),
         Value::Null => out.push((path, "-".to_owned())),
+        Value::Array(items) if !items.is_empty() && items.iter().all(is_word) => {
+            out.push((path, summary(Some(value))));
+        }
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             out.push((path, json::to_line(value)));
         }
+    }
+}
+
+/// Whether `item` of a list cannot be taken for several.
+fn is_word(item: &Value) -> bool {
+    match item {
+        Value::String(text) => !text.is_empty() && !text.contains([',', ' ', '"']),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
     }
 }
 
@@ -303,9 +330,17 @@ fn table_of(rows: &[&Value], spec: Option<&TableSpec>, surface: &Surface) -> Str
     let style = surface.stdout_style();
     let (mut layouts, cells) = cells(rows, spec);
     layouts.iter_mut().for_each(|layout| layout.title = reveal(&layout.title).into_owned());
-    match rows.is_empty() {
-        true => style.dim("(none)") + "\n",
-        false => table::table(&layouts, &shown(cells), surface.width, style),
+    let cells = shown(cells);
+    if rows.is_empty() {
+        style.dim("(none)") + "\n"
+    } else if table::fits(&layouts, &cells, surface.width) {
+        table::table(&layouts, &cells, surface.width, style)
+    } else {
+        let record = |row: &Vec<String>| {
+            let titles = layouts.iter().map(|layout| layout.title.clone());
+            table::pairs(&titles.zip(row.iter().cloned()).collect::<Vec<_>>(), surface.width, style)
+        };
+        cells.iter().map(record).collect::<Vec<_>>().join("\n")
     }
 }
 

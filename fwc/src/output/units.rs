@@ -4,7 +4,7 @@ use fcp_proto_core::time::UnixTime;
 
 use super::value::{Object, Value};
 
-/// Members that hold a point in time besides those whose names end in `_at`.
+/// Members that hold a point in time besides those whose names end in `_at` or `_until`.
 const NAMES: [&str; 5] = ["as_of", "at", "not_before", "since", "until"];
 
 /// Members whose content is not the contract's but a service's, a connector's or an agent's: it stays as it is.
@@ -47,7 +47,7 @@ fn shown(key: &str, member: &Value) -> Value {
 
 /// `number` in words, if the name of its member says what it counts.
 fn with_unit(key: &str, number: u64) -> Option<String> {
-    if key.ends_with("_at") || NAMES.contains(&key) {
+    if key.ends_with("_at") || key.ends_with("_until") || NAMES.contains(&key) {
         Some(UnixTime::from_secs(number).to_string())
     } else if key.ends_with("_secs") {
         Some(length(number))
@@ -110,6 +110,7 @@ mod tests {
             ("package_bytes", 1_600, "1.5 KiB"),
             ("package_bytes", u64::MAX, "17179869183.9 GiB"),
             ("expires_at", 0, "1970-01-01T00:00:00Z"),
+            ("attested_until", 0, "1970-01-01T00:00:00Z"),
         ] {
             assert_eq!(with_unit(key, number).as_deref(), Some(text), "{key} {number}");
         }
