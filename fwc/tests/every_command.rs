@@ -223,6 +223,10 @@ fn withdraw(home: &mut Home, grant: &str) {
     home.ok("revoke", &["Capability", grant, "--reason", "no longer needed"]);
     assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 1);
     home.refused_as("mail", "invoke", &READ);
+    let code = home.ok("show", &["sqlite"])["code_digest"].as_str().unwrap().to_owned();
+    home.ok("revoke", &["ConnectorBinary", &code, "--reason", "a test"]);
+    let shown = home.ok("show", &["sqlite"]);
+    assert_eq!(shown["connector"]["health"][0]["status"], "revoked", "{shown:#}");
     home.ok("uninstall", &["sqlite"]);
 }
 
