@@ -47,8 +47,9 @@ pub(crate) fn run(input: &[u8]) {
     let key = ObjectIdKey::from_bytes([9; 32].into());
     let object = object(transfer.length, &key);
     let cut = |symbol_size: u16| {
-        // Symbols of fewer than eight bytes make many of them, and every mutation of a corpus entry pays for it.
-        TransmissionInformation::new(object.bytes().len() as u64, symbol_size.max(8)).expect("a small object")
+        // Smaller symbols make many of them, solved in cubic time, and every mutation of a corpus entry pays for it.
+        TransmissionInformation::new(object.bytes().len() as u64, symbol_size.max(16))
+            .expect("a small object")
     };
     let cuts = [cut(transfer.symbol_size), cut(transfer.other_symbol_size)];
     receive(&object, cuts, &transfer.steps, &key);

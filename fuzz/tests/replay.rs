@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fcp_fuzz::Target;
 
@@ -30,18 +31,30 @@ fn every_corpus_entry_keeps_its_targets_properties() {
 /// Cuts, flipped bits and doubled bytes of every entry: small, exhaustive and the same each time.
 #[test]
 fn mutated_entries_keep_the_properties() {
-    for target in Target::ALL {
-        for entry in entries(*target) {
-            let step = entry.len() / 256 + 1;
-            for at in (0..entry.len()).step_by(step) {
-                target.run(&entry[..at]);
-                target.run(&[&entry[..at], &entry[at..=at], &entry[at..]].concat());
-                for bit in 0..8 {
-                    let mut bent = entry.clone();
-                    bent[at] ^= 1 << bit;
-                    target.run(&bent);
+    let all: Vec<_> =
+        Target::ALL.iter().flat_map(|target| entries(*target).into_iter().map(|it| (*target, it))).collect();
+    let next = AtomicUsize::new(0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some((target, entry)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    mutate(*target, entry);
                 }
-            }
+            });
+        }
+    });
+}
+
+fn mutate(target: Target, entry: &[u8]) {
+    let step = entry.len() / 256 + 1;
+    for at in (0..entry.len()).step_by(step) {
+        target.run(&entry[..at]);
+        target.run(&[&entry[..at], &entry[at..=at], &entry[at..]].concat());
+        for bit in 0..8 {
+            let mut bent = entry.to_owned();
+            bent[at] ^= 1 << bit;
+            target.run(&bent);
         }
     }
 }

@@ -11,6 +11,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::PrincipalId;
 
 use crate::commands::Command;
+use crate::commands::agent::AgentCommand;
 use crate::output::Format;
 use crate::render::{Outcome, Renderer, Stream};
 use crate::{Failure, usage};
@@ -38,7 +39,10 @@ pub(crate) struct Cli {
 impl Cli {
     /// What shows this command's answer.
     pub(crate) fn renderer(&self) -> Renderer {
-        let is_document = matches!(self.command, Command::Convert(_) | Command::Completions(_));
+        let is_document = matches!(
+            self.command,
+            Command::Convert(_) | Command::Completions(_) | Command::Agent(AgentCommand::Run(_))
+        );
         let stream = if is_document { Stream::Document } else { Stream::Answer };
         Renderer::new(&self.global, &self.name, stream)
     }
@@ -112,7 +116,22 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
         let name = name_of(&matches);
         Ok(Cli { name, ..Cli::from_arg_matches(&matches)? })
     });
-    parsed.map_err(|error| stop(error, json))
+    parsed.map_err(|error| {
+        // The usage line names what was given; what the environment gave was not typed.
+        let mut typed = command().mut_args(|argument| argument.env(None));
+        let error = typed.try_get_matches_from_mut(&arguments).err().unwrap_or(error);
+        stop(error, &usage_of(&typed, &arguments), json)
+    })
+}
+
+/// The usage of the command that the words name, as far as they name one.
+fn usage_of(command: &clap::Command, words: &[OsString]) -> String {
+    let mut named = command;
+    for word in words.iter().skip(1).take_while(|word| *word != "--") {
+        named = word.to_str().and_then(|word| named.find_subcommand(word)).unwrap_or(named);
+    }
+    let usage = named.clone().render_usage().to_string();
+    usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned()
 }
 
 /// The commands as data, for completions and the test of the help.
@@ -130,14 +149,14 @@ fn name_of(matches: &ArgMatches) -> String {
     words.join(" ")
 }
 
-fn stop(error: clap::Error, json: bool) -> Stop {
+fn stop(error: clap::Error, usage: &str, json: bool) -> Stop {
     let kind = error.kind();
     if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         Stop::Shown(error)
     } else if kind == ErrorKind::InvalidSubcommand {
         Stop::Refused(unknown_command(&error), json)
     } else {
-        Stop::Refused(wrong_usage(&error), json)
+        Stop::Refused(wrong_usage(&error, usage), json)
     }
 }
 
@@ -150,7 +169,7 @@ fn unknown_command(error: &clap::Error) -> Failure {
     }
 }
 
-fn wrong_usage(error: &clap::Error) -> Failure {
+fn wrong_usage(error: &clap::Error, whole: &str) -> Failure {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let why = first.strip_prefix("error: ").unwrap_or(first);
@@ -160,13 +179,15 @@ fn wrong_usage(error: &clap::Error) -> Failure {
     } else if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         "a command is missing".to_owned()
     } else {
-        why.to_owned()
+        match text_of(error, ContextKind::ValidValue).as_slice() {
+            [] => why.to_owned(),
+            valid => format!("{why}; there are {}", valid.join(", ")),
+        }
     };
     let near =
         [ContextKind::SuggestedArg, ContextKind::SuggestedValue].map(|kind| text_of(error, kind)).concat();
     let failure = usage(why);
-    let usage_line =
-        text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or("fwc --help").to_owned();
+    let usage_line = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(whole);
     match near.as_slice() {
         [] => failure.next(format!("usage: {usage_line}; --help shows examples")),
         near => failure.next(format!("did you mean `{}`? usage: {usage_line}", near.join("` or `"))),

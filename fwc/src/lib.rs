@@ -103,7 +103,8 @@ pub(crate) fn file_failure(what: &str, path: &std::path::Path, error: &std::io::
     ];
     let known = codes.iter().find(|(kind, _)| *kind == error.kind());
     let code = known.map_or(Code::InputInvalid, |(_, code)| *code);
-    Failure::new(code)
-        .because(format!("cannot {what} {}: {error}", path.display()))
-        .next("check the path and its permissions")
+    let mut failure =
+        Failure::new(code).because(error.to_string()).next("check the path and its permissions");
+    failure.message = format!("cannot {what} {}", path.display());
+    failure
 }

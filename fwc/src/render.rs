@@ -1,6 +1,7 @@
 //! What commands return, and how it gets to the console.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
+use std::ops::ControlFlow;
 use std::process::ExitCode as ProcessExit;
 
 use fcp_api::types::{Reply, Source};
@@ -8,7 +9,6 @@ use fcp_proto_core::error::{Code, ExitCode};
 use serde::Serialize;
 
 use crate::cli::Global;
-use crate::output::text::reveal;
 use crate::output::{self, Column, Console, Format, TableSpec, TruthSource};
 use crate::{Failure, Result};
 
@@ -39,10 +39,15 @@ impl Answer {
         output::Answer::of("", source, body).map(Self).map_err(from_output)
     }
 
-    /// This answer with the rows in the member `rows` shown in these columns.
+    /// This answer with the rows in the member `rows` shown in these columns: path and title, and a title that ends in `…`
+    /// is of cells that are shown whole.
     pub(crate) fn table(self, rows: &'static str, columns: &[(&'static str, &'static str)]) -> Self {
-        let columns: Vec<Column> = columns.iter().map(|(path, title)| Column::new(path, title)).collect();
-        Self(self.0.table(TableSpec::rows(rows, &columns)))
+        Self(self.0.table(TableSpec::rows(rows, &columns_of(columns))))
+    }
+
+    /// This answer with the member `member` shown in these columns below all else.
+    pub(crate) fn section(self, member: &'static str, columns: &[(&'static str, &'static str)]) -> Self {
+        Self(self.0.section(TableSpec::rows(member, &columns_of(columns))))
     }
 
     /// This answer with a command to go on with.
@@ -53,6 +58,36 @@ impl Answer {
     /// This answer with something the reader should know.
     pub(crate) fn note(self, note: impl Into<String>) -> Self {
         Self(self.0.note(note))
+    }
+}
+
+fn columns_of(columns: &[(&'static str, &'static str)]) -> Vec<Column> {
+    let column = |(path, title): &(&'static str, &'static str)| match title.strip_suffix('…') {
+        Some(title) => Column::new(path, title).whole(),
+        None => Column::new(path, title),
+    };
+    columns.iter().map(column).collect()
+}
+
+/// Answers that are shown as they come, a line each: for people the chosen columns, for programs JSON.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    console: Console,
+    spec: TableSpec,
+    /// What was told last of where they come from.
+    source: Option<TruthSource>,
+}
+
+impl Lines {
+    /// Shows one answer; breaks if nobody reads any more.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if standard output takes no more.
+    pub(crate) fn put(&mut self, answer: &Answer) -> Result<ControlFlow<()>> {
+        if self.source.replace(answer.0.source) != Some(answer.0.source) {
+            self.console.tell(&format!("source: {}", answer.0.source.as_str()));
+        }
+        print(&self.console.line(&answer.0, &self.spec))
     }
 }
 
@@ -117,15 +152,21 @@ impl Renderer {
         self.console.format() == Format::Table
     }
 
-    /// Shows one answer of a stream: its data as JSON on a line, whatever the format, so that lines can be read as
-    /// they come.
+    /// A stream of answers, a line each; people see these columns.
     ///
     /// # Errors
-    /// [`Code::Internal`] if standard output is closed.
-    pub(crate) fn stream(&self, answer: &Answer) -> Result<()> {
-        let line = output::json::to_line(&answer.0.data);
-        let line = if std::io::stdout().is_terminal() { reveal(&line).into_owned() } else { line };
-        print(&format!("{line}\n"))
+    /// [`Code::UsageError`] for a format that has no lines of its own.
+    pub(crate) fn lines(&self, columns: &[(&'static str, &'static str)]) -> Result<Lines> {
+        match self.console.format() {
+            Format::Csv | Format::Tsv | Format::Markdown => {
+                Err(crate::usage("this shows answers as they come, and the format needs all of them at once")
+                    .next("leave out --format, or take `--format jsonl`"))
+            }
+            Format::Json | Format::Jsonl | Format::Toon | Format::Table => {
+                let spec = TableSpec::rows("", &columns_of(columns));
+                Ok(Lines { console: self.console, spec, source: None })
+            }
+        }
     }
 
     /// Shows how a command ended, and returns how the process ends.
@@ -137,7 +178,7 @@ impl Renderer {
                 self.console.answer(&answer)
             }
             Ok(Outcome::Text(text)) => match print(&text) {
-                Ok(()) => ProcessExit::from(ExitCode::Ok as u8),
+                Ok(_) => ProcessExit::from(ExitCode::Ok as u8),
                 Err(failure) => self.fail(&failure),
             },
             Ok(Outcome::Shown) => ProcessExit::from(ExitCode::Ok as u8),
@@ -191,13 +232,14 @@ fn join(first: &str, second: &str) -> String {
     if first.is_empty() { second.to_owned() } else { format!("{first}; {second}") }
 }
 
-/// A reader that has gone away is no failure of ours.
-fn print(text: &str) -> Result<()> {
+/// A reader that has gone away is no failure of ours, and wants no more.
+fn print(text: &str) -> Result<ControlFlow<()>> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(Code::Internal)
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(Failure::new(Code::Internal)
             .because(format!("standard output: {error}"))
             .next("give it somewhere to write")),
-        Ok(()) | Err(_) => Ok(()),
     }
 }

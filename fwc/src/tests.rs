@@ -197,8 +197,38 @@ fn every_command_shows_examples_that_parse() {
     }
 }
 
+/// The lines of a page's fenced blocks; what ends with a backslash goes on in the next.
+fn typed_lines(page: &str) -> Vec<String> {
+    let blocks = page.split("```").skip(1).step_by(2).map(|block| block.replace("\\\n", " "));
+    blocks.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn what_the_guide_says_to_type_is_understood() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let guide = std::fs::read_dir(root.join("docs/guide")).unwrap().map(|page| page.unwrap().path());
+    let (mut read, mut wrong) = (0, Vec::new());
+    for page in guide.chain([root.join("README.md")]) {
+        for line in typed_lines(&std::fs::read_to_string(&page).unwrap()) {
+            let piped = line.split(" | ").filter(|part| part.starts_with("fwc "));
+            for part in piped.filter(|part| !part.contains("fwc COMMAND") && !part.contains('…')) {
+                let words = shell_words(part).into_iter().map(|word| match word.as_str() {
+                    "GRANT" | "DIGEST" | "HANDLE" | "ID" => ID.into(),
+                    "OPERATION" => "github.issues.list".into(),
+                    _ => OsString::from(word),
+                });
+                read += 1;
+                if let Err(Stop::Refused(failure, _)) = cli::parse(words) {
+                    wrong.push(format!("{}: {part}: {failure} {:?}", page.display(), failure.why));
+                }
+            }
+        }
+    }
+    assert!(read > 60 && wrong.is_empty(), "{read} lines; not understood: {wrong:#?}");
+}
+
 /// The first words of a line that name a command, or what in it names none.
-fn command_of(line: &str) -> Result<(), String> {
+fn command_of(line: &str, or_group: bool) -> Result<(), String> {
     let (mut command, mut seen) = (cli::command(), String::new());
     for word in line.split([' ', '`', '"', '\n']) {
         let is_name = !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
@@ -209,7 +239,9 @@ fn command_of(line: &str) -> Result<(), String> {
         command = next.ok_or_else(|| format!("`fwc{seen} {word}`"))?;
         seen.push_str(&format!(" {word}"));
     }
-    Ok(())
+    // A group alone does nothing.
+    let is_group = command.has_subcommands() && !seen.is_empty();
+    if is_group && !or_group { Err(format!("`fwc{seen}`")) } else { Ok(()) }
 }
 
 /// What a failure, a warning or an answer tells to do next can be done: every command that code names exists.
@@ -236,7 +268,9 @@ fn every_command_that_is_named_exists() {
         for opening in ["`fwc ", "\"fwc "] {
             for (at, _) in text.match_indices(opening) {
                 named += 1;
-                let found = command_of(&text[at + opening.len()..]);
+                // Comments name groups too; who reads what is printed types it.
+                let comment = text[..at].lines().last().unwrap_or_default().trim_start().starts_with("//");
+                let found = command_of(&text[at + opening.len()..], comment);
                 wrong.extend(found.err().map(|what| format!("{}: {what}", path.display())));
             }
         }
@@ -315,6 +349,9 @@ fn a_wrong_line_ends_with_2_and_says_what_is_wrong() {
         );
     }
     assert!(refusal("invoke a.b --inputt {}").next.contains("--input"));
+    let failure = refusal("completions foo");
+    assert!(failure.why.unwrap_or_default().contains("bash"), "the values that there are");
+    assert!(failure.next.contains("usage: fwc completions"), "{}", failure.next);
 }
 
 #[test]

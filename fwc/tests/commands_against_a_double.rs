@@ -290,10 +290,66 @@ fn agent_run_hands_down_a_file_and_nothing_that_opens_more() {
 #[test]
 fn a_command_that_does_not_exist_leaves_no_session() {
     let home = home_with_agent(|_| None);
-    let (code, _) = home.json(&["agent", "run", "mail", "--", "/nonexistent/program"]);
-    assert_eq!(code, 5);
+    let output =
+        home.fwc(&["--json", "agent", "run", "mail", "--", "/nonexistent/program"]).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(5), 0), "standard output is the command's");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("FCP-6001"));
     assert_eq!(home.seen("DELETE /v1/sessions/").len(), 1);
     assert_eq!(std::fs::read_dir(home.path().join("run/sessions")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_commands_end_counts_whatever_becomes_of_the_session() {
+    let home = Home::served(|request| match request.line.as_str() {
+        line if line.starts_with("DELETE /v1/sessions/") => refuse(401, "FCP-2008"),
+        _ => usual(request).unwrap_or_else(|| ok(agent_view())),
+    });
+    let pass = home.private("pass", PASSPHRASE);
+    let add = ["agent", "add", "mail", "--zone", "z:work", "--passphrase-file", pass.to_str().unwrap()];
+    assert_eq!(home.json(&add).0, 0);
+    for (script, code) in [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 143), ("rm \"$FCP_SESSION\"", 0)] {
+        let line = ["agent", "run", "mail", "--for", "1m", "--", "sh", "-c", script];
+        assert_eq!(home.fwc(&line).output().unwrap().status.code(), Some(code), "{script}");
+    }
+    assert_eq!(home.seen("DELETE /v1/sessions/").len(), 4);
+}
+
+#[test]
+//= docs/spec/output.md#fwc-agent-run
+fn what_a_killed_run_left_is_of_no_use_and_goes_with_the_next() {
+    let home = home_with_agent(|_| ok(invoke_answer()));
+    let keep = home.beside("kept");
+    let script = format!("cp -p \"$FCP_SESSION\" {}", keep.display());
+    let kept = ["agent", "run", "mail", "--", "sh", "-c", script.as_str()];
+    assert_eq!(home.fwc(&kept).output().unwrap().status.code(), Some(0));
+    let left = home.path().join("run/sessions/left.json");
+    std::fs::rename(&keep, &left).unwrap();
+
+    let output = home.fwc(&["--json", "invoke", "a.b"]).env("FCP_SESSION", &left).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &answer["error"]["code"]), (Some(6), &json!("FCP-2008")), "{answer}");
+    assert!(answer["error"]["why"].as_str().unwrap().contains("has ended"), "{answer}");
+    assert!(home.seen("POST /v1/invoke").is_empty());
+
+    // Another run under way keeps its file.
+    let inner = format!("{} agent run mail -- true; test -e \"$FCP_SESSION\"", env!("CARGO_BIN_EXE_fwc"));
+    let outer = ["agent", "run", "mail", "--", "sh", "-c", inner.as_str()];
+    assert_eq!(home.fwc(&outer).output().unwrap().status.code(), Some(0));
+    assert!(!left.exists(), "what nobody holds is removed");
+}
+
+#[test]
+fn a_watch_ends_when_nobody_reads_any_more() {
+    let home =
+        home_with_agent(|_| ok(json!({ "approvals": [approval()], "grant_requests": [], "cursor": "1" })));
+    let mut watch = home.fwc(&["--agent", "mail", "approvals", "watch"]);
+    let mut watch = watch.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    let mut lines = std::io::BufReader::new(watch.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut lines, &mut first).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&first).unwrap()["request_id"], ID);
+    drop(lines);
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
 }
 
 fn approval() -> Value {

@@ -186,7 +186,7 @@ fn look_back(home: &mut Home, receipt: &str) {
     home.ok("explain", &[receipt]);
     assert_eq!(home.ok("audit verify", &[])["valid"], true);
     home.ok("audit head", &[]);
-    home.ok_lines("audit tail", &["--lines", "3"]);
+    assert_eq!(home.ok("audit tail", &["--lines", "3"])["events"].as_array().unwrap().len(), 3);
     let secret = home.private("secret", "ghp_x");
     let set = ["me", "--connector", "sqlite", "--slot", "none", "--zone", "z:work", "--secret-file", &secret];
     home.refused("auth set", &set);
@@ -223,6 +223,10 @@ fn withdraw(home: &mut Home, grant: &str) {
     home.ok("revoke", &["Capability", grant, "--reason", "no longer needed"]);
     assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 1);
     home.refused_as("mail", "invoke", &READ);
+    let code = home.ok("show", &["sqlite"])["code_digest"].as_str().unwrap().to_owned();
+    home.ok("revoke", &["ConnectorBinary", &code, "--reason", "a test"]);
+    let shown = home.ok("show", &["sqlite"]);
+    assert_eq!(shown["connector"]["health"][0]["status"], "revoked", "{shown:#}");
     home.ok("uninstall", &["sqlite"]);
 }
 

@@ -111,6 +111,9 @@ fn misspelt_lines_end_with_2_and_3() {
     let home = Home::new();
     assert_eq!(home.json(&["lst"]).0, 3);
     assert_eq!(home.json(&["list", "--zone", "work"]).0, 2);
+    let (_, answer) = home.json(&["show"]);
+    let next = answer["error"]["next"][0].as_str().unwrap();
+    assert!(!next.contains("home"), "what the environment gave was not typed: {next}");
     let output = home.fwc(&["lst"]).output().unwrap();
     assert!(String::from_utf8(output.stderr).unwrap().contains("did you mean `list`"));
     assert_eq!(home.fwc(&["--help"]).output().unwrap().status.code(), Some(0));

@@ -48,6 +48,8 @@ pub enum RunStatus {
     Refused,
     /// It is disabled.
     Disabled,
+    /// Its code, package or interface is revoked.
+    Revoked,
 }
 
 /// The health of a connector in one zone.

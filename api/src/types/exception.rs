@@ -1,5 +1,7 @@
 //! Walls that the owner lowers, each for one connector and on record.
 
+use core::fmt;
+
 use fcp_proto_core::ids::{ConnectorId, Digest, ObjectId};
 use fcp_proto_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,21 @@ pub enum ExceptionRule {
         /// The property, as the launcher names it.
         property: String,
     },
+}
+
+impl fmt::Display for ExceptionRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Egress { host, network, port, ca_file, .. } => {
+                write!(f, "{host} may be at {network}, port {port}")?;
+                match ca_file {
+                    Some(file) => write!(f, ", with the certificate authority in {file}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Sandbox { property } => write!(f, "the sandbox may lack {property}"),
+        }
+    }
 }
 
 /// Lowers a wall.

@@ -1,7 +1,7 @@
 //! `agent`: agents, their keys, and running a command as one.
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use clap::{Args, Subcommand};
@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
 use crate::session_file::{self, SessionFile};
-use crate::{Failure, Result, file_failure, internal, key_file, private_file, usage};
+use crate::{Result, file_failure, internal, key_file, private_file, usage};
 
 /// Agents.
 #[derive(Subcommand, Clone, Debug)]
@@ -74,7 +74,7 @@ pub(crate) struct Run {
     /// The agent
     #[arg(value_name = "NAME")]
     pub(crate) name: PrincipalId,
-    /// How long the session lasts at most; it ends with the command in any case
+    /// How long the session lasts at most; the command may go on, as nobody. It ends with the command in any case
     #[arg(long = "for", value_name = "TIME")]
     pub(crate) lifetime: Option<Lifetime>,
     /// The command and its arguments
@@ -163,21 +163,22 @@ async fn run_as(args: Run, context: &mut Context) -> Result<Outcome> {
         args.command.split_first().ok_or_else(|| usage("there is no command after `--`"))?;
     // The daemon ends the session when this connection closes, so it stays open while the command runs.
     let opened = context.open_session(&args.name, args.lifetime.map(Lifetime::as_secs)).await?;
-    let path = SessionFile::new(&opened, socket).store(&context.home.sessions())?;
-    let ended = run_child(program, arguments, &path, context).await;
-    let removed = std::fs::remove_file(&path).map_err(|error| file_failure("remove", &path, &error));
+    let file = SessionFile::new(&opened, socket).store(&context.home.sessions());
+    let ended = match &file {
+        Ok(file) => run_child(program, arguments, file.path(), context).await,
+        Err(failure) => Err(failure.clone()),
+    };
+    drop(file);
     let id = opened.session_id.to_string();
-    let closed = context.client()?.send::<CloseSession>(&[&id], &Nothing {}).await;
-    let code = ended?;
-    removed?;
-    closed?;
-    Ok(Outcome::Exit(code))
+    // The command's end is what counts. A session that cannot be closed is over already, or ends with this connection.
+    drop(context.client()?.send::<CloseSession>(&[&id], &Nothing {}).await);
+    ended.map(Outcome::Exit)
 }
 
 async fn run_child(
     program: &std::ffi::OsString,
     arguments: &[std::ffi::OsString],
-    session: &PathBuf,
+    session: &Path,
     context: &Context,
 ) -> Result<u8> {
     let mut command = Command::new(program);
@@ -185,11 +186,7 @@ async fn run_child(
     // What opens the operator's key is not the agent's to know.
     command.env_remove("FCP_PASSPHRASE_FILE").kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| {
-        let code =
-            if error.kind() == std::io::ErrorKind::NotFound { Code::NotFound } else { Code::InputInvalid };
-        Failure::new(code)
-            .because(format!("cannot run {}: {error}", program.display()))
-            .next("check the command after `--`")
+        file_failure("run", Path::new(program), &error).next("check the command after `--`")
     })?;
     let status =
         wait(&mut child).await.map_err(|error| internal(&format!("the command is lost: {error}")))?;

@@ -280,28 +280,33 @@ fn visible(shown: &impl serde::Serialize) -> Result<String> {
 }
 
 async fn watch(args: Watch, context: &mut Context) -> Result<Outcome> {
-    let renderer = context.renderer.clone();
+    let mut lines = context.renderer.lines(&[
+        ("requested_at", "AT"),
+        ("request_id", "REQUEST"),
+        ("status", "STATUS"),
+        ("agent", "AGENT"),
+        ("operation", "CALL"),
+        ("operations.operation", "GRANT"),
+    ])?;
     let client = context.as_caller().await?;
     client.set_timeout(WATCH_WAIT.saturating_add(Duration::from_secs(15)));
     let (mut cursor, mut seen) = (None, 0_u64);
     loop {
         let wait_ms = u64::try_from(WATCH_WAIT.as_millis()).ok();
         let query = ApprovalWatchQuery { cursor, wait_ms };
-        let reply = client.get::<WatchApprovals>(&[], &query).await?;
-        for approval in reply.body.approvals {
-            renderer.stream(&Answer::of(types::Reply { body: approval, meta: reply.meta.clone() })?)?;
+        let types::Reply { body, meta } = client.get::<WatchApprovals>(&[], &query).await?;
+        let calls = body.approvals.into_iter().map(|call| change(call, &meta));
+        let grants = body.grant_requests.into_iter().map(|grant| change(grant, &meta));
+        for change in calls.chain(grants).collect::<Vec<_>>() {
             seen += 1;
-            if args.count.is_some_and(|count| seen >= count) {
+            if lines.put(&change?)?.is_break() || args.count.is_some_and(|count| seen >= count) {
                 return Ok(Outcome::Shown);
             }
         }
-        for wish in reply.body.grant_requests {
-            renderer.stream(&Answer::of(types::Reply { body: wish, meta: reply.meta.clone() })?)?;
-            seen += 1;
-            if args.count.is_some_and(|count| seen >= count) {
-                return Ok(Outcome::Shown);
-            }
-        }
-        cursor = Some(reply.body.cursor);
+        cursor = Some(body.cursor);
     }
+}
+
+fn change<T: Serialize>(body: T, meta: &types::Meta) -> Result<Answer> {
+    Answer::of(types::Reply { body, meta: meta.clone() })
 }

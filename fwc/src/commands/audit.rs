@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use fcp_api::client::Client;
 use fcp_api::routes::{self, GetAuditHead, ListAuditEvents};
 use fcp_api::types::{AuditQuery, Nothing, Reply, VerifyAudit};
 use fcp_proto_core::error::Code;
@@ -11,7 +12,7 @@ use fcp_proto_core::object::AuditEventKind;
 
 use crate::Result;
 use crate::context::Context;
-use crate::render::{Answer, Outcome};
+use crate::render::{Answer, Lines, Outcome};
 
 /// How long one question of `tail --follow` waits for an event.
 const FOLLOW_WAIT: Duration = Duration::from_secs(30);
@@ -21,7 +22,7 @@ const FOLLOW_WAIT: Duration = Duration::from_secs(30);
 pub(crate) enum Audit {
     /// Verifies every link, identifier and signed head
     Verify(Verify),
-    /// Shows the newest events, one a line
+    /// Shows the newest events
     Tail(Tail),
     /// Shows the signed ends of the chains
     Head(Verify),
@@ -48,7 +49,7 @@ pub(crate) struct Tail {
     /// How many events to begin with
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) lines: u32,
-    /// Goes on with new events as they come
+    /// Goes on with new events as they come, one a line
     #[arg(long)]
     pub(crate) follow: bool,
     /// Only this kind, such as capability.denied
@@ -101,11 +102,20 @@ pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome
     }
 }
 
+/// What people see of an event.
+const COLUMNS: [(&str, &str); 6] = [
+    ("seq", "SEQ"),
+    ("at", "AT"),
+    ("kind", "KIND"),
+    ("actor", "ACTOR"),
+    ("operation", "OPERATION"),
+    ("code", "CODE"),
+];
+
 async fn tail(args: Tail, context: &mut Context) -> Result<Outcome> {
-    let renderer = context.renderer.clone();
+    let lines = args.follow.then(|| context.renderer.lines(&COLUMNS)).transpose()?;
     let client = context.as_caller().await?;
-    client.set_timeout(FOLLOW_WAIT.saturating_add(Duration::from_secs(15)));
-    let mut query = AuditQuery {
+    let query = AuditQuery {
         zone: args.zone,
         last: Some(args.lines),
         kind: args.kind,
@@ -114,16 +124,26 @@ async fn tail(args: Tail, context: &mut Context) -> Result<Outcome> {
         call_id: args.call,
         ..AuditQuery::default()
     };
-    loop {
-        let reply = client.get::<ListAuditEvents>(&[], &query).await?;
-        for event in reply.body.events {
-            renderer.stream(&Answer::of(Reply { body: event, meta: reply.meta.clone() })?)?;
+    match lines {
+        Some(lines) => follow(query, client, lines).await,
+        None => {
+            let reply = client.get::<ListAuditEvents>(&[], &query).await?;
+            Ok(Answer::of(reply)?.table("events", &COLUMNS).into())
         }
-        if !args.follow {
-            return Ok(Outcome::Shown);
+    }
+}
+
+async fn follow(mut query: AuditQuery, client: &mut Client, mut lines: Lines) -> Result<Outcome> {
+    client.set_timeout(FOLLOW_WAIT.saturating_add(Duration::from_secs(15)));
+    loop {
+        let Reply { body, meta } = client.get::<ListAuditEvents>(&[], &query).await?;
+        for event in body.events {
+            if lines.put(&Answer::of(Reply { body: event, meta: meta.clone() })?)?.is_break() {
+                return Ok(Outcome::Shown);
+            }
         }
         query.last = None;
-        query.from_seq = Some(reply.body.next_seq);
+        query.from_seq = Some(body.next_seq);
         query.wait_ms = u64::try_from(FOLLOW_WAIT.as_millis()).ok();
     }
 }

@@ -44,7 +44,16 @@ pub(crate) async fn status(_args: Status, context: &mut Context) -> Result<Outco
         let absent = failure.code == Code::DaemonUnreachable && !home.path().exists();
         if absent { crate::context::no_home(&home) } else { failure }
     })?;
-    Ok(Answer::of(reply)?.into())
+    let connectors = [
+        ("id", "CONNECTOR"),
+        ("version", "VERSION"),
+        ("enabled", "ENABLED"),
+        ("zones", "ZONES"),
+        ("health.status", "HEALTH"),
+        ("dev", "DEV"),
+    ];
+    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY…")];
+    Ok(Answer::of(reply)?.section("connectors", &connectors).section("warnings", &warnings).into())
 }
 
 /// `fwc down`: over the socket, a signal to the process that the kernel names; whoever may send it needs no passphrase.

@@ -72,10 +72,11 @@ pub(crate) async fn list(args: List, context: &mut Context) -> Result<Outcome> {
 /// What failed, why, and what to do next.
 pub(crate) async fn show(args: Show, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
-        return offline::show(&context.home, &args.connector).map(Outcome::from);
+        return offline::show(&context.home, &args.connector).map(|answer| connector(answer).into());
     }
     let path = [args.connector.as_str()];
-    Ok(Answer::of(context.client()?.get::<GetConnector>(&path, &Nothing {}).await?)?.into())
+    let answer = Answer::of(context.client()?.get::<GetConnector>(&path, &Nothing {}).await?)?;
+    Ok(connector(answer).into())
 }
 
 /// `fwc ops`.
@@ -127,6 +128,24 @@ fn connectors(answer: Answer) -> Answer {
         ("description", "DESCRIPTION"),
     ];
     answer.table("connectors", &columns).next("fwc ops CONNECTOR")
+}
+
+fn connector(answer: Answer) -> Answer {
+    let slots =
+        [("slot", "SLOT"), ("kind", "KIND"), ("credentials", "CREDENTIALS"), ("description", "DESCRIPTION…")];
+    let operations = [
+        ("id", "OPERATION"),
+        ("tier", "TIER"),
+        ("risk", "RISK"),
+        ("approval", "APPROVAL"),
+        ("description", "DESCRIPTION"),
+    ];
+    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY…")];
+    answer
+        .section("credential_slots", &slots)
+        .section("operations", &operations)
+        .section("warnings", &warnings)
+        .next("fwc schema OPERATION")
 }
 
 fn offline_connectors(answer: Answer) -> Answer {

@@ -80,7 +80,7 @@ pub(crate) async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome>
     let (problems, warnings, unknown) =
         (count(Finding::Problem), count(Finding::Warning), count(Finding::Unknown));
     let code = problem_code(&checks);
-    let columns = [("check", "CHECK"), ("finding", "FINDING"), ("detail", "DETAIL"), ("remedy", "REMEDY")];
+    let columns = [("check", "CHECK"), ("finding", "FINDING"), ("detail", "DETAIL…"), ("remedy", "REMEDY…")];
     let answer =
         Answer::local(&Report { problems, warnings, unknown, checks }, source)?.table("checks", &columns);
     Ok(code.map_or_else(|| answer.clone().into(), |code| Outcome::Failed(Box::new(answer.clone()), code)))
@@ -175,6 +175,7 @@ fn look_at_connector(id: &str, health: &fcp_api::types::ConnectorHealth) -> Look
         RunStatus::Idle => (Finding::Unknown, "not started yet, so nothing exercised it"),
         RunStatus::Starting => (Finding::Unknown, "starting"),
         RunStatus::Disabled => (Finding::Ok, "disabled"),
+        RunStatus::Revoked => (Finding::Warning, "revoked; `fwc revocations` says why"),
         RunStatus::Degraded => (Finding::Problem, "degraded"),
         RunStatus::BackingOff => (Finding::Problem, "died and waits for its next start"),
         RunStatus::CrashLoop => (Finding::Problem, "died too often and was stopped"),
@@ -189,6 +190,7 @@ fn look_at_connector(id: &str, health: &fcp_api::types::ConnectorHealth) -> Look
         | RunStatus::Idle
         | RunStatus::Starting
         | RunStatus::Disabled
+        | RunStatus::Revoked
         | RunStatus::Degraded
         | RunStatus::BackingOff
         | RunStatus::Refused => look,

@@ -1,11 +1,9 @@
 //! `fwc convert`: one data format into another, from a reader to a writer.
 //!
-//! JSON and TOON are documents of one value; JSONL and CSV are sequences of records. An array in a document is the
-//! sequence of its items; any other value in a document is a sequence of one. JSONL and CSV are read record by record,
-//! and written so too where the target is JSONL or JSON, whatever their length. A CSV header names every column and a
-//! TOON header every count, so these targets and all documents are held in memory, up to [`MAX_DOCUMENT_BYTES`].
-//!
-//! What has been written before a defect is found stays written; the failure says that the rest is missing.
+//! JSON and TOON are documents of one value, CSV is a table under one header, JSONL is a sequence of lines. An array in a
+//! document is the sequence of its items; any other value in a document is a sequence of one. JSONL and CSV to JSONL run
+//! record by record at any length. All else is held in memory, up to [`MAX_DOCUMENT_BYTES`], and written whole or not at
+//! all: half a document would be none.
 
 mod csv_records;
 mod lines;
@@ -61,8 +59,8 @@ pub(crate) fn run(
     writer: &mut dyn Write,
 ) -> Result<(), Failure> {
     let limit = match to {
-        Form::Json | Form::Jsonl => None,
-        Form::Csv | Form::Toon => Some(MAX_DOCUMENT_BYTES),
+        Form::Jsonl => None,
+        Form::Json | Form::Csv | Form::Toon => Some(MAX_DOCUMENT_BYTES),
     };
     let done = match from {
         Form::Json | Form::Toon => write_value(document(from, reader)?, to, writer),
@@ -143,7 +141,7 @@ fn into_records(value: Value) -> Vec<Value> {
     }
 }
 
-/// Writes records as they come, where the target permits.
+/// Writes records: lines as they come, a document when it is whole.
 fn write_records(
     records: impl Iterator<Item = Result<Value, Failure>>,
     to: Form,
@@ -154,22 +152,12 @@ fn write_records(
             for record in records {
                 writeln!(writer, "{}", json::to_line(&record?))?;
             }
+            Ok(())
         }
-        Form::Json => {
-            let mut before = "[";
-            for record in records {
-                write!(writer, "{before}{}", json::to_line(&record?))?;
-                before = ",\n";
-            }
-            writeln!(writer, "{}", if before == "[" { "[]" } else { "]" })?;
-        }
-        Form::Csv => write_csv(&records.collect::<Result<Vec<_>, _>>()?, writer)?,
-        Form::Toon => {
-            let all = Value::Array(records.collect::<Result<_, _>>()?);
-            writeln!(writer, "{}", toon::encode(&all, toon::Layout::default()))?;
+        Form::Json | Form::Csv | Form::Toon => {
+            write_value(Value::Array(records.collect::<Result<_, _>>()?), to, writer)
         }
     }
-    Ok(())
 }
 
 fn write_csv(values: &[Value], writer: &mut dyn Write) -> Result<(), Stop> {
@@ -196,7 +184,7 @@ fn refused(form: Form, code: Code, why: impl ToString) -> Failure {
 
 fn too_large(form: Form) -> Failure {
     refused(form, Code::InputTooLarge, format!("more than {MAX_DOCUMENT_BYTES} bytes"))
-        .next("convert from JSONL or CSV to JSONL or JSON, which has no limit")
+        .next("convert from JSONL or CSV to JSONL, which has no limit")
 }
 
 fn unreadable(error: &io::Error) -> Failure {

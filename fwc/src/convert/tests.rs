@@ -185,6 +185,19 @@ fn records_are_written_before_the_input_ends() {
 }
 
 #[test]
+fn a_document_is_written_whole_or_not_at_all() {
+    for (from, input) in [(Form::Jsonl, "1\n2\n{\n"), (Form::Csv, "a\n1\nb,c\n")] {
+        for to in FORMS {
+            let mut out = Vec::new();
+            assert!(run(from, to, &mut input.as_bytes(), &mut out).is_err(), "{from:?} to {to:?}");
+            let written = String::from_utf8(out).unwrap();
+            assert_eq!(written.is_empty(), to != Form::Jsonl, "{from:?} to {to:?}: {written}");
+            assert!(written.lines().all(|line| json::read(line.as_bytes(), 99).is_ok()), "{written}");
+        }
+    }
+}
+
+#[test]
 fn a_failing_output_is_told_and_a_closed_one_is_not() {
     struct Failing(io::ErrorKind);
     impl Write for Failing {

@@ -34,7 +34,7 @@ impl TruthSource {
 /// A column of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
-    /// Where the cell is in a row: keys joined by dots.
+    /// Where the cell is in a row: keys joined by dots. Of an array on the way, each item counts.
     pub(crate) path: &'static str,
     /// What stands above it.
     pub(crate) title: &'static str,
@@ -94,6 +94,8 @@ pub(crate) struct Answer {
     pub(crate) next: Vec<String>,
     /// How people see it.
     pub(crate) table: Option<TableSpec>,
+    /// Further members that hold rows, and which columns of them people see below all else.
+    pub(crate) sections: Vec<TableSpec>,
 }
 
 impl Answer {
@@ -108,6 +110,7 @@ impl Answer {
             notes: Vec::new(),
             next: Vec::new(),
             table: None,
+            sections: Vec::new(),
         }
     }
 
@@ -130,6 +133,13 @@ impl Answer {
     #[must_use]
     pub(crate) fn table(mut self, table: TableSpec) -> Self {
         self.table = Some(table);
+        self
+    }
+
+    /// This answer with the member that `section` names shown as a table of its own.
+    #[must_use]
+    pub(crate) fn section(mut self, section: TableSpec) -> Self {
+        self.sections.push(section);
         self
     }
 

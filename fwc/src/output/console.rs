@@ -5,7 +5,7 @@ use std::process::ExitCode as ProcessExit;
 
 use fcp_proto_core::error::ExitCode;
 
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, Failure, TableSpec};
 use super::render::{self, Rendered};
 use super::table::Style;
 
@@ -112,6 +112,17 @@ impl Console {
     /// The format that was chosen.
     pub(crate) const fn format(&self) -> Format {
         self.format
+    }
+
+    /// `answer` as one line of a stream, with its end.
+    pub(crate) fn line(&self, answer: &Answer, columns: &TableSpec) -> String {
+        render::line(answer, columns, self.format, &self.surface)
+    }
+
+    /// Tells the reader something besides the data. Nothing is lost if nobody can be told.
+    pub(crate) fn tell(&self, text: &str) {
+        let line = self.surface.stderr_style().dim(text) + "\n";
+        drop(io::stderr().lock().write_all(line.as_bytes()));
     }
 
     /// Prints `answer` and says how the process ends.

@@ -23,8 +23,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
-mod times;
 pub(crate) mod toon;
+mod units;
 pub(crate) mod value;
 #[cfg(test)]
 pub(crate) mod value_strategy;

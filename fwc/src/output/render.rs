@@ -6,7 +6,7 @@ use super::table::{self, Layout, Style};
 use super::text::reveal;
 use super::toon;
 use super::value::{Object, Value};
-use super::{csv, json, markdown, times};
+use super::{csv, json, markdown, units};
 
 /// What goes where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub(super) fn answer(answer: &Answer, format: Format, surface: &Surface) -> Rend
             }
         }
         Format::Csv | Format::Tsv => records(answer, format, surface, &mut rendered),
-        Format::Markdown => rendered.stdout = markdown_answer(&dated(answer)),
-        Format::Table => rendered.stdout = table_answer(&dated(answer), surface),
+        Format::Markdown => rendered.stdout = markdown_answer(&in_words(answer)),
+        Format::Table => rendered.stdout = table_answer(&in_words(answer), surface),
     }
     if !format.has_envelope() {
         let style = surface.stderr_style();
@@ -52,9 +52,24 @@ pub(super) fn answer(answer: &Answer, format: Format, surface: &Surface) -> Rend
     rendered
 }
 
-/// `answer` with its points in time as people read them.
-fn dated(answer: &Answer) -> Answer {
-    Answer { data: times::for_people(&answer.data), ..answer.clone() }
+/// `answer` with its times, lengths and sizes as people read them.
+fn in_words(answer: &Answer) -> Answer {
+    Answer { data: units::for_people(&answer.data), ..answer.clone() }
+}
+
+/// `answer` as one line of a stream: the columns for people, JSON for programs.
+pub(super) fn line(answer: &Answer, columns: &TableSpec, format: Format, surface: &Surface) -> String {
+    let data = match format {
+        Format::Table => {
+            let (_, texts) = cells(&[&units::for_people(&answer.data)], Some(columns));
+            texts.concat().join("  ")
+        }
+        Format::Json | Format::Jsonl | Format::Csv | Format::Tsv | Format::Markdown | Format::Toon => {
+            json::to_line(&answer.data)
+        }
+    };
+    let visible = format == Format::Table || surface.stdout_terminal;
+    if visible { reveal(&data).into_owned() + "\n" } else { data + "\n" }
 }
 
 /// `failure` in `format` on `surface`: a document where the format has an envelope, words otherwise.
@@ -153,21 +168,37 @@ enum Cells {
 }
 
 impl Cells {
-    fn of<'a>(&self, row: &'a Value) -> Option<&'a Value> {
+    /// The values of this column in `row`: several where an array is on the way.
+    fn of<'a>(&self, row: &'a Value) -> Vec<&'a Value> {
         match self {
-            Self::At(column) => {
-                column.path.split('.').try_fold(row, |value, key| value.as_object()?.get(key))
-            }
-            Self::Member(key) => row.as_object()?.get(key),
-            Self::Row => Some(row),
+            Self::At(column) => column.path.split('.').fold(vec![row], |found, key| {
+                let items = found.into_iter().flat_map(|value| match value {
+                    Value::Array(items) => items.iter().collect(),
+                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                        vec![value]
+                    }
+                });
+                items.filter_map(|value| value.as_object()?.get(key)).collect()
+            }),
+            Self::Member(key) => row.as_object().and_then(|row| row.get(key)).into_iter().collect(),
+            Self::Row => vec![row],
+        }
+    }
+
+    fn text(&self, row: &Value) -> String {
+        match self.of(row).as_slice() {
+            [] => summary(None),
+            several => several.iter().map(|value| summary(Some(value))).collect::<Vec<_>>().join(", "),
         }
     }
 
     fn layout(self, right: bool) -> Layout {
         match self {
-            Self::At(column) => Layout { title: column.title.to_owned(), right, whole: column.whole },
-            Self::Member(title) => Layout { title, right, whole: false },
-            Self::Row => Layout { title: "value".to_owned(), right, whole: true },
+            Self::At(column) => {
+                Layout { title: column.title.to_owned(), right, whole: column.whole, fixed: false }
+            }
+            Self::Member(title) => Layout { title, right, whole: false, fixed: false },
+            Self::Row => Layout { title: "value".to_owned(), right, whole: true, fixed: false },
         }
     }
 }
@@ -182,16 +213,29 @@ fn cells(rows: &[&Value], table: Option<&TableSpec>) -> (Vec<Layout>, Vec<Vec<St
         (Some(objects), _) => csv::columns(&objects).into_iter().map(Cells::Member).collect(),
         (None, _) => vec![Cells::Row],
     };
-    let texts =
-        rows.iter().map(|row| columns.iter().map(|column| summary(column.of(row))).collect()).collect();
+    let texts = rows.iter().map(|row| columns.iter().map(|column| column.text(row)).collect()).collect();
     let is_number = |column: &Cells| {
         let filled: Vec<&Value> =
-            rows.iter().filter_map(|row| column.of(row)).filter(|cell| **cell != Value::Null).collect();
+            rows.iter().flat_map(|row| column.of(row)).filter(|cell| **cell != Value::Null).collect();
         !filled.is_empty() && filled.iter().all(|cell| matches!(cell, Value::Number(_)))
     };
     let right: Vec<bool> = columns.iter().map(is_number).collect();
-    (columns.into_iter().zip(right).map(|(column, right)| column.layout(right)).collect(), texts)
+    let mut layouts: Vec<Layout> =
+        columns.into_iter().zip(right).map(|(column, right)| column.layout(right)).collect();
+    for (at, layout) in layouts.iter_mut().enumerate() {
+        let texts: &Vec<Vec<String>> = &texts;
+        layout.fixed = texts.iter().any(|row| is_copied(&row[at]));
+    }
+    (layouts, texts)
 }
+
+/// Whether `cell` is an identifier, which is of use only as a whole.
+fn is_copied(cell: &str) -> bool {
+    cell.len() >= IDENTIFIER_DIGITS && cell.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The hexadecimal digits of the shortest identifiers.
+const IDENTIFIER_DIGITS: usize = 16;
 
 /// A cell in a few words.
 fn summary(value: Option<&Value>) -> String {
@@ -227,42 +271,83 @@ fn flatten(path: String, value: &Value, out: &mut Vec<(String, String)>) {
         }
         Value::String(text) => out.push((path, text.clone())),
         Value::Null => out.push((path, "-".to_owned())),
+        Value::Array(items) if !items.is_empty() && items.iter().all(is_word) => {
+            out.push((path, summary(Some(value))));
+        }
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             out.push((path, json::to_line(value)));
         }
     }
 }
 
-/// What the data holds besides its rows.
+/// Whether `item` of a list cannot be taken for several.
+fn is_word(item: &Value) -> bool {
+    match item {
+        Value::String(text) => !text.is_empty() && !text.contains([',', ' ', '"']),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+/// What the data holds besides its rows and sections.
 fn besides_rows(answer: &Answer) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
-    if rows(answer).is_none() {
-        flatten(String::new(), &answer.data, &mut pairs);
-    } else if let (Some(member), Some(object)) =
-        (answer.table.as_ref().and_then(|table| table.rows), answer.data.as_object())
-    {
-        for (key, value) in object.iter().filter(|(key, _)| *key != member) {
-            flatten(key.to_owned(), value, &mut pairs);
+    let held = |key: &str| {
+        let principal = answer.table.as_ref().filter(|_| rows(answer).is_some());
+        principal.into_iter().chain(&answer.sections).any(|table| table.rows == Some(key))
+    };
+    match &answer.data {
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(key, _)| !held(key));
+            let kept = kept.fold(Object::default(), |kept, (key, value)| kept.with(key, value.clone()));
+            if !kept.is_empty() || object.is_empty() {
+                flatten(String::new(), &kept.into(), &mut pairs);
+            }
+        }
+        Value::Array(_) if rows(answer).is_some() => {}
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            flatten(String::new(), other, &mut pairs);
         }
     }
     pairs
+}
+
+/// The sections that hold rows, by the names of their members.
+fn sections(answer: &Answer) -> Vec<(&'static str, &TableSpec, Vec<&Value>)> {
+    let named = answer.sections.iter().filter_map(|section| {
+        let member = section.rows?;
+        let rows = answer.data.as_object()?.get(member)?.as_array()?;
+        Some((member, section, rows.iter().collect()))
+    });
+    named.filter(|(_, _, rows): &(_, _, Vec<_>)| !rows.is_empty()).collect()
 }
 
 fn shown(cells: Vec<Vec<String>>) -> Vec<Vec<String>> {
     cells.into_iter().map(|row| row.iter().map(|cell| reveal(cell).into_owned()).collect()).collect()
 }
 
+/// Rows as people see them.
+fn table_of(rows: &[&Value], spec: Option<&TableSpec>, surface: &Surface) -> String {
+    let style = surface.stdout_style();
+    let (mut layouts, cells) = cells(rows, spec);
+    layouts.iter_mut().for_each(|layout| layout.title = reveal(&layout.title).into_owned());
+    let cells = shown(cells);
+    if rows.is_empty() {
+        style.dim("(none)") + "\n"
+    } else if table::fits(&layouts, &cells, surface.width) {
+        table::table(&layouts, &cells, surface.width, style)
+    } else {
+        let record = |row: &Vec<String>| {
+            let titles = layouts.iter().map(|layout| layout.title.clone());
+            table::pairs(&titles.zip(row.iter().cloned()).collect::<Vec<_>>(), surface.width, style)
+        };
+        cells.iter().map(record).collect::<Vec<_>>().join("\n")
+    }
+}
+
 fn table_answer(answer: &Answer, surface: &Surface) -> String {
     let style = surface.stdout_style();
     let mut parts = Vec::new();
-    if let Some(rows) = rows(answer) {
-        let (mut layouts, cells) = cells(&rows, answer.table.as_ref());
-        layouts.iter_mut().for_each(|layout| layout.title = reveal(&layout.title).into_owned());
-        parts.push(match rows.is_empty() {
-            true => style.dim("(none)") + "\n",
-            false => table::table(&layouts, &shown(cells), surface.width, style),
-        });
-    }
+    parts.extend(rows(answer).map(|rows| table_of(&rows, answer.table.as_ref(), surface)));
     let pairs: Vec<(String, String)> = besides_rows(answer)
         .into_iter()
         .map(|(name, value)| (reveal(&name).into_owned(), reveal(&value).into_owned()))
@@ -270,25 +355,35 @@ fn table_answer(answer: &Answer, surface: &Surface) -> String {
     if !pairs.is_empty() {
         parts.push(table::pairs(&pairs, surface.width, style));
     }
+    for (name, section, rows) in sections(answer) {
+        let title = style.bold(name);
+        parts.push(format!("{title}\n{}", table_of(&rows, Some(section), surface)));
+    }
     parts.push(style.dim(&format!("source: {}", answer.source.as_str())) + "\n");
     parts.join("\n")
 }
 
+/// Rows as a Markdown table.
+fn markdown_of(rows: &[&Value], spec: Option<&TableSpec>) -> String {
+    let (layouts, cells) = cells(rows, spec);
+    let (titles, right): (Vec<String>, Vec<bool>) =
+        layouts.into_iter().map(|layout| (layout.title, layout.right)).unzip();
+    match rows.is_empty() {
+        true => "(none)\n".to_owned(),
+        false => markdown::table(&titles, &cells, &right),
+    }
+}
+
 fn markdown_answer(answer: &Answer) -> String {
     let mut parts = Vec::new();
-    if let Some(rows) = rows(answer) {
-        let (layouts, cells) = cells(&rows, answer.table.as_ref());
-        let (titles, right): (Vec<String>, Vec<bool>) =
-            layouts.into_iter().map(|layout| (layout.title, layout.right)).unzip();
-        parts.push(match rows.is_empty() {
-            true => "(none)\n".to_owned(),
-            false => markdown::table(&titles, &cells, &right),
-        });
-    }
+    parts.extend(rows(answer).map(|rows| markdown_of(&rows, answer.table.as_ref())));
     let pairs: Vec<Vec<String>> =
         besides_rows(answer).into_iter().map(|(name, value)| vec![name, value]).collect();
     if !pairs.is_empty() {
         parts.push(markdown::table(&["field".to_owned(), "value".to_owned()], &pairs, &[false, false]));
+    }
+    for (name, section, rows) in sections(answer) {
+        parts.push(format!("**{name}**\n\n{}", markdown_of(&rows, Some(section))));
     }
     parts.push(format!("source: {}\n", answer.source.as_str()));
     parts.join("\n")

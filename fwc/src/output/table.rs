@@ -45,6 +45,14 @@ pub(super) struct Layout {
     pub(super) right: bool,
     /// Whether long cells are wrapped instead of cut.
     pub(super) whole: bool,
+    /// Whether no cell may be cut or wrapped, because it is there to be copied.
+    pub(super) fixed: bool,
+}
+
+/// Whether the table of `rows` can be made at most `limit` cells wide. A table that cannot is better shown as records.
+pub(super) fn fits(columns: &[Layout], rows: &[Vec<String>], limit: Option<usize>) -> bool {
+    let widths = fit(columns, rows, limit);
+    limit.is_none_or(|limit| widths.iter().sum::<usize>() + GAP * columns.len().saturating_sub(1) <= limit)
 }
 
 /// The table of `rows`, at most `limit` cells wide if there is a limit. Every text is already safe to show.
@@ -121,15 +129,21 @@ fn fit(columns: &[Layout], rows: &[Vec<String>], limit: Option<usize>) -> Vec<us
     let Some(limit) = limit else { return widths };
     let room = limit.saturating_sub(GAP * columns.len().saturating_sub(1));
     let mut excess = widths.iter().sum::<usize>().saturating_sub(room);
+    let shrinks = |at: usize| !columns[at].fixed;
     while excess > 0 {
-        let widest = widths.iter().copied().max().unwrap_or(0);
+        let free = || widths.iter().enumerate().filter(|(at, _)| shrinks(*at)).map(|(_, width)| *width);
+        let widest = free().max().unwrap_or(0);
         if widest <= MIN_WIDTH {
             break;
         }
-        let second = widths.iter().copied().filter(|w| *w < widest).max().unwrap_or(0).max(MIN_WIDTH);
-        let sharers = widths.iter().filter(|w| **w == widest).count();
+        let second = free().filter(|w| *w < widest).max().unwrap_or(0).max(MIN_WIDTH);
+        let sharers = free().filter(|w| *w == widest).count();
         let step = (widest - second).min(excess.div_ceil(sharers));
-        widths.iter_mut().filter(|w| **w == widest).for_each(|w| *w -= step);
+        for (at, width) in widths.iter_mut().enumerate() {
+            if shrinks(at) && *width == widest {
+                *width -= step;
+            }
+        }
         excess = excess.saturating_sub(step * sharers);
     }
     widths

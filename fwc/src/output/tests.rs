@@ -311,3 +311,33 @@ fn people_read_dates_and_programs_read_seconds() {
         assert!(text.contains("1795426200") && !text.contains("2026-11-23"), "{format:?}: {text}");
     }
 }
+
+#[test]
+fn sections_are_tables_of_their_own_and_the_rest_stays_whole() {
+    let mut answer = answer(
+        r#"{"connectors": [{"id": "a", "health": [{"status": "ready"}, {"status": "idle"}]}, {"id": "b"}],
+            "warnings": [], "home": "/h"}"#,
+    );
+    let columns = [Column::new("id", "CONNECTOR"), Column::new("health.status", "HEALTH")];
+    answer = answer.section(TableSpec::rows("connectors", &columns));
+    answer = answer.section(TableSpec::rows("warnings", &[]));
+    let text = shown(&answer, Format::Table, &PIPE).stdout;
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "home  /h",
+            "",
+            "connectors",
+            "CONNECTOR  HEALTH",
+            "──────────────────────",
+            "a          ready, idle",
+            "b          -",
+            "",
+            "source: host"
+        ]
+    );
+    let markdown = shown(&answer, Format::Markdown, &PIPE).stdout;
+    assert!(markdown.contains("| a | ready, idle |"), "{markdown}");
+    assert_eq!(shown(&answer, Format::Jsonl, &PIPE).stdout.lines().count(), 1, "they are no rows");
+}

@@ -1,5 +1,7 @@
 //! Discovery and introspection of connectors, and their state.
 
+use std::collections::BTreeSet;
+
 use fcp_api::routes::{
     DisableConnector, EnableConnector, GetConnector, GetOperation, ListConnectors, ListOperations,
     RemoveConnector,
@@ -11,8 +13,9 @@ use fcp_api::types::{
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId};
-use fcp_proto_core::manifest::{Network, Operation};
+use fcp_proto_core::manifest::Operation;
 use fcp_proto_core::object::ConnectorState;
+use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::node::{Installed, Node};
 
 use super::mount::{Ask, Serve};
@@ -20,7 +23,12 @@ use super::sign::admit;
 use crate::daemon::{App, Runner, Unlocked, owner_zone};
 
 /// A connector in a list.
-pub(super) fn summary(installed: &Installed, runner: &dyn Runner) -> ConnectorSummary {
+pub(super) fn summary(
+    node: &Node,
+    installed: &Installed,
+    runner: &dyn Runner,
+    now: UnixTime,
+) -> ConnectorSummary {
     let (install, manifest) = (&installed.install, &installed.manifest);
     ConnectorSummary {
         id: install.connector.clone(),
@@ -32,19 +40,20 @@ pub(super) fn summary(installed: &Installed, runner: &dyn Runner) -> ConnectorSu
         zones: install.zones.iter().cloned().collect(),
         operations: manifest.operations.len() as u64,
         max_tier: manifest.operations.values().map(|operation| operation.safety).max(),
-        health: health(installed, runner),
+        health: health(node, installed, runner, now),
     }
 }
 
-/// What is disabled is not idle: no call starts it.
-fn health(installed: &Installed, runner: &dyn Runner) -> Vec<ConnectorHealth> {
-    let found = runner.health(&installed.install.connector).into_iter();
-    found
-        .map(|it| ConnectorHealth {
-            status: if installed.enabled { it.status } else { RunStatus::Disabled },
-            ..it
-        })
-        .collect()
+/// What is disabled or revoked is not idle: no call starts it.
+fn health(node: &Node, installed: &Installed, runner: &dyn Runner, now: UnixTime) -> Vec<ConnectorHealth> {
+    let connector = &installed.install.connector;
+    let barred = match (node.connector_revoked(connector, now), installed.enabled) {
+        (true, _) => Some(RunStatus::Revoked),
+        (false, false) => Some(RunStatus::Disabled),
+        (false, true) => None,
+    };
+    let found = runner.health(connector).into_iter();
+    found.map(|it| ConnectorHealth { status: barred.unwrap_or(it.status), ..it }).collect()
 }
 
 fn operation_summary(id: &OperationId, operation: &Operation) -> OperationSummary {
@@ -59,14 +68,21 @@ fn operation_summary(id: &OperationId, operation: &Operation) -> OperationSummar
     }
 }
 
-fn hosts_of(networks: impl IntoIterator<Item = Network>) -> Vec<String> {
-    let hosts = networks.into_iter().flat_map(|network| network.hosts);
-    let hosts: std::collections::BTreeSet<String> = hosts.map(String::from).collect();
+/// The hosts that `operations` may reach, as the connector is configured.
+fn hosts_of<'a>(installed: &Installed, operations: impl IntoIterator<Item = &'a Operation>) -> Vec<String> {
+    let (manifest, config) = (&installed.manifest, &installed.config);
+    let places = operations.into_iter().filter_map(|operation| manifest.destination(operation, config));
+    let hosts: BTreeSet<String> = places.flat_map(|place| place.hosts).collect();
     hosts.into_iter().collect()
 }
 
 /// A connector in full.
-pub(super) fn detail(node: &Node, installed: &Installed, runner: &dyn Runner) -> ConnectorDetail {
+pub(super) fn detail(
+    node: &Node,
+    installed: &Installed,
+    runner: &dyn Runner,
+    now: UnixTime,
+) -> ConnectorDetail {
     let (install, manifest) = (&installed.install, &installed.manifest);
     let stored = |slot: &str| {
         let all = node.catalog().credentials();
@@ -79,21 +95,20 @@ pub(super) fn detail(node: &Node, installed: &Installed, runner: &dyn Runner) ->
         description: auth.description.clone(),
         credentials: stored(slot),
     });
-    let networks = manifest.operations.values().filter_map(|operation| operation.network.clone());
     let warnings = install.dev.then(|| Warning {
         kind: WarningKind::DevConnector,
         message: format!("{} was signed by no trusted publisher", install.connector),
         remedy: None,
     });
     ConnectorDetail {
-        connector: summary(installed, runner),
+        connector: summary(node, installed, runner, now),
         runtime: manifest.connector.runtime,
         package_digest: install.package_digest,
         code_digest: Some(install.code_digest),
         interface_hash: install.interface_hash,
         publishers: install.publishers.iter().copied().collect(),
         installed_at: Some(installed.changed_at),
-        hosts: hosts_of(networks),
+        hosts: hosts_of(installed, manifest.operations.values()),
         credential_slots: slots.collect(),
         operations: manifest.operations.iter().map(|(id, it)| operation_summary(id, it)).collect(),
         warnings: warnings.into_iter().collect(),
@@ -110,9 +125,11 @@ fn unknown(connector: &ConnectorId) -> ErrorBody {
 /// [`Code::ConnectorUnknown`].
 pub(super) async fn detail_of(app: &App, connector: ConnectorId) -> Result<ConnectorDetail, ErrorBody> {
     let runner = std::sync::Arc::clone(&app.serving()?.runner);
-    let found = app.query(move |node, _| {
+    let found = app.query(move |node, now| {
         let installed = node.catalog().get(&connector);
-        installed.map(|installed| detail(node, installed, &*runner)).ok_or_else(|| unknown(&connector))
+        installed
+            .map(|installed| detail(node, installed, &*runner, now.unix))
+            .ok_or_else(|| unknown(&connector))
     });
     found.await?
 }
@@ -135,12 +152,13 @@ impl Serve for ListConnectors {
     async fn serve(ask: Ask<Self>) -> Result<ConnectorList, ErrorBody> {
         let wanted = ask.query;
         let runner = std::sync::Arc::clone(&ask.app.serving()?.runner);
-        let connectors = ask.app.query(move |node, _| {
+        let connectors = ask.app.query(move |node, now| {
             let fits = |installed: &&Installed| {
                 wanted.zone.as_ref().is_none_or(|zone| installed.install.zones.contains(zone))
                     && wanted.search.as_ref().is_none_or(|search| holds(installed, search))
             };
-            node.catalog().iter().filter(fits).map(|installed| summary(installed, &*runner)).collect()
+            let found = node.catalog().iter().filter(fits);
+            found.map(|installed| summary(node, installed, &*runner, now.unix)).collect()
         });
         Ok(ConnectorList { connectors: connectors.await? })
     }
@@ -188,7 +206,7 @@ impl Serve for GetOperation {
                 output_schema: operation.output.schema.clone(),
                 resources: operation.resources.iter().map(ToString::to_string).collect(),
                 credential_slot: operation.auth.clone(),
-                hosts: hosts_of(operation.network.clone()),
+                hosts: hosts_of(installed, [operation]),
                 rate_pools: operation.rate_pools.clone(),
                 timeout_ms: u64::from(operation.timeout_ms),
                 probe: operation.probe.clone(),

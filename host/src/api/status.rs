@@ -2,7 +2,8 @@
 
 use fcp_api::routes::{GetHealth, GetStatus, Shutdown};
 use fcp_api::types::{
-    AuthorityView, ErrorBody, Health, HealthStatus, Source, Status, Stopping, Warning, WarningKind,
+    AuthorityView, ErrorBody, ExceptionRule, Health, HealthStatus, Source, Status, Stopping, Warning,
+    WarningKind,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
@@ -121,7 +122,8 @@ impl Serve for GetStatus {
                 operators: authority.operators().values().map(|it| it.operator.clone()).collect(),
                 zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
             });
-            status.connectors = node.catalog().iter().map(|installed| summary(installed, &*runner)).collect();
+            status.connectors =
+                node.catalog().iter().map(|installed| summary(node, installed, &*runner, now.unix)).collect();
             let waits = |filed: &fcp_state_machines::call::approvals::Filed| {
                 filed.decision.is_none() && now.unix < filed.request.expires_at
             };
@@ -151,7 +153,7 @@ impl Serve for GetStatus {
             for (id, exception) in node.catalog().all_exceptions().filter(lowered) {
                 status.warnings.push(Warning {
                     kind: WarningKind::Exception,
-                    message: format!("a wall of {} is lowered: {}", exception.connector, exception.rule),
+                    message: lowered_wall(exception),
                     remedy: Some(format!("`fwc exception remove {id}` raises it again")),
                 });
             }
@@ -202,4 +204,11 @@ impl Serve for Shutdown {
 /// The daemon met a state that it cannot be in.
 pub(super) fn broken(why: &str) -> ErrorBody {
     ErrorBody::new(Code::Internal).because(why.to_owned())
+}
+
+/// What an exception permits, in words; as it was recorded, if this release does not know the rule.
+fn lowered_wall(exception: &OwnerException) -> String {
+    let rule = serde_json::from_str::<ExceptionRule>(&exception.rule);
+    let rule = rule.map_or_else(|_| exception.rule.clone(), |rule| rule.to_string());
+    format!("a wall of {} is lowered: {rule}", exception.connector)
 }

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use super::app::App;
 use super::egress_process::{self, Alive, Follower};
 use super::error::StartError;
-use super::exceptions;
+use super::exceptions::{self, Inapplicable};
 use super::runner::Runner;
 use super::vault_secrets::{VaultSecrets, keep_refreshed};
 use crate::connectors::{
@@ -41,7 +41,7 @@ pub struct Connecting {
     secrets: Arc<VaultSecrets>,
     packages: PathBuf,
     outcomes: Outcomes,
-    installed: Mutex<BTreeMap<ConnectorId, Result<Arc<Installation>, String>>>,
+    installed: Mutex<BTreeMap<ConnectorId, Result<Arc<Installation>, Unfit>>>,
     statuses: Arc<Mutex<Vec<ProcessStatus>>>,
     alive: Arc<Alive>,
     /// What the settings say of health.
@@ -55,6 +55,35 @@ pub struct Connecting {
 impl fmt::Debug for Connecting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connecting")
+    }
+}
+
+/// Why a connector cannot be run.
+#[derive(Clone, Debug)]
+enum Unfit {
+    /// Its package cannot be read, or is gone.
+    Package(String),
+    /// An exception of it cannot be applied.
+    Exception(Inapplicable),
+}
+
+impl Unfit {
+    fn remedy(&self, connector: &ConnectorId) -> String {
+        match self {
+            Self::Package(_) => format!("install {connector} again with `fwc install PACKAGE`"),
+            Self::Exception(Inapplicable { exception, .. }) => format!(
+                "`fwc exception remove {exception}`; record it anew with `fwc exception egress` if it is still needed"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Package(why) => f.write_str(why),
+            Self::Exception(Inapplicable { exception, why }) => write!(f, "exception {exception}: {why}"),
+        }
     }
 }
 
@@ -132,7 +161,7 @@ impl Connecting {
         });
     }
 
-    fn installed(&self) -> MutexGuard<'_, BTreeMap<ConnectorId, Result<Arc<Installation>, String>>> {
+    fn installed(&self) -> MutexGuard<'_, BTreeMap<ConnectorId, Result<Arc<Installation>, Unfit>>> {
         self.installed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -150,12 +179,13 @@ impl Connecting {
         }
     }
 
-    fn read(&self, node: &Node, installed: &Installed, now: Now) -> Result<Installation, String> {
-        let lowered = exceptions::lowered(node, &installed.install.connector, now)?;
+    fn read(&self, node: &Node, installed: &Installed, now: Now) -> Result<Installation, Unfit> {
+        let lowered =
+            exceptions::lowered(node, &installed.install.connector, now).map_err(Unfit::Exception)?;
         Ok(Installation {
             manifest: installed.manifest.clone(),
             config: installed.config.clone(),
-            program: self.program(installed)?,
+            program: self.program(installed).map_err(Unfit::Package)?,
             code_digest: installed.install.code_digest,
             package_digest: installed.install.package_digest,
             egress_exceptions: lowered.addresses,
@@ -164,10 +194,10 @@ impl Connecting {
     }
 
     /// Reads a connector anew, and remembers what came of it; nothing if it is not installed.
-    fn refresh(&self, node: &Node, connector: &ConnectorId) -> Option<Result<Arc<Installation>, String>> {
+    fn refresh(&self, node: &Node, connector: &ConnectorId) -> Option<Result<Arc<Installation>, Unfit>> {
         let read = node.catalog().get(connector).map(|installed| {
             let read = self.read(node, installed, clock::now()).map(Arc::new);
-            read.inspect_err(|error| tracing::error!(%connector, error, "a connector cannot be run"))
+            read.inspect_err(|error| tracing::error!(%connector, %error, "a connector cannot be run"))
         });
         match &read {
             Some(read) => self.installed().insert(connector.clone(), read.clone()),
@@ -178,7 +208,7 @@ impl Connecting {
 
     /// What a connector is started with now: an exception that ran out since is no longer part of it, and what could
     /// not be read before may be in order again.
-    fn current(&self, node: &Node, connector: &ConnectorId) -> Result<Arc<Installation>, String> {
+    fn current(&self, node: &Node, connector: &ConnectorId) -> Result<Arc<Installation>, Unfit> {
         let known = self.installed().get(connector).cloned();
         let fresh = match (known, exceptions::lowered(node, connector, clock::now())) {
             (Some(Ok(known)), Ok(lowered))
@@ -190,11 +220,11 @@ impl Connecting {
             (Some(_), _) => self.refresh(node, connector),
             (None, _) => None,
         };
-        fresh.unwrap_or_else(|| Err(format!("{connector} is not installed")))
+        fresh.unwrap_or_else(|| Err(Unfit::Package(format!("{connector} is not installed"))))
     }
 
     /// What a call is started with.
-    fn launch(&self, node: &Node, dispatch: &Dispatch) -> Result<Launch, String> {
+    fn launch(&self, node: &Node, dispatch: &Dispatch) -> Result<Launch, Unfit> {
         let authorized = &dispatch.authorized;
         let (connector, zone) = (authorized.connector(), authorized.zone());
         let installation = self.current(node, connector)?;
@@ -252,7 +282,8 @@ impl Runner for Connecting {
     fn dispatch(&self, node: &Node, dispatch: Dispatch) {
         let call = dispatch.call_id;
         match self.launch(node, &dispatch) {
-            Err(message) => {
+            Err(unfit) => {
+                let message = unfit.to_string();
                 self.outcomes
                     .report(call, Outcome::NotDelivered { code: Code::ConnectorUnavailable, message });
             }
@@ -308,7 +339,7 @@ impl Runner for Connecting {
                 warnings.push(Warning {
                     kind: WarningKind::Connector,
                     message: format!("{connector} cannot be run: {error}"),
-                    remedy: Some(format!("install {connector} again")),
+                    remedy: Some(error.remedy(connector)),
                 });
             }
         }

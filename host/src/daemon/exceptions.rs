@@ -5,7 +5,7 @@ use std::io::Read;
 
 use fcp_api::types::ExceptionRule;
 use fcp_proto_core::crypto::hash;
-use fcp_proto_core::ids::{ConnectorId, Digest};
+use fcp_proto_core::ids::{ConnectorId, Digest, ObjectId};
 use fcp_proto_core::time::Now;
 use fcp_state_machines::call::egress::{EgressException, Transport};
 use fcp_state_machines::node::Node;
@@ -20,16 +20,24 @@ pub(super) struct Lowered {
     pub(super) properties: BTreeSet<Property>,
 }
 
+/// An exception that cannot be applied; its connector must not run, for it would meet refusals that do not say why.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Inapplicable {
+    /// The exception.
+    pub(super) exception: ObjectId,
+    /// What is wrong with it.
+    pub(super) why: String,
+}
+
 /// What is open for a connector now. A record that cannot be read opens nothing.
 ///
 /// # Errors
-/// A certificate authority is not the one that was recorded, or cannot be read: the connector must not run, for it
-/// would meet refusals that do not say why.
-pub(super) fn lowered(node: &Node, connector: &ConnectorId, now: Now) -> Result<Lowered, String> {
+/// A certificate authority is not the one that was recorded, or cannot be read.
+pub(super) fn lowered(node: &Node, connector: &ConnectorId, now: Now) -> Result<Lowered, Inapplicable> {
     let mut lowered = Lowered::default();
     for (id, exception) in node.catalog().exceptions(connector, now.unix) {
         match serde_json::from_str(&exception.rule) {
-            Ok(rule) => lowered.add(rule).map_err(|why| format!("exception {id}: {why}"))?,
+            Ok(rule) => lowered.add(rule).map_err(|why| Inapplicable { exception: *id, why })?,
             Err(error) => tracing::error!(%id, %error, "an exception cannot be read and opens nothing"),
         }
     }
@@ -107,7 +115,7 @@ fn authority(path: &str, recorded: Option<Digest>) -> Result<String, String> {
     }
     let found = hash::digest(pem.as_bytes());
     if recorded.is_some_and(|recorded| recorded != found) {
-        return Err(format!("{path} is not the certificate authority that was recorded; record it anew"));
+        return Err(format!("{path} is not the certificate authority that was recorded"));
     }
     if egress::is_authority(&pem) { Ok(pem) } else { Err(format!("{path} holds no certificate in PEM")) }
 }

@@ -8,6 +8,8 @@ mod authority;
 mod egress;
 mod lifecycle;
 mod outputs;
+#[path = "../../../fwc/tests/programs/mod.rs"]
+mod programs;
 mod protocol;
 mod service;
 mod world;

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fcp_host::connectors::{
@@ -27,6 +26,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::authority;
+use crate::programs::programs;
 use crate::service::{HOST, SECRET, Service};
 
 /// How long anything may take before the test fails rather than hangs.
@@ -205,26 +205,4 @@ fn installation(manifest: Manifest, config: &Value, program: Program, code: &Pat
         egress_exceptions: Vec::new(),
         sandbox_exceptions: BTreeSet::new(),
     }
-}
-
-/// The folder of the built programs. `cargo test -p fcp-host` builds no other package's programs, so this does.
-pub(crate) fn programs() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let own = std::env::current_exe().unwrap();
-        let folder = own.parent().and_then(Path::parent).unwrap().to_owned();
-        build(&folder, &["-p", "fcp-launcher", "-p", "fcp-connector-engine", "--bins"]);
-        build(&folder, &["-p", "fcp-host", "--example", "unruly-connector"]);
-        folder
-    })
-}
-
-fn build(folder: &Path, what: &[&str]) {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--offline"]).args(what);
-    cargo.arg("--target-dir").arg(folder.parent().unwrap());
-    if folder.ends_with("release") {
-        cargo.arg("--release");
-    }
-    assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
 }

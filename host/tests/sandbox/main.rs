@@ -12,6 +12,9 @@ mod life;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
+#[path = "../../../fwc/tests/programs/mod.rs"]
+mod programs;
+#[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]

@@ -92,24 +92,11 @@ fn probe() -> PathBuf {
     programs().join("examples/sandbox-probe")
 }
 
-/// The folder of the built programs. `cargo test -p fcp-host` builds no other package's programs, so this does.
+/// The folder of the built programs: one that was handed down, or our own.
 fn programs() -> &'static Path {
-    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| std::env::var_os(PROGRAMS).map(PathBuf::from).or_else(build));
-    folder.as_deref().expect("the launcher and the probe must build")
-}
-
-fn build() -> Option<PathBuf> {
-    let own = std::env::current_exe().unwrap();
-    let folder = own.parent().and_then(Path::parent).unwrap().to_owned();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--offline", "-p", "fcp-launcher", "--bin", "fcp-launcher"]);
-    cargo.args(["--example", "sandbox-probe", "--target-dir"]).arg(folder.parent().unwrap());
-    if folder.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
-    built.success().then_some(folder)
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let handed = || std::env::var_os(PROGRAMS).map(PathBuf::from);
+    FOLDER.get_or_init(|| handed().unwrap_or_else(|| crate::programs::programs().to_owned()))
 }
 
 /// Runs every other test of this binary under user 65534.

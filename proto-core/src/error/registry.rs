@@ -228,7 +228,7 @@ registry! {
         "open a fresh context, or ask for an elevation";
     4004 ZoneUnknown "zone_unknown" 404 Denied false
         "There is no such zone."
-        "`fwc zones` lists them";
+        "`fwc zones list` lists them";
     4005 ZonePolicyDenied "zone_policy_denied" 403 Denied false
         "The zone's policy does not permit this connector or operation."
         "the owner may change the zone's policy";

@@ -304,7 +304,7 @@ impl Node {
     }
 
     /// Whether a connector's code, package or interface is revoked.
-    pub(super) fn connector_revoked(&self, connector: &ConnectorId, now: UnixTime) -> bool {
+    pub fn connector_revoked(&self, connector: &ConnectorId, now: UnixTime) -> bool {
         let revoked = |digest: &Digest| {
             self.revocations.is_revoked(RevocationScope::ConnectorBinary, digest.as_bytes(), now)
         };

@@ -1,4 +1,4 @@
-//! The address and URL rules without a connector, as `fwc net explain` asks them. Source: docs/spec/egress.md#explain.
+//! The address and URL rules without a connector. Source: docs/spec/egress.md#explain.
 
 use core::net::IpAddr;
 
