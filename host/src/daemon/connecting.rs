@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, CredentialId, KeyId, ZoneId};
 use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::manifest::package::Package;
-use fcp_proto_core::object::{CredentialRecord, RevocationObject};
+use fcp_proto_core::object::{ConnectorInstall, CredentialRecord, RevocationObject};
 use fcp_proto_core::time::Now;
 use fcp_runtime_tokio::drive::{Outcomes, clock, entropy};
 use fcp_state_machines::call::supervisor::StateName;
@@ -27,7 +27,7 @@ use super::exceptions;
 use super::runner::Runner;
 use super::vault_secrets::{VaultSecrets, keep_refreshed};
 use crate::connectors::{
-    self, Exercised, HealthCheck, HealthReport, Installation, Launch, Limits, ProcessStatus, Program,
+    self, Engine, Exercised, HealthCheck, HealthReport, Installation, Launch, Limits, ProcessStatus, Program,
     RunnerConfig,
 };
 use crate::egress::{EgressClient, Refreshed};
@@ -40,8 +40,9 @@ pub struct Connecting {
     runner: connectors::Runner,
     secrets: Arc<VaultSecrets>,
     packages: PathBuf,
+    engine: Engine,
     outcomes: Outcomes,
-    installed: Mutex<BTreeMap<ConnectorId, Result<Arc<Installation>, String>>>,
+    installed: Mutex<BTreeMap<ConnectorId, Result<Arc<Installation>, Unrunnable>>>,
     statuses: Arc<Mutex<Vec<ProcessStatus>>>,
     alive: Arc<Alive>,
     /// What the settings say of health.
@@ -50,6 +51,21 @@ pub struct Connecting {
     closing: watch::Sender<usize>,
     stop: watch::Sender<bool>,
     keeping: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+/// Why a connector cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unrunnable {
+    code: Code,
+    message: String,
+    /// What to do about it, where it is more than installing the connector again.
+    remedy: Option<String>,
+}
+
+impl From<String> for Unrunnable {
+    fn from(message: String) -> Self {
+        Self { code: Code::ConnectorUnavailable, message, remedy: None }
+    }
 }
 
 impl fmt::Debug for Connecting {
@@ -103,6 +119,7 @@ impl Connecting {
             runner,
             secrets: Arc::new(VaultSecrets::new(Arc::clone(vault))),
             packages: app.home.packages(),
+            engine: Engine::new(programs.join("fcp-connector-engine")),
             health: app.config().health.clone(),
             outcomes,
             installed: Mutex::new(BTreeMap::new()),
@@ -132,8 +149,28 @@ impl Connecting {
         });
     }
 
-    fn installed(&self) -> MutexGuard<'_, BTreeMap<ConnectorId, Result<Arc<Installation>, String>>> {
+    fn installed(&self) -> MutexGuard<'_, BTreeMap<ConnectorId, Result<Arc<Installation>, Unrunnable>>> {
         self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is wrong with the engine that a declarative connector was installed with.
+    //= docs/spec/connectors.md#the-engine
+    fn check_engine(&self, installed: &Installed) -> Result<(), Unrunnable> {
+        let install = &installed.install;
+        if installed.manifest.connector.runtime != Runtime::Declarative {
+            return Ok(());
+        }
+        let found = self.engine.digest().map_err(|error| format!("the engine: {error}"))?;
+        if found == install.code_digest {
+            return Ok(());
+        }
+        let message = format!(
+            "the engine beside the daemon has the digest {found}, and {} was installed with {}",
+            install.connector, install.code_digest
+        );
+        let remedy =
+            format!("`{}` accepts the engine that is there now", accept_engine(&self.packages, install));
+        Err(Unrunnable { code: Code::EngineChanged, message, remedy: Some(remedy) })
     }
 
     /// What runs: the engine, or the code inside the package that is kept under its digest.
@@ -150,7 +187,8 @@ impl Connecting {
         }
     }
 
-    fn read(&self, node: &Node, installed: &Installed, now: Now) -> Result<Installation, String> {
+    fn read(&self, node: &Node, installed: &Installed, now: Now) -> Result<Installation, Unrunnable> {
+        self.check_engine(installed)?;
         let lowered = exceptions::lowered(node, &installed.install.connector, now)?;
         Ok(Installation {
             manifest: installed.manifest.clone(),
@@ -164,10 +202,12 @@ impl Connecting {
     }
 
     /// Reads a connector anew, and remembers what came of it; nothing if it is not installed.
-    fn refresh(&self, node: &Node, connector: &ConnectorId) -> Option<Result<Arc<Installation>, String>> {
+    fn refresh(&self, node: &Node, connector: &ConnectorId) -> Option<Result<Arc<Installation>, Unrunnable>> {
         let read = node.catalog().get(connector).map(|installed| {
             let read = self.read(node, installed, clock::now()).map(Arc::new);
-            read.inspect_err(|error| tracing::error!(%connector, error, "a connector cannot be run"))
+            read.inspect_err(|error| {
+                tracing::error!(%connector, code = %error.code, error = error.message, "a connector cannot be run")
+            })
         });
         match &read {
             Some(read) => self.installed().insert(connector.clone(), read.clone()),
@@ -178,11 +218,13 @@ impl Connecting {
 
     /// What a connector is started with now: an exception that ran out since is no longer part of it, and what could
     /// not be read before may be in order again.
-    fn current(&self, node: &Node, connector: &ConnectorId) -> Result<Arc<Installation>, String> {
+    fn current(&self, node: &Node, connector: &ConnectorId) -> Result<Arc<Installation>, Unrunnable> {
         let known = self.installed().get(connector).cloned();
+        let engine = node.catalog().get(connector).map_or(Ok(()), |installed| self.check_engine(installed));
         let fresh = match (known, exceptions::lowered(node, connector, clock::now())) {
             (Some(Ok(known)), Ok(lowered))
-                if known.egress_exceptions == lowered.addresses
+                if engine.is_ok()
+                    && known.egress_exceptions == lowered.addresses
                     && known.sandbox_exceptions == lowered.properties =>
             {
                 Some(Ok(known))
@@ -190,11 +232,11 @@ impl Connecting {
             (Some(_), _) => self.refresh(node, connector),
             (None, _) => None,
         };
-        fresh.unwrap_or_else(|| Err(format!("{connector} is not installed")))
+        fresh.unwrap_or_else(|| Err(format!("{connector} is not installed").into()))
     }
 
     /// What a call is started with.
-    fn launch(&self, node: &Node, dispatch: &Dispatch) -> Result<Launch, String> {
+    fn launch(&self, node: &Node, dispatch: &Dispatch) -> Result<Launch, Unrunnable> {
         let authorized = &dispatch.authorized;
         let (connector, zone) = (authorized.connector(), authorized.zone());
         let installation = self.current(node, connector)?;
@@ -219,6 +261,24 @@ impl Connecting {
         let named = self.health.iter().find(|it| it.connector == *connector && it.zone == *zone);
         chosen(&fit, named.map(|it| &it.credential)).cloned()
     }
+}
+
+/// The command by which an operator installs exactly what is installed, with the engine that is there now: the package
+/// is kept, and its publishers are trusted still or it is refused.
+pub(crate) fn accept_engine(packages: &Path, install: &ConnectorInstall) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let package = packages.join(install.package_digest.to_string()).display().to_string();
+    let mut command = format!("fwc install {}", quoted(&package));
+    for zone in &install.zones {
+        command.push_str(&format!(" --zone {zone}"));
+    }
+    if install.config != "{}" {
+        command.push_str(&format!(" --config {}", quoted(&install.config)));
+    }
+    if install.dev {
+        command.push_str(" --dev");
+    }
+    command
 }
 
 /// The named one of the credentials that fit, and no other in its place; the only one if none is named.
@@ -252,9 +312,8 @@ impl Runner for Connecting {
     fn dispatch(&self, node: &Node, dispatch: Dispatch) {
         let call = dispatch.call_id;
         match self.launch(node, &dispatch) {
-            Err(message) => {
-                self.outcomes
-                    .report(call, Outcome::NotDelivered { code: Code::ConnectorUnavailable, message });
+            Err(Unrunnable { code, message, .. }) => {
+                self.outcomes.report(call, Outcome::NotDelivered { code, message });
             }
             Ok(launch) => {
                 let (outcome, outcomes) = (self.runner.dispatch(dispatch, launch), self.outcomes.clone());
@@ -305,10 +364,11 @@ impl Runner for Connecting {
         }
         for (connector, installation) in &*self.installed() {
             if let Err(error) = installation {
+                let remedy = error.remedy.clone().unwrap_or_else(|| format!("install {connector} again"));
                 warnings.push(Warning {
                     kind: WarningKind::Connector,
-                    message: format!("{connector} cannot be run: {error}"),
-                    remedy: Some(format!("install {connector} again")),
+                    message: format!("{connector} cannot be run: {} ({})", error.message, error.code),
+                    remedy: Some(remedy),
                 });
             }
         }
