@@ -12,6 +12,7 @@
 
 pub mod body;
 pub mod client;
+pub mod examination;
 pub mod headers;
 pub mod hex;
 pub mod limits;

@@ -64,6 +64,11 @@ impl Context {
         &self.global
     }
 
+    /// Whether this runs in an agent's session that was handed down, or speaks for an agent.
+    pub(crate) const fn in_session(&self) -> bool {
+        self.session.is_some() || self.global.agent.is_some()
+    }
+
     /// Whether the daemon must not be asked.
     pub(crate) const fn is_offline(&self) -> bool {
         self.global.offline

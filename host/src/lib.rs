@@ -5,6 +5,7 @@ pub mod ceremony;
 pub mod connectors;
 pub mod daemon;
 pub mod egress;
+pub mod examination;
 pub mod home;
 pub mod keys;
 pub mod sandbox;

@@ -28,6 +28,12 @@ enum Command {
         #[arg(long, env = "FCP_HOME")]
         home: PathBuf,
     },
+    /// Looks at a home for what is wrong with it, changes nothing, and prints what it found as JSON.
+    Examine {
+        /// The home's folder.
+        #[arg(long, env = "FCP_HOME")]
+        home: PathBuf,
+    },
     /// The egress process; started by the daemon, which passes the control socket as standard input.
     #[command(hide = true)]
     Egress,
@@ -36,6 +42,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Daemon { home } => daemon(&home),
+        Command::Examine { home } => examine(&home),
         Command::Egress => egress(),
     }
 }
@@ -79,8 +86,20 @@ fn level(level: LogLevel) -> LevelFilter {
 /// Says why the daemon does not run, and what to do next.
 fn failed(error: &StartError) -> ExitCode {
     let code = error.code();
-    tracing::error!(code = %code, name = code.name(), next = code.next_step(), "{error}");
+    let next = error.remedy().unwrap_or_else(|| code.next_step().into());
+    tracing::error!(code = %code, name = code.name(), next, "{error}");
     ExitCode::from(code.exit_code() as u8)
+}
+
+fn examine(home: &std::path::Path) -> ExitCode {
+    use std::io::Write;
+    let programs = std::env::current_exe().ok().and_then(|own| own.parent().map(PathBuf::from));
+    let looks = fcp_host::examination::examine(home, &programs.unwrap_or_default());
+    let written = serde_json::to_string(&looks).map_err(std::io::Error::from);
+    match written.and_then(|text| writeln!(std::io::stdout(), "{text}")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 fn egress() -> ExitCode {

@@ -1,5 +1,8 @@
 //! One HTTP/1.1 connection: opening it, and one exchange after another.
 
+use std::io;
+use std::path::Path;
+
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -45,7 +48,7 @@ impl Connection {
         let unreachable = |error: std::io::Error| Failed::Unreachable(error.to_string());
         match target {
             Target::Unix(path) => {
-                let stream = UnixStream::connect(path).await.map_err(unreachable)?;
+                let stream = connect(path).await.map_err(unreachable)?;
                 let peer_pid = stream.peer_cred().map_err(unreachable)?.pid();
                 Self::over(stream, peer_pid).await
             }
@@ -92,5 +95,22 @@ impl Connection {
             Err(error) if error.is::<LengthLimitError>() => Err(Failed::TooLarge),
             Err(error) => Err(Failed::Unanswered(error.to_string())),
         }
+    }
+}
+
+/// Connects to the unix socket. If others fill the kernel's queue of it, waits in line for a place there: without waiting,
+/// whoever asks again and again would be first.
+//= docs/spec/api.md#room
+async fn connect(path: &Path) -> io::Result<UnixStream> {
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let path = path.to_owned();
+            let connecting =
+                tokio::task::spawn_blocking(move || std::os::unix::net::UnixStream::connect(path));
+            let stream = connecting.await.map_err(io::Error::other)??;
+            stream.set_nonblocking(true)?;
+            UnixStream::from_std(stream)
+        }
+        connected => connected,
     }
 }

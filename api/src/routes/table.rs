@@ -191,7 +191,7 @@ endpoints! {
         "What happened, in the order of the chain.";
     GetAuditHead Get "/v1/audit/head" Access::Public, types::VerifyAudit, Nothing => types::AuditHeads, USUAL,
         "The signed ends of the audit chains.";
-    VerifyAudit Post "/v1/audit/verify" Access::Public, Nothing, types::VerifyAudit => types::AuditReport, USUAL,
+    VerifyAudit Post "/v1/audit/verify" Access::Caller, Nothing, types::VerifyAudit => types::AuditReport, USUAL,
         "Verifies every link, identifier and signed head.";
     Explain Get "/v1/explain/{id}" Access::Caller, Nothing, Nothing => types::Explanation, USUAL,
         "Why something is as it is, and what would permit it.";

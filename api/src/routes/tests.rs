@@ -83,7 +83,6 @@ fn nothing_else_that_changes_something_is_public() {
         "UnlockOperator",
         "OpenSession",
         "PrepareCall",
-        "VerifyAudit",
         "InspectToken",
     ];
     assert_eq!(public, expected);

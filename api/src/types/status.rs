@@ -70,6 +70,8 @@ pub enum WarningKind {
     UnknownOutcome,
     /// The node's attestation ends soon, or has ended.
     Attestation,
+    /// Settings were read that are wrong, so that those before are in force still.
+    Settings,
 }
 
 /// One thing the owner should know.

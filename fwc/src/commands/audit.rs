@@ -84,7 +84,7 @@ pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome
     match command {
         Audit::Verify(args) => {
             let request = VerifyAudit { zone: args.zone };
-            let reply = context.client()?.send::<routes::VerifyAudit>(&[], &request).await?;
+            let reply = context.as_caller().await?.send::<routes::VerifyAudit>(&[], &request).await?;
             let valid = reply.body.valid;
             let answer = Answer::of(reply)?;
             Ok(if valid { answer.into() } else { Outcome::Failed(Box::new(answer), Code::AuditBroken) })

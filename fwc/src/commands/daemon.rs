@@ -56,13 +56,20 @@ pub(crate) async fn status(_args: Status, context: &mut Context) -> Result<Outco
     Ok(Answer::of(reply)?.section("connectors", &connectors).section("warnings", &warnings).into())
 }
 
-/// `fwc down`: over the socket, a signal to the process that the kernel names; whoever may send it needs no passphrase.
+/// `fwc down`: over the socket, a signal to the process that the kernel names. Whoever may send it needs no passphrase, as
+/// the kernel asks for none; in an agent's session it is refused, as far as the environment tells of one.
+//= docs/spec/api.md#stopping
 ///
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn down(args: Down, context: &mut Context) -> Result<Outcome> {
     if let Target::Tcp { .. } = context.client()?.target() {
         return Ok(Answer::of(context.as_operator().await?.send::<Shutdown>(&[], &Nothing {}).await?)?.into());
+    }
+    if context.in_session() {
+        return Err(Failure::new(Code::NotPermitted)
+            .because("an agent's session runs here, and an agent does not stop the daemon")
+            .next("stop it outside of `fwc agent run`"));
     }
     let pid = context.client()?.daemon_pid().await?;
     let refused = |error: rustix::io::Errno| {

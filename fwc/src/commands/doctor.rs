@@ -1,9 +1,10 @@
 //! `doctor`: looks for what is wrong, first without the daemon, then with it.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use clap::Args;
+use fcp_api::examination::{Finding, Look};
 use fcp_api::routes::GetStatus;
 use fcp_api::types::{HealthStatus, Nothing, Source};
 use fcp_proto_core::error::Code;
@@ -19,41 +20,6 @@ use crate::render::{Answer, Outcome};
 #[command(after_help = "Examples:\n  fwc doctor\n  fwc doctor --offline")]
 pub(crate) struct Doctor {}
 
-/// What a look at one thing found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Finding {
-    /// It is as it should be.
-    Ok,
-    /// It works, and is weaker than it could be.
-    Warning,
-    /// It is not.
-    Problem,
-    /// It could not be looked at.
-    Unknown,
-}
-
-/// One look.
-#[derive(Clone, Debug, Serialize)]
-struct Look {
-    check: String,
-    finding: Finding,
-    detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<String>,
-}
-
-impl Look {
-    fn new(check: &str, finding: Finding, detail: impl Into<String>) -> Self {
-        Self { check: check.into(), finding, detail: detail.into(), remedy: None }
-    }
-
-    fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
-        self
-    }
-}
-
 /// The whole report.
 #[derive(Clone, Debug, Serialize)]
 struct Report {
@@ -68,7 +34,8 @@ struct Report {
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome> {
-    let mut checks = vec![look_at_program(), look_at_home(context.home.path())];
+    let program = find_host();
+    let mut checks = examine(program.as_deref().ok(), context.home.path());
     let mut source = Source::Offline;
     if context.is_offline() {
         checks.push(Look::new("daemon", Finding::Unknown, "not asked: --offline"));
@@ -76,55 +43,65 @@ pub(crate) async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome>
         source = Source::NodeLocal;
         look_at_daemon(context, &mut checks).await?;
     }
+    checks.push(look_at_program(program));
     let count = |finding| checks.iter().filter(|look| look.finding == finding).count();
     let (problems, warnings, unknown) =
         (count(Finding::Problem), count(Finding::Warning), count(Finding::Unknown));
     let code = problem_code(&checks);
-    let columns = [("check", "CHECK"), ("finding", "FINDING"), ("detail", "DETAIL…"), ("remedy", "REMEDY…")];
+    let columns = [
+        ("check", "CHECK"),
+        ("finding", "FINDING"),
+        ("detail", "DETAIL…"),
+        ("place", "PLACE"),
+        ("why", "WHY…"),
+        ("remedy", "REMEDY…"),
+    ];
     let answer =
         Answer::local(&Report { problems, warnings, unknown, checks }, source)?.table("checks", &columns);
     Ok(code.map_or_else(|| answer.clone().into(), |code| Outcome::Failed(Box::new(answer.clone()), code)))
 }
 
-fn problem_code(checks: &[Look]) -> Option<Code> {
-    let bad = |name: &str| checks.iter().any(|look| look.check == name && look.finding == Finding::Problem);
-    if bad("home") {
-        Some(Code::HomeMissing)
-    } else if bad("daemon") {
-        Some(Code::DaemonUnreachable)
-    } else if checks.iter().any(|look| look.finding == Finding::Problem) {
-        Some(Code::ConnectorUnavailable)
-    } else {
-        None
-    }
-}
-
-fn look_at_program() -> Look {
-    match find_host() {
-        Ok(path) => Look::new("program", Finding::Ok, path.display().to_string()),
+fn look_at_program(program: Result<PathBuf>) -> Look {
+    match program {
+        Ok(program) => Look::new("program", Finding::Ok, program.display().to_string()),
         Err(failure) => {
-            Look::new("program", Finding::Problem, failure.why.as_deref().unwrap_or(&failure.message))
-                .remedy(failure.next)
+            let detail = failure.why.as_deref().unwrap_or(&failure.message).to_owned();
+            let why = "without it no daemon starts, and nobody looks into the home";
+            Look::problem("program", failure.code, detail).why(why).remedy(failure.next)
         }
     }
 }
 
-fn look_at_home(home: &Path) -> Look {
-    let name = home.display();
-    match std::fs::metadata(home) {
-        Err(error) => {
-            Look::new("home", Finding::Problem, format!("{name}: {error}")).remedy("make one with `fwc up`")
+/// The code of the first problem: what is named first is put right first.
+fn problem_code(checks: &[Look]) -> Option<Code> {
+    let first = checks.iter().find(|look| look.finding == Finding::Problem)?;
+    Some(first.code.unwrap_or(Code::ConnectorUnavailable))
+}
+
+/// Has the daemon's program look at the home: it opens it as a daemon would, and changes nothing.
+//= docs/spec/home.md#examination
+fn examine(program: Option<&Path>, home: &Path) -> Vec<Look> {
+    let found = match program {
+        Some(program) => run_examination(program, home),
+        None => Ok(Vec::new()),
+    };
+    match found {
+        Ok(looks) if looks.is_empty() && !home.is_dir() => {
+            let absent = Look::problem("home", Code::HomeMissing, "there is no such folder");
+            vec![absent.at(home.display())]
         }
-        Ok(metadata) if !metadata.is_dir() => {
-            Look::new("home", Finding::Problem, format!("{name} is not a folder"))
-                .remedy("name another with --home")
-        }
-        Ok(metadata) if metadata.mode() & 0o077 != 0 => {
-            Look::new("home", Finding::Problem, format!("{name} is open to other users"))
-                .remedy(format!("`chmod 700 {name}`"))
-        }
-        Ok(_) => Look::new("home", Finding::Ok, name.to_string()),
+        Ok(looks) => looks,
+        Err(why) => vec![Look::problem("home", Code::Internal, why).at(home.display())],
     }
+}
+
+fn run_examination(program: &Path, home: &Path) -> std::result::Result<Vec<Look>, String> {
+    let mut command = Command::new(program);
+    command.arg("examine").arg("--home").arg(home).stdin(Stdio::null());
+    command.env_remove("FCP_PASSPHRASE_FILE").env_remove(crate::session_file::VARIABLE);
+    let output = command.output().map_err(|error| format!("{}: {error}", program.display()))?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("{} ended ({}): {error}", program.display(), output.status))
 }
 
 async fn look_at_daemon(context: &mut Context, checks: &mut Vec<Look>) -> Result<()> {
@@ -132,7 +109,7 @@ async fn look_at_daemon(context: &mut Context, checks: &mut Vec<Look>) -> Result
         Ok(reply) => reply.body,
         Err(failure) => {
             let why = failure.why.as_deref().unwrap_or(&failure.message).to_owned();
-            checks.push(Look::new("daemon", Finding::Problem, why).remedy(failure.next));
+            checks.push(Look::problem("daemon", failure.code, why).remedy(failure.next));
             return Ok(());
         }
     };
@@ -145,7 +122,8 @@ async fn look_at_daemon(context: &mut Context, checks: &mut Vec<Look>) -> Result
         | HealthStatus::Draining => Finding::Problem,
     };
     let detail = format!("version {}, process {}", status.health.version, status.health.pid);
-    checks.push(Look::new("daemon", finding, detail));
+    let code = (finding == Finding::Problem).then_some(Code::DaemonUnreachable);
+    checks.push(Look { code, ..Look::new("daemon", finding, detail) });
     let same = status.health.version == env!("CARGO_PKG_VERSION");
     let versions = format!("fwc {}, daemon {}", env!("CARGO_PKG_VERSION"), status.health.version);
     let version = Look::new("version", if same { Finding::Ok } else { Finding::Problem }, versions);

@@ -15,6 +15,7 @@ use fcp_api::types::{
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{NodeId, PrincipalId};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::context::Context;
@@ -186,16 +187,40 @@ pub(crate) async fn wait_until_healthy(
     Err(last.next(format!("read {}; `fwc doctor` looks for what is wrong", log.display())))
 }
 
+/// Why the daemon ended, as its last words say: what the registry has for their code, and what was found.
 fn not_started(log: &Path, status: &str) -> Failure {
     let output = std::fs::read(log).unwrap_or_default();
     let shown = String::from_utf8_lossy(&output[output.len().saturating_sub(SHOWN_OUTPUT)..]).into_owned();
-    let code = shown
-        .match_indices("FCP-")
-        .find_map(|(at, _)| shown.get(at..at + 8)?.parse::<Code>().ok())
-        .unwrap_or(Code::DaemonUnreachable);
-    let mut failure = Failure::new(code).because(format!("the daemon ended ({status}): {}", shown.trim()));
+    let last = shown.lines().rev().find_map(LastWords::read);
+    let mut failure = match last {
+        Some(LastWords { code, message, next }) => {
+            let failure = Failure::new(code).because(message);
+            match next {
+                Some(next) => failure.next(next),
+                None => failure,
+            }
+        }
+        None => Failure::new(Code::DaemonUnreachable)
+            .because(format!("the daemon ended ({status}) and did not say why"))
+            .next(format!("read {}; `fwc doctor` looks for what is wrong", log.display())),
+    };
     failure.retryable = false;
     failure
+}
+
+/// What a daemon that does not start writes last.
+#[derive(Deserialize)]
+struct LastWords {
+    code: Code,
+    message: String,
+    next: Option<String>,
+}
+
+impl LastWords {
+    /// Reads a line of the log, if it says why the daemon does not start.
+    fn read(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
 }
 
 /// Runs the ceremony of a new home: the phrase goes to the terminal, or to a new file that is durable before the
@@ -289,4 +314,30 @@ fn confirm_word(proof: &WordProof, instead: &str) -> Result<()> {
     Err(Failure::new(Code::InputInvalid)
         .because("the words do not agree, so nothing was made")
         .next("run `fwc up` again: it shows a new phrase"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_daemon_does_not_start_is_said_in_words_and_not_as_a_line_of_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("daemon.log");
+        let line = r#"{"level":"ERROR","message":"config.toml, line 2: unknown","code":"FCP-8005","name":"config_invalid","next":"correct it"}"#;
+        std::fs::write(
+            &log,
+            format!("{{\"level\":\"INFO\",\"message\":\"the journal was read\"}}\n{line}\n"),
+        )
+        .unwrap();
+        let failure = not_started(&log, "exit status: 5");
+        assert_eq!((failure.code, failure.retryable), (Code::ConfigInvalid, false));
+        assert_eq!(failure.message, Code::ConfigInvalid.meaning());
+        assert_eq!(failure.why.as_deref(), Some("config.toml, line 2: unknown"));
+        assert_eq!(failure.next, "correct it");
+        std::fs::write(&log, "Killed\n").unwrap();
+        let failure = not_started(&log, "signal: 9");
+        assert_eq!(failure.code, Code::DaemonUnreachable);
+        assert!(failure.why.unwrap().contains("signal: 9") && failure.next.contains("daemon.log"));
+    }
 }

@@ -100,10 +100,7 @@ impl Caller {
         now: Now,
     ) -> Result<Self, ErrorBody> {
         app.serving()?;
-        let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = bearer.and_then(|text| text.strip_prefix("Bearer "));
-        let found = bearer.and_then(|bearer| app.operators.find(bearer, peer.connection, now));
-        let operator = found.ok_or_else(|| {
+        let operator = operator(app, peer, headers, now).ok_or_else(|| {
             unauthenticated("this needs an operator's key, open on this connection")
                 .next("open it with the passphrase: POST /v1/operator/unlock")
         })?;
@@ -150,6 +147,12 @@ impl Caller {
     pub(super) fn sees(&self, owner: &PrincipalId) -> bool {
         self.only().is_none_or(|own| own == owner)
     }
+}
+
+/// The operator whose key is open on the connection, and whose bearer the headers show.
+pub(super) fn operator(app: &App, peer: &Peer, headers: &HeaderMap, now: Now) -> Option<Arc<Unlocked>> {
+    let bearer = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+    app.operators.find(bearer, peer.connection, now)
 }
 
 /// Whoever makes a call.

@@ -1,10 +1,14 @@
 //! Answers as bytes: the body, what it says about itself, and the failure that says what to do next.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use fcp_api::headers::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use fcp_api::routes::DOCUMENT_PATH;
 use fcp_api::types::{ErrorBody, Meta, MetaStatus, Reply, Source};
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::Digest;
 use fcp_proto_core::time::{Now, UnixTime};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
@@ -20,27 +24,29 @@ pub(super) struct Answer {
 }
 
 /// What the caller has already.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Condition {
+    /// What was asked for.
+    place: String,
     tags: Option<String>,
     since: Option<String>,
 }
 
 impl Condition {
     /// Reads the headers that say so; what cannot be read asks for a whole answer.
-    pub(super) fn read(headers: &HeaderMap) -> Self {
+    pub(super) fn read(place: String, headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
-        Self { tags: text(IF_NONE_MATCH), since: text(IF_MODIFIED_SINCE) }
+        Self { place, tags: text(IF_NONE_MATCH), since: text(IF_MODIFIED_SINCE) }
     }
 
     /// Whether the caller has this version; the tag wins when both were sent.
-    fn holds(&self, etag: &str, modified: UnixTime) -> bool {
+    fn holds(&self, etag: &str, modified: Option<UnixTime>) -> bool {
         match (&self.tags, &self.since) {
             (Some(tags), _) => tags
                 .split(',')
                 .map(str::trim)
                 .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag),
-            (None, Some(since)) => *since == http_date(modified),
+            (None, Some(since)) => modified.is_some_and(|modified| *since == http_date(modified)),
             (None, None) => false,
         }
     }
@@ -61,15 +67,37 @@ pub(super) fn write<T: Serialize>(
     let Some(condition) = condition else {
         return Ok(Answer { body: fcp_api::body::write(&Reply { body, meta })?, etag: None, modified: None });
     };
-    let alone = fcp_api::body::write(&body)?;
-    let tag = hash::digest(&alone).to_string();
-    let etag = format!("\"{}\"", &tag[..32]);
-    let modified = app.records().connectors_changed_at.max(app.started_at);
+    let digest = hash::digest(&fcp_api::body::write(&body)?);
+    let etag = tag(digest);
+    let modified = app.versions.since(&condition.place, digest, app.started_at, now.unix);
     let status = if condition.holds(&etag, modified) { MetaStatus::NotModified } else { MetaStatus::Fresh };
     meta.status = Some(status);
     meta.etag = Some(etag.clone());
     let body = fcp_api::body::write(&Reply { body, meta })?;
-    Ok(Answer { body, etag: Some(etag), modified: Some(modified) })
+    Ok(Answer { body, etag: Some(etag), modified })
+}
+
+/// The tag of a version.
+fn tag(digest: Digest) -> String {
+    format!("\"{}\"", &digest.to_string()[..32])
+}
+
+/// The OpenAPI document. It carries no `meta`, so whoever has it already is told by the status.
+pub(super) fn document(app: &App, headers: &HeaderMap) -> Response<Full<Bytes>> {
+    static DOCUMENT: LazyLock<(Bytes, Digest)> = LazyLock::new(|| {
+        let text = Bytes::from(fcp_api::openapi::document().to_string());
+        let digest = hash::digest(&text);
+        (text, digest)
+    });
+    let (text, digest) = &*DOCUMENT;
+    let (etag, modified) = (tag(*digest), Some(app.started_at));
+    let known = Condition::read(DOCUMENT_PATH.into(), headers).holds(&etag, modified);
+    let body = if known { Bytes::new() } else { text.clone() };
+    let mut response = success(Answer { body, etag: Some(etag), modified });
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    response
 }
 
 /// The HTTP answer of a success.

@@ -13,11 +13,14 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{NodeId, ObjectId, ZoneId};
 use fcp_proto_core::object::{AnyObject, ObjectIdKey, StoredObject};
 use fcp_runtime_tokio::storage::Storage;
+use fcp_state_machines::node::Node;
 use fcp_state_machines::trust::audit::{Chains, Verifier};
 use fcp_state_machines::trust::authority::Authority;
 use fcp_state_machines::trust::revocation::Revocations;
+use tokio::sync::MutexGuard;
 use zeroize::Zeroizing;
 
+use super::access::Caller;
 use super::ceremony::blocking;
 use super::mount::{Ask, Serve};
 use super::watch::{until, wait};
@@ -98,8 +101,8 @@ impl Serve for ListAuditEvents {
         }
         let within = wait(query.wait_ms)?;
         let own_zone = match &caller {
-            super::access::Caller::Agent(agent) => agent.zone.clone(),
-            super::access::Caller::Operator(_) | super::access::Caller::Anyone => owner_zone(),
+            Caller::Agent(agent) => agent.zone.clone(),
+            Caller::Operator(_) | Caller::Anyone => owner_zone(),
         };
         let zone = query.zone.clone().unwrap_or(own_zone);
         let own = caller.only().map(|own| own.as_str().to_owned());
@@ -162,20 +165,24 @@ struct Expected {
     tips: Chains,
 }
 
-async fn expected(app: &App) -> Result<Expected, ErrorBody> {
-    app.query(|node, _| {
+impl Expected {
+    fn of(node: &Node) -> Self {
         let zones = node.authority().zones().map(|(zone, _)| zone.clone());
         let copy = |key: &ObjectIdKey| ObjectIdKey::from_bytes(Zeroizing::new(*key.expose()));
         let keys =
             zones.filter_map(|zone| node.zone_key(&zone).map(|key| (zone.clone(), copy(key)))).collect();
-        Expected {
+        Self {
             keys,
             authority: node.authority().clone(),
             revocations: node.revocations().clone(),
             tips: node.chains().clone(),
         }
-    })
-    .await
+    }
+}
+
+/// Verifies every chain of a journal that nobody writes.
+pub(crate) fn verify_chains(storage: &Storage, name: &NodeId, node: &Node) -> AuditReport {
+    verify(storage, name.clone(), BTreeMap::new(), &Expected::of(node), None)
 }
 
 /// Reads the whole journal again and checks every link, every identity and every signed head. What the node knew to be
@@ -255,15 +262,28 @@ fn check(
     Ok(())
 }
 
+/// The turn to verify: it reads the whole journal, so one does at a time. An operator waits for it; an agent is told to
+/// come again.
+//= docs/spec/audit.md#verification
+async fn turn<'a>(app: &'a App, caller: &Caller) -> Result<MutexGuard<'a, ()>, ErrorBody> {
+    match caller {
+        Caller::Operator(_) => Ok(app.verifying.lock().await),
+        Caller::Agent(_) | Caller::Anyone => app.verifying.try_lock().map_err(|_| {
+            ErrorBody::new(Code::Exhausted).because("the chains are being verified for somebody else")
+        }),
+    }
+}
+
 impl Serve for VerifyAudit {
     async fn serve(ask: Ask<Self>) -> Result<AuditReport, ErrorBody> {
-        let Ask { app, body, .. } = ask;
+        let Ask { app, body, caller, .. } = ask;
+        let _one_at_a_time = turn(&app, &caller).await?;
         let node = app.serving()?.node_id.clone();
         let zones = zones(&app, body.zone.clone()).await?;
         // What is known durable is read before the journal's end is: later events are beyond both.
         let known: BTreeMap<_, _> =
             app.records().heads.iter().map(|(zone, head)| (zone.clone(), (head.seq, head.event))).collect();
-        let expected = expected(&app).await?;
+        let expected = app.query(|node, _| Expected::of(node)).await?;
         tracing::debug!(tips = expected.tips.tips().count(), "the chains are verified");
         let (storage, only, name) = (Arc::clone(&app.storage), body.zone, node.clone());
         let mut report =

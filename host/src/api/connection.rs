@@ -7,35 +7,39 @@ use std::time::Duration;
 use fcp_proto_core::error::Code;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::listen::{Accepted, Listeners};
+use super::places::{Place, Places};
 use super::{exchange, sessions};
-use crate::daemon::App;
+use crate::daemon::{App, Origin};
 
-/// Who is at the other end of a connection.
+/// Who is at the other end of a connection, and its place.
 #[derive(Debug)]
 pub(super) struct Peer {
     /// Names the connection within this start of the daemon.
     pub(super) connection: u64,
-    /// The user at the other end of a unix socket, as the kernel says; absent over TCP.
+    /// Whose it is, as the kernel says.
+    pub(super) origin: Origin,
+    /// The user at the other end of a unix socket; absent over TCP.
     pub(super) uid: Option<u32>,
+    /// Its place among the connections.
+    pub(super) place: Place,
 }
-
-/// How long a caller may take to send the head of a request. Chosen: one that is slower holds a connection for nothing.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
 /// Serves connections until the daemon stops and those open have ended.
 pub async fn serve(app: Arc<App>, mut listeners: Listeners) {
-    let most = usize::try_from(app.config().limits.connections).unwrap_or(usize::MAX);
-    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+    let places = Arc::new(Places::default());
+    let mut open = JoinSet::new();
     let mut draining = app.draining.subscribe();
     let mut connection = 0;
     loop {
         let accepted = tokio::select! {
             accepted = listeners.accept() => accepted,
+            Some(_) = open.join_next() => continue,
             () = stopping(&mut draining) => break,
         };
         let accepted = match accepted {
@@ -48,22 +52,23 @@ pub async fn serve(app: Arc<App>, mut listeners: Listeners) {
             }
         };
         connection += 1;
-        // The place is taken before the next accept, so that callers wait in the kernel's queue and not in memory.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        let app = Arc::clone(&app);
-        tokio::spawn(async move {
-            admit(&app, connection, accepted).await;
-            sessions::connection_ended(&app, connection).await;
-            drop(place);
-        });
+        admit(&app, &places, connection, accepted, &mut open);
+        // Whoever gave its place away closes before more are taken.
+        tokio::task::yield_now().await;
     }
-    let most = u32::try_from(most).unwrap_or(u32::MAX);
     // Open connections see `draining` too and end after their exchange; the wait is bounded by the daemon's own.
-    drop(tokio::time::timeout(DRAIN_WITHIN, places.acquire_many(most)).await);
+    let ended = async { while open.join_next().await.is_some() {} };
+    drop(tokio::time::timeout(DRAIN_WITHIN, ended).await);
+    open.detach_all();
 }
 
 /// How long open connections may take to end once calls have. Chosen.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many places anybody's exchanges have.
+pub(super) fn most(app: &App) -> usize {
+    usize::try_from(app.config().limits.connections).unwrap_or(usize::MAX)
+}
 
 /// Waits until the daemon stops.
 async fn stopping(draining: &mut watch::Receiver<bool>) {
@@ -71,18 +76,28 @@ async fn stopping(draining: &mut watch::Receiver<bool>) {
     drop(draining.wait_for(|draining| *draining).await);
 }
 
-async fn admit(app: &Arc<App>, connection: u64, accepted: Accepted) {
-    match accepted {
-        Accepted::Unix { stream, uid } => {
-            let ours = rustix::process::geteuid().as_raw();
-            if uid != ours && uid != 0 {
-                tracing::warn!(uid, "a connection of another user was refused");
-                return;
-            }
-            run(app, Peer { connection, uid: Some(uid) }, stream).await;
-        }
-        Accepted::Tcp(stream) => run(app, Peer { connection, uid: None }, stream).await,
+/// Gives a connection a place, and serves it.
+fn admit(app: &Arc<App>, places: &Arc<Places>, connection: u64, accepted: Accepted, open: &mut JoinSet<()>) {
+    let (origin, uid) = match &accepted {
+        Accepted::Unix { uid, pid, .. } => (Origin::Process { uid: *uid, pid: *pid }, Some(*uid)),
+        Accepted::Tcp(_) => (Origin::Tcp, None),
+    };
+    if uid.is_some_and(|uid| uid != rustix::process::geteuid().as_raw() && uid != 0) {
+        tracing::warn!(uid, "a connection of another user was refused");
+        return;
     }
+    let Some(place) = places.take(connection, origin, most(app)) else {
+        tracing::warn!(code = %Code::Exhausted, ?origin, "there is no place for a connection");
+        return;
+    };
+    let (app, peer) = (Arc::clone(app), Peer { connection, origin, uid, place });
+    open.spawn(async move {
+        match accepted {
+            Accepted::Unix { stream, .. } => run(&app, peer, stream).await,
+            Accepted::Tcp(stream) => run(&app, peer, stream).await,
+        }
+        sessions::connection_ended(&app, connection).await;
+    });
 }
 
 async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(app: &Arc<App>, peer: Peer, stream: S) {
@@ -92,14 +107,15 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(app: &Arc<App>,
         async move { Ok::<_, Infallible>(exchange::run(app, peer, request).await) }
     });
     let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        // The place has the time of a head: this one would end the resting connection of an open session too.
+        .header_read_timeout(None)
         .max_headers(64)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
     let mut draining = app.draining.subscribe();
     let ended = tokio::select! {
         ended = &mut served => ended,
+        () = peer.place.lost() => return,
         () = stopping(&mut draining) => {
             served.as_mut().graceful_shutdown();
             served.await

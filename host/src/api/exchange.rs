@@ -4,25 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fcp_api::headers::{ADMISSION, TRACEPARENT};
-use fcp_api::routes::{Access, DOCUMENT_PATH};
+use fcp_api::headers::{ADMISSION, AUTHORIZATION, TRACEPARENT};
+use fcp_api::routes::{Access, DOCUMENT_PATH, Endpoint, UnlockOperator};
 use fcp_api::types::ErrorBody;
 use fcp_proto_core::error::Code;
+use fcp_proto_core::time::Now;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 
 use super::answer;
-use super::connection::Peer;
+use super::connection::{Peer, most};
 use super::mount::{Found, Mounted, Received, Table, only_reads};
-use super::trace;
+use super::places::{Exchange, Share, Standing};
+use super::{access, trace};
 use crate::daemon::App;
 
 /// Serves a request.
 pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let trace = trace::read(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let served = tokio::spawn(serve(app, peer, request)).await;
+    let exchange = peer.place.begin();
+    let served = tokio::spawn(serve(app, peer, exchange, request)).await;
     let mut response = match served {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => answer::failure(&error),
@@ -31,6 +34,7 @@ pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incomin
             answer::failure(&answer::defect())
         }
     };
+    allow(&path, &mut response);
     tracing::debug!(%method, path, status = response.status().as_u16(), "served");
     if let Some(Ok(value)) = trace.map(|trace| HeaderValue::from_str(&trace::write(&trace))) {
         response.headers_mut().insert(TRACEPARENT, value);
@@ -41,18 +45,19 @@ pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incomin
 async fn serve(
     app: Arc<App>,
     peer: Arc<Peer>,
+    mut exchange: Exchange,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, ErrorBody> {
     let (head, body) = request.into_parts();
     admitted(&app, &peer, &head.headers)?;
     if head.method == http::Method::GET && head.uri.path() == DOCUMENT_PATH {
-        return Ok(document());
+        return Ok(answer::document(&app, &head.headers));
     }
     let (mounted, path) = match Table::find(&head.method, head.uri.path())? {
         Found::Route(mounted, path) => (mounted, path),
         Found::OtherMethod => {
             let why = format!("{} does not take {}", head.uri.path(), head.method);
-            return Err(ErrorBody::new(Code::UnknownMethod).because(why));
+            return Err(ErrorBody::new(Code::MethodNotAllowed).because(why));
         }
         Found::Nothing => {
             let why = format!("there is no {}", head.uri.path());
@@ -64,9 +69,36 @@ async fn serve(
     let body = whole(body, mounted.route.max_request_bytes, BODY_WITHIN).await?;
     // What expires is judged when all of the request is there, not when it began.
     let now = app.now();
+    exchange.answer(share(&app, &peer, &mounted, &head.headers, now), most(&app))?;
     let query = head.uri.query().unwrap_or_default().to_owned();
     let received = Received { app, peer, headers: head.headers, path, query, body, now };
     (mounted.serve)(received).await.map(answer::success)
+}
+
+/// Which places an exchange may take: an operator is served, and becomes one, however many others ask.
+//= docs/spec/api.md#room
+fn share(app: &App, peer: &Peer, mounted: &Mounted, headers: &HeaderMap, now: Now) -> Share {
+    let is_operator = access::operator(app, peer, headers, now).is_some();
+    if is_operator {
+        peer.place.stands(Standing::Operator);
+    } else if headers.contains_key(AUTHORIZATION) {
+        // The key that was open on this connection is closed.
+        peer.place.stands(Standing::Unknown);
+    }
+    if is_operator || mounted.route.name == UnlockOperator::ROUTE.name {
+        Share::Reserved
+    } else {
+        Share::Common
+    }
+}
+
+/// Says what a path takes, to who asked for another method.
+fn allow(path: &str, response: &mut Response<Full<Bytes>>) {
+    if response.status() == http::StatusCode::METHOD_NOT_ALLOWED
+        && let Ok(methods) = HeaderValue::from_str(&Table::methods(path).join(", "))
+    {
+        response.headers_mut().insert(http::header::ALLOW, methods);
+    }
 }
 
 /// Over TCP nobody is known by the kernel, so a caller shows the token that only this user can read.
@@ -119,14 +151,6 @@ where
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(ErrorBody::new(Code::MalformedInput).because(error.to_string())),
     }
-}
-
-fn document() -> Response<Full<Bytes>> {
-    static DOCUMENT: std::sync::LazyLock<Bytes> =
-        std::sync::LazyLock::new(|| Bytes::from(fcp_api::openapi::document().to_string()));
-    let mut response = Response::new(Full::new(DOCUMENT.clone()));
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 /// How long a caller may take to send a body. Chosen: the largest package comes over the slowest loopback in a fraction of it.

@@ -28,6 +28,8 @@ pub(super) enum Accepted {
         stream: UnixStream,
         /// The user at the other end.
         uid: u32,
+        /// The process there.
+        pid: Option<i32>,
     },
     /// On TCP.
     Tcp(TcpStream),
@@ -113,8 +115,8 @@ impl Listeners {
         tokio::select! {
             accepted = self.unix.accept() => {
                 let (stream, _) = accepted?;
-                let uid = stream.peer_cred()?.uid();
-                Ok(Accepted::Unix { stream, uid })
+                let peer = stream.peer_cred()?;
+                Ok(Accepted::Unix { stream, uid: peer.uid(), pid: peer.pid() })
             }
             accepted = tcp => {
                 let (stream, _) = accepted?;

@@ -1,11 +1,12 @@
 //! Joins the contract's table with what serves each route.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fcp_api::routes::{Endpoint, Method, Route};
+use fcp_api::routes::{DOCUMENT_PATH, Endpoint, Method, Route};
 use fcp_api::types::{ErrorBody, Source};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::object::TraceContext;
@@ -14,7 +15,7 @@ use http::HeaderMap;
 
 use super::access::Caller;
 use super::answer::{self, Answer};
-use super::connection::Peer;
+use super::connection::{Peer, most};
 use crate::daemon::App;
 
 /// A request for one endpoint, read and admitted.
@@ -101,12 +102,14 @@ where
 {
     let Received { app, peer, headers, path, query, body, now } = received;
     let caller = Caller::identify(&app, &peer, &headers, E::ROUTE.access, now).await?;
+    let _share = caller.only().map(|agent| peer.place.of_agent(agent, most(&app))).transpose()?;
+    let place = E::CONDITIONAL.then(|| format!("{} {path:?} {query}", E::ROUTE.path));
     let query = fcp_api::query::read(&query)?;
     let body = fcp_api::body::read_request(&body, E::ROUTE.max_request_bytes)?;
     let trace = super::trace::read(&headers);
     let ask = Ask { app: Arc::clone(&app), caller, peer, path, query, body, trace, now };
     let body = E::serve(ask).await?;
-    let conditional = E::CONDITIONAL.then(|| answer::Condition::read(&headers));
+    let conditional = place.map(|place| answer::Condition::read(place, &headers));
     answer::write(&app, body, E::SOURCE, conditional, now)
 }
 
@@ -158,9 +161,17 @@ impl Table {
         MOUNTED.iter().map(|mounted| mounted.route.name)
     }
 
+    /// The methods that a path takes.
+    pub(super) fn methods(path: &str) -> Vec<String> {
+        let own = (path == DOCUMENT_PATH).then_some(http::Method::GET);
+        let mounted = MOUNTED.iter().filter(|mounted| matches(mounted.route.path, path).is_some());
+        let methods = mounted.map(|mounted| http::Method::from(mounted.route.method)).chain(own);
+        methods.map(|method| method.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// Finds the route of a request. A fixed segment stands before a parameter in the contract's table.
     pub(super) fn find(method: &http::Method, path: &str) -> Result<Found, ErrorBody> {
-        let mut other_method = false;
+        let mut other_method = path == DOCUMENT_PATH;
         for mounted in MOUNTED {
             let Some(parameters) = matches(mounted.route.path, path) else { continue };
             if http::Method::from(mounted.route.method) != *method {

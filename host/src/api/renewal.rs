@@ -45,17 +45,14 @@ pub(super) fn warning(node: &Node, now: Now) -> Option<Warning> {
 
 impl Serve for RenewNode {
     async fn serve(ask: Ask<Self>) -> Result<NodeRenewed, ErrorBody> {
-        let Ask { app, body, now, .. } = ask;
+        let Ask { app, body, peer, now, .. } = ask;
         let known = app.query(|node, _| attestation(node).cloned()).await?;
         let known = known.ok_or_else(|| super::status::broken("the node has no attestation"))?;
         // The owner's passphrase is guessed at as slowly as an operator's.
         let owner = PrincipalId::new("owner")
             .map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
-        if let Err(wait) = app.operators.begin_try(&owner, now) {
-            let mut error = ErrorBody::new(Code::RateLimited).because("too many wrong passphrases in a row");
-            error.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            return Err(error);
-        }
+        let attempt = app.tries.begin(&owner, peer.origin, now).await;
+        let attempt = attempt.map_err(super::sessions::try_later)?;
         let KeySourceRequest::Passphrase { passphrase } = body.owner_key_source;
         let inner = Arc::clone(&app);
         let opened = blocking(move || {
@@ -74,7 +71,7 @@ impl Serve for RenewNode {
                 return Err(refused);
             }
         };
-        app.operators.forgive(&owner);
+        attempt.succeeded();
         let lifetime = body.lifetime_secs.unwrap_or(LIFETIME_SECS);
         let renewed = NodeAttestation { expires_at: now.unix.saturating_add(lifetime), nonce, ..known };
         let (node, attested_until) = (renewed.node_id.clone(), renewed.expires_at);

@@ -1,6 +1,7 @@
 //! Challenges, operators' keys, agents' sessions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fcp_api::hex::Hex;
 use fcp_api::routes::{CloseSession, IssueChallenge, LockOperator, OpenSession, UnlockOperator};
@@ -18,6 +19,7 @@ use fcp_state_machines::trust::audit::Entry;
 use super::access::{Caller, public_name};
 use super::denial::failed;
 use super::mount::{Ask, Serve};
+use super::places::Standing;
 use super::sign::unexpected;
 use crate::daemon::{App, SessionEntry, owner_zone};
 use crate::keys::KeyStoreError;
@@ -27,7 +29,7 @@ impl Serve for IssueChallenge {
 
     async fn serve(ask: Ask<Self>) -> Result<ChallengeIssued, ErrorBody> {
         let node = ask.app.serving()?.node_id.clone();
-        let (challenge, expires_at) = ask.app.challenges.issue(ask.now);
+        let (challenge, expires_at) = ask.app.challenges.issue(ask.peer.origin, ask.now);
         let channel_binding = Hex(ask.app.binding(ask.peer.uid));
         Ok(ChallengeIssued { node, channel_binding, challenge: Hex(challenge), expires_at })
     }
@@ -68,11 +70,7 @@ impl Serve for UnlockOperator {
         let Ask { app, body, peer, now, .. } = ask;
         let wanted = body.operator.clone();
         let known = app.query(move |node, now| known_operator(node, wanted.as_ref(), now)).await??;
-        if let Err(wait) = app.operators.begin_try(&known.name, now) {
-            let mut error = ErrorBody::new(Code::RateLimited).because("too many wrong passphrases in a row");
-            error.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            return Err(error);
-        }
+        let attempt = app.tries.begin(&known.name, peer.origin, now).await.map_err(try_later)?;
         let KeySourceRequest::Passphrase { passphrase } = body.key_source;
         let (inner, name) = (Arc::clone(&app), known.name.clone());
         let opened = tokio::task::spawn_blocking(move || {
@@ -94,6 +92,7 @@ impl Serve for UnlockOperator {
                 return Err(unlock_failed(&error));
             }
         };
+        attempt.succeeded();
         // Told before the key can be used: no record, no effect.
         tell(&app, AuditEventKind::OperatorUnlocked, &known.name).await?;
         let lifetime = app.config().sessions.unlock_secs;
@@ -105,8 +104,17 @@ impl Serve for UnlockOperator {
             peer.connection,
             app.now(),
         );
+        peer.place.stands(Standing::Operator);
         Ok(OperatorUnlocked { bearer, operator: known.name, rights: known.rights, expires_at })
     }
+}
+
+/// Why a passphrase is not tried now.
+pub(super) fn try_later(wait: Duration) -> ErrorBody {
+    let why = "too many passphrases are tried, or too many wrong ones were";
+    let mut error = ErrorBody::new(Code::RateLimited).because(why);
+    error.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    error
 }
 
 /// Why a stored key did not open.
@@ -130,6 +138,7 @@ impl Serve for LockOperator {
 
     async fn serve(ask: Ask<Self>) -> Result<Nothing, ErrorBody> {
         ask.app.operators.close(ask.peer.connection);
+        ask.peer.place.stands(Standing::Unknown);
         Ok(Nothing {})
     }
 }
@@ -160,6 +169,7 @@ impl Serve for OpenSession {
                 let wished = body.lifetime_secs.map(|secs| now.unix.saturating_add(secs));
                 let expires_at = wished.map_or(expires_at, |wished| wished.min(expires_at));
                 let name = public_name(&id);
+                peer.place.stands(Standing::Session);
                 app.sessions().insert(
                     name,
                     SessionEntry {

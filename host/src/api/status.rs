@@ -59,6 +59,12 @@ fn warnings(app: &App) -> Vec<Warning> {
     if let Some(serving) = app.serving.get() {
         warnings.extend(serving.runner.warnings());
     }
+    let refused = app.refused_settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    warnings.extend(refused.map(|why| Warning {
+        kind: WarningKind::Settings,
+        message: format!("{why}; the settings read before are in force still"),
+        remedy: Some("correct the line named, then send the daemon SIGHUP".into()),
+    }));
     if app.storage.stats().sealed {
         warnings.push(Warning {
             kind: WarningKind::Storage,

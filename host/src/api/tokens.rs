@@ -82,14 +82,14 @@ fn shown(token: node::MintedToken) -> MintedToken {
 impl Serve for PrepareCall {
     //= docs/spec/sessions.md#calls-outside-a-session
     async fn serve(ask: Ask<Self>) -> Result<CallPrepared, ErrorBody> {
-        let Ask { app, body, now, .. } = ask;
+        let Ask { app, body, peer, now, .. } = ask;
         let calling = Calling::with_token(&app, body.token.expose(), None).await?;
         let call = inputs::call(&app, &calling, body.call, CallOptions::default(), None).await?;
         let parts = app.query(move |node, _| node.parts_to_prove(&call)).await?;
         let (token_id, covered) = parts.map_err(|failure| failed(&failure))?;
         let call_digest = covered.digest().map_err(|_| ErrorBody::new(Code::InputTooLarge))?;
         let node = app.serving()?.node_id.clone();
-        let (challenge, expires_at) = app.challenges.issue(now);
+        let (challenge, expires_at) = app.challenges.issue(peer.origin, now);
         Ok(CallPrepared {
             call_digest,
             token_id,

@@ -59,6 +59,8 @@ fn view(node: &Node, zone: &ZoneId, policies: &BTreeMap<ZoneId, Made>, now: Now)
 }
 
 impl Serve for ListZones {
+    const CONDITIONAL: bool = true;
+
     async fn serve(ask: Ask<Self>) -> Result<ZoneList, ErrorBody> {
         let policies = ask.app.records().policies.clone();
         let zones = ask.app.query(move |node, now| {
@@ -72,6 +74,8 @@ impl Serve for ListZones {
 }
 
 impl Serve for GetZone {
+    const CONDITIONAL: bool = true;
+
     async fn serve(ask: Ask<Self>) -> Result<ZoneView, ErrorBody> {
         view_of(&ask.app, ask.path(0)?).await
     }

@@ -10,6 +10,7 @@
 //! A keeper is a task that drives a `Supervisor`; the machine decides, the keeper does. What a connector says is read
 //! strictly, and what it did is judged by what egress saw.
 
+mod engine;
 mod evidence;
 mod keeper;
 mod launch;
@@ -40,6 +41,7 @@ use tokio::time::timeout;
 
 use crate::egress::{ClientError, EgressClient, Identity};
 use crate::sandbox::Sandbox;
+pub use engine::Engine;
 use keeper::{Command, Keeper, NewCall};
 pub use launch::{Installation, Launch, Opening, Program, Progress, SecretError, Secrets};
 pub(crate) use outputs::compile as compile_schema;

@@ -24,6 +24,8 @@ use super::operators::Operators;
 use super::records::Records;
 use super::runner::Runner;
 use super::schemas::Schemas;
+use super::tries::Tries;
+use crate::api::Versions;
 use crate::home::{Config, Home};
 use crate::keys::KeyStore;
 use crate::vault::Vault;
@@ -50,6 +52,8 @@ pub struct App {
     pub challenges: Challenges,
     /// Operators whose keys are open.
     pub operators: Operators,
+    /// Tries at passphrases.
+    pub tries: Tries,
     /// Open sessions by the names that may be shown.
     pub sessions: Mutex<BTreeMap<[u8; 16], SessionEntry>>,
     /// Binds sessions to this start of the daemon and to whoever connects.
@@ -58,6 +62,12 @@ pub struct App {
     pub credentials: Option<PathBuf>,
     /// What was found at the start that the owner should know.
     pub warnings: Mutex<Vec<Warning>>,
+    /// Why the settings that were read last are not in force, if they are not.
+    pub refused_settings: Mutex<Option<String>>,
+    /// Held by who verifies the audit chains: one at a time.
+    pub verifying: tokio::sync::Mutex<()>,
+    /// Which answers were given, and since when.
+    pub versions: Versions,
     /// Whether the daemon stops.
     pub draining: watch::Sender<bool>,
     /// The digest of what admits a caller over TCP; nobody is admitted without.

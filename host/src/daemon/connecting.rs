@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, CredentialId, KeyId, ZoneId};
 use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::manifest::package::Package;
-use fcp_proto_core::object::{CredentialRecord, RevocationObject};
+use fcp_proto_core::object::{ConnectorInstall, CredentialRecord, RevocationObject};
 use fcp_proto_core::time::Now;
 use fcp_runtime_tokio::drive::{Outcomes, clock, entropy};
 use fcp_state_machines::call::supervisor::StateName;
@@ -27,7 +27,7 @@ use super::exceptions::{self, Inapplicable};
 use super::runner::Runner;
 use super::vault_secrets::{VaultSecrets, keep_refreshed};
 use crate::connectors::{
-    self, Exercised, HealthCheck, HealthReport, Installation, Launch, Limits, ProcessStatus, Program,
+    self, Engine, Exercised, HealthCheck, HealthReport, Installation, Launch, Limits, ProcessStatus, Program,
     RunnerConfig,
 };
 use crate::egress::{EgressClient, Refreshed};
@@ -40,8 +40,9 @@ pub struct Connecting {
     runner: connectors::Runner,
     secrets: Arc<VaultSecrets>,
     packages: PathBuf,
+    engine: Engine,
     outcomes: Outcomes,
-    installed: Mutex<BTreeMap<ConnectorId, Result<Arc<Installation>, Unfit>>>,
+    installed: Mutex<BTreeMap<ConnectorId, Result<Arc<Installation>, Unrunnable>>>,
     statuses: Arc<Mutex<Vec<ProcessStatus>>>,
     alive: Arc<Alive>,
     /// What the settings say of health.
@@ -52,38 +53,34 @@ pub struct Connecting {
     keeping: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
+/// Why a connector cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unrunnable {
+    code: Code,
+    message: String,
+    /// What to do about it, where it is more than installing the connector again.
+    remedy: Option<String>,
+}
+
+impl From<String> for Unrunnable {
+    fn from(message: String) -> Self {
+        Self { code: Code::ConnectorUnavailable, message, remedy: None }
+    }
+}
+
+impl From<Inapplicable> for Unrunnable {
+    fn from(Inapplicable { exception, why }: Inapplicable) -> Self {
+        let message = format!("exception {exception}: {why}");
+        let remedy = format!(
+            "`fwc exception remove {exception}`; record it anew with `fwc exception egress` if it is still needed"
+        );
+        Self { code: Code::ConnectorUnavailable, message, remedy: Some(remedy) }
+    }
+}
+
 impl fmt::Debug for Connecting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connecting")
-    }
-}
-
-/// Why a connector cannot be run.
-#[derive(Clone, Debug)]
-enum Unfit {
-    /// Its package cannot be read, or is gone.
-    Package(String),
-    /// An exception of it cannot be applied.
-    Exception(Inapplicable),
-}
-
-impl Unfit {
-    fn remedy(&self, connector: &ConnectorId) -> String {
-        match self {
-            Self::Package(_) => format!("install {connector} again with `fwc install PACKAGE`"),
-            Self::Exception(Inapplicable { exception, .. }) => format!(
-                "`fwc exception remove {exception}`; record it anew with `fwc exception egress` if it is still needed"
-            ),
-        }
-    }
-}
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Package(why) => f.write_str(why),
-            Self::Exception(Inapplicable { exception, why }) => write!(f, "exception {exception}: {why}"),
-        }
     }
 }
 
@@ -132,6 +129,7 @@ impl Connecting {
             runner,
             secrets: Arc::new(VaultSecrets::new(Arc::clone(vault))),
             packages: app.home.packages(),
+            engine: Engine::new(programs.join("fcp-connector-engine")),
             health: app.config().health.clone(),
             outcomes,
             installed: Mutex::new(BTreeMap::new()),
@@ -161,8 +159,28 @@ impl Connecting {
         });
     }
 
-    fn installed(&self) -> MutexGuard<'_, BTreeMap<ConnectorId, Result<Arc<Installation>, Unfit>>> {
+    fn installed(&self) -> MutexGuard<'_, BTreeMap<ConnectorId, Result<Arc<Installation>, Unrunnable>>> {
         self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is wrong with the engine that a declarative connector was installed with.
+    //= docs/spec/connectors.md#the-engine
+    fn check_engine(&self, installed: &Installed) -> Result<(), Unrunnable> {
+        let install = &installed.install;
+        if installed.manifest.connector.runtime != Runtime::Declarative {
+            return Ok(());
+        }
+        let found = self.engine.digest().map_err(|error| format!("the engine: {error}"))?;
+        if found == install.code_digest {
+            return Ok(());
+        }
+        let message = format!(
+            "the engine beside the daemon has the digest {found}, and {} was installed with {}",
+            install.connector, install.code_digest
+        );
+        let remedy =
+            format!("`{}` accepts the engine that is there now", accept_engine(&self.packages, install));
+        Err(Unrunnable { code: Code::EngineChanged, message, remedy: Some(remedy) })
     }
 
     /// What runs: the engine, or the code inside the package that is kept under its digest.
@@ -179,13 +197,13 @@ impl Connecting {
         }
     }
 
-    fn read(&self, node: &Node, installed: &Installed, now: Now) -> Result<Installation, Unfit> {
-        let lowered =
-            exceptions::lowered(node, &installed.install.connector, now).map_err(Unfit::Exception)?;
+    fn read(&self, node: &Node, installed: &Installed, now: Now) -> Result<Installation, Unrunnable> {
+        self.check_engine(installed)?;
+        let lowered = exceptions::lowered(node, &installed.install.connector, now)?;
         Ok(Installation {
             manifest: installed.manifest.clone(),
             config: installed.config.clone(),
-            program: self.program(installed).map_err(Unfit::Package)?,
+            program: self.program(installed)?,
             code_digest: installed.install.code_digest,
             package_digest: installed.install.package_digest,
             egress_exceptions: lowered.addresses,
@@ -194,10 +212,12 @@ impl Connecting {
     }
 
     /// Reads a connector anew, and remembers what came of it; nothing if it is not installed.
-    fn refresh(&self, node: &Node, connector: &ConnectorId) -> Option<Result<Arc<Installation>, Unfit>> {
+    fn refresh(&self, node: &Node, connector: &ConnectorId) -> Option<Result<Arc<Installation>, Unrunnable>> {
         let read = node.catalog().get(connector).map(|installed| {
             let read = self.read(node, installed, clock::now()).map(Arc::new);
-            read.inspect_err(|error| tracing::error!(%connector, %error, "a connector cannot be run"))
+            read.inspect_err(|error| {
+                tracing::error!(%connector, code = %error.code, error = error.message, "a connector cannot be run")
+            })
         });
         match &read {
             Some(read) => self.installed().insert(connector.clone(), read.clone()),
@@ -208,11 +228,13 @@ impl Connecting {
 
     /// What a connector is started with now: an exception that ran out since is no longer part of it, and what could
     /// not be read before may be in order again.
-    fn current(&self, node: &Node, connector: &ConnectorId) -> Result<Arc<Installation>, Unfit> {
+    fn current(&self, node: &Node, connector: &ConnectorId) -> Result<Arc<Installation>, Unrunnable> {
         let known = self.installed().get(connector).cloned();
+        let engine = node.catalog().get(connector).map_or(Ok(()), |installed| self.check_engine(installed));
         let fresh = match (known, exceptions::lowered(node, connector, clock::now())) {
             (Some(Ok(known)), Ok(lowered))
-                if known.egress_exceptions == lowered.addresses
+                if engine.is_ok()
+                    && known.egress_exceptions == lowered.addresses
                     && known.sandbox_exceptions == lowered.properties =>
             {
                 Some(Ok(known))
@@ -220,11 +242,11 @@ impl Connecting {
             (Some(_), _) => self.refresh(node, connector),
             (None, _) => None,
         };
-        fresh.unwrap_or_else(|| Err(Unfit::Package(format!("{connector} is not installed"))))
+        fresh.unwrap_or_else(|| Err(format!("{connector} is not installed").into()))
     }
 
     /// What a call is started with.
-    fn launch(&self, node: &Node, dispatch: &Dispatch) -> Result<Launch, Unfit> {
+    fn launch(&self, node: &Node, dispatch: &Dispatch) -> Result<Launch, Unrunnable> {
         let authorized = &dispatch.authorized;
         let (connector, zone) = (authorized.connector(), authorized.zone());
         let installation = self.current(node, connector)?;
@@ -249,6 +271,24 @@ impl Connecting {
         let named = self.health.iter().find(|it| it.connector == *connector && it.zone == *zone);
         chosen(&fit, named.map(|it| &it.credential)).cloned()
     }
+}
+
+/// The command by which an operator installs exactly what is installed, with the engine that is there now: the package
+/// is kept, and its publishers are trusted still or it is refused.
+pub(crate) fn accept_engine(packages: &Path, install: &ConnectorInstall) -> String {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let package = packages.join(install.package_digest.to_string()).display().to_string();
+    let mut command = format!("fwc install {}", quoted(&package));
+    for zone in &install.zones {
+        command.push_str(&format!(" --zone {zone}"));
+    }
+    if install.config != "{}" {
+        command.push_str(&format!(" --config {}", quoted(&install.config)));
+    }
+    if install.dev {
+        command.push_str(" --dev");
+    }
+    command
 }
 
 /// The named one of the credentials that fit, and no other in its place; the only one if none is named.
@@ -282,10 +322,8 @@ impl Runner for Connecting {
     fn dispatch(&self, node: &Node, dispatch: Dispatch) {
         let call = dispatch.call_id;
         match self.launch(node, &dispatch) {
-            Err(unfit) => {
-                let message = unfit.to_string();
-                self.outcomes
-                    .report(call, Outcome::NotDelivered { code: Code::ConnectorUnavailable, message });
+            Err(Unrunnable { code, message, .. }) => {
+                self.outcomes.report(call, Outcome::NotDelivered { code, message });
             }
             Ok(launch) => {
                 let (outcome, outcomes) = (self.runner.dispatch(dispatch, launch), self.outcomes.clone());
@@ -336,10 +374,14 @@ impl Runner for Connecting {
         }
         for (connector, installation) in &*self.installed() {
             if let Err(error) = installation {
+                let remedy = error
+                    .remedy
+                    .clone()
+                    .unwrap_or_else(|| format!("install {connector} again with `fwc install PACKAGE`"));
                 warnings.push(Warning {
                     kind: WarningKind::Connector,
-                    message: format!("{connector} cannot be run: {error}"),
-                    remedy: Some(error.remedy(connector)),
+                    message: format!("{connector} cannot be run: {} ({})", error.message, error.code),
+                    remedy: Some(remedy),
                 });
             }
         }

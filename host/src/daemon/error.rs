@@ -77,6 +77,27 @@ impl StartError {
     }
 }
 
+impl StartError {
+    /// What to do next, where it is more than the code's own advice.
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Home(error) => error.remedy(),
+            Self::Keys(error) => error.remedy(),
+            Self::Storage(_)
+            | Self::Replay(_)
+            | Self::Vault(_)
+            | Self::Ceremony(_)
+            | Self::OtherOwner
+            | Self::Runner { .. }
+            | Self::Defect
+            | Self::Entropy(_)
+            | Self::AddressInUse(_)
+            | Self::Listen { .. }
+            | Self::File { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -7,7 +7,7 @@ use fcp_api::types::ExceptionRule;
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::ids::{ConnectorId, Digest, ObjectId};
 use fcp_proto_core::time::Now;
-use fcp_state_machines::call::egress::{EgressException, Transport};
+use fcp_state_machines::call::egress::{Cidr, EgressException, Transport};
 use fcp_state_machines::node::Node;
 
 use crate::egress;
@@ -76,7 +76,7 @@ impl Opened {
             ExceptionRule::Egress { host, network, port, .. } => {
                 Ok(Self::Address(Box::new(EgressException {
                     host: host.parse().map_err(|_| format!("{host:?} is no host"))?,
-                    cidr: network.parse().map_err(|_| format!("{network:?} is no network"))?,
+                    cidr: network_of(network)?,
                     port: *port,
                     transport: Transport::Tls,
                     ca_pem: None,
@@ -91,6 +91,18 @@ impl Opened {
             }
         }
     }
+}
+
+/// The network of a rule. One that is wider than a network opens nothing, whenever it was recorded.
+//= docs/spec/egress.md#addresses
+fn network_of(text: &str) -> Result<Cidr, String> {
+    let cidr: Cidr = text.parse().map_err(|_| format!("{text:?} is no network"))?;
+    if cidr.is_too_wide() {
+        return Err(format!(
+            "{text} is wider than one network, and would leave nothing of the rule for addresses; name the service's own"
+        ));
+    }
+    Ok(cidr)
 }
 
 /// The certificate authority that a rule names, if it names one.

@@ -121,7 +121,8 @@ fn open_node(app: &Arc<App>, node_id: &NodeId) -> Result<Opened, StartError> {
     Ok(Opened(node, keys, Arc::new(vault)))
 }
 
-fn key_of(credential: &Credential) -> CredentialKey {
+/// Where a credential lies in the vault.
+pub(crate) fn key_of(credential: &Credential) -> CredentialKey {
     CredentialKey {
         zone: credential.zone.clone(),
         connector: credential.record.connector.clone(),

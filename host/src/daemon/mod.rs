@@ -16,28 +16,35 @@ mod exceptions;
 mod founding;
 mod manifests;
 mod operators;
+mod origin;
 mod ports;
 mod publishers;
 mod records;
 mod runner;
 mod schemas;
 mod signals;
+mod tries;
 mod vault_secrets;
 
 pub use app::{App, Serving, SessionEntry, Underway, owner_zone};
 pub use challenges::Challenges;
 pub use connecting::Connecting;
+pub(crate) use connecting::accept_engine;
 pub use error::StartError;
 pub(crate) use exceptions::{Opened, pin as pin_authority};
+pub(crate) use founding::key_of as vault_key;
 pub use founding::{ACCEPT_CLOCK_VARIABLE, Founding, MakeRunner};
 pub use operators::{Operators, Unlocked};
+pub use origin::Origin;
 pub use publishers::Trusted;
+pub(crate) use publishers::publishers_of;
 pub use records::{
     ApprovalEntry, AsksFor, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, Made, Records,
     RevocationEntry,
 };
 pub use runner::Runner;
 pub use schemas::{Schemas, check_manifest};
+pub use tries::{Tries, Try};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -118,10 +125,14 @@ fn assemble(
         ceremony: tokio::sync::Mutex::new(None),
         challenges: Challenges::new(fresh.derive()),
         operators: Operators::new(fresh.derive()),
+        tries: Tries::default(),
         sessions: Mutex::new(BTreeMap::new()),
         instance: fresh.bytes(),
         credentials: std::env::var_os(CREDENTIALS_VARIABLE).map(Into::into),
         warnings: Mutex::new(recovery_warnings(recovered)),
+        refused_settings: Mutex::default(),
+        verifying: tokio::sync::Mutex::new(()),
+        versions: api::Versions::default(),
         draining: watch::Sender::new(false),
         admission,
         make_runner,

@@ -1,7 +1,7 @@
 //! Operators whose keys are open: for minutes, on the connection that opened them.
 //!
 //! A key is decrypted by its passphrase, signs what its operator asks for, and is wiped when it is closed, when its time is
-//! over or when its connection ends. Wrong passphrases make the next try wait, longer each time.
+//! over or when its connection ends.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,51 +47,12 @@ pub struct Operators {
 struct State {
     entropy: Entropy,
     open: BTreeMap<Digest, Arc<Unlocked>>,
-    tries: BTreeMap<PrincipalId, Tries>,
-}
-
-/// Failed tries in a row.
-#[derive(Clone, Copy, Debug)]
-struct Tries {
-    failed: u32,
-    next: Instant,
-}
-
-/// How long after the n-th failure in a row the next try waits. Chosen: nothing for slips, half a minute for guessing; the
-/// stretching of the passphrase is the real bound.
-fn pause(failed: u32) -> Duration {
-    match failed {
-        0..=2 => Duration::ZERO,
-        3 => Duration::from_secs(1),
-        4 => Duration::from_secs(5),
-        _ => Duration::from_secs(30),
-    }
 }
 
 impl Operators {
     /// None is open.
     pub fn new(entropy: Entropy) -> Self {
-        Self { state: Mutex::new(State { entropy, open: BTreeMap::new(), tries: BTreeMap::new() }) }
-    }
-
-    /// Begins a try, which counts as failed until [`Operators::open`] says otherwise.
-    ///
-    /// # Errors
-    /// How long to wait before the next try.
-    pub fn begin_try(&self, operator: &PrincipalId, now: Now) -> Result<(), Duration> {
-        let mut state = self.lock();
-        let tries = state.tries.entry(operator.clone()).or_insert(Tries { failed: 0, next: now.mono });
-        if now.mono < tries.next {
-            return Err(tries.next.saturating_since(now.mono));
-        }
-        tries.failed = tries.failed.saturating_add(1);
-        tries.next = now.mono.saturating_add(pause(tries.failed));
-        Ok(())
-    }
-
-    /// Forgets failed tries, after one that did not fail.
-    pub fn forgive(&self, name: &PrincipalId) {
-        self.lock().tries.remove(name);
+        Self { state: Mutex::new(State { entropy, open: BTreeMap::new() }) }
     }
 
     /// Keeps a key that was opened; the bearer's text.
@@ -105,7 +66,6 @@ impl Operators {
         now: Now,
     ) -> (Secret, UnixTime) {
         let mut state = self.lock();
-        state.tries.remove(&operator);
         let bytes = Zeroizing::new(state.entropy.bytes::<32>());
         let expires_at = now.unix.saturating_add(lifetime_secs);
         let ends = now.mono.saturating_add(Duration::from_secs(lifetime_secs));
@@ -172,18 +132,5 @@ mod tests {
         assert!(operators.find(&"00".repeat(32), 1, at(101)).is_none(), "nobody's");
         operators.close(1);
         assert!(operators.find(bearer.expose(), 1, at(101)).is_none(), "its connection ended");
-    }
-
-    #[test]
-    fn guessing_slows_down_and_success_forgives() {
-        let (operators, who, key) = operators();
-        for _ in 0..3 {
-            assert_eq!(operators.begin_try(&who, at(1)), Ok(()));
-        }
-        assert_eq!(operators.begin_try(&who, at(1)), Err(Duration::from_secs(1)));
-        assert_eq!(operators.begin_try(&who, at(2)), Ok(()));
-        assert_eq!(operators.begin_try(&who, at(3)), Err(Duration::from_secs(4)));
-        operators.open(who.clone(), key, Vec::new(), 60, 1, at(3));
-        assert_eq!(operators.begin_try(&who, at(3)), Ok(()));
     }
 }

@@ -47,6 +47,7 @@ async fn reload(app: &App, set_log_level: &SetLogLevel) {
         Ok(new) => new,
         Err(error) => {
             tracing::error!(%error, code = %error.code(), "the settings are wrong; those in force stay");
+            note(app, Some(error.to_string()));
             return;
         }
     };
@@ -63,6 +64,13 @@ async fn reload(app: &App, set_log_level: &SetLogLevel) {
     {
         tracing::warn!("the node has stopped and takes no new limits");
     }
+    note(app, None);
     *app.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
     tracing::info!("the settings were read again");
+}
+
+/// Notes whether the settings that were read last are in force, for whoever asks how the daemon is.
+//= docs/spec/home.md#configtoml
+fn note(app: &App, refused: Option<String>) {
+    *app.refused_settings.lock().unwrap_or_else(PoisonError::into_inner) = refused;
 }

@@ -91,12 +91,33 @@ impl HomeError {
         }
     }
 
+    /// Where it is, if it is a file's or folder's.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Missing(path)
+            | Self::NotAHome(path)
+            | Self::TooNew { file: path, .. }
+            | Self::ForeignOwner { path, .. }
+            | Self::OpenToOthers { path, .. }
+            | Self::WrongKind(path)
+            | Self::FileMissing(path)
+            | Self::FileTooLarge(path)
+            | Self::Damaged { file: path, .. }
+            | Self::PathTooLong(path)
+            | Self::Io { path, .. } => Some(path),
+            Self::Config(_) | Self::Storage(_) => None,
+        }
+    }
+
     /// What to do next, where it is more than the code's own advice.
     pub fn remedy(&self) -> Option<String> {
         match self {
             Self::NotAHome(_) => Some("choose an empty folder, or one that does not exist yet".into()),
             Self::ForeignOwner { uid, .. } => Some(format!("run as the user {uid}, or choose another home")),
-            Self::OpenToOthers { path, .. } => Some(format!("`chmod go= {}`", path.display())),
+            Self::OpenToOthers { path, .. } => {
+                let mode = if path.is_dir() { 700 } else { 600 };
+                Some(format!("`chmod {mode} {}`", path.display()))
+            }
             Self::PathTooLong(_) => Some("choose a home with a shorter path".into()),
             Self::FileMissing(path) | Self::Damaged { file: path, .. } => {
                 Some(format!("restore {} from a backup", path.display()))

@@ -44,7 +44,8 @@ pub const HOME_FILE: &str = "home.toml";
 pub const CEREMONY_FILE: &str = "ceremony.cbor";
 
 /// The folders of a home.
-const FOLDERS: [&str; 8] = ["keys", "vault", "journal", "index", "packages", "agents", "run", "logs"];
+pub(crate) const FOLDERS: [&str; 8] =
+    ["keys", "vault", "journal", "index", "packages", "agents", "run", "logs"];
 
 /// Longest path of a unix socket on Linux, its final zero left out. Source: unix(7).
 const MAX_SOCKET_PATH: usize = 107;
@@ -201,13 +202,18 @@ impl Home {
         facts::parse(&path, &bytes).map(Some)
     }
 
+    /// The text that says whose home it is.
+    pub(crate) fn facts_text(facts: &HomeFacts) -> String {
+        facts::render(facts)
+    }
+
     /// Writes down that the home is made.
     ///
     /// # Errors
     /// What the file system answers.
     pub fn write_facts(&self, facts: &HomeFacts) -> Result<(), HomeError> {
         let path = self.path.join(HOME_FILE);
-        Ok(atomic_file::write_in(&*self.files, &path, facts::render(facts).as_bytes())?)
+        Ok(atomic_file::write_in(&*self.files, &path, Self::facts_text(facts).as_bytes())?)
     }
 
     /// Reads the settings; those of a fresh home if there is no file.

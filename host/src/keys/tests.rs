@@ -97,7 +97,10 @@ fn a_key_that_others_could_read_is_refused_with_the_remedy() {
             let refused = load(&home).unwrap_err();
             assert_eq!(refused, KeyStoreError::File(HomeError::OpenToOthers { path: path.clone(), mode }));
             assert_eq!(refused.code(), Code::NotPermitted);
-            assert_eq!(refused.remedy().unwrap(), format!("`chmod go= {}`", path.display()));
+            assert_eq!(
+                refused.remedy().unwrap(),
+                format!("`chmod {} {}`", if path.is_dir() { 700 } else { 600 }, path.display())
+            );
         }
         chmod(&path, 0o600);
     }

@@ -9,6 +9,9 @@
 )]
 
 mod authority;
+mod engine;
+mod examined;
+mod flooded;
 mod hostile;
 mod making;
 mod operating;

@@ -192,6 +192,9 @@ async fn an_exception_that_would_open_nothing_is_not_recorded() {
         (connector(), property("memory"), Code::InputInvalid, "memory_bounded"),
         (connector(), egress("10.0.0.7/32"), Code::InputInvalid, "git.intern.example"),
         (connector(), egress("10.0.0.7/99"), Code::InputInvalid, "10.0.0.7/99"),
+        (connector(), egress("0.0.0.0/0"), Code::InputInvalid, "wider than one network"),
+        (connector(), egress("::/0"), Code::InputInvalid, "wider than one network"),
+        (connector(), egress("::ffff:0.0.0.0/96"), Code::InputInvalid, "wider than one network"),
         (absent.clone(), egress("10.0.0.7/32"), Code::ConnectorUnknown, "absent"),
         (absent, property("memory_bounded"), Code::ConnectorUnknown, "absent"),
     ];
@@ -225,6 +228,7 @@ async fn the_owner_renews_the_node_with_the_owners_passphrase() {
     let mut client = daemon.client();
     let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
     assert_eq!(until(status), renewed.attested_until);
+    unlock(&mut client, PASSPHRASE).await.unwrap();
     let report = client.send::<VerifyAudit>(&[], &types::VerifyAudit::default()).await.unwrap().body;
     assert!(report.valid, "{report:?}");
 }

@@ -11,7 +11,7 @@ use fcp_api::types::{GrantQuery, Nothing, ReceiptQuery, ReceiptView, VerifyAudit
 use crate::world::{Daemon, folder, unlock};
 
 /// Copies a folder with the modes that a home has: the repository keeps none.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     fs::set_permissions(to, fs::Permissions::from_mode(0o700)).unwrap();
     for entry in fs::read_dir(from).unwrap() {

@@ -4,11 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use fcp_api::routes::{
-    ApproveRequest, FileRequest, GetHealth, InvokeOperation, ListAgents, ListCalls, ListGrants, Revoke,
-    SimulateCall, VerifyAudit,
+    ApproveRequest, FileRequest, GetHealth, GetStatus, InvokeOperation, ListAgents, ListCalls, ListGrants,
+    Revoke, SimulateCall, VerifyAudit,
 };
 use fcp_api::types::{
     self, ApprovalStatus, GrantQuery, HealthStatus, HistoryQuery, Nothing, VerifyAudit as VerifyRequest,
+    WarningKind,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::object::RevocationScope;
@@ -101,6 +102,18 @@ async fn wrong_settings_refuse_the_start_and_never_a_running_daemon() {
     fs::set_permissions(&settings, fs::Permissions::from_mode(0o600)).unwrap();
     daemon.hang_up();
     daemon.says("those in force stay").await;
+    let refused = |status: types::Status| {
+        status.warnings.into_iter().find(|it| it.kind == WarningKind::Settings).map(|it| it.message)
+    };
+    let status = daemon.client().get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+    let said = refused(status).unwrap();
+    assert!(said.contains("line 2") && said.contains("speed") && said.contains("in force still"), "{said}");
+    fs::write(&settings, "version = 1\n").unwrap();
+    daemon.hang_up();
+    daemon.says("the settings were read again").await;
+    let status = daemon.client().get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+    assert_eq!(refused(status), None);
+    fs::write(&settings, "version = 1\nspeed = 9\n").unwrap();
     let health = daemon.client().get::<GetHealth>(&[], &Nothing {}).await.unwrap().body;
     assert_eq!(health.status, HealthStatus::CeremonyRequired);
     daemon.stop();
@@ -114,6 +127,9 @@ async fn a_changed_journal_is_noticed() {
     let daemon = Daemon::start(&home).await;
     let mut client = daemon.client();
     ceremony(&mut client).await;
+    let unproved = client.send::<VerifyAudit>(&[], &VerifyRequest::default()).await.unwrap_err();
+    assert_eq!(unproved.code, Code::Unauthenticated, "it reads the whole journal");
+    unlock(&mut client, PASSPHRASE).await.unwrap();
     let clean = client.send::<VerifyAudit>(&[], &VerifyRequest::default()).await.unwrap().body;
     assert!(clean.valid, "{clean:?}");
 

@@ -64,9 +64,18 @@ impl Daemon {
         Self::spawn_with(home, &[])
     }
 
+    /// Starts the daemon of a program that lies elsewhere, and waits until it answers.
+    pub async fn start_program(program: &Path, home: &Path) -> Self {
+        Self::spawn_of(program, home, &[]).answering().await
+    }
+
     fn spawn_with(home: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::spawn_of(Path::new(env!("CARGO_BIN_EXE_fcp-host")), home, environment)
+    }
+
+    fn spawn_of(program: &Path, home: &Path, environment: &[(&str, &str)]) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_fcp-host"))
+        let child = Command::new(program)
             .args(["daemon", "--home"])
             .arg(home)
             .env_clear()

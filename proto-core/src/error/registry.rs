@@ -91,6 +91,9 @@ registry! {
     1011 InvalidName "invalid_name" 400 Validation false
         "An identifier does not follow its grammar."
         "use the grammar named";
+    1012 MethodNotAllowed "method_not_allowed" 405 Validation false
+        "The path exists, and does not take this method."
+        "use a method that the header `allow` names";
     2001 TokenMalformed "token_malformed" 400 Denied false
         "The capability token is not a canonical COSE_Sign1 / CWT."
         "get a fresh one with `fwc token mint`, or call in a session";
@@ -289,6 +292,9 @@ registry! {
     5016 ConnectorOutputInvalid "connector_output_invalid" 502 Service false
         "The connector's answer does not fit what its operation declares."
         "report it to the connector's author";
+    5017 EngineChanged "engine_changed" 409 Service false
+        "The engine beside the daemon is not the one that this declarative connector was installed with."
+        "an operator accepts it by installing the package again: `fwc status` has the command";
     6001 NotFound "not_found" 404 Validation false
         "There is no such object."
         "check the identifier";
@@ -401,8 +407,8 @@ registry! {
         "The address or socket is in use."
         "choose another, or stop what uses it";
     8007 StoreCorrupt "store_corrupt" 500 Internal false
-        "A stored record is corrupt; it was quarantined."
-        "`fwc doctor` says how to recover";
+        "A stored record or file is corrupt or missing; nothing was changed."
+        "`fwc doctor` names it and says how to recover";
     8008 StoreFull "store_full" 507 Service false
         "The disk is full."
         "free space, then retry; revocations are still admitted";

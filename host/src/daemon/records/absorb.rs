@@ -65,10 +65,6 @@ impl Records {
             }
             AnyObject::ConnectorInstall(it) => {
                 self.installs.insert(it.body.fields.connector.clone(), made);
-                self.connectors_changed_at = self.connectors_changed_at.max(header.created_at);
-            }
-            AnyObject::ConnectorState(_) => {
-                self.connectors_changed_at = self.connectors_changed_at.max(header.created_at);
             }
             AnyObject::ContextOpened(it) => {
                 let entry = ContextEntry {
@@ -92,6 +88,7 @@ impl Records {
             | AnyObject::OperatorDelegation(_)
             | AnyObject::NodeAttestation(_)
             | AnyObject::Membership(_)
+            | AnyObject::ConnectorState(_)
             | AnyObject::ZoneDefinition(_)
             | AnyObject::Role(_)
             | AnyObject::RoleAssignment(_)

@@ -173,7 +173,6 @@ pub struct Records {
     pub(crate) contexts: BTreeMap<PrincipalId, ContextEntry>,
     pub(crate) grant_calls: BTreeMap<ObjectId, u64>,
     pub(crate) installs: BTreeMap<ConnectorId, Made>,
-    pub(crate) connectors_changed_at: UnixTime,
     pub(crate) version: tokio::sync::watch::Sender<u64>,
 }
 
@@ -198,7 +197,6 @@ impl Default for Records {
             contexts: BTreeMap::new(),
             grant_calls: BTreeMap::new(),
             installs: BTreeMap::new(),
-            connectors_changed_at: UnixTime::default(),
             version: tokio::sync::watch::Sender::new(0),
         }
     }

@@ -127,6 +127,61 @@ impl Cidr {
     }
 }
 
+impl Cidr {
+    /// Whether the block is wider than any one network, so that an exception for it would leave nothing of the rule: one
+    /// of a network's own kind may be open whole, any other is at most 2^16 addresses of IPv4 or one site of IPv6, and of
+    /// forms that carry IPv4 inside only single addresses, for a block of them is as wide as IPv4.
+    //= docs/spec/egress.md#addresses
+    pub fn is_too_wide(&self) -> bool {
+        let (bits, usual) = if self.base.is_ipv4() { (32, 16) } else { (128, 32) };
+        if self.length == bits {
+            return false;
+        }
+        let base = number(self.base);
+        let shares = |row: u128, length: u8| base & mask(bits, length) == row & mask(bits, length);
+        let mut rows = special(self.base.is_ipv4());
+        let carries_ipv4 = rows.clone().any(|(row, length, class)| {
+            class == AddressClass::EmbeddedIpv4 && shares(row, length.min(self.length))
+        });
+        let is_one_network = rows
+            .any(|(row, length, class)| is_a_network(class) && length <= self.length && shares(row, length));
+        carries_ipv4 || !(is_one_network || self.length >= usual)
+    }
+}
+
+/// Whether addresses of this class make up networks of their owners' own.
+const fn is_a_network(class: AddressClass) -> bool {
+    match class {
+        AddressClass::Loopback
+        | AddressClass::Private
+        | AddressClass::SharedAddressSpace
+        | AddressClass::LinkLocal
+        | AddressClass::SiteLocal => true,
+        AddressClass::GlobalUnicast
+        | AddressClass::Unspecified
+        | AddressClass::CloudPlatform
+        | AddressClass::Documentation
+        | AddressClass::Benchmarking
+        | AddressClass::SpecialPurpose
+        | AddressClass::Multicast
+        | AddressClass::Broadcast
+        | AddressClass::Reserved
+        | AddressClass::EmbeddedIpv4 => false,
+    }
+}
+
+/// The rows of a family's table: first address, length, class.
+fn special(v4: bool) -> impl Iterator<Item = (u128, u8, AddressClass)> + Clone {
+    let four = SPECIAL_V4.iter().filter(move |_| v4).map(|(base, length, class)| {
+        (u128::from(u32::from_be_bytes(*base)), u8::try_from(*length).unwrap_or(u8::MAX), *class)
+    });
+    let six = SPECIAL_V6
+        .iter()
+        .filter(move |_| !v4)
+        .map(|(base, length, class)| (*base, u8::try_from(*length).unwrap_or(u8::MAX), *class));
+    four.chain(six)
+}
+
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.base, self.length)

@@ -1,0 +1,362 @@
+//! What the files of a home say: opened by what opens them for good, over files whose changes stay in memory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fcp_api::examination::{Finding, Look};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::Digest;
+use fcp_proto_core::manifest::Runtime;
+use fcp_proto_core::object::{AnyObject, StoredObject};
+use fcp_runtime_tokio::drive::{clock, entropy};
+use fcp_runtime_tokio::storage::error::StorageError;
+use fcp_runtime_tokio::storage::files::Files;
+use fcp_runtime_tokio::storage::{Options, Recovered, Storage};
+use fcp_state_machines::node::{Node, NodeConfig, NodeKeys};
+use fcp_state_machines::trust::ceremony::HomeFacts;
+
+use super::Examination;
+use crate::connectors::Engine;
+use crate::home::{Config, HOME_FILE, Home, HomeError, HomeState};
+use crate::keys::{CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys};
+use crate::vault::{Vault, VaultError};
+use crate::{api, daemon};
+
+impl Examination {
+    /// Looks at everything that the files say. A running daemon writes the journal, so it is not read then.
+    pub(super) fn contents(&mut self, running: bool) {
+        if !self.is_a_home() {
+            return self.not_a_home();
+        }
+        let files: Arc<dyn Files> = Arc::clone(&self.files) as Arc<dyn Files>;
+        let home = match Home::open_in(files, &self.path) {
+            Ok(home) => Some(home),
+            Err(HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. }) => None,
+            Err(error) => {
+                self.wrong("home.toml", &error);
+                None
+            }
+        };
+        if let Some(home) = &home {
+            self.settings(home);
+        }
+        if running {
+            let look = Look::new("journal", Finding::Unknown, "not read: a daemon writes it");
+            return self.add(look.remedy("`fwc audit verify` has the daemon read it again"));
+        }
+        let opened = self.journal();
+        match (home, opened) {
+            (Some(home), Some((storage, _))) => self.made(&home, &storage),
+            (None, _) | (_, None) => {
+                let look =
+                    Look::new("keys", Finding::Unknown, "not opened: put right what is named above first");
+                self.add(look);
+            }
+        }
+    }
+
+    fn not_a_home(&mut self) {
+        let is_empty = std::fs::read_dir(&self.path).is_ok_and(|mut entries| entries.next().is_none());
+        if is_empty {
+            return self.ok("home.toml", "the folder is empty; `fwc up` makes a home of it");
+        }
+        self.wrong("home", &HomeError::NotAHome(self.path.clone()));
+    }
+
+    fn settings(&mut self, home: &Home) {
+        let config = match home.config() {
+            Ok(config) => config,
+            Err(error) => return self.wrong("config.toml", &error),
+        };
+        self.ok("config.toml", "every setting is known and in its range");
+        if let Err(refused) = daemon::publishers_of(&self.path) {
+            let look = Look::problem("publishers.txt", refused.code, refused.why.unwrap_or_default());
+            let path = self.path.join("publishers.txt");
+            self.add(
+                look.at(path.display()).why("no package can be installed").remedy("correct the line named"),
+            );
+        }
+        self.admission(home, &config);
+    }
+
+    fn admission(&mut self, home: &Home, config: &Config) {
+        match api::admission(home, config) {
+            Ok(None) => {}
+            Ok(Some(_)) => self.ok("admission", "the token that admits callers over TCP is there"),
+            Err(daemon::StartError::Home(error)) => self.wrong("admission", &error),
+            Err(error) => self.add(Look::problem("admission", error.code(), error.to_string())),
+        }
+    }
+
+    /// Opens the journal as a start does.
+    fn journal(&mut self) -> Option<(Storage, Recovered)> {
+        let files = Arc::clone(&self.files) as Arc<dyn Files>;
+        let index = self.path.join("index").join("objects.redb");
+        let indexed = index.symlink_metadata().is_ok();
+        let folder = self.path.join("journal");
+        match Storage::open(&self.path, &Options { files, ..Options::default() }) {
+            Ok((storage, recovered)) => {
+                if let Some(torn) = &recovered.torn {
+                    let detail = format!(
+                        "{} ends in {} bytes that were never acknowledged; the next start cuts them",
+                        torn.file, torn.bytes
+                    );
+                    self.add(
+                        Look::new("journal", Finding::Warning, detail).at(folder.join(&torn.file).display()),
+                    );
+                }
+                self.ok("journal", format!("{} batches, each whole", recovered.last_sequence));
+                if indexed && self.files.made(&index) {
+                    let look = Look::new(
+                        "index",
+                        Finding::Warning,
+                        "it cannot be used, and the next start makes it anew",
+                    );
+                    self.add(look.at(index.display()).why("nothing is lost: it is made of the journal"));
+                }
+                Some((storage, recovered))
+            }
+            Err(StorageError::Corrupt(damages)) => {
+                for damage in damages {
+                    let look = Look::problem("journal", Code::StoreCorrupt, damage.to_string());
+                    self.add(
+                        look.at(folder.join(&damage.file).display())
+                            .why(JOURNAL_WHY)
+                            .remedy(restore(&folder)),
+                    );
+                }
+                None
+            }
+            Err(error) => {
+                let look = Look::problem("journal", error.code(), error.to_string()).at(folder.display());
+                self.add(if error.code() == Code::StoreCorrupt {
+                    look.remedy(restore(&folder))
+                } else {
+                    look
+                });
+                None
+            }
+        }
+    }
+
+    /// Looks at what a home has once it has an owner.
+    fn made(&mut self, home: &Home, storage: &Storage) {
+        let facts = match home.state() {
+            Ok(HomeState::Made(facts)) => facts,
+            Ok(HomeState::HalfMade) => {
+                let detail = "a ceremony was confirmed and not completed; the next start goes on with it";
+                return self.add(Look::new("home.toml", Finding::Warning, detail).remedy("`fwc up`"));
+            }
+            Ok(HomeState::New) if self.was_made() => return self.lost_facts(storage),
+            Ok(HomeState::New) => {
+                return self.ok("home.toml", "the home has no owner yet; `fwc up` makes one");
+            }
+            Err(error) => return self.wrong("home.toml", &error),
+        };
+        self.ok("home.toml", format!("node {}, owner's key {}", facts.node, facts.owner_key));
+        let Some(LoadedKeys { node, vault, .. }) = self.keys(home) else { return };
+        let Some(node) = self.node(&facts, node, storage) else { return };
+        self.chains(storage, &facts, &node);
+        match entropy::fresh().map_err(|error| error.to_string()).map(|fresh| Vault::open(home, vault, fresh))
+        {
+            Ok(Ok(vault)) => self.vault(&node, &vault),
+            Ok(Err(VaultError::File(error))) => self.wrong("vault", &error),
+            Ok(Err(error)) => self.add(Look::problem("vault", error.code(), error.to_string())),
+            Err(error) => self.add(Look::new("vault", Finding::Unknown, error)),
+        }
+        self.connectors(home, &node);
+    }
+
+    /// `home.toml` is gone from a home that was made. What it said stands in the journal too.
+    fn lost_facts(&mut self, storage: &Storage) {
+        let path = self.path.join(HOME_FILE);
+        let look = Look::problem(
+            "home.toml",
+            Code::StoreCorrupt,
+            "it is missing, and the home has keys and an owner",
+        )
+        .at(path.display())
+        .why("the daemon takes the home for one without an owner");
+        self.add(match facts_of(storage) {
+            Some(facts) => {
+                let text = Home::facts_text(&facts).replace('\n', "\\n").replace('\'', "");
+                look.remedy(format!("`(umask 077; printf '{text}' > {})`", path.display()))
+            }
+            None => look.remedy(restore(&path)),
+        });
+    }
+
+    fn keys(&mut self, home: &Home) -> Option<LoadedKeys> {
+        let credentials = std::env::var_os(CREDENTIALS_VARIABLE).map(std::path::PathBuf::from);
+        let opened = KeyStore::open(home, credentials.as_deref()).and_then(|keys| {
+            let count = keys.report()?.len();
+            Ok((keys.load_node_keys()?, count))
+        });
+        match opened {
+            Ok((loaded, count)) => {
+                self.ok("keys", format!("{count} keys; the node's open"));
+                Some(loaded)
+            }
+            Err(KeyStoreError::File(error)) => {
+                self.wrong("keys", &error);
+                None
+            }
+            Err(error) => {
+                let remedy = error.remedy().unwrap_or_else(|| restore(&home.keys()));
+                let look = Look::problem("keys", error.code(), error.to_string()).at(home.keys().display());
+                self.add(
+                    look.why("the daemon does not start, and no key is made anew in its place")
+                        .remedy(remedy),
+                );
+                None
+            }
+        }
+    }
+
+    /// Gives the journal to a node, as a start does.
+    fn node(&mut self, facts: &HomeFacts, keys: NodeKeys, storage: &Storage) -> Option<Node> {
+        let replayed = entropy::fresh().map_err(|error| error.to_string()).and_then(|entropy| {
+            let (session_secs, limits) = (Config::default().sessions.session_secs, Config::default().limits);
+            let limits = limits.of_calls();
+            let node_id = facts.node.clone();
+            let clock_confirmed = true;
+            let mut node =
+                Node::new(NodeConfig { node_id, keys, session_secs, limits, clock_confirmed, entropy });
+            for batch in storage.batches().map_err(|error| error.to_string())? {
+                for record in &batch.map_err(|error| error.to_string())?.batch.records {
+                    let replayed = node.replay(record.id, &record.bytes, clock::now());
+                    replayed.map_err(|error| format!("the record {}: {error}", record.id))?;
+                }
+            }
+            let owner = node.authority().owner().map(|owner| owner.public_key.key_id());
+            if owner == Some(facts.owner_key) {
+                Ok(node)
+            } else {
+                Err("its owner is not the one that home.toml names".into())
+            }
+        });
+        match replayed {
+            Ok(node) => {
+                self.ok("records", "every record has force");
+                Some(node)
+            }
+            Err(detail) => {
+                let folder = self.path.join("journal");
+                let look = Look::problem("records", Code::StoreCorrupt, detail).at(folder.display());
+                self.add(look.why(JOURNAL_WHY).remedy(restore(&folder)));
+                None
+            }
+        }
+    }
+
+    fn chains(&mut self, storage: &Storage, facts: &HomeFacts, node: &Node) {
+        let report = api::verify_chains(storage, &facts.node, node);
+        if report.valid {
+            return self.ok(
+                "audit",
+                format!("{} events, {} signed heads, every link holds", report.events, report.heads),
+            );
+        }
+        for problem in report.problems {
+            let detail = format!("event {} of {}: {}", problem.seq, problem.zone, problem.problem);
+            let folder = self.path.join("journal");
+            let look = Look::problem("audit", Code::AuditBroken, detail).at(folder.display());
+            self.add(look.why("what the chain tells can no longer be proved").remedy(restore(&folder)));
+        }
+    }
+
+    fn vault(&mut self, node: &Node, vault: &Vault) {
+        let before = self.looks.len();
+        let listing = match vault.list() {
+            Ok(listing) => listing,
+            Err(error) => return self.add(Look::problem("vault", error.code(), error.to_string())),
+        };
+        for error in listing.invalid {
+            let look = Look::problem("vault", error.code(), error.to_string());
+            let look = look.why("calls that need this credential are refused; no other is affected");
+            self.add(if let VaultError::Invalid { file, .. } = &error {
+                look.at(file.display())
+            } else {
+                look
+            });
+        }
+        for credential in node.catalog().credentials().filter(|credential| !credential.record.removed) {
+            let key = daemon::vault_key(credential);
+            if let Err(VaultError::Missing(_)) = vault.get(&key, credential.record.version) {
+                let detail = format!("the secret of {key} is gone");
+                let look = Look::problem("vault", Code::CredentialMissing, detail);
+                self.add(
+                    look.at(self.path.join("vault").display()).remedy(format!("`fwc auth set {}`", key.name)),
+                );
+            }
+        }
+        if self.looks.len() == before {
+            self.ok("vault", format!("{} credentials, each opens", listing.credentials.len()));
+        }
+    }
+
+    /// Whether what the installed connectors run is there, and is what was installed.
+    fn connectors(&mut self, home: &Home, node: &Node) {
+        let engine = Engine::new(self.programs.join("fcp-connector-engine"));
+        for installed in node.catalog().iter() {
+            let install = &installed.install;
+            let check = format!("connector {}", install.connector);
+            let path = home.packages().join(install.package_digest.to_string());
+            let package = digest_of(&path);
+            if package != Some(install.package_digest) {
+                let what = if package.is_some() { "is not what was installed" } else { "is missing" };
+                let look = Look::problem(&check, Code::PackageInvalid, format!("its package {what}"))
+                    .at(path.display());
+                let look = match installed.manifest.connector.runtime {
+                    Runtime::Native => look.why("its program is in there, so it cannot be run"),
+                    Runtime::Declarative => Look { finding: Finding::Warning, ..look }
+                        .why("it runs without; only installing it again needs it"),
+                };
+                self.add(look.remedy("`fwc install PACKAGE` with the same package"));
+            } else if installed.manifest.connector.runtime == Runtime::Declarative
+                && engine.digest().ok() != Some(install.code_digest)
+            {
+                let detail = "the engine beside the daemon is not the one that it was installed with";
+                let command = daemon::accept_engine(&home.packages(), install);
+                let look = Look::problem(&check, Code::EngineChanged, detail);
+                self.add(look.at(self.programs.display()).remedy(format!("`{command}`")));
+            } else {
+                self.ok(&check, "what it runs is what was installed");
+            }
+        }
+    }
+}
+
+/// Why a damaged journal matters.
+const JOURNAL_WHY: &str = "it is the one durable record: the daemon does not start on a part of it";
+
+/// The remedy of what cannot be made anew.
+fn restore(path: &Path) -> String {
+    format!("restore {} from a backup, with everything else of the home from the same one", path.display())
+}
+
+fn digest_of(path: &Path) -> Option<Digest> {
+    Some(fcp_proto_core::crypto::hash::digest(&std::fs::read(path).ok()?))
+}
+
+/// What `home.toml` said, from the objects that the ceremony made.
+fn facts_of(storage: &Storage) -> Option<HomeFacts> {
+    let (mut owner, mut node, mut operator) = (None, None, None);
+    for batch in storage.batches().ok()? {
+        for record in batch.ok()?.batch.records {
+            let object = StoredObject::from_bytes(&record.bytes).and_then(|stored| AnyObject::open(&stored));
+            #[allow(clippy::wildcard_enum_match_arm, reason = "every other object says nothing of these")]
+            match object.ok()? {
+                AnyObject::OwnerRoot(root) => {
+                    let fields = root.body.fields;
+                    owner.get_or_insert((fields.home_id, fields.public_key.key_id()));
+                }
+                AnyObject::NodeAttestation(it) => drop(node.get_or_insert(it.body.fields.node_id)),
+                AnyObject::OperatorDelegation(it) => drop(operator.get_or_insert(it.body.fields.operator)),
+                _ => {}
+            }
+        }
+    }
+    let (home_id, owner_key) = owner?;
+    Some(HomeFacts { home_id, node: node?, operator: operator?, owner_key })
+}

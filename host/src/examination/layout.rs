@@ -1,0 +1,161 @@
+//! The home's files as files: whose they are, who else may open them, and who uses them now.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use fcp_api::examination::{Finding, Look};
+use fcp_proto_core::error::Code;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::Examination;
+use crate::home::{CONFIG_FILE, FOLDERS, HOME_FILE, HomeError, Kind, check_private};
+
+/// Most files that are looked at. Chosen: many times those of a large home.
+const MOST_FILES: usize = 100_000;
+
+/// Folders whose files are judged by where they are: agents keep what they like in theirs.
+const NOT_ENTERED: [&str; 3] = ["agents", "run", "logs"];
+
+/// Files that others may read: they list public keys.
+const READABLE: [&str; 1] = ["publishers.txt"];
+
+impl Examination {
+    /// Whether there is a folder to look into.
+    pub(super) fn is_a_folder(&mut self) -> bool {
+        let error = match self.path.symlink_metadata() {
+            Ok(about) if about.is_dir() => return true,
+            Ok(_) => HomeError::WrongKind(self.path.clone()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => HomeError::Missing(self.path.clone()),
+            Err(error) => HomeError::io("examine", &self.path)(error),
+        };
+        self.wrong("home", &error);
+        false
+    }
+
+    /// Looks at every file's owner and mode, at the lock and at the socket; whether a daemon uses the home.
+    pub(super) fn layout(&mut self) -> bool {
+        let before = self.looks.len();
+        let home = self.path.clone();
+        if let Err(error) = check_private(&home, Kind::Folder) {
+            self.wrong("home", &error);
+        }
+        let mut left = MOST_FILES;
+        self.modes_in(&home, &mut left);
+        if left == 0 {
+            self.add(Look::new(
+                "layout",
+                Finding::Unknown,
+                format!("only {MOST_FILES} files were looked at"),
+            ));
+        }
+        if self.looks.len() == before {
+            self.ok("home", format!("{}: its files are its owner's alone", home.display()));
+        }
+        let running = self.lock();
+        self.socket(running);
+        running
+    }
+
+    fn modes_in(&mut self, folder: &Path, left: &mut usize) {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) => return self.wrong("layout", &HomeError::io("list", folder)(error)),
+        };
+        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.sort();
+        for path in paths {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+            let top = folder == self.path;
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            let is_folder = path.symlink_metadata().is_ok_and(|about| about.is_dir());
+            let kind =
+                if is_folder || top && FOLDERS.contains(&name.as_str()) { Kind::Folder } else { Kind::File };
+            if top && READABLE.contains(&name.as_str()) && !is_folder {
+                self.readable(&path);
+            } else if let Err(error) = check_private(&path, kind) {
+                self.wrong("layout", &error);
+            } else if is_folder && !(top && NOT_ENTERED.contains(&name.as_str())) {
+                self.modes_in(&path, left);
+            }
+        }
+    }
+
+    /// A file that is no secret, and that only the owner may change.
+    fn readable(&mut self, path: &Path) {
+        let ours = |uid| uid == rustix::process::geteuid().as_raw();
+        let changed_by_others =
+            path.metadata().is_ok_and(|about| about.mode() & 0o022 != 0 || !ours(about.uid()));
+        if changed_by_others {
+            let look = Look::problem("layout", Code::NotPermitted, "other users may change it");
+            let look = look.at(path.display()).why("whoever changes it decides whose packages are trusted");
+            self.add(look.remedy(format!("`chmod 600 {}`", path.display())));
+        }
+    }
+
+    /// Who holds the lock, asked without taking it for longer than the question.
+    fn lock(&mut self) -> bool {
+        let path = self.path.join("lock");
+        let Ok(file) = File::open(&path) else {
+            self.ok("lock", "no daemon has used this home");
+            return false;
+        };
+        let named = std::fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {
+                self.ok("lock", format!("no daemon runs; the last one was process {named}"));
+                false
+            }
+            Err(Errno::WOULDBLOCK) => {
+                self.ok("lock", format!("a daemon runs, process {named}"));
+                true
+            }
+            Err(error) => {
+                self.wrong("lock", &HomeError::io("lock", &path)(error.into()));
+                false
+            }
+        }
+    }
+
+    fn socket(&mut self, running: bool) {
+        let path = self.path.join("run").join("fcp.sock");
+        let Ok(about) = path.symlink_metadata() else { return };
+        if !about.file_type().is_socket() {
+            let look = Look::problem("socket", Code::AddressInUse, "it is no socket");
+            let remedy = format!("look at it, then `mv {} /tmp`", path.display());
+            self.add(look.at(path.display()).why("the daemon cannot listen there").remedy(remedy));
+        } else if about.mode() & 0o077 != 0 {
+            let look = Look::problem("socket", Code::NotPermitted, "other users may connect to it");
+            self.add(look.at(path.display()).remedy(format!("`chmod 600 {}`", path.display())));
+        } else if UnixStream::connect(&path).is_ok() {
+            self.ok("socket", "something listens on it");
+        } else if running {
+            let look = Look::problem("socket", Code::DaemonUnreachable, "a daemon runs and nothing listens");
+            self.add(look.at(path.display()).remedy("`fwc doctor` again in a moment: it may be starting"));
+        } else {
+            self.ok("socket", "nobody listens on it; the next start replaces it");
+        }
+    }
+
+    /// Whether the folder has anything of a home that was made.
+    pub(super) fn was_made(&self) -> bool {
+        let holds = |folder: &str, end: &str| {
+            let entries = std::fs::read_dir(self.path.join(folder));
+            entries.is_ok_and(|entries| {
+                entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(end))
+            })
+        };
+        self.has(HOME_FILE) || holds("keys", ".key")
+    }
+
+    /// Whether the folder is a home at all.
+    pub(super) fn is_a_home(&self) -> bool {
+        FOLDERS.iter().chain(&[CONFIG_FILE, HOME_FILE]).any(|name| self.has(name))
+    }
+}

@@ -1,0 +1,379 @@
+//! What `fcp-host examine` finds in a damaged home, and that it changes nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fcp_api::examination::{Finding, Look};
+use fcp_proto_core::error::Code;
+
+use crate::released::copy;
+use crate::world::{Daemon, folder};
+
+/// A copy of a home that a release left.
+fn home() -> (tempfile::TempDir, PathBuf) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/home-1/home");
+    let (guard, home) = folder();
+    copy(&fixture, &home);
+    (guard, home)
+}
+
+/// Every file and folder below: mode, when it was changed, content.
+fn everything(folder: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let about = path.symlink_metadata().unwrap();
+        if about.is_dir() {
+            found.extend(everything(&path));
+        }
+        let content = if about.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+        found.insert(path, (about.mode(), about.mtime(), about.ctime_nsec(), content));
+    }
+    found
+}
+
+fn examine(home: &Path) -> Vec<Look> {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_fcp-host")).arg("examine").arg("--home").arg(home).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn problems(looks: &[Look]) -> Vec<&Look> {
+    looks.iter().filter(|look| look.finding == Finding::Problem).collect()
+}
+
+/// The only file below a folder of the home.
+fn only(folder: &Path) -> PathBuf {
+    let mut path = folder.to_owned();
+    while path.is_dir() {
+        path = fs::read_dir(&path).unwrap().next().unwrap().unwrap().path();
+    }
+    path
+}
+
+fn flip(path: &Path, at: impl Fn(usize) -> usize) {
+    let mut bytes = fs::read(path).unwrap();
+    let at = at(bytes.len());
+    bytes[at] ^= 0xff;
+    fs::write(path, bytes).unwrap();
+}
+
+fn truncate(path: &Path, at: impl Fn(u64) -> u64) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(at(file.metadata().unwrap().len())).unwrap();
+}
+
+//= docs/spec/home.md#examination
+#[test]
+fn a_sound_home_has_no_problems_and_is_left_as_it_is() {
+    let (_guard, home) = home();
+    let before = everything(&home);
+    let looks = examine(&home);
+    // The packages were left out of the fixture: declarative connectors run without.
+    for look in problems(&looks) {
+        assert!(look.check.starts_with("connector "), "{look:?}");
+    }
+    for check in ["home", "config.toml", "home.toml", "journal", "keys", "records", "audit", "vault"] {
+        let look =
+            looks.iter().find(|look| look.check == check).unwrap_or_else(|| panic!("{check}: {looks:?}"));
+        assert_eq!(look.finding, Finding::Ok, "{look:?}");
+    }
+    assert!(everything(&home) == before, "it changed the home");
+}
+
+/// A name, what is done to a home, the check that must name it, with which code, and what place and remedy must hold.
+type Damage = (&'static str, fn(&Path), &'static str, Code, &'static str, &'static str);
+
+fn mode(path: PathBuf, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn journal(home: &Path) -> PathBuf {
+    home.join("journal/000001.fcj")
+}
+
+fn sealed(home: &Path) -> PathBuf {
+    only(&home.join("vault"))
+}
+
+const DAMAGES: &[Damage] = &[
+    (
+        "folder open",
+        |home| mode(home.join("keys"), 0o755),
+        "layout",
+        Code::NotPermitted,
+        "keys",
+        "`chmod 700 ",
+    ),
+    ("home open", |home| mode(home.to_owned(), 0o750), "home", Code::NotPermitted, "home", "`chmod 700 "),
+    (
+        "key open",
+        |home| mode(home.join("keys/node.secret"), 0o644),
+        "layout",
+        Code::NotPermitted,
+        "node.secret",
+        "`chmod 600 ",
+    ),
+    ("record open", |home| mode(sealed(home), 0o640), "layout", Code::NotPermitted, ".sealed", "`chmod 600 "),
+    (
+        "key a link",
+        |home| {
+            fs::remove_file(home.join("keys/vault.key")).unwrap();
+            std::os::unix::fs::symlink("node-signing.key", home.join("keys/vault.key")).unwrap();
+        },
+        "layout",
+        Code::StoreCorrupt,
+        "vault.key",
+        "",
+    ),
+    (
+        "publishers",
+        |home| fs::write(home.join("publishers.txt"), "no key\n").unwrap(),
+        "publishers.txt",
+        Code::ConfigInvalid,
+        "publishers.txt",
+        "line",
+    ),
+    (
+        "publishers open",
+        |home| mode(home.join("publishers.txt"), 0o666),
+        "layout",
+        Code::NotPermitted,
+        "publishers.txt",
+        "`chmod 600 ",
+    ),
+    (
+        "settings",
+        |home| fs::write(home.join("config.toml"), "version = 1\nspeed = 9\n").unwrap(),
+        "config.toml",
+        Code::ConfigInvalid,
+        "",
+        "line",
+    ),
+    (
+        "admission",
+        |home| {
+            let text = format!(
+                "version = 1\n[listen]\ntcp = \"127.0.0.1:1\"\ntcp_token_file = \"{}/token\"\n",
+                home.display()
+            );
+            fs::write(home.join("config.toml"), text).unwrap();
+        },
+        "admission",
+        Code::StoreCorrupt,
+        "token",
+        "restore",
+    ),
+    (
+        "home.toml gone",
+        |home| fs::remove_file(home.join("home.toml")).unwrap(),
+        "home.toml",
+        Code::StoreCorrupt,
+        "home.toml",
+        "printf",
+    ),
+    (
+        "home.toml cut",
+        |home| truncate(&home.join("home.toml"), |length| length / 2),
+        "home.toml",
+        Code::StoreCorrupt,
+        "home.toml",
+        "restore",
+    ),
+    (
+        "home.toml newer",
+        |home| {
+            let text =
+                fs::read_to_string(home.join("home.toml")).unwrap().replace("version = 1", "version = 9");
+            fs::write(home.join("home.toml"), text).unwrap();
+        },
+        "home.toml",
+        Code::HomeTooNew,
+        "home.toml",
+        "release",
+    ),
+    (
+        "journal flipped",
+        |home| flip(&journal(home), |_| 3000),
+        "journal",
+        Code::StoreCorrupt,
+        "000001.fcj",
+        "restore",
+    ),
+    (
+        "journal header",
+        |home| flip(&journal(home), |_| 20),
+        "journal",
+        Code::StoreCorrupt,
+        "000001.fcj",
+        "restore",
+    ),
+    (
+        "journal gone",
+        |home| fs::remove_file(journal(home)).unwrap(),
+        "records",
+        Code::StoreCorrupt,
+        "journal",
+        "restore",
+    ),
+    (
+        "secret gone",
+        |home| fs::remove_file(home.join("keys/node.secret")).unwrap(),
+        "keys",
+        Code::StoreCorrupt,
+        "node.secret",
+        "restore",
+    ),
+    (
+        "secret cut",
+        |home| truncate(&home.join("keys/node.secret"), |_| 31),
+        "keys",
+        Code::StoreCorrupt,
+        "keys",
+        "",
+    ),
+    (
+        "key flipped",
+        |home| flip(&home.join("keys/vault.key"), |length| length - 4),
+        "keys",
+        Code::StoreCorrupt,
+        "keys",
+        "restore",
+    ),
+    (
+        "key gone",
+        |home| fs::remove_file(home.join("keys/zone.z_work.key")).unwrap(),
+        "records",
+        Code::StoreCorrupt,
+        "journal",
+        "restore",
+    ),
+    (
+        "secret flipped",
+        |home| flip(&sealed(home), |length| length / 2),
+        "vault",
+        Code::VaultInvalid,
+        ".sealed",
+        "fwc auth set",
+    ),
+    (
+        "sealed cut",
+        |home| truncate(&sealed(home), |_| 10),
+        "vault",
+        Code::VaultInvalid,
+        ".sealed",
+        "fwc auth set",
+    ),
+    (
+        "sealed gone",
+        |home| fs::remove_file(sealed(home)).unwrap(),
+        "vault",
+        Code::CredentialMissing,
+        "vault",
+        "fwc auth set",
+    ),
+    (
+        "socket",
+        |home| {
+            fs::create_dir_all(home.join("run")).unwrap();
+            mode(home.join("run"), 0o700);
+            fs::write(home.join("run/fcp.sock"), "").unwrap();
+        },
+        "socket",
+        Code::AddressInUse,
+        "fcp.sock",
+        "mv ",
+    ),
+];
+
+//= docs/spec/home.md#examination
+#[test]
+fn each_damage_is_named_with_its_place_its_reason_and_its_remedy() {
+    for (name, damage, check, code, place, remedy) in DAMAGES {
+        let (_guard, home) = home();
+        damage(&home);
+        let before = everything(&home);
+        let looks = examine(&home);
+        let named = problems(&looks).into_iter().find(|look| {
+            look.check == *check
+                && look.code == Some(*code)
+                && look.place.as_deref().unwrap_or_default().contains(place)
+                && look.remedy.as_deref().unwrap_or_default().contains(remedy)
+        });
+        let named = named.unwrap_or_else(|| panic!("{name}: {looks:#?}"));
+        assert!(named.why.is_some() && named.remedy.is_some(), "{name}: {named:?}");
+        assert!(everything(&home) == before, "{name}: it changed the home");
+    }
+}
+
+//= docs/spec/home.md#examination
+#[tokio::test]
+async fn what_is_rebuilt_or_cut_by_a_start_is_a_warning() {
+    let (_guard, home) = home();
+    Daemon::start_after_long(&home).await.stop();
+    let index = home.join("index/objects.redb");
+    flip(&index, |length| length / 2);
+    truncate(&index, |length| length / 2 + 7);
+    let last = fs::read_dir(home.join("journal")).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    let length = fs::metadata(&last).unwrap().len();
+    truncate(&last, |_| length - 5);
+    let looks = examine(&home);
+    let warned: Vec<_> = looks
+        .iter()
+        .filter(|look| look.finding == Finding::Warning)
+        .map(|look| look.check.as_str())
+        .collect();
+    assert!(warned.contains(&"journal") && warned.contains(&"index"), "{looks:#?}");
+    assert!(
+        !problems(&looks).iter().any(|look| look.check == "journal" || look.check == "index"),
+        "{looks:#?}"
+    );
+    let lock = looks.iter().find(|look| look.check == "lock").unwrap();
+    assert!(lock.finding == Finding::Ok && lock.detail.contains("no daemon runs"), "{lock:?}");
+}
+
+//= docs/spec/home.md#examination
+#[tokio::test]
+async fn a_running_daemon_is_not_disturbed() {
+    let (_guard, home) = folder();
+    let daemon = Daemon::start(&home).await;
+    let looks = examine(&home);
+    assert!(problems(&looks).is_empty(), "{looks:#?}");
+    let journal = looks.iter().find(|look| look.check == "journal").unwrap();
+    assert_eq!(journal.finding, Finding::Unknown);
+    assert!(daemon.stop().0.success());
+}
+
+#[test]
+fn a_folder_that_is_no_home_is_said_to_be_none() {
+    let (guard, home) = folder();
+    let looks = examine(&home);
+    assert_eq!(looks[0].code, Some(Code::HomeMissing), "{looks:?}");
+    fs::create_dir(&home).unwrap();
+    mode(home.clone(), 0o700);
+    assert!(problems(&examine(&home)).is_empty());
+    fs::write(home.join("letter"), "dear").unwrap();
+    mode(home.join("letter"), 0o600);
+    let looks = examine(&home);
+    assert_eq!(problems(&looks)[0].code, Some(Code::Conflict), "{looks:?}");
+    drop(guard);
+}
+
+/// The text that puts a lost `home.toml` back is the one that was there.
+//= docs/spec/home.md#examination
+#[test]
+fn a_lost_home_file_is_written_again_by_the_remedy() {
+    let (_guard, home) = home();
+    let file = home.join("home.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    let looks = examine(&home);
+    let remedy = looks.iter().find(|look| look.check == "home.toml").unwrap().remedy.clone().unwrap();
+    let ended = Command::new("sh").arg("-c").arg(remedy.trim_matches('`')).status().unwrap();
+    assert!(ended.success());
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    assert!(problems(&examine(&home)).iter().all(|look| look.check.starts_with("connector ")));
+}
