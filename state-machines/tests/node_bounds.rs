@@ -44,7 +44,6 @@ fn a_credential_that_is_not_there_is_refused_in_its_place_with_a_receipt() {
     let (mut home, _) = Home::with_grant();
     home.operate(&work(), credential("second", false));
     let call = home.call("notes.get", READ, None);
-    receipted(&mut home, call.clone(), GateCheck::Constraints, Code::Ambiguous);
     let mut named = call.clone();
     named.credential = Some("second".parse().expect("a credential"));
     receipted(&mut home, named.clone(), GateCheck::Constraints, Code::CredentialNotAllowed);
@@ -55,6 +54,13 @@ fn a_credential_that_is_not_there_is_refused_in_its_place_with_a_receipt() {
         home.operate(&work(), credential(name, true));
     }
     receipted(&mut home, call, GateCheck::Constraints, Code::CredentialMissing);
+
+    let mut several = Home::new();
+    several.operate(&work(), credential("second", false));
+    let both = ["main", "second"].map(|name| name.parse().expect("a credential")).into();
+    several.grant(Constraints { credential_allow: both, ..everything() });
+    let call = several.call("notes.get", READ, None);
+    receipted(&mut several, call, GateCheck::Constraints, Code::Ambiguous);
 
     let mut stranger = Home::new();
     stranger.operate(&work(), credential("main", true));

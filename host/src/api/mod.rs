@@ -44,6 +44,7 @@ mod tests;
 mod tokens;
 mod trace;
 mod watch;
+mod withdrawn;
 mod zones;
 
 pub use connection::serve;

@@ -9,6 +9,7 @@
 )]
 
 mod authority;
+mod explaining;
 mod hostile;
 mod making;
 mod operating;

@@ -126,6 +126,21 @@ pub(super) fn approvals_needed(facts: &Facts) -> BTreeSet<ApprovalKind> {
     needed
 }
 
+/// Checks 1 to 8 by themselves.
+pub(super) fn token_stands(facts: &Facts, now: UnixTime) -> Result<(), Denial> {
+    installed(facts, now).map(drop)
+}
+
+/// Whether a token lets a call through as far as the token alone decides.
+pub(super) fn token_covers(facts: &Facts, now: UnixTime) -> Result<(), Denial> {
+    constraints::covered(&installed(facts, now)?)
+}
+
+/// The merged label of all inputs.
+pub(super) fn input_label(facts: &Facts) -> Label {
+    flow::merged(&facts.flow)
+}
+
 /// The only place where [`Authorized`] is made.
 fn authorize(rated: Rated<'_>) -> Authorized {
     let (facts, input) = (rated.facts, rated.input);
