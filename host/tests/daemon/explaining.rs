@@ -53,8 +53,8 @@ async fn what_nobody_here_knows_is_revoked_only_on_purpose() {
     let minted = world.agent.send::<MintTokens>(&[], &types::MintTokens { operations }).await.unwrap().body;
     assert!(revoke(&mut world, scope, minted.tokens[0].token_id, false).await.unwrap().known);
     let zones = world.agent.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
-    let private = zones.iter().find(|it| it.zone.as_str() == "z:private").unwrap();
-    for target in ["z:private".to_owned(), private.key_id.unwrap().to_string()] {
+    let public = zones.iter().find(|it| it.zone.as_str() == "z:public").unwrap();
+    for target in ["z:private".to_owned(), public.key_id.unwrap().to_string()] {
         assert!(revoke(&mut world, RevocationScope::ZoneKey, target, false).await.unwrap().known);
     }
     let revoked = revoke(&mut world, RevocationScope::ConnectorBinary, "notes", false).await.unwrap();

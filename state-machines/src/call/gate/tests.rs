@@ -253,6 +253,8 @@ fn the_allowed_call_is_authorized_as_it_stands() {
         checked_at: NOW,
         token_id: TokenId::from_bytes([5; 16]),
         token_secs: 600,
+        token_ends: at(10_001),
+        constraints_end: None,
         levels: (zone().integrity, zone().confidentiality),
     };
     assert_eq!(authorized.seal(), &seal);

@@ -166,6 +166,10 @@ fn authorize(rated: Rated<'_>) -> Authorized {
             checked_at: rated.now,
             token_id: rated.claims.token_id,
             token_secs: rated.claims.expires.saturating_since(rated.claims.issued_at),
+            token_ends: rated
+                .issuer
+                .map_or(rated.claims.expires, |it| it.expires_at.min(rated.claims.expires)),
+            constraints_end: rated.claims.constraints.expires,
             levels: (rated.zone.integrity, rated.zone.confidentiality),
         },
     }
