@@ -169,6 +169,10 @@ fn ask(home: &mut Home) {
     let approval = approved["approval_id"].as_str().unwrap();
     let made = home.ok_as("mail", "invoke", &[&WRITE[..], &["--approval", approval]].concat());
     assert_eq!(made["effect"], "made");
+    let told = home.ok("explain", &[id])["story"].to_string();
+    assert!(told.contains(made["call_id"].as_str().unwrap()), "the call that used it is named: {told}");
+    let other = [&WRITE[..4], &["k3"], &["--approval", approval]].concat();
+    assert_eq!(home.refused_as("mail", "invoke", &other).1["error"]["name"], "approval_mismatch");
     let second = [&WRITE[..4], &["k2"]].concat();
     let filed = home.ok_as("mail", "request", &second);
     home.ok("approvals deny", &[filed["request_id"].as_str().unwrap(), "--note", "no"]);
@@ -178,7 +182,7 @@ fn ask(home: &mut Home) {
 }
 
 fn look_back(home: &mut Home, receipt: &str) {
-    assert_eq!(home.ok("history", &["--by", "mail"])["calls"].as_array().unwrap().len(), 5);
+    assert_eq!(home.ok("history", &["--by", "mail"])["calls"].as_array().unwrap().len(), 6);
     assert_eq!(home.ok("history", &["--unknown"])["calls"], json!([]));
     home.refused("settle", &[receipt, "--did-not", "--note", "the log shows none"]);
     home.ok("receipts list", &[]);
@@ -220,8 +224,12 @@ fn withdraw(home: &mut Home, grant: &str) {
     home.ok("disable", &["sqlite"]);
     assert_eq!(home.refused_as("mail", "invoke", &READ).1["error"]["name"], "connector_disabled");
     home.ok("enable", &["sqlite"]);
-    home.ok("revoke", &["Capability", grant, "--reason", "no longer needed"]);
-    assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 1);
+    let nobody = ["Capability", &"0".repeat(64), "--reason", "r"];
+    assert_eq!(home.refused("revoke", &nobody).1["error"]["name"], "not_found");
+    assert_eq!(home.ok("revoke", &[&nobody[..], &["--unknown"]].concat())["known"], false);
+    assert_eq!(home.ok("revoke", &["Capability", grant, "--reason", "no longer needed"])["known"], true);
+    assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 2);
+    assert!(home.ok("explain", &[grant])["story"].to_string().contains("no longer needed"));
     home.refused_as("mail", "invoke", &READ);
     let code = home.ok("show", &["sqlite"])["code_digest"].as_str().unwrap().to_owned();
     home.ok("revoke", &["ConnectorBinary", &code, "--reason", "a test"]);

@@ -44,7 +44,6 @@ fn a_credential_that_is_not_there_is_refused_in_its_place_with_a_receipt() {
     let (mut home, _) = Home::with_grant();
     home.operate(&work(), credential("second", false));
     let call = home.call("notes.get", READ, None);
-    receipted(&mut home, call.clone(), GateCheck::Constraints, Code::Ambiguous);
     let mut named = call.clone();
     named.credential = Some("second".parse().expect("a credential"));
     receipted(&mut home, named.clone(), GateCheck::Constraints, Code::CredentialNotAllowed);
@@ -55,6 +54,13 @@ fn a_credential_that_is_not_there_is_refused_in_its_place_with_a_receipt() {
         home.operate(&work(), credential(name, true));
     }
     receipted(&mut home, call, GateCheck::Constraints, Code::CredentialMissing);
+
+    let mut several = Home::new();
+    several.operate(&work(), credential("second", false));
+    let both = ["main", "second"].map(|name| name.parse().expect("a credential")).into();
+    several.grant(Constraints { credential_allow: both, ..everything() });
+    let call = several.call("notes.get", READ, None);
+    receipted(&mut several, call, GateCheck::Constraints, Code::Ambiguous);
 
     let mut stranger = Home::new();
     stranger.operate(&work(), credential("main", true));
@@ -209,6 +215,37 @@ fn a_grant_that_ended_and_a_credential_that_went_stop_a_call_that_waits() {
     let (mut home, _) = Home::with_grant();
     let code = overtaken(&mut home, "notes.get", |home| admit(home, credential("main", true)));
     assert_eq!(code, Code::CredentialMissing);
+}
+
+/// What becomes of a call outside a session that waits `secs` for the disk.
+fn waited(constraints: Constraints, secs: u64) -> Option<Code> {
+    let mut home = Home::new();
+    home.grant(constraints);
+    let token = home.tokens("notes.get").expect("a grant gives it").remove(0);
+    let call = home.outside(home.call("notes.get", READ, None), token.expose(), &home.keys.agent, |_| {});
+    home.disk_answers = false;
+    let id = home.send(Request::Invoke(call));
+    home.run();
+    home.pass(secs);
+    home.disk(Completion::Durable);
+    if home.dispatched.pop_front().is_some() {
+        return None;
+    }
+    home.disk(Completion::Durable);
+    let Ok(Answer::Called(answer)) = home.take(id) else { panic!("a receipt") };
+    assert_eq!(answer.effect, Effect::None);
+    answer.error.map(|(code, _)| code)
+}
+
+//= docs/spec/gate.md#deciding-and-spending
+#[test]
+fn a_call_that_waits_does_not_outlive_its_token_or_the_time_of_its_constraints() {
+    let now = Home::new().now.unix;
+    let short = |secs| Constraints { expires: Some(now.saturating_add(secs)), ..everything() };
+    assert_eq!(waited(everything(), 899), None);
+    assert_eq!(waited(everything(), 900), Some(Code::TokenExpired));
+    assert_eq!(waited(short(60), 59), None);
+    assert_eq!(waited(short(60), 60), Some(Code::GrantExpired));
 }
 
 //= docs/spec/calls.md#time

@@ -10,7 +10,7 @@ use fcp_proto_core::object::{
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::constraints::Constraints;
-use fcp_state_machines::node::{Failure, MAX_CANDIDATES};
+use fcp_state_machines::node::{Failure, MAX_CANDIDATES, Request};
 use home::{Home, everything, grant_fields, operation, work, zone};
 use proptest::prelude::*;
 
@@ -239,4 +239,55 @@ proptest! {
         home.grant(another);
         prop_assert!(!permitted || home.simulate(call).is_ok());
     }
+}
+
+fn allowing(credentials: &[&str]) -> Constraints {
+    let credential_allow = credentials.iter().map(|it| it.parse().expect("a credential")).collect();
+    Constraints { credential_allow, ..everything() }
+}
+
+/// What comes of a call that names no account, where `main` and `spare` fill the slot.
+fn account(grants: &[&[&str]]) -> Result<Vec<String>, Code> {
+    let mut home = Home::new();
+    home.store_credential("spare");
+    for (n, allowed) in (0..).zip(grants) {
+        home.pass(n);
+        home.grant(allowing(allowed));
+    }
+    let call = home.call("notes.get", &read("a"), None);
+    home.send(Request::Invoke(call));
+    home.run();
+    match home.dispatched.pop_front() {
+        Some(call) => Ok(call.authorized.credentials().iter().map(ToString::to_string).collect()),
+        None => Err(home.answers.pop_last().expect("an answer").1.expect_err("a refusal").code),
+    }
+}
+
+#[test]
+fn the_only_account_that_a_grant_allows_need_not_be_named() {
+    assert_eq!(account(&[&["main"]]), Ok(vec!["main".into()]));
+    assert_eq!(account(&[&["spare"]]), Ok(vec!["spare".into()]));
+    assert_eq!(account(&[&["spare"], &["spare"]]), Ok(vec!["spare".into()]));
+    assert_eq!(account(&[&["main", "spare"]]), Err(Code::Ambiguous));
+    assert_eq!(
+        account(&[&["main"], &["spare"]]),
+        Err(Code::Ambiguous),
+        "no order of grants chooses an account"
+    );
+    assert_eq!(account(&[&[]]), Err(Code::CredentialNotAllowed));
+    assert_eq!(account(&[&["elsewhere"]]), Err(Code::CredentialNotAllowed));
+}
+
+#[test]
+fn a_token_narrows_the_accounts_to_its_own() {
+    let mut home = Home::new();
+    home.store_credential("spare");
+    home.grant(allowing(&["main"]));
+    let token = home.tokens("notes.get").expect("a grant gives it").remove(0);
+    home.pass(1);
+    home.grant(allowing(&["spare"]));
+    let call = home.call("notes.get", &read("a"), None);
+    let outside = home.outside(call.clone(), token.expose(), &home.keys.agent, |_| {});
+    home.invoke(outside, "{}").expect("the token is for one account");
+    assert_eq!(home.invoke(call, "{}").map_err(|it| it.code).err(), Some(Code::Ambiguous));
 }

@@ -10,7 +10,7 @@ use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::claims::Claims;
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{
-    Answer, CallRequest, CalledBy, Failure, HeldToken, MAX_MINTED_OPERATIONS, Request,
+    Answer, CallRequest, CalledBy, Failure, HeldToken, MAX_MINTED_OPERATIONS, PartsToProve, Request,
 };
 use home::{Home, agent, everything, operation, succeeded, work, zone};
 
@@ -239,4 +239,109 @@ fn keys_and_context_are_the_principals_inside_and_outside_a_session() {
     let touch = home.call("notes.touch", READ, None);
     let tainted = home.invoke(touch, "{}").map_err(|it| it.code);
     assert_eq!(tainted.err(), Some(Code::TaintViolation), "what was read outside counts inside");
+}
+
+/// What is told to whoever shows a token without a proof.
+fn shown(home: &Home, call: CallRequest, token: &[u8]) -> Result<PartsToProve, (Code, String)> {
+    let by = CalledBy::Token(HeldToken { token: token.to_vec(), proof: None });
+    home.node.parts_to_prove(&CallRequest { by, ..call }, home.now).map_err(|it| (it.code, it.message))
+}
+
+#[test]
+fn a_token_that_is_shown_tells_no_more_than_it_covers() {
+    let mut home = Home::new();
+    home.store_credential("spare");
+    let narrow =
+        Constraints { resource_allow: vec!["notes:note/a".parse().expect("a pattern")], ..everything() };
+    let grant = home.grant(narrow);
+    let token = home.tokens("notes.get").expect("a grant gives it").remove(0);
+    let ask = |home: &Home, call| shown(home, call, token.expose());
+    let call = home.call("notes.get", READ, None);
+    let parts = ask(&home, call.clone()).expect("it covers the call");
+    assert_eq!(parts.call_digest, home::covered(&call).digest().expect("a digest"));
+    assert_eq!(parts.credentials.iter().map(ToString::to_string).collect::<Vec<_>>(), ["main"]);
+
+    let (code, why) = ask(&home, home.call("notes.get", r#"{"note":"b"}"#, None)).expect_err("not covered");
+    assert_eq!((code, why.as_str()), (Code::ResourceNotAllowed, Code::ResourceNotAllowed.meaning()));
+    let spare = Some("spare".parse().expect("a credential"));
+    let (code, why) = ask(&home, CallRequest { credential: spare, ..call.clone() }).expect_err("not covered");
+    assert_eq!((code, why.as_str()), (Code::CredentialNotAllowed, Code::CredentialNotAllowed.meaning()));
+    let other = home.call("notes.comments", READ, None);
+    assert_eq!(ask(&home, other).expect_err("not covered").0, Code::OperationNotGranted);
+    let elsewhere = CallRequest { zone: Some(zone("z:private")), ..call.clone() };
+    assert_eq!(ask(&home, elsewhere).expect_err("not covered").0, Code::TokenZoneMismatch);
+    let empty = ask(&home, home.call("notes.get", "{}", None)).expect("a preflight has no input");
+    assert!(empty.resources.is_empty());
+
+    home.revoke(RevocationScope::Capability, grant.as_bytes());
+    assert_eq!(ask(&home, call.clone()).expect_err("it is revoked").0, Code::GrantRevoked);
+    home.pass(900);
+    assert_eq!(ask(&home, call).expect_err("it is over").0, Code::TokenExpired);
+}
+
+#[test]
+fn a_token_is_judged_by_the_gates_checks_when_it_is_looked_into() {
+    type Fault = fn(&mut Home, &[u8]);
+    let cases: [(Fault, Option<Code>); 9] = [
+        (|_, _| {}, None),
+        (|home, _| home.pass(900), Some(Code::TokenExpired)),
+        (
+            |home, token| {
+                let id = home::verified(token, 1).token_id;
+                home.revoke(RevocationScope::Capability, id.as_bytes());
+            },
+            Some(Code::TokenRevoked),
+        ),
+        (
+            |home, _| {
+                let key = home.node.issuance_key();
+                home.revoke(RevocationScope::IssuerKey, key.as_bytes());
+            },
+            Some(Code::IssuerKeyRevoked),
+        ),
+        (
+            |home, _| {
+                let key = home.keys.agent.key_id();
+                home.revoke(RevocationScope::IssuerKey, key.as_bytes());
+            },
+            Some(Code::IssuerKeyRevoked),
+        ),
+        (
+            |home, _| {
+                let key = home.keys.operator.key_id();
+                let fields = fcp_proto_core::object::RevocationObject {
+                    scope: RevocationScope::IssuerKey,
+                    targets: vec![fcp_proto_core::encoding::cbor::ByteString(key.as_bytes().to_vec())],
+                    reason: "test".into(),
+                    effective_at: home.now.unix,
+                    expires_at: None,
+                };
+                let object = home::sign(&zone("z:owner"), home.now, fields, &home.keys.owner);
+                let request = Request::Admit { object: Box::new(object.into()), actor: "owner".into() };
+                home.ask(request).expect("the owner may");
+            },
+            Some(Code::GrantIssuerInvalid),
+        ),
+        (|home, _| home.revoke(RevocationScope::ConnectorBinary, &[2; 32]), Some(Code::ConnectorRevoked)),
+        (|home, _| home.revoke(RevocationScope::NodeAttestation, b"node-1"), Some(Code::NodeRevoked)),
+        (
+            |home, _| {
+                let state = fcp_proto_core::object::ConnectorState {
+                    connector: "notes".parse().expect("a connector"),
+                    enabled: false,
+                    removed: false,
+                    reason: None,
+                };
+                home.operate(&work(), state);
+            },
+            Some(Code::ConnectorDisabled),
+        ),
+    ];
+    for (fault, code) in cases {
+        let (mut home, _) = Home::with_grant();
+        let token = home.tokens("notes.get").expect("a grant gives it").remove(0);
+        fault(&mut home, token.expose());
+        let shown = home.node.inspect_token(token.expose(), home.now).expect("its signature holds");
+        assert_eq!(shown.refused.map(|it| it.code), code);
+    }
 }

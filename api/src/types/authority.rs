@@ -187,10 +187,13 @@ pub struct Revoke {
     /// The kind of the target.
     #[schema(value_type = schema::RevocationScope)]
     pub scope: RevocationScope,
-    /// What: a token, grant, key, zone key or digest in hexadecimal; a node, or a principal or operator, by name.
+    /// What: a token, grant, approval, key or digest in hexadecimal; a node, agent, operator, zone or connector by name.
     pub target: String,
     /// Why.
     pub reason: String,
+    /// Revokes it also if nothing here is known by that name, as another device of the owner may know it.
+    #[serde(default)]
+    pub unknown: bool,
 }
 
 /// Something is revoked: the very next call sees it.
@@ -205,6 +208,9 @@ pub struct Revoked {
     pub calls_ended: u64,
     /// How many sessions it ended.
     pub sessions_ended: u64,
+    /// Whether anything here is what it names.
+    #[serde(default)]
+    pub known: bool,
 }
 
 /// A revocation.

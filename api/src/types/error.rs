@@ -51,10 +51,11 @@ impl ErrorBody {
         }
     }
 
-    /// The same failure, with the reason.
+    /// The same failure, with the reason; one that says nothing more than the code is none.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {
-        self.why = Some(why.into().into_boxed_str());
+        let why = why.into();
+        self.why = (!why.is_empty() && why != self.message).then(|| why.into_boxed_str());
         self
     }
 

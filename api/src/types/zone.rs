@@ -1,6 +1,6 @@
 //! Zones and what may happen in them.
 
-use fcp_proto_core::ids::{ConnectorId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, KeyId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::zone::{Risk, SafetyTier};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,6 +28,10 @@ pub struct ZoneView {
     /// The zone.
     #[schema(value_type = schema::ZoneId)]
     pub zone: ZoneId,
+    /// The id of its key, by which it is revoked; absent if this node does not hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::KeyId>)]
+    pub key_id: Option<KeyId>,
     /// What it is for.
     pub description: String,
     /// How far what the zone itself says is trusted, 0 to 100.

@@ -173,16 +173,19 @@ pub(crate) struct List {
 /// Revokes.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  fwc revoke Capability GRANT --reason 'no longer needed'\n  fwc revoke IssuerKey mail --reason 'key lost'\n  fwc revoke ConnectorBinary DIGEST --reason 'CVE'"
+    after_help = "Examples:\n  fwc revoke Capability GRANT --reason 'no longer needed'\n  fwc revoke IssuerKey mail --reason 'key lost'\n  fwc revoke ConnectorBinary DIGEST --reason 'CVE'\n  fwc revoke Capability TOKEN --unknown --reason 'minted on another device'"
 )]
 pub(crate) struct Revoke {
     /// The kind: Capability, IssuerKey, NodeAttestation, ZoneKey or ConnectorBinary
     pub(crate) scope: RevocationScope,
-    /// What: a token, grant, key or digest in hexadecimal; a node, agent or operator by name
+    /// What: a token, grant, approval, key or digest in hexadecimal; a node, agent, operator, zone or connector by name
     pub(crate) target: String,
     /// Why
     #[arg(long)]
     pub(crate) reason: String,
+    /// Revoke it also if nothing here is known by that name
+    #[arg(long)]
+    pub(crate) unknown: bool,
 }
 
 /// Lists revocations.
@@ -231,7 +234,8 @@ pub(crate) async fn run(command: Grant, context: &mut Context) -> Result<Outcome
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn revoke(args: Revoke, context: &mut Context) -> Result<Outcome> {
-    let request = types::Revoke { scope: args.scope, target: args.target, reason: args.reason };
+    let request =
+        types::Revoke { scope: args.scope, target: args.target, reason: args.reason, unknown: args.unknown };
     Ok(Answer::of(context.as_operator().await?.send::<routes::Revoke>(&[], &request).await?)?.into())
 }
 

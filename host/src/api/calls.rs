@@ -8,7 +8,7 @@ use fcp_api::types::{
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{CallOutcome, GateCheck, Usage};
-use fcp_state_machines::node::{self, Answer, CallAnswer, Refusal, Request};
+use fcp_state_machines::node::{self, Answer, BoundCall, CallAnswer, Refusal, Request};
 use serde_json::{Value, json};
 
 use super::access::Calling;
@@ -93,6 +93,7 @@ struct Simulated {
     refused: Option<Refusal>,
     replay: Option<ObjectId>,
     approvals: Vec<fcp_proto_core::object::ApprovalKind>,
+    bound: Option<BoundCall>,
     asked: Asked,
 }
 
@@ -105,8 +106,8 @@ async fn simulate(
 ) -> Result<Simulated, ErrorBody> {
     let asked = calling.asked(&call, wanted);
     match app.ask(Request::Simulate(call)).await {
-        Ok(Answer::Simulated { refused, replay, approvals }) => {
-            Ok(Simulated { refused, replay, approvals, asked })
+        Ok(Answer::Simulated { refused, replay, approvals, bound }) => {
+            Ok(Simulated { refused, replay, approvals, bound, asked })
         }
         Ok(other) => Err(unexpected(&other)),
         Err(failure) => Err(app.query(move |node, _| denial::refused(node, &failure, &asked)).await?),
@@ -142,6 +143,7 @@ impl Serve for PreflightOperation {
         let mut simulated = simulate(&app, &calling, call, None).await?;
         // From here on a verdict would speak of the empty input, which nobody asked about.
         simulated.refused = simulated.refused.filter(|refusal| refusal.check < GateCheck::Idempotency);
+        simulated.bound = None;
         let checks = checks(simulated.refused.as_ref(), false, true);
         answer(&app, simulated, checks).await
     }
@@ -167,7 +169,8 @@ async fn answer(
     simulated: Simulated,
     checks: Vec<CheckResult>,
 ) -> Result<SimulateAnswer, ErrorBody> {
-    let Simulated { refused, approvals, asked, .. } = simulated;
+    let Simulated { refused, approvals, bound, asked, .. } = simulated;
+    let (call_digest, input_label) = bound.map(|it| (it.call_digest, it.input_label)).unzip();
     let code = refused.as_ref().map(|refusal| refusal.code);
     let kinds = approvals.clone();
     let denial = match refused {
@@ -181,13 +184,5 @@ async fn answer(
         None if kinds.is_empty() => Vec::new(),
         None => vec![Need::Approval { kinds }],
     };
-    Ok(SimulateAnswer {
-        allowed: code.is_none(),
-        code,
-        denial,
-        checks,
-        needs,
-        call_digest: None,
-        input_label: None,
-    })
+    Ok(SimulateAnswer { allowed: code.is_none(), code, denial, checks, needs, call_digest, input_label })
 }

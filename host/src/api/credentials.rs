@@ -11,6 +11,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CredentialId;
 use fcp_proto_core::manifest::{AuthKind, AuthSlot, HostRule};
 use fcp_proto_core::object::{CallOutcome, CredentialRecord, CredentialTest as Leave};
+use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::call::egress::Target;
 use fcp_state_machines::node::{Answer, CallAnswer, Credential, Request};
 
@@ -21,7 +22,11 @@ use super::sign::{admit, signed, unexpected};
 use crate::daemon::{App, Made};
 use crate::vault::{CredentialKey, OAuth2, Secret, VaultError};
 
-fn view(credential: &Credential, made: Option<Made>) -> Option<CredentialView> {
+fn view(
+    credential: &Credential,
+    made: Option<Made>,
+    accepted_at: Option<UnixTime>,
+) -> Option<CredentialView> {
     let record = &credential.record;
     Some(CredentialView {
         name: record.credential.clone(),
@@ -32,7 +37,7 @@ fn view(credential: &Credential, made: Option<Made>) -> Option<CredentialView> {
         hosts: record.hosts.clone(),
         version: record.version,
         stored_at: made.map(|made| made.at).unwrap_or_default(),
-        accepted_at: None,
+        accepted_at,
         record_id: made.map(|made| made.id).unwrap_or_default(),
     })
 }
@@ -47,10 +52,17 @@ async fn known(app: &App, name: CredentialId) -> Result<Credential, ErrorBody> {
 
 impl Serve for ListCredentials {
     async fn serve(ask: Ask<Self>) -> Result<CredentialList, ErrorBody> {
-        let made = ask.app.records().credentials.clone();
+        let (made, accepted) = {
+            let records = ask.app.records();
+            (records.credentials.clone(), records.accepted.clone())
+        };
         let credentials = ask.app.query(move |node, _| {
             let all = node.catalog().credentials();
-            all.filter_map(|it| view(it, made.get(&it.record.credential).copied())).collect()
+            let of = |it: &Credential| {
+                let name = &it.record.credential;
+                view(it, made.get(name).copied(), accepted.get(name).copied())
+            };
+            all.filter_map(of).collect()
         });
         Ok(CredentialList { credentials: credentials.await? })
     }
@@ -162,7 +174,7 @@ impl Serve for PutCredential {
         admitted?;
         let stored = known(&app, name.clone()).await?;
         let made = app.records().credentials.get(&name).copied();
-        view(&stored, made).ok_or_else(|| super::status::broken("a credential's kind is unknown"))
+        view(&stored, made, None).ok_or_else(|| super::status::broken("a credential's kind is unknown"))
     }
 }
 

@@ -21,10 +21,7 @@ pub(super) struct Asked {
 
 /// A failure of the node that concerns no call.
 pub(super) fn failed(failure: &Failure) -> ErrorBody {
-    let mut body = ErrorBody::new(failure.code);
-    if failure.message != failure.code.meaning() {
-        body = body.because(failure.message.clone());
-    }
+    let mut body = ErrorBody::new(failure.code).because(failure.message.clone());
     body.retry_after_ms = failure.retry_after_ms;
     body
 }
@@ -40,8 +37,7 @@ pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBod
     if let Some(command) = &command {
         body.next = format!("`{command}`");
     }
-    let denial =
-        Denial { decision_id: failure.receipt, check, rule: Some(refusal.rule.clone()), needs, command };
+    let denial = Denial { decision_id: failure.receipt, check, rule: rule(&refusal), needs, command };
     // A denial always has a JSON form; without it the code and the reason still stand.
     body.detail = serde_json::to_value(denial).ok().map(Box::new);
     body
@@ -51,7 +47,12 @@ pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBod
 pub(super) fn simulated(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKind]) -> Denial {
     let needs = needs(node, refusal, asked, approvals);
     let command = command(node, refusal, &needs, asked);
-    Denial { decision_id: None, check: refusal.check, rule: Some(refusal.rule.clone()), needs, command }
+    Denial { decision_id: None, check: refusal.check, rule: rule(refusal), needs, command }
+}
+
+/// What the refusal says beyond its code.
+fn rule(refusal: &Refusal) -> Option<String> {
+    Some(&refusal.rule).filter(|rule| !rule.is_empty() && *rule != refusal.code.meaning()).cloned()
 }
 
 /// What would permit the call, as far as the refusal tells.
@@ -81,6 +82,8 @@ fn needs(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKin
             });
             grant.into_iter().collect()
         }
+        // An approval that is not needed is left out.
+        GateCheck::Approval if refusal.code == Code::Conflict => Vec::new(),
         GateCheck::Flow | GateCheck::Approval => {
             let asked_for = match (approvals, refusal.check, refusal.code) {
                 ([_, ..], _, _) => approvals.to_vec(),

@@ -1,22 +1,25 @@
 //! Why something is as it is, and what would permit it.
 
 use fcp_api::routes::Explain;
-use fcp_api::types::{AuditEventView, Denial, ErrorBody, ExplainedKind, Explanation};
+use fcp_api::types::{ApprovalStatus, AuditEventView, Denial, ErrorBody, ExplainedKind, Explanation};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId, PrincipalId};
 use fcp_proto_core::object::{AnyObject, DecisionReceipt, GateCheck, Grantee};
-use fcp_state_machines::node::Refusal;
+use fcp_state_machines::node::{Node, Refusal};
 use serde_json::{Value, json};
 
 use super::denial::{self, Asked};
 use super::mount::{Ask, Serve};
-use crate::daemon::{App, CallEntry};
+use super::withdrawn;
+use crate::daemon::{App, ApprovalEntry, CallEntry};
 
 /// What an object says, before its events are added.
 struct Story {
     kind: ExplainedKind,
     told: Vec<String>,
     code: Option<Code>,
+    /// What would permit it now, where that is more than the code's next step.
+    next: Option<String>,
     denial: Option<Denial>,
     evidence: Vec<ObjectId>,
     object: Value,
@@ -39,6 +42,7 @@ impl Serve for Explain {
         // An agent learns of its own only; whether anything else exists is not its business.
         if let Some(own) = ask.caller.only()
             && story.owner.as_ref() != Some(own)
+            && !reads_grant(app, subject, own).await?
         {
             return Err(ErrorBody::new(Code::NotFound).because(format!("there is nothing called {text}")));
         }
@@ -53,7 +57,7 @@ impl Serve for Explain {
             id: text,
             kind: story.kind,
             story: story.told,
-            next: command.or_else(|| story.code.map(|code| code.next_step().to_owned())),
+            next: command.or(story.next).or_else(|| story.code.map(|code| code.next_step().to_owned())),
             code: story.code,
             denial: story.denial,
             needs,
@@ -62,6 +66,19 @@ impl Serve for Explain {
             object: story.object,
         })
     }
+}
+
+/// Whether it is a grant that `own` may read: one that is made for it, by name or by role, or on which a call of it was
+/// decided, whatever became of its role since.
+async fn reads_grant(app: &App, subject: Option<ObjectId>, own: &PrincipalId) -> Result<bool, ErrorBody> {
+    let Some(id) = subject else { return Ok(false) };
+    let decided = app.records().decided_on.get(own).is_some_and(|grants| grants.contains(&id));
+    let own = own.clone();
+    let made_for = app.query(move |node, _| {
+        let known = node.authority().grant_by_id(&id)?;
+        Some(decided || node.authority().names(&known.grant.grantee, &own))
+    });
+    Ok(made_for.await?.unwrap_or(false))
 }
 
 async fn call(app: &App, id: CallId) -> Result<Story, ErrorBody> {
@@ -91,6 +108,7 @@ fn running(entry: CallEntry) -> Story {
         kind: ExplainedKind::Call,
         told,
         code: None,
+        next: None,
         denial: None,
         evidence: entry.intent.into_iter().chain(entry.record).collect(),
         object: json!({ "call_id": entry.call_id, "intent_id": entry.intent }),
@@ -148,6 +166,7 @@ fn plain(kind: ExplainedKind, told: String, id: ObjectId, object: &AnyObject) ->
         kind,
         told: vec![told],
         code: None,
+        next: None,
         denial: None,
         evidence: header.refs.clone(),
         object: json!({
@@ -180,25 +199,93 @@ async fn refusal(
     };
     let refusal = Refusal { check, code, rule: rule.clone(), retry_after_ms: None };
     let denial = app.query(move |node, _| denial::simulated(node, &refusal, &asked, &[])).await?;
-    let told = vec![
+    let mut told = vec![
         format!(
             "{} asked for {} in {zone} at {}.",
             decision.principal, decision.operation, decision.decided_at
         ),
-        format!("The check `{check}` refused it: {} {rule}", code.meaning()),
+        format!("The check `{check}` refused it: {}", with_rule(code, &rule)),
         "Nothing was sent and nothing was spent.".into(),
     ];
+    let mut evidence: Vec<_> = decision.evidence.iter().copied().chain(decision.request).collect();
+    let (ids, sentences): (Vec<_>, Vec<_>) = behind(app, check, decision).await?.into_iter().unzip();
+    evidence.extend(ids);
+    told.extend(sentences);
     let view = super::receipts::view(app, id).await?;
     Ok(Story {
         kind: ExplainedKind::Decision,
         told,
         code: Some(code),
+        next: None,
         denial: Some(Denial { decision_id: Some(id), ..denial }),
-        evidence: decision.evidence.iter().copied().chain(decision.request).collect(),
+        evidence,
         object: shown(&view)?,
         call: Some(decision.call_id),
         owner: Some(decision.principal.clone()),
     })
+}
+
+/// What the code means, and the rule if that says more.
+fn with_rule(code: Code, rule: &str) -> String {
+    if rule.is_empty() || rule == code.meaning() {
+        code.meaning().into()
+    } else {
+        format!("{} {rule}", code.meaning())
+    }
+}
+
+/// What is behind a refusal by grants or approvals: what revoked them, what used them.
+async fn behind(
+    app: &App,
+    check: GateCheck,
+    decision: &DecisionReceipt,
+) -> Result<Vec<(ObjectId, String)>, ErrorBody> {
+    if check != GateCheck::Approval {
+        let grants: Vec<_> = decision.evidence.iter().copied().collect();
+        let find = move |node: &Node| grants.iter().flat_map(|id| withdrawn::grant(node, id)).collect();
+        return withdrawn::revoked(app, find).await;
+    }
+    let Some(request) = decision.request else { return Ok(Vec::new()) };
+    let AnyObject::CallRecord(record) = app.load(request).await? else { return Ok(Vec::new()) };
+    let digest = record.body.call_digest;
+    let over = app.query(move |node, _| {
+        node.approvals()
+            .over(&digest)
+            .map(|(id, known)| (*id, known.token.approval_request))
+            .collect::<Vec<_>>()
+    });
+    let mut told = Vec::new();
+    for (id, request) in over.await? {
+        let entry = app.records().approval(&request).cloned();
+        told.extend(entry.and_then(|entry| used_by(app, &entry)));
+        told.extend(withdrawn::revoked(app, move |node| withdrawn::approval(node, &id)).await?);
+    }
+    Ok(told)
+}
+
+/// The call that used an approval.
+fn used_by(app: &App, entry: &ApprovalEntry) -> Option<(ObjectId, String)> {
+    let (approval, intent) = (entry.decision?.id, entry.spent_by?);
+    let records = app.records();
+    let call = records.calls.newest(None).find(|(_, call)| call.intent == Some(intent))?.1;
+    let sentence = format!(
+        "The call {} of {} used the approval {approval} at {}, by the intent {intent}.",
+        call.call_id, call.principal, call.started_at
+    );
+    Some((intent, sentence))
+}
+
+/// Whether a call with this code ended because something that it rests on is revoked.
+const fn is_withdrawal(code: Code) -> bool {
+    matches!(
+        code,
+        Code::TokenRevoked
+            | Code::GrantRevoked
+            | Code::GrantIssuerInvalid
+            | Code::ApprovalInvalid
+            | Code::IssuerKeyRevoked
+            | Code::ConnectorRevoked
+    )
 }
 
 async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
@@ -223,15 +310,25 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         format!("{agent} asked for {operation} in {zone}, and the gate let it pass."),
         format!("It ended at {executed_at} as `{outcome}`; its effect outside is `{effect}`."),
     ];
+    let mut evidence = vec![*intent_id];
     if let Some(code) = code {
-        told.push(format!("{} {}", code.meaning(), message.as_deref().unwrap_or_default()));
+        told.push(with_rule(*code, message.as_deref().unwrap_or_default()));
+    }
+    if code.is_some_and(is_withdrawal)
+        && let AnyObject::OperationIntent(intent) = app.load(*intent_id).await?
+    {
+        let find = move |node: &Node| withdrawn::of_call(node, &intent.body.fields);
+        let (ids, sentences): (Vec<_>, Vec<_>) = withdrawn::revoked(app, find).await?.into_iter().unzip();
+        evidence.extend(ids);
+        told.extend(sentences);
     }
     Ok(Story {
         kind: ExplainedKind::Receipt,
         told,
         code: *code,
+        next: None,
         denial: None,
-        evidence: vec![*intent_id],
+        evidence,
         call: Some(*call_id),
         owner: Some(agent.clone()),
         object: shown(&view)?,
@@ -243,21 +340,41 @@ async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
     let entry =
         entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no request {id}")))?;
     let view = super::approvals::view(app, &entry).await?;
-    let told = vec![
+    let status = shown(&view.status)?;
+    let mut told = vec![
         format!("{} asked for {} in {} at {}.", view.agent, view.operation, view.zone, view.requested_at),
         format!("Without a person it is refused: {}", view.missing.meaning()),
-        format!(
-            "The request is `{}` until {}.",
-            shown(&view.status)?.as_str().unwrap_or_default(),
-            view.expires_at
-        ),
+        format!("The request is `{}` until {}.", status.as_str().unwrap_or_default(), view.expires_at),
     ];
+    if let (Some(at), Some(who)) = (view.decided_at, &view.decided_by) {
+        let note = view.decision_note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+        told.push(format!("{who} decided it at {at}{note}."));
+    }
+    let mut evidence: Vec<_> = view.approval_id.into_iter().chain(view.grant_id).collect();
+    let used = used_by(app, &entry);
+    let revoked = match view.approval_id {
+        Some(id) => withdrawn::revoked(app, move |node| withdrawn::approval(node, &id)).await?,
+        None => Vec::new(),
+    };
+    let code = match view.status {
+        _ if !revoked.is_empty() => Some(Code::ApprovalInvalid),
+        ApprovalStatus::Used => Some(Code::ApprovalUsed),
+        ApprovalStatus::Denied => Some(Code::ApprovalDenied),
+        ApprovalStatus::Expired => Some(Code::ApprovalExpired),
+        ApprovalStatus::Pending => Some(Code::ApprovalRequired),
+        ApprovalStatus::Approved => None,
+    };
+    for (id, sentence) in used.into_iter().chain(revoked) {
+        evidence.push(id);
+        told.push(sentence);
+    }
     Ok(Story {
         kind: ExplainedKind::Approval,
         told,
-        code: None,
+        code,
+        next: None,
         denial: None,
-        evidence: view.approval_id.into_iter().chain(view.grant_id).collect(),
+        evidence,
         object: shown(&view)?,
         call: None,
         owner: Some(entry.principal),
@@ -270,25 +387,42 @@ async fn grant(app: &App, id: ObjectId, grantee: &Grantee) -> Result<Story, Erro
         Grantee::Principal(principal) => (principal.to_string(), Some(principal.clone())),
         Grantee::Role(role) => (format!("everyone with the role {role}"), None),
     };
-    let told = vec![
+    let revoked = withdrawn::revoked(app, move |node| withdrawn::grant(node, &id)).await?;
+    let now = app.now().unix;
+    let code = match revoked.is_empty() {
+        false => Some(Code::GrantRevoked),
+        true if now < view.not_before || now >= view.expires_at => Some(Code::GrantExpired),
+        true => None,
+    };
+    let standing = match code {
+        None => "It is in force",
+        Some(_) if revoked.is_empty() => "It is not in force at this time",
+        Some(_) => "It is revoked",
+    };
+    let mut told = vec![
         format!(
-            "It gives {who} {} operation(s) of {} in {}.",
+            "It gives {who} {} operation(s) of {} in {}, from {} until {}.",
             view.operations.len(),
             view.connector,
-            view.zone
+            view.zone,
+            view.not_before,
+            view.expires_at
         ),
-        format!(
-            "It is {}, and served {} call(s).",
-            if view.live { "live" } else { "not live" },
-            view.calls_used
-        ),
+        format!("{standing}, and served {} call(s).", view.calls_used),
     ];
+    let mut evidence: Vec<_> = view.request_id.into_iter().collect();
+    for (revocation, sentence) in revoked {
+        evidence.push(revocation);
+        told.push(sentence);
+    }
+    let operation = view.operations.first().filter(|_| code.is_some());
     Ok(Story {
         kind: ExplainedKind::Grant,
         told,
-        code: None,
+        code,
+        next: operation.map(|operation| format!("fwc request {operation} --grant 1h")),
         denial: None,
-        evidence: view.request_id.into_iter().collect(),
+        evidence,
         object: shown(&view)?,
         call: None,
         owner,

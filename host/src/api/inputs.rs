@@ -27,11 +27,9 @@ pub(super) async fn call(
     options: CallOptions,
     trace: Option<TraceContext>,
 ) -> Result<node::CallRequest, ErrorBody> {
-    for approval in &options.approval_ids {
-        if !app.records().decisions.contains_key(approval) {
-            let why = format!("there is no approval {approval}");
-            return Err(ErrorBody::new(Code::ApprovalInvalid).because(why));
-        }
+    //= docs/spec/api.md#calls
+    if options.deadline_ms == Some(0) {
+        return Err(ErrorBody::new(Code::OutOfRange).because("a deadline is at least 1 ms"));
     }
     let inexact = |error: fcp_proto_core::encoding::json::InexactNumber| {
         ErrorBody::new(Code::InexactNumber).because(error.to_string())
@@ -56,6 +54,7 @@ pub(super) async fn call(
         handles,
         credential: asked.credential,
         idempotency_key: asked.idempotency_key,
+        approvals: options.approval_ids.into_iter().collect(),
         deadline_ms: options.deadline_ms,
         keep: options.keep_result,
         trace,

@@ -46,6 +46,7 @@ mod tokens;
 mod trace;
 mod versions;
 mod watch;
+mod withdrawn;
 mod zones;
 
 pub(crate) use audit::verify_chains;

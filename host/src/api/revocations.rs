@@ -11,7 +11,7 @@ use fcp_state_machines::node::Node;
 use super::history::{cut, page};
 use super::mount::{Ask, Serve};
 use super::sign::admit;
-use crate::daemon::{RevocationEntry, owner_zone};
+use crate::daemon::{App, RevocationEntry, owner_zone};
 
 /// A target as its scope names it.
 fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, ErrorBody> {
@@ -21,7 +21,7 @@ fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, Er
         RevocationScope::Capability => {
             let token = text.parse::<TokenId>().map(|id| id.as_bytes().to_vec());
             let grant = text.parse::<ObjectId>().map(|id| id.as_bytes().to_vec());
-            token.or(grant).map_err(|_| invalid("the id of a token or a grant"))
+            token.or(grant).map_err(|_| invalid("the id of a token, a grant or an approval"))
         }
         RevocationScope::IssuerKey => {
             if let Ok(key) = text.parse::<KeyId>() {
@@ -40,7 +40,9 @@ fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, Er
             .map(|node| node.as_str().as_bytes().to_vec())
             .map_err(|_| invalid("a node's name")),
         RevocationScope::ZoneKey => {
-            text.parse::<KeyId>().map(|key| key.as_bytes().to_vec()).map_err(|_| invalid("a key's id"))
+            let named = text.parse().ok().and_then(|zone| node.zone_key(&zone)).map(|key| key.key_id());
+            let key = named.or_else(|| text.parse().ok());
+            key.map(|key| key.as_bytes().to_vec()).ok_or_else(|| invalid("a zone or the id of a zone's key"))
         }
         RevocationScope::ConnectorBinary => {
             if let Ok(digest) = text.parse::<Digest>() {
@@ -49,6 +51,25 @@ fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, Er
             let installed = text.parse().ok().and_then(|connector| node.catalog().get(&connector));
             installed.map(|it| it.install.code_digest.as_bytes().to_vec()).ok_or_else(|| invalid("a digest"))
         }
+    }
+}
+
+/// Whether anything here is what the revocation names. What ended long ago only the journal knows.
+///
+/// # Errors
+/// [`Code::InputInvalid`] for an object that cannot be revoked.
+//= docs/spec/revocation.md#what-is-not-known
+async fn stored(app: &App, scope: RevocationScope, target: &[u8]) -> Result<bool, ErrorBody> {
+    let RevocationScope::Capability = scope else { return Ok(false) };
+    let Ok(id) = <[u8; 32]>::try_from(target) else { return Ok(false) };
+    match app.load(ObjectId::from_bytes(id)).await {
+        Ok(AnyObject::Grant(_) | AnyObject::ApprovalToken(_) | AnyObject::CredentialTest(_)) => Ok(true),
+        Ok(other) => {
+            let why = format!("it is a record of the type {}, which gives no leave", other.header().schema);
+            Err(ErrorBody::new(Code::InputInvalid).because(why))
+        }
+        Err(error) if error.code == Code::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -66,12 +87,19 @@ impl Serve for Revoke {
         let Ask { app, body, caller, now, .. } = ask;
         let operator = caller.as_operator()?;
         let (scope, text) = (body.scope, body.target.clone());
-        let found = app.query(move |node, _| {
+        let found = app.query(move |node, now| {
             let target = target(node, scope, &text)?;
             let sessions = sessions_hit(node, scope, &target);
-            Ok::<_, ErrorBody>((target, sessions))
+            let known = node.knows(scope, &target, now.unix);
+            Ok::<_, ErrorBody>((target, sessions, known))
         });
-        let (target, sessions_ended) = found.await??;
+        let (target, sessions_ended, known) = found.await??;
+        let known = known || stored(&app, scope, &target).await?;
+        if !known && !body.unknown {
+            let why = format!("nothing here is called {:?} in the scope {scope}", body.target);
+            let next = "check the name; what only another device knows is revoked with `--unknown`";
+            return Err(ErrorBody::new(Code::NotFound).because(why).next(next));
+        }
         let fields = RevocationObject {
             scope,
             targets: vec![ByteString(target)],
@@ -86,7 +114,7 @@ impl Serve for Revoke {
         let seq =
             entry.map(|entry| entry.seq).ok_or_else(|| super::status::broken("a revocation has no link"))?;
         let calls_ended = records.calls_ended.get(&seq).copied().unwrap_or(0);
-        Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended })
+        Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended, known })
     }
 }
 

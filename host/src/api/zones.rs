@@ -40,6 +40,7 @@ fn view(node: &Node, zone: &ZoneId, policies: &BTreeMap<ZoneId, Made>, now: Now)
     let agents = node.authority().principals().filter(|it| it.zone == *zone);
     Some(ZoneView {
         zone: zone.clone(),
+        key_id: node.zone_key(zone).map(|key| key.key_id()),
         description: definition.description.clone(),
         integrity: definition.integrity.height(),
         confidentiality: definition.confidentiality.height(),

@@ -124,6 +124,7 @@ fn facts(
         schema: Ok(()),
         flow: own_words(),
         approvals: Vec::new(),
+        approvals_named: BTreeSet::new(),
         lease: LeaseFacts::NotNeeded,
         rates: RateFacts::Room,
     }

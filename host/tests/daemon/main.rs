@@ -11,6 +11,7 @@
 mod authority;
 mod engine;
 mod examined;
+mod explaining;
 mod flooded;
 mod hostile;
 mod making;

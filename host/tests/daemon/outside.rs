@@ -16,7 +16,7 @@ use fcp_api::types::{
 use fcp_proto_core::crypto::proof::CallProof;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, OperationId};
-use fcp_proto_core::object::{GateCheck, RevocationScope};
+use fcp_proto_core::object::{CallDigestInput, GateCheck, RevocationScope};
 use serde_json::json;
 
 use crate::world::{Bot, World, call};
@@ -78,7 +78,12 @@ async fn a_token_and_a_proof_call_where_no_session_is() {
     assert_eq!(simulate(&mut client, &call, proof).await, Ok(()));
 
     let other = mine_not();
-    let proof = prove(&mut client, &world.bot, &token, &other.call, |_| {}).await;
+    let prepare = types::PrepareCall { token: token.clone(), call: other.call.clone() };
+    let refused = client.send::<PrepareCall>(&[], &prepare).await.unwrap_err();
+    assert_eq!(refused.code, Code::ResourceNotAllowed);
+    assert!(!format!("{refused:?}").contains("yours"), "nobody has proved a key yet");
+    let digest = covered(&world.bot, &other.call, "notes:note/yours").digest().unwrap();
+    let proof = prove(&mut client, &world.bot, &token, &call.call, |it| it.call_digest = digest).await;
     let request = Invoke { holder_proof: Some(proof), ..other };
     let refused = client.send::<InvokeOperation>(&[], &request).await.unwrap_err();
     let denial = refused.denial().unwrap();
@@ -92,6 +97,21 @@ async fn a_token_and_a_proof_call_where_no_session_is() {
     let CallRequest { connector, operation, zone, .. } = empty;
     let request = types::Preflight { connector, operation, zone, holder_proof: Some(proof) };
     assert!(client.send::<PreflightOperation>(&[], &request).await.unwrap().body.allowed);
+}
+
+/// What the digest of a call of the agent covers, as the agent can make it that knows what the call touches.
+fn covered(bot: &Bot, call: &CallRequest, resource: &str) -> CallDigestInput {
+    CallDigestInput {
+        format: 1,
+        zone: bot.zone.clone(),
+        principal: bot.name.clone(),
+        connector: call.connector.clone(),
+        operation: call.operation.clone(),
+        input: serde_json::to_string(&call.input).unwrap(),
+        resources: [resource.to_owned()].into(),
+        credentials: std::collections::BTreeSet::new(),
+        idempotency_key: call.idempotency_key.clone(),
+    }
 }
 
 fn mine_not() -> Invoke {
@@ -153,7 +173,7 @@ async fn a_proof_is_of_the_tokens_holder_on_this_node_in_this_zone() {
     assert_eq!(refused.denial().map(|denial| denial.check), Some(GateCheck::Holder));
 
     let elsewhere = CallRequest { zone: Some("z:private".parse().unwrap()), ..call.call.clone() };
-    let proof = prove(&mut client, &world.bot, &token, &elsewhere, |_| {}).await;
+    let proof = prove(&mut client, &world.bot, &token, &call.call, |_| {}).await;
     let elsewhere = Invoke { call: elsewhere, ..call };
     assert_eq!(simulate(&mut client, &elsewhere, proof).await, Err(Code::TokenZoneMismatch));
 }
@@ -196,7 +216,12 @@ async fn revocations_reach_tokens_that_left_the_node() {
         (world.grant.grant_id.to_string(), &token, Code::GrantRevoked),
     ] {
         let proof = prove(&mut client, &world.bot, token, &call.call, |_| {}).await;
-        let revoke = types::Revoke { scope: RevocationScope::Capability, target, reason: "a test".into() };
+        let revoke = types::Revoke {
+            scope: RevocationScope::Capability,
+            target,
+            reason: "a test".into(),
+            unknown: false,
+        };
         world.operator.send::<Revoke>(&[], &revoke).await.unwrap();
         assert_eq!(simulate(&mut client, &call, proof).await, Err(code));
     }

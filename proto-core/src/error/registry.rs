@@ -65,8 +65,8 @@ registry! {
         "The method, route or command does not exist."
         "list what exists with `fwc --help` or GET /v1/openapi.json";
     1003 InputInvalid "input_invalid" 422 Validation false
-        "The input does not fit the operation's schema."
-        "compare it with `fwc schema CONNECTOR OPERATION`";
+        "The input does not fit what is asked for."
+        "correct what the reason names; `fwc schema CONNECTOR OPERATION` shows an operation's input";
     1004 InputTooLarge "input_too_large" 413 Validation false
         "The input exceeds a size, depth or count limit."
         "send less at once";
@@ -129,10 +129,10 @@ registry! {
         "check the passphrase, then retry";
     2101 TokenRevoked "token_revoked" 403 Denied false
         "The token was revoked."
-        "`fwc explain ID` names the revocation; ask for a new grant";
+        "`fwc revocations` names the revocation; get another with `fwc token mint`";
     2102 IssuerKeyRevoked "issuer_key_revoked" 403 Denied false
-        "The key that issued the token was revoked."
-        "ask the owner for a new attestation";
+        "A key that this rests on was revoked: its holder's, its signer's or its issuer's."
+        "the owner enrols another key of the agent, or attests another of the node";
     2103 NodeRevoked "node_revoked" 403 Denied false
         "The node's attestation was revoked."
         "only the owner restores a node";

@@ -158,6 +158,20 @@ impl Constraints {
         Ok(())
     }
 
+    /// Judges one resource by itself.
+    ///
+    /// # Errors
+    /// Why a call that touches it is not permitted.
+    pub fn permits_resource(&self, resource: &Resource) -> Result<(), ConstraintDenial> {
+        if !self.resource_allow.iter().any(|pattern| pattern.fits(resource)) {
+            return Err(ConstraintDenial::ResourceNotAllowed(resource.clone()));
+        }
+        if self.resource_deny.iter().any(|pattern| pattern.fits(resource)) {
+            return Err(ConstraintDenial::ResourceDenied(resource.clone()));
+        }
+        Ok(())
+    }
+
     /// Whether every call that `narrower` permits is one that these permit.
     ///
     /// The answer may be a false no for sets that only their union covers, never a false yes.
@@ -189,15 +203,7 @@ impl Constraints {
         if resources.is_empty() && !self.permits_unnamed() {
             return Err(ConstraintDenial::ResourceMissing);
         }
-        for resource in resources {
-            if !self.resource_allow.iter().any(|pattern| pattern.fits(resource)) {
-                return Err(ConstraintDenial::ResourceNotAllowed(resource.clone()));
-            }
-            if self.resource_deny.iter().any(|pattern| pattern.fits(resource)) {
-                return Err(ConstraintDenial::ResourceDenied(resource.clone()));
-            }
-        }
-        Ok(())
+        resources.iter().try_for_each(|resource| self.permits_resource(resource))
     }
 
     /// Whether a call that touches no resource may be made: where resources are told apart, it must name them.

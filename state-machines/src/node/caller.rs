@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 
 use fcp_proto_core::crypto::proof::CallProof;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, ObjectId, PrincipalId, TokenId, ZoneId};
-use fcp_proto_core::object::{CallDigestInput, GateCheck};
+use fcp_proto_core::ids::{Digest, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::claims::Claims;
 
@@ -57,24 +57,21 @@ impl Node {
                 .ok_or_else(|| {
                     Failure::new(Code::Unauthenticated, "there is no such session on this connection")
                 }),
-            CalledBy::Token(held) => self.holder_of(&held.token).map(|(principal, zone, token)| Caller {
-                principal,
-                zone,
-                how: How::Token(token),
-            }),
+            CalledBy::Token(held) => self.holder_of(&held.token),
             CalledBy::Word(_) => Err(Failure::new(Code::Unauthenticated, "a word is taken, not called with")),
         };
         found.inspect_err(|_| self.refusals.count())
     }
 
-    /// Whom a token is for, and the zone that it is enrolled in, once the token's signature is verified.
-    fn holder_of(&self, token: &[u8]) -> Result<(PrincipalId, ZoneId, ReadToken), Failure> {
+    /// Whom a token is for, once its signature is verified.
+    pub(super) fn holder_of(&self, token: &[u8]) -> Result<Caller, Failure> {
         let token = self.read_token(token);
         let claims = token.claims()?;
         let known = self.authority.principal(&claims.principal_id).ok_or_else(|| {
             Failure::new(Code::Unauthenticated, "the token is of a principal that is not enrolled")
         })?;
-        Ok((claims.principal_id.clone(), known.zone.clone(), token))
+        let (principal, zone) = (claims.principal_id.clone(), known.zone.clone());
+        Ok(Caller { principal, zone, how: How::Token(token) })
     }
 
     /// What the caller has proved of this call.
@@ -117,28 +114,13 @@ impl Node {
     /// # Errors
     /// The token's fault if its signature does not hold.
     pub fn token_holder(&self, token: &[u8]) -> Result<(PrincipalId, ZoneId), Failure> {
-        self.holder_of(token).map(|(principal, zone, _)| (principal, zone))
-    }
-
-    /// The token that a call is made with, and all that the call's digest covers: the holder cannot know all of it by
-    /// itself, and signs it. Nothing is decided.
-    ///
-    /// # Errors
-    /// The token's fault if its signature does not hold; why there are no such parts.
-    //= docs/spec/sessions.md#calls-outside-a-session
-    pub fn parts_to_prove(&self, call: &CallRequest) -> Result<(TokenId, CallDigestInput), Failure> {
-        let CalledBy::Token(held) = &call.by else {
-            return Err(Failure::new(Code::Conflict, "a call in a session needs no proof"));
-        };
-        let (principal, zone, token) = self.holder_of(&held.token)?;
-        let zone = call.zone.clone().unwrap_or(zone);
-        Ok((token.claims()?.token_id, self.digest_input(call, &principal, &zone)?))
+        self.holder_of(token).map(|caller| (caller.principal, caller.zone))
     }
 }
 
 impl ReadToken {
     /// The claims of a token whose signature holds.
-    fn claims(&self) -> Result<&Claims, Failure> {
+    pub(super) fn claims(&self) -> Result<&Claims, Failure> {
         let refused = |code: Code| Failure {
             check: Some(GateCheck::TokenSignature),
             ..Failure::new(code, code.meaning())

@@ -185,6 +185,7 @@ fn probe_call(word: ObjectId, record: &CredentialRecord, zone: &ZoneId, health: 
         handles: Vec::new(),
         credential: Some(record.credential.clone()),
         idempotency_key: None,
+        approvals: alloc::collections::BTreeSet::new(),
         deadline_ms: None,
         keep: false,
         trace: None,

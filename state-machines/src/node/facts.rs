@@ -17,6 +17,7 @@ use fcp_proto_core::token::resource::Resource;
 use fcp_proto_core::zone::Label;
 
 use super::caller::{Caller, How, Word};
+use super::judgement::Candidates;
 use super::tokens::ReadToken;
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
@@ -31,6 +32,8 @@ use crate::trust::authority::{Duty, KnownGrant};
 /// A call with everything that its decision needs.
 pub(super) struct Prepared {
     pub facts: Facts,
+    /// The grants on which it is tried, in a session.
+    pub candidates: Candidates,
     /// The free key, if a key was given and is free.
     pub fresh: Option<Fresh>,
     /// The room in pools and budgets, if there is.
@@ -53,19 +56,32 @@ impl Node {
         now: Now,
         schema: &dyn SchemaCheck,
     ) -> Result<Prepared, Failure> {
+        self.certify_alone(now.unix);
+        let mut prepared = self.gather(call, caller, now)?;
+        let facts = &mut prepared.facts;
+        if let (Ok(()), Ok(input)) = (&facts.schema, &facts.input) {
+            facts.schema = schema.check(&call.connector, &call.operation, &input.json);
+        }
+        Ok(prepared)
+    }
+
+    /// As [`Node::prepare`], without the judgement of the input by its schema.
+    pub(super) fn gather(&self, call: &CallRequest, caller: &Caller, now: Now) -> Result<Prepared, Failure> {
         let (principal, principal_zone) = (caller.principal.clone(), caller.zone.clone());
         let zone_id = call.zone.clone().unwrap_or_else(|| principal_zone.clone());
         self.handles_permitted(call, &principal, &zone_id)?;
-        let chosen = self.credentials(call, &zone_id);
-        let input = self.input_facts(call, &principal, &zone_id, &chosen);
-        let (schema, input) = match input {
-            Ok(input) => (schema.check(&call.connector, &call.operation, &input.json), Ok(input)),
+        let candidates = match caller.how {
+            How::Session(_) => self.candidates(call, &principal, &zone_id, now.unix),
+            How::Token(_) | How::Word(..) => Candidates::default(),
+        };
+        let chosen = self.credentials(call, &zone_id, &self.credentials_allowed(caller, &candidates));
+        let (schema, input) = match self.input_facts(call, &principal, &zone_id, &chosen) {
+            Ok(input) => (Ok(()), Ok(input)),
             Err(Unreadable::Input(code)) => (Ok(()), Err(code)),
             Err(Unreadable::Resource(input, why)) => (Err(why), Ok(*input)),
         };
         let digest = input.as_ref().map_or_else(|_| Digest::default(), |input| input.call_digest);
         let (key, fresh) = self.key_facts(call, &principal, &zone_id, digest, now);
-        self.certify_alone(now.unix);
         let facts = Facts {
             revocation: self.revocation_facts(call, &zone_id, &principal, now.unix),
             holder: self.holder_facts(call, caller, &zone_id, digest),
@@ -73,6 +89,7 @@ impl Node {
             connector: self.connector_facts(&call.connector, &call.operation, &zone_id),
             flow: self.flow_facts(call, caller, &zone_id),
             approvals: self.approval_facts(&digest, now.unix),
+            approvals_named: call.approvals.clone(),
             connector_id: call.connector.clone(),
             operation_id: call.operation.clone(),
             lease: LeaseFacts::NotNeeded,
@@ -86,7 +103,7 @@ impl Node {
             schema,
             rates: RateFacts::Room,
         };
-        Ok(Prepared { facts, fresh, fits: None, word: None })
+        Ok(Prepared { facts, candidates, fresh, fits: None, word: None })
     }
 
     /// Puts a call on a token and grants: the checks of both, and the room in the pools that they share.
@@ -127,21 +144,6 @@ impl Node {
         facts.token = token.facts;
     }
 
-    /// All that the digest of a call covers. What an input touches that does not fit its operation cannot be told, and
-    /// such a call is refused.
-    //= docs/spec/calls.md#the-call-digest
-    pub(super) fn digest_input(
-        &self,
-        call: &CallRequest,
-        principal: &PrincipalId,
-        zone: &ZoneId,
-    ) -> Result<CallDigestInput, Failure> {
-        let chosen = self.credentials(call, zone);
-        let json = call.input.as_ref().map_err(|code| Failure::new(*code, code.meaning()))?;
-        let resources = self.resources(call, json).unwrap_or_default();
-        Ok(digest_input(call, principal, zone, json.to_canonical(), &resources, &chosen.names))
-    }
-
     /// A kept result may be used only by whoever made the call that produced it, in its zone.
     //= docs/spec/labels.md#contexts
     fn handles_permitted(
@@ -160,8 +162,21 @@ impl Node {
         }
     }
 
-    /// The credential that the operation's slot needs: the one named, or the only one there is.
-    fn credentials(&self, call: &CallRequest, zone: &ZoneId) -> Chosen {
+    /// The credentials that what the call stands on allows. Of several grants these are all that any of them allows: which
+    /// grant a call falls to must not choose the account that it is made with.
+    fn credentials_allowed(&self, caller: &Caller, candidates: &Candidates) -> BTreeSet<CredentialId> {
+        match &caller.how {
+            How::Session(_) => {
+                let known = candidates.tried.iter().filter_map(|id| self.authority.grant_by_id(id));
+                known.flat_map(|known| known.grant.constraints.credential_allow.iter().cloned()).collect()
+            }
+            How::Token(token) | How::Word(token, _) => token.credentials_allowed(),
+        }
+    }
+
+    /// The credential that the operation's slot needs: the one named, or the only one that is allowed.
+    //= docs/spec/calls.md#order
+    fn credentials(&self, call: &CallRequest, zone: &ZoneId, allowed: &BTreeSet<CredentialId>) -> Chosen {
         let slot = self
             .catalog
             .get(&call.connector)
@@ -169,16 +184,20 @@ impl Node {
             .and_then(|operation| operation.auth.as_deref());
         let Some(slot) = slot else { return Chosen { names: BTreeSet::new(), slot: SlotFacts::Filled } };
         let stored = self.catalog.credentials_for(&call.connector, zone, slot);
-        let stored: Vec<_> = stored.into_iter().map(|it| &it.record.credential).collect();
-        let (names, slot) = match (&call.credential, stored.as_slice()) {
+        let stored: BTreeSet<_> = stored.into_iter().map(|it| it.record.credential.clone()).collect();
+        if let Some(named) = &call.credential {
             // What is named counts whether it exists or not, so that nobody learns of what the grant does not allow.
-            (Some(named), stored) if stored.contains(&named) => ([named.clone()].into(), SlotFacts::Filled),
-            (Some(named), _) => ([named.clone()].into(), SlotFacts::Empty(slot.into())),
-            (None, [only]) => ([(*only).clone()].into(), SlotFacts::Filled),
-            (None, []) => (BTreeSet::new(), SlotFacts::Empty(slot.into())),
-            (None, [_, _, ..]) => (BTreeSet::new(), SlotFacts::Several(slot.into())),
-        };
-        Chosen { names, slot }
+            let there = stored.contains(named);
+            let slot = if there { SlotFacts::Filled } else { SlotFacts::Empty(slot.into()) };
+            return Chosen { names: [named.clone()].into(), slot };
+        }
+        let names: BTreeSet<_> = stored.intersection(allowed).cloned().collect();
+        match names.len() {
+            1 => Chosen { names, slot: SlotFacts::Filled },
+            0 if stored.is_empty() => Chosen { names, slot: SlotFacts::Empty(slot.into()) },
+            0 => Chosen { names, slot: SlotFacts::NotAllowed(slot.into()) },
+            2.. => Chosen { names: BTreeSet::new(), slot: SlotFacts::Several(slot.into()) },
+        }
     }
 
     fn input_facts(
@@ -191,7 +210,17 @@ impl Node {
         let json = call.input.clone().map_err(Unreadable::Input)?;
         let canonical = json.to_canonical();
         let facts = |resources: Vec<Resource>| {
-            let covered = digest_input(call, principal, zone, canonical.clone(), &resources, &chosen.names);
+            let covered = CallDigestInput {
+                format: 1,
+                zone: zone.clone(),
+                principal: principal.clone(),
+                connector: call.connector.clone(),
+                operation: call.operation.clone(),
+                input: canonical.clone(),
+                resources: resources.iter().map(|it| it.as_str().into()).collect(),
+                credentials: chosen.names.clone(),
+                idempotency_key: call.idempotency_key.clone(),
+            };
             Ok(InputFacts {
                 call_digest: covered.digest().map_err(|_| Unreadable::Input(Code::InputTooLarge))?,
                 json: json.clone(),
@@ -298,7 +327,7 @@ impl Node {
             node: false,
             connector: self.connector_revoked(&call.connector, now),
             zone_key: zone.is_some_and(|key| revoked(RevocationScope::ZoneKey, key.key_id().as_bytes())),
-            head_age_secs: self.revocations.head_age_secs(now),
+            head_age_secs: if self.is_alone() { 0 } else { self.revocations.head_age_secs(now) },
             head_seq: self.revocations.head_seq(),
         }
     }
@@ -397,11 +426,16 @@ impl Node {
 
     /// A mesh of one certifies its own revocation head whenever it decides.
     fn certify_alone(&mut self, now: UnixTime) {
-        let mut nodes = self.authority.nodes().peekable();
-        if nodes.peek().is_some() && nodes.all(|node| *node == self.node_id) {
+        if self.is_alone() {
             let head = self.revocations.head(now);
             self.revocations.apply_head(&head);
         }
+    }
+
+    /// Whether this node is the only one of its home, so that its revocation head is always the newest.
+    fn is_alone(&self) -> bool {
+        let mut nodes = self.authority.nodes().peekable();
+        nodes.peek().is_some() && nodes.all(|node| *node == self.node_id)
     }
 }
 
@@ -417,27 +451,6 @@ struct Given<'a> {
 struct Chosen {
     names: BTreeSet<CredentialId>,
     slot: SlotFacts,
-}
-
-fn digest_input(
-    call: &CallRequest,
-    principal: &PrincipalId,
-    zone: &ZoneId,
-    canonical: String,
-    resources: &[Resource],
-    credentials: &BTreeSet<CredentialId>,
-) -> CallDigestInput {
-    CallDigestInput {
-        format: 1,
-        zone: zone.clone(),
-        principal: principal.clone(),
-        connector: call.connector.clone(),
-        operation: call.operation.clone(),
-        input: canonical,
-        resources: resources.iter().map(|it| it.as_str().into()).collect(),
-        credentials: credentials.clone(),
-        idempotency_key: call.idempotency_key.clone(),
-    }
 }
 
 /// Why there is no complete input.

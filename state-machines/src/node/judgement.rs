@@ -8,22 +8,23 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
 
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::time::{Now, UnixTime};
 
 use super::caller::{Caller, How, Word};
 use super::facts::Prepared;
 use super::tokens::ReadToken;
 use super::{CallRequest, Failure, Node, SchemaCheck, SessionId};
-use crate::call::gate::{self, Decision, Denial, Facts};
+use crate::call::gate::{self, Decision, Denial};
 
 /// Grants on which one call is tried. Chosen: more than a person oversees, and few enough that a call stays quick.
 pub const MAX_CANDIDATES: usize = 64;
 
 /// The grants on which a call is tried.
-struct Candidates {
+#[derive(Clone, Debug, Default)]
+pub(super) struct Candidates {
     /// By their ids.
-    tried: BTreeSet<ObjectId>,
+    pub tried: BTreeSet<ObjectId>,
     /// How many newer ones are left out.
     left: usize,
 }
@@ -73,7 +74,7 @@ impl Node {
     /// Tries each of the principal's grants. If none lets the call pass, the refusal that came latest is told.
     //= docs/spec/sessions.md#which-grant-a-call-stands-on
     fn judge_each(&mut self, session: SessionId, prepared: &mut Prepared, now: Now) -> Decision {
-        let candidates = self.candidates(&prepared.facts, now.unix);
+        let candidates = core::mem::take(&mut prepared.candidates);
         let mut furthest: Option<(Denial, ReadToken)> = None;
         for grant in &candidates.tried {
             let Some(token) = self.token_on(session, grant, now.unix) else { continue };
@@ -111,9 +112,15 @@ impl Node {
 
     /// The grants in force that give the operation. Where there are too many the newest are left out, so that another
     /// grant takes nothing away from what was permitted before.
-    fn candidates(&self, facts: &Facts, now: UnixTime) -> Candidates {
-        let given = self.grants_in_force(&facts.principal, &facts.zone_id, now).filter(|(_, known)| {
-            known.grant.connector == facts.connector_id && self.carries(known, &facts.operation_id)
+    pub(super) fn candidates(
+        &self,
+        call: &CallRequest,
+        principal: &PrincipalId,
+        zone: &ZoneId,
+        now: UnixTime,
+    ) -> Candidates {
+        let given = self.grants_in_force(principal, zone, now).filter(|(_, known)| {
+            known.grant.connector == call.connector && self.carries(known, &call.operation)
         });
         let mut given: Vec<_> = given.map(|(id, known)| (known.created_at, *id)).collect();
         given.sort_unstable();

@@ -31,6 +31,7 @@ mod keys;
 mod ledger;
 mod lifecycle;
 mod output;
+mod presented;
 mod refusals;
 mod replay;
 mod request;
@@ -43,7 +44,8 @@ pub use catalog::{BadInstall, Catalog, Credential, Installed};
 pub use clock::ClockState;
 pub use judgement::MAX_CANDIDATES;
 pub use keys::NodeKeys;
-pub use output::{Answer, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal};
+pub use output::{Answer, BoundCall, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal};
+pub use presented::{PartsToProve, ShownToken};
 pub use replay::ReplayError;
 pub use request::{
     CallRequest, CalledBy, Canceller, FiledApproval, GrantWish, Handle, HeldToken, HolderProof, Request,
@@ -128,6 +130,7 @@ pub struct Node {
     rates: Rates,
     grant_use: BTreeMap<ObjectId, GrantUse>,
     sessions: Sessions,
+    minted: tokens::Minted,
     calls: BTreeMap<CallId, Call>,
     unsettled: calls::UnsettledCalls,
     refusals: refusals::Refusals,
@@ -182,6 +185,7 @@ impl Node {
             rates: Rates::new(),
             grant_use: BTreeMap::new(),
             sessions: Sessions::default(),
+            minted: tokens::Minted::default(),
             calls: BTreeMap::new(),
             unsettled: calls::UnsettledCalls::default(),
             refusals: refusals::Refusals::default(),

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ConnectorId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{CallId, ConnectorId, Digest, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{
     ApprovalKind, CallOutcome, CredentialRecord, Effect, GateCheck, RevocationObject, TraceContext, Usage,
 };
@@ -14,7 +14,7 @@ use fcp_proto_core::zone::Label;
 
 use super::request::{FiledApproval, RequestId};
 use super::sessions::{MintedToken, SessionId};
-use crate::call::gate::Authorized;
+use crate::call::gate::{Authorized, Denial};
 use crate::persist::{Batch, BatchToken};
 
 /// What a node wants done, in the order in which it must be done.
@@ -140,6 +140,8 @@ pub enum Answer {
         replay: Option<ObjectId>,
         /// What a person would have to approve.
         approvals: Vec<ApprovalKind>,
+        /// The call as its approval would bind it, if all that its digest covers could be told to its proven caller.
+        bound: Option<BoundCall>,
     },
     /// The request for approval is filed.
     Filed(FiledApproval),
@@ -187,6 +189,12 @@ pub struct Refusal {
     pub retry_after_ms: Option<u64>,
 }
 
+impl From<Denial> for Refusal {
+    fn from(Denial { check, code, rule, retry_after_ms }: Denial) -> Self {
+        Self { check, code, rule, retry_after_ms }
+    }
+}
+
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -216,4 +224,13 @@ impl Failure {
             retry_after_ms: None,
         }
     }
+}
+
+/// What identifies a call, and what flows into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundCall {
+    /// Its digest.
+    pub call_digest: Digest,
+    /// The merged label of its inputs.
+    pub input_label: Label,
 }

@@ -228,6 +228,8 @@ pub struct CallRequest {
     pub credential: Option<CredentialId>,
     /// The caller's idempotency key.
     pub idempotency_key: Option<String>,
+    /// The approvals to spend, each of them and no other; empty means whichever is of this call.
+    pub approvals: BTreeSet<ObjectId>,
     /// The longest it may take, in milliseconds, if less than the operation's own bound.
     pub deadline_ms: Option<u64>,
     /// Whether to keep the output behind a handle instead of showing it.

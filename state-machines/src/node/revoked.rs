@@ -8,7 +8,7 @@ use fcp_proto_core::object::{RevocationObject, RevocationScope};
 use fcp_proto_core::time::UnixTime;
 
 use super::calls::Call;
-use super::{Node, Output};
+use super::{Installed, Node, Output};
 
 impl Node {
     /// What rests on something revoked ends at once.
@@ -34,6 +34,38 @@ impl Node {
             .map(|(id, _)| *id)
             .collect();
         self.outputs.extend(doomed.into_iter().map(Output::Cancel));
+    }
+
+    /// Whether this node knows what a revocation would name. Of grants, approvals and tokens it forgets those that ended.
+    //= docs/spec/revocation.md#what-is-not-known
+    pub fn knows(&self, scope: RevocationScope, target: &[u8], now: UnixTime) -> bool {
+        let names = |id: &ObjectId| id.as_bytes() == target;
+        match scope {
+            RevocationScope::Capability => {
+                self.minted.knows(target, now)
+                    || self.authority.grants().any(|(id, _)| names(id))
+                    || self.approvals.decisions().any(|(id, _)| names(id))
+            }
+            RevocationScope::IssuerKey => self.known_keys().any(|key| key.as_bytes() == target),
+            RevocationScope::NodeAttestation => {
+                self.authority.nodes().any(|node| node.as_str().as_bytes() == target)
+            }
+            RevocationScope::ZoneKey => self.keys.zones.values().any(|key| key.key_id().as_bytes() == target),
+            RevocationScope::ConnectorBinary => {
+                let digests = |it: &Installed| self.catalog.digests(&it.install.connector);
+                self.catalog.iter().flat_map(digests).any(|digest| digest.as_bytes() == target)
+            }
+        }
+    }
+
+    /// The keys that sign in this home: the owner's, operators', agents' and nodes'.
+    fn known_keys(&self) -> impl Iterator<Item = KeyId> {
+        let owner = self.authority.owner().map(|owner| owner.public_key.key_id());
+        let nodes =
+            self.authority.attestations().flat_map(|(signing, node)| [*signing, node.issuance_key.key_id()]);
+        let operators = self.authority.operators().keys().copied();
+        let agents = self.authority.principals().map(|known| known.key_id);
+        owner.into_iter().chain(nodes).chain(operators).chain(agents)
     }
 
     /// Why a call may no longer go on, if it may not.

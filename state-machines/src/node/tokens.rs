@@ -1,12 +1,12 @@
 //! Mints short tokens from live grants, and reads tokens as the gate demands.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use fcp_proto_core::crypto::proof::ChannelBinding;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{KeyId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::ids::{CredentialId, KeyId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::object::RevocationScope;
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::Token;
@@ -39,6 +39,34 @@ impl ReadToken {
             TokenFacts::Decoded { claims, .. } => claims.grant_object_ids.clone(),
             TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => BTreeSet::new(),
         }
+    }
+
+    /// The credentials that it allows.
+    pub(super) fn credentials_allowed(&self) -> BTreeSet<CredentialId> {
+        match &self.facts {
+            TokenFacts::Decoded { claims, .. } => claims.constraints.credential_allow.clone(),
+            TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => BTreeSet::new(),
+        }
+    }
+}
+
+/// The ids of the tokens minted in this run, the newest last: whoever revokes one is told whether it was of this node.
+#[derive(Debug, Default)]
+pub(super) struct Minted {
+    ids: VecDeque<(TokenId, UnixTime)>,
+}
+
+impl Minted {
+    fn remember(&mut self, id: TokenId, until: UnixTime) {
+        if self.ids.len() == MAX_REMEMBERED {
+            self.ids.pop_front();
+        }
+        self.ids.push_back((id, until));
+    }
+
+    /// Whether a token of this id was minted lately and has not ended.
+    pub(super) fn knows(&self, id: &[u8], now: UnixTime) -> bool {
+        self.ids.iter().any(|(known, until)| known.as_bytes() == id && now < *until)
     }
 }
 
@@ -190,6 +218,7 @@ impl Node {
             grants: self.carried(known, wanted),
             constraints: known.grant.constraints.clone(),
         };
+        self.minted.remember(token_id, expires);
         let operations = claims.grants.iter().filter_map(|entry| entry.operation.clone()).collect();
         let token = Token::mint(claims, &self.keys.issuance).ok()?;
         Some(MintedToken {
@@ -216,3 +245,6 @@ impl Node {
         known.grant.operations.iter().filter(is_wanted).filter_map(entry).collect()
     }
 }
+
+/// Tokens whose ids are remembered. Chosen: what a busy home mints within the life of a token, in half a megabyte.
+const MAX_REMEMBERED: usize = 10_000;

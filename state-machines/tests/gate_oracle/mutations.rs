@@ -511,8 +511,8 @@ const CONSTRAINTS: &[Change] = &[
         input(f, |it| it.credentials = set);
     }),
     ("the credential that is needed is not there", |f, d| {
-        let (empty, several) = (SlotFacts::Empty("token".into()), SlotFacts::Several("token".into()));
-        let slot = d.pick(&[empty, several]).clone();
+        let slots = [SlotFacts::Empty, SlotFacts::Several, SlotFacts::NotAllowed];
+        let slot = d.pick(&slots)("token".into());
         input(f, |it| it.slot = slot);
     }),
     ("a credential that is named is not there", |f, d| {
@@ -658,6 +658,21 @@ const APPROVAL: &[Change] = &[
             spoil(&mut more, d);
         }
         f.approvals = vec![more];
+    }),
+    ("the call names approvals", |f, d| {
+        let named = f.approvals.iter().filter(|_| d.one_in(2)).map(|it| it.id);
+        f.approvals_named = named.collect();
+    }),
+    ("the call names an approval of a kind", |f, d| {
+        operation(f, |it| it.approval = Approval::Interactive);
+        let kind = a_kind(d);
+        let more = approval(f, 63, &[kind]);
+        f.approvals_named.insert(more.id);
+        f.approvals.push(more);
+    }),
+    ("the call names an approval that is not of it", |f, _| {
+        let other = approval(f, 64, &[ApprovalKind::Execution]);
+        f.approvals_named.insert(other.id);
     }),
     ("all approvals are wanting", |f, d| f.approvals.iter_mut().for_each(|it| spoil(it, d))),
     ("one of the approvals is wanting", |f, d| {

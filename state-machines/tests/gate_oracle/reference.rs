@@ -68,7 +68,14 @@ fn walk(facts: &Facts, now: u64) -> Step<BTreeSet<ObjectId>> {
     let spend = Spend { facts, input, connector, now };
     let mut spent =
         flow::check(&spend, operation, zone).map_err(|code| Verdict::Deny(GateCheck::Flow, code, None))?;
+    for id in &facts.approvals_named {
+        let known = facts.approvals.iter().find(|it| it.id == *id);
+        if let Some(code) = known.map_or(Some(Code::ApprovalMismatch), |it| spend.fault(it)) {
+            return deny(GateCheck::Approval, code);
+        }
+    }
     spent.extend(approval(&spend, operation, &zone.policy)?);
+    demand(facts.approvals_named.is_subset(&spent), GateCheck::Approval, Code::Conflict)?;
     lease(facts, operation, now)?;
     rates(facts)?;
     Ok(spent)
@@ -123,7 +130,8 @@ fn no_token(facts: &Facts, now: u64) -> Step {
             demand(given, GateCheck::Grants, Code::GrantExceeded)?;
         }
     }
-    Ok(())
+    demand(facts.connector.is_some(), GateCheck::Binding, Code::ConnectorUnknown)?;
+    demand(known_operation(facts).is_some(), GateCheck::Binding, Code::OperationUnknown)
 }
 
 // 3
@@ -301,6 +309,7 @@ fn constraints(claims: &Claims, input: &InputFacts, grants: &[&GrantFacts], now:
         SlotFacts::Filled => Ok(()),
         SlotFacts::Empty(_) => deny(GateCheck::Constraints, Code::CredentialMissing),
         SlotFacts::Several(_) => deny(GateCheck::Constraints, Code::Ambiguous),
+        SlotFacts::NotAllowed(_) => deny(GateCheck::Constraints, Code::CredentialNotAllowed),
     }
 }
 
@@ -332,7 +341,10 @@ pub(crate) struct Spend<'a> {
 impl Spend<'_> {
     /// The first usable approval of the kind, or the fault of the first of the kind.
     pub(crate) fn usable(&self, kind: ApprovalKind) -> Result<ObjectId, Code> {
-        let of_kind: Vec<_> = self.facts.approvals.iter().filter(|it| it.kinds.contains(&kind)).collect();
+        let named = &self.facts.approvals_named;
+        let offered = |it: &&ApprovalFacts| named.is_empty() || named.contains(&it.id);
+        let of_kind = self.facts.approvals.iter().filter(|it| it.kinds.contains(&kind));
+        let of_kind: Vec<_> = of_kind.filter(offered).collect();
         match of_kind.iter().find(|it| self.fault(it).is_none()) {
             Some(usable) => Ok(usable.id),
             None => Err(of_kind.first().and_then(|it| self.fault(it)).unwrap_or(Code::ApprovalRequired)),

@@ -233,6 +233,7 @@ fn risky_write() -> Facts {
             label_digest: Digest::from_bytes([3; 32]),
         },
         approvals: Vec::new(),
+        approvals_named: BTreeSet::new(),
         lease: LeaseFacts::NotNeeded,
         rates: RateFacts::Room,
     }

@@ -12,8 +12,8 @@ use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::ids::{ConnectorId, Digest, NodeId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::manifest::Manifest;
 use fcp_proto_core::object::{
-    AnyObject, ApprovalDecision, ApprovalToken, ConnectorInstall, CredentialRecord, Effect, Enrolment,
-    FaultModel, Grant, Grantee, Header, Membership, NodeAttestation, Object, OperatorDelegation,
+    AnyObject, ApprovalDecision, ApprovalToken, CallDigestInput, ConnectorInstall, CredentialRecord, Effect,
+    Enrolment, FaultModel, Grant, Grantee, Header, Membership, NodeAttestation, Object, OperatorDelegation,
     OperatorRight, OwnerRoot, RevocationObject, RevocationScope, Signed, SignedBody, Usage, ZoneDefinition,
     ZonePolicy,
 };
@@ -122,18 +122,7 @@ impl Home {
             },
         );
         home.install();
-        home.operate(
-            &work(),
-            CredentialRecord {
-                credential: "main".parse().expect("a credential"),
-                connector: "notes".parse().expect("a connector"),
-                slot: "token".into(),
-                kind: "bearer".into(),
-                hosts: vec!["api.notes.example".into()],
-                version: 1,
-                removed: false,
-            },
-        );
+        home.store_credential("main");
         home.session = home.open_session();
         home
     }
@@ -283,6 +272,11 @@ impl Home {
         Ok(id)
     }
 
+    /// Stores another credential for the connector.
+    pub fn store_credential(&mut self, name: &str) {
+        self.operate(&work(), credential(name));
+    }
+
     /// Grants the agent what `constraints` bound, for an hour.
     pub fn grant(&mut self, constraints: Constraints) -> ObjectId {
         let fields = grant_fields(constraints, self.now);
@@ -333,6 +327,7 @@ impl Home {
             handles: Vec::new(),
             credential: None,
             idempotency_key: key.map(Into::into),
+            approvals: BTreeSet::new(),
             deadline_ms: None,
             keep: false,
             trace: None,
@@ -364,12 +359,10 @@ impl Home {
         key: &SigningKey<role::Agent>,
         change: impl FnOnce(&mut CallProof),
     ) -> CallRequest {
-        let held = HeldToken { token: token.to_vec(), proof: None };
-        let call = CallRequest { by: CalledBy::Token(held), ..call };
-        let (token_id, covered) = self.node.parts_to_prove(&call).expect("a token of this node");
+        let covered = covered(&call);
         let mut statement = CallProof {
             call_digest: covered.digest().expect("a digest"),
-            token_id,
+            token_id: verified(token, self.keys.seed).token_id,
             node_id: node_id(),
             audience: covered.zone,
             challenge: [6; 32],
@@ -494,6 +487,24 @@ impl Home {
     }
 }
 
+/// All that the digest of a call of the agent covers, made without the node.
+pub fn covered(call: &CallRequest) -> CallDigestInput {
+    let input = call.input.as_ref().expect("JSON");
+    let note = input.get("note").and_then(|note| note.as_str());
+    CallDigestInput {
+        format: 1,
+        zone: call.zone.clone().unwrap_or_else(work),
+        principal: agent(),
+        connector: call.connector.clone(),
+        operation: call.operation.clone(),
+        input: input.to_canonical(),
+        resources: note.map(|note| format!("notes:note/{note}")).into_iter().collect(),
+        credentials: [call.credential.clone().unwrap_or_else(|| "main".parse().expect("a credential"))]
+            .into(),
+        idempotency_key: call.idempotency_key.clone(),
+    }
+}
+
 /// What a token of the node of this seed says.
 pub fn verified(token: &[u8], seed: u8) -> Claims {
     let issuer = node_keys(seed).issuance.verifying_key();
@@ -583,4 +594,17 @@ pub fn usage() -> Usage {
 
 pub fn succeeded(output: &str) -> Outcome {
     Outcome::Succeeded { output: output.into(), effect: Effect::Made, usage: usage() }
+}
+
+/// A credential of the connector.
+pub fn credential(name: &str) -> CredentialRecord {
+    CredentialRecord {
+        credential: name.parse().expect("a credential"),
+        connector: "notes".parse().expect("a connector"),
+        slot: "token".into(),
+        kind: "bearer".into(),
+        hosts: vec!["api.notes.example".into()],
+        version: 1,
+        removed: false,
+    }
 }

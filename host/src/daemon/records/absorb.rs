@@ -2,8 +2,8 @@
 
 use fcp_proto_core::ids::{ObjectId, PrincipalId};
 use fcp_proto_core::object::{
-    AnyObject, ApprovalDecision, ApprovalRequest, ApprovalToken, AuditEvent, DecisionReceipt, Grant, Header,
-    Object, OperationIntent, OperationReceipt, Signed,
+    AnyObject, ApprovalDecision, ApprovalRequest, ApprovalToken, AuditEvent, CallOutcome, DecisionReceipt,
+    Grant, Header, Object, OperationIntent, OperationReceipt, Signed,
 };
 use fcp_proto_core::time::UnixTime;
 
@@ -59,12 +59,17 @@ impl Records {
             }
             AnyObject::CredentialRecord(it) => {
                 self.credentials.insert(it.body.fields.credential.clone(), made);
+                // What was accepted was the secret before.
+                self.accepted.remove(&it.body.fields.credential);
             }
             AnyObject::OwnerException(_) => {
                 self.exceptions.insert(id, header.created_at);
             }
             AnyObject::ConnectorInstall(it) => {
                 self.installs.insert(it.body.fields.connector.clone(), made);
+            }
+            AnyObject::CallRecord(it) => {
+                self.asked_with = Some((it.body.call_id, it.body.credentials.clone()));
             }
             AnyObject::ContextOpened(it) => {
                 let entry = ContextEntry {
@@ -96,7 +101,6 @@ impl Records {
             | AnyObject::CredentialTest(_)
             | AnyObject::Revocation(_)
             | AnyObject::RevocationHead(_)
-            | AnyObject::CallRecord(_)
             | AnyObject::KeptResult(_) => {}
         }
     }
@@ -104,6 +108,13 @@ impl Records {
     fn intent(&mut self, id: ObjectId, header: &Header, intent: &OperationIntent) {
         for grant in &intent.grants {
             *self.grant_calls.entry(*grant).or_default() += 1;
+        }
+        self.decided_on(&intent.principal, intent.grants.iter());
+        if let Some((call, credentials)) = self.asked_with.take()
+            && call == intent.call_id
+            && !credentials.is_empty()
+        {
+            self.using.insert(call, credentials);
         }
         for approval in &intent.approvals {
             if let Some(request) = self.decisions.get(approval).copied() {
@@ -128,7 +139,12 @@ impl Records {
         });
     }
 
+    fn decided_on<'a>(&mut self, principal: &PrincipalId, grants: impl Iterator<Item = &'a ObjectId>) {
+        self.decided_on.entry(principal.clone()).or_default().extend(grants.copied());
+    }
+
     fn refusal(&mut self, id: ObjectId, header: &Header, decision: &DecisionReceipt) {
+        self.decided_on(&decision.principal, decision.evidence.iter());
         self.receipts.push((id, decision.call_id));
         self.add_call(CallEntry {
             call_id: decision.call_id,
@@ -159,6 +175,11 @@ impl Records {
 
     fn receipt(&mut self, id: ObjectId, receipt: &OperationReceipt) {
         self.receipts.push((id, receipt.call_id));
+        // A call that asked nobody says nothing of its credentials.
+        let used = self.using.remove(&receipt.call_id).unwrap_or_default();
+        if receipt.outcome == CallOutcome::Succeeded && receipt.usage.requests > 0 {
+            self.accepted.extend(used.into_iter().map(|credential| (credential, receipt.executed_at)));
+        }
         let number = self.call_numbers.get(&receipt.call_id).copied();
         let Some(call) = number.and_then(|number| self.calls.get_mut(number)) else { return };
         call.receipt = Some(id);

@@ -6,7 +6,7 @@ mod ring;
 
 pub(crate) use ring::Ring;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{
@@ -169,6 +169,14 @@ pub struct Records {
     pub(crate) enrolments: BTreeMap<PrincipalId, Made>,
     pub(crate) policies: BTreeMap<ZoneId, Made>,
     pub(crate) credentials: BTreeMap<CredentialId, Made>,
+    /// When a service last answered a call well that used a credential of the present version.
+    pub(crate) accepted: BTreeMap<CredentialId, UnixTime>,
+    /// The record of a call that was taken last, whose intent follows it.
+    asked_with: Option<(CallId, BTreeSet<CredentialId>)>,
+    /// Calls under way that use credentials.
+    using: BTreeMap<CallId, BTreeSet<CredentialId>>,
+    /// The grants on which calls of a principal were decided.
+    pub(crate) decided_on: BTreeMap<PrincipalId, BTreeSet<ObjectId>>,
     pub(crate) exceptions: BTreeMap<ObjectId, UnixTime>,
     pub(crate) contexts: BTreeMap<PrincipalId, ContextEntry>,
     pub(crate) grant_calls: BTreeMap<ObjectId, u64>,
@@ -193,6 +201,10 @@ impl Default for Records {
             enrolments: BTreeMap::new(),
             policies: BTreeMap::new(),
             credentials: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            asked_with: None,
+            using: BTreeMap::new(),
+            decided_on: BTreeMap::new(),
             exceptions: BTreeMap::new(),
             contexts: BTreeMap::new(),
             grant_calls: BTreeMap::new(),

@@ -140,6 +140,11 @@ impl Approvals {
         self.decisions.iter().filter(move |(_, decided)| decided.token.call_digest == *call_digest)
     }
 
+    /// All decisions, oldest id first.
+    pub fn decisions(&self) -> impl Iterator<Item = (&ObjectId, &Decided)> {
+        self.decisions.iter()
+    }
+
     /// One decision.
     pub fn decision(&self, id: &ObjectId) -> Option<&Decided> {
         self.decisions.get(id)

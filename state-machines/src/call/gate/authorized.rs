@@ -21,6 +21,10 @@ pub struct Seal {
     pub token_id: TokenId,
     /// How long the token lives, from its making to its end.
     pub token_secs: u64,
+    /// When the token or the attestation of its issuer ends, whichever is first, exclusive.
+    pub token_ends: UnixTime,
+    /// When the token's constraints end, exclusive, if they do.
+    pub constraints_end: Option<UnixTime>,
     /// The zone's integrity and confidentiality.
     pub levels: (Level, Level),
 }

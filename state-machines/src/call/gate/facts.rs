@@ -50,8 +50,10 @@ pub struct Facts {
     pub schema: Result<(), String>,
     /// Check 12.
     pub flow: FlowFacts,
-    /// Check 13: the decided approvals that name this call's digest or were handed in with the call.
+    /// Check 13: the decided approvals that name this call's digest.
     pub approvals: Vec<ApprovalFacts>,
+    /// Check 13: the approvals that the call names; if it names any, each of these is spent and no other.
+    pub approvals_named: BTreeSet<ObjectId>,
     /// Check 14.
     pub lease: LeaseFacts,
     /// Check 15.
@@ -97,8 +99,10 @@ pub enum SlotFacts {
     Filled,
     /// No stored credential fills this slot, or not the one that the call names.
     Empty(String),
-    /// Several fill this slot and the call names none.
+    /// Several that it is allowed fill this slot, and the call names none.
     Several(String),
+    /// Some fill this slot and none of them is allowed; the call names none.
+    NotAllowed(String),
 }
 
 /// What came of the token.

@@ -29,6 +29,7 @@ pub use facts::{
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::ApprovalKind;
 use fcp_proto_core::time::UnixTime;
+use fcp_proto_core::zone::Label;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -63,6 +64,29 @@ pub fn decide(facts: &Facts, now: UnixTime) -> Decision {
 /// What has changed so that it does not: the call must not be delivered then.
 pub fn recheck(authorized: &Authorized, facts: &StandingFacts, now: UnixTime) -> Result<(), Denial> {
     checks::standing::check(authorized, facts, now)
+}
+
+/// Whether a call passes checks 1 to 8: who asks for what, and whether it exists for him.
+///
+/// # Errors
+/// The first check that refuses.
+pub fn token_stands(facts: &Facts, now: UnixTime) -> Result<(), Denial> {
+    checks::token_stands(facts, now)
+}
+
+/// Whether a token lets a call through as far as the token alone decides: checks 1 to 8 for a holder that has proved its
+/// key, and that the token covers every resource and credential of the call.
+///
+/// # Errors
+/// The first check that refuses.
+//= docs/spec/sessions.md#calls-outside-a-session
+pub fn token_covers(facts: &Facts, now: UnixTime) -> Result<(), Denial> {
+    checks::token_covers(facts, now)
+}
+
+/// The merged label of all that goes into the call.
+pub fn input_label(facts: &Facts) -> Label {
+    checks::input_label(facts)
 }
 
 /// What a person would have to approve for the call to pass checks 12 and 13; empty if nothing.

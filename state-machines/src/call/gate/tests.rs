@@ -194,6 +194,7 @@ fn allowed() -> Facts {
             label_digest: Digest::from_bytes([3; 32]),
         },
         approvals: vec![approval()],
+        approvals_named: BTreeSet::new(),
         lease: LeaseFacts::Held { seq: 7, expires_at: at(10_031) },
         rates: RateFacts::Room,
     }
@@ -252,6 +253,8 @@ fn the_allowed_call_is_authorized_as_it_stands() {
         checked_at: NOW,
         token_id: TokenId::from_bytes([5; 16]),
         token_secs: 600,
+        token_ends: at(10_001),
+        constraints_end: None,
         levels: (zone().integrity, zone().confidentiality),
     };
     assert_eq!(authorized.seal(), &seal);
@@ -499,6 +502,10 @@ fn schema_and_constraints() {
             ("no credential", Code::CredentialMissing, |f| {
                 input(f).slot = SlotFacts::Empty("token".into());
             }),
+            ("none that is allowed", Code::CredentialNotAllowed, |f| {
+                input(f).credentials.clear();
+                input(f).slot = SlotFacts::NotAllowed("token".into());
+            }),
             ("several credentials", Code::Ambiguous, |f| {
                 input(f).slot = SlotFacts::Several("token".into());
             }),
@@ -590,6 +597,26 @@ fn approvals() {
             ("spent", Code::ApprovalUsed, |f| f.approvals[0].used = true),
         ],
     );
+}
+
+#[test]
+fn exactly_the_approvals_that_are_named_are_spent() {
+    let other = ApprovalFacts { id: ObjectId::from_bytes([77; 32]), ..approval() };
+    let mut facts = Facts { approvals: vec![approval(), other.clone()], ..allowed() };
+    facts.approvals_named = [other.id].into();
+    let Decision::Authorized(authorized) = decide(&facts, NOW) else { panic!("it serves") };
+    assert_eq!(*authorized.approvals(), [other.id].into(), "and not the first of those that would serve");
+    facts.approvals_named = [approval().id, other.id].into();
+    assert_eq!(refusal(&facts).map(|it| it.1), Some(Code::Conflict), "one is not needed");
+    facts.approvals_named = [other.id].into();
+    facts.approvals[1].used = true;
+    assert_eq!(refusal(&facts).map(|it| it.1), Some(Code::ApprovalUsed), "another is no substitute");
+    facts.approvals.truncate(1);
+    assert_eq!(refusal(&facts).map(|it| it.1), Some(Code::ApprovalMismatch), "nobody knows it");
+    operation(&mut facts).approval = Approval::None;
+    assert_eq!(refusal(&facts).map(|it| it.1), Some(Code::ApprovalMismatch), "also where none is needed");
+    facts.approvals_named = [approval().id].into();
+    assert_eq!(refusal(&facts).map(|it| it.1), Some(Code::Conflict), "it would be wasted");
 }
 
 #[test]

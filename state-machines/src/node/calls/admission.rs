@@ -7,16 +7,17 @@ use alloc::vec::Vec;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId};
 use fcp_proto_core::object::{
-    ApprovalKind, AuditEventKind, Body, CallRecord, Header, Object, OperationIntent, TraceContext,
+    ApprovalKind, AuditEventKind, Body, CallRecord, GateCheck, Header, Object, OperationIntent, TraceContext,
 };
 use fcp_proto_core::time::{Now, UnixTime};
 
 use super::super::facts::Prepared;
 use super::super::ledger::{self, Unit, Unstorable};
 use super::super::{
-    Answer, CallRequest, Dispatch, Failure, Node, Outcome, Output, Refusal, RequestId, SchemaCheck, Then,
+    Answer, BoundCall, CallRequest, Dispatch, Failure, Node, Outcome, Output, Refusal, RequestId,
+    SchemaCheck, Then,
 };
-use crate::call::gate::{self, Authorized, Decision, Denial, Facts};
+use crate::call::gate::{self, Authorized, Decision, Facts};
 use crate::call::rates;
 use crate::persist::Class;
 use crate::trust::audit::Entry;
@@ -67,12 +68,17 @@ impl Node {
         let (refused, replay) = match decision {
             Decision::Authorized(_) => (None, None),
             Decision::Replay(receipt) => (None, Some(receipt)),
-            Decision::Denied(Denial { check, code, rule, retry_after_ms }) => {
-                (Some(Refusal { check, code, rule, retry_after_ms }), None)
-            }
+            Decision::Denied(denial) => (Some(Refusal::from(denial)), None),
         };
         let approvals = gate::approvals_needed(&prepared.facts).into_iter().collect();
-        self.answer(request, Ok(Answer::Simulated { refused, replay, approvals }));
+        // An earlier check refuses before the caller is proved, or before it is known what the call touches.
+        let known = refused.as_ref().is_none_or(|refusal| refusal.check >= GateCheck::Constraints);
+        let input = prepared.facts.input.as_ref().ok().filter(|_| known);
+        let bound = input.map(|input| BoundCall {
+            call_digest: input.call_digest,
+            input_label: gate::input_label(&prepared.facts),
+        });
+        self.answer(request, Ok(Answer::Simulated { refused, replay, approvals, bound }));
         Ok(())
     }
 

@@ -313,6 +313,11 @@ impl Authority {
         self.nodes.values().find(|node| node.issuance_key.key_id() == key)
     }
 
+    /// The attestations of the nodes, by their signing keys.
+    pub fn attestations(&self) -> impl Iterator<Item = (&KeyId, &NodeAttestation)> {
+        self.nodes.iter()
+    }
+
     /// The nodes' names.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
         self.nodes.values().map(|node| &node.node_id)

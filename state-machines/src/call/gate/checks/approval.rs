@@ -1,15 +1,19 @@
 //! Check 13: a person agreed where one must.
 
+use alloc::format;
+use alloc::string::String;
+
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, GateCheck};
 use fcp_proto_core::zone::Approval;
 
 use super::{Approved, Constrained, Flowing};
-use crate::call::gate::{ApprovalFacts, Denial, OperationFacts, ZoneFacts};
+use crate::call::gate::{ApprovalFacts, Denial, Facts, OperationFacts, ZoneFacts};
 
 //= docs/spec/gate.md#13-approval
 pub(super) fn check(flowing: Flowing<'_>) -> Result<Approved<'_>, Denial> {
+    named_serve(&flowing)?;
     let mut kinds = flowing.kinds.clone();
     let mut approvals = flowing.approvals.clone();
     if needed(flowing.zone, flowing.operation) {
@@ -18,11 +22,27 @@ pub(super) fn check(flowing: Flowing<'_>) -> Result<Approved<'_>, Denial> {
                 kinds.insert(ApprovalKind::Execution);
                 approvals.insert(id);
             }
-            Sought::None => return Err(denial(Code::ApprovalRequired)),
-            Sought::Unusable(code) => return Err(denial(code)),
+            Sought::None => return Err(denial(Code::ApprovalRequired, Code::ApprovalRequired.meaning())),
+            Sought::Unusable(code) => return Err(denial(code, code.meaning())),
         }
     }
-    Ok(Approved { before: flowing, kinds, approvals })
+    match flowing.facts.approvals_named.difference(&approvals).next() {
+        None => Ok(Approved { before: flowing, kinds, approvals }),
+        Some(id) => Err(denial(Code::Conflict, format!("the call does not need the approval {id}"))),
+    }
+}
+
+/// Each approval that the call names can serve it. One of another call is told as one that nobody knows, so that nobody
+/// learns which exist.
+fn named_serve(flowing: &Flowing<'_>) -> Result<(), Denial> {
+    for id in &flowing.facts.approvals_named {
+        let known = flowing.facts.approvals.iter().find(|approval| approval.id == *id);
+        let serves = known.map_or(Err(Code::ApprovalMismatch), |approval| usable(flowing, approval));
+        serves.map_err(|code| {
+            denial(code, format!("the approval {id} is of no use here: {}", code.meaning()))
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether the call itself needs a person's word.
@@ -44,9 +64,11 @@ pub(super) enum Sought {
     None,
 }
 
-/// The first approval of `kind` that serves this call.
+/// The first approval of `kind` that serves this call; of those that it names, if it names any.
 pub(super) fn find(constrained: &Constrained<'_>, kind: ApprovalKind) -> Sought {
-    let of_kind = constrained.facts.approvals.iter().filter(|approval| approval.kinds.contains(&kind));
+    let Facts { approvals, approvals_named, .. } = constrained.facts;
+    let offered = |id: &ObjectId| approvals_named.is_empty() || approvals_named.contains(id);
+    let of_kind = approvals.iter().filter(|approval| approval.kinds.contains(&kind) && offered(&approval.id));
     let mut first_fault = None;
     for approval in of_kind {
         match usable(constrained, approval) {
@@ -80,6 +102,6 @@ fn usable(constrained: &Constrained<'_>, approval: &ApprovalFacts) -> Result<(),
     Ok(())
 }
 
-fn denial(code: Code) -> Denial {
-    Denial::new(GateCheck::Approval, code, code.meaning())
+fn denial(code: Code, rule: impl Into<String>) -> Denial {
+    Denial::new(GateCheck::Approval, code, rule)
 }

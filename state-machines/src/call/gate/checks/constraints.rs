@@ -8,7 +8,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::token::constraints::CallFacts;
 
-use super::{Constrained, Shaped};
+use super::{Constrained, Installed, Shaped};
 use crate::call::gate::{Denial, GrantFacts, SlotFacts};
 
 //= docs/spec/gate.md#11-constraints
@@ -35,6 +35,21 @@ pub(super) fn check(shaped: Shaped<'_>) -> Result<Constrained<'_>, Denial> {
     Ok(Constrained { before: shaped })
 }
 
+/// The token covers every resource and every credential of the call. What it does not cover is not named: nobody has
+/// proved the holder's key yet.
+//= docs/spec/sessions.md#calls-outside-a-session
+pub(super) fn covered(installed: &Installed<'_>) -> Result<(), Denial> {
+    let (input, bounds) = (installed.input, &installed.claims.constraints);
+    let denied = |code: Code| Err(Denial::new(GateCheck::Constraints, code, code.meaning()));
+    if input.resources.iter().any(|resource| bounds.permits_resource(resource).is_err()) {
+        return denied(Code::ResourceNotAllowed);
+    }
+    if !input.credentials.is_subset(&bounds.credential_allow) {
+        return denied(Code::CredentialNotAllowed);
+    }
+    Ok(())
+}
+
 /// The credential that the operation needs is there. It comes after the constraints, so that nobody learns which
 /// credentials exist beyond those that the grant allows.
 fn slot_filled(slot: &SlotFacts) -> Result<(), Denial> {
@@ -46,6 +61,10 @@ fn slot_filled(slot: &SlotFacts) -> Result<(), Denial> {
         }
         SlotFacts::Several(slot) => {
             denied(Code::Ambiguous, format!("several credentials fill the slot `{slot}`; name one"))
+        }
+        SlotFacts::NotAllowed(slot) => {
+            let rule = format!("no credential that is allowed fills the slot `{slot}`");
+            denied(Code::CredentialNotAllowed, rule)
         }
     }
 }

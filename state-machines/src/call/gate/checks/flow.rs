@@ -28,8 +28,10 @@ pub(super) fn check(constrained: Constrained<'_>) -> Result<Flowing<'_>, Denial>
                 kinds.insert(kind);
                 approvals.insert(id);
             }
-            Sought::None | Sought::Unusable(_) => {
-                return Err(Denial::new(GateCheck::Flow, *code, rule.clone()));
+            Sought::None => return Err(Denial::new(GateCheck::Flow, *code, rule.clone())),
+            Sought::Unusable(fault) => {
+                let rule = format!("{rule}; an approval of it is of no use: {}", fault.meaning());
+                return Err(Denial::new(GateCheck::Flow, *code, rule));
             }
         }
     }
@@ -102,7 +104,7 @@ fn driver(flow: &FlowFacts, operation: &OperationFacts) -> Label {
 }
 
 /// The label of all that is sent.
-fn merged(flow: &FlowFacts) -> Label {
+pub(super) fn merged(flow: &FlowFacts) -> Label {
     flow.handles.iter().fold(flow.context.clone(), |label, handle| label.merge(&handle.label))
 }
 

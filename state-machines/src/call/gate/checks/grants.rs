@@ -7,7 +7,7 @@ use fcp_proto_core::ids::{ObjectId, ZoneId};
 use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::time::UnixTime;
 
-use super::{Granted, Held};
+use super::{Granted, Held, binding};
 use crate::call::gate::{Denial, Facts, GrantFacts};
 
 //= docs/spec/gate.md#6-grants
@@ -41,9 +41,13 @@ pub(super) fn none_held(facts: &Facts, now: UnixTime) -> Denial {
     let faults = |(id, known): (&ObjectId, &GrantFacts)| {
         live(&facts.zone_id, id, known, now).and_then(|()| capable(facts, id, known)).err()
     };
-    named.filter_map(faults).next().unwrap_or_else(|| {
-        let rule = format!("no grant gives {} the operation {}", facts.principal, facts.operation_id);
-        denial(Code::OperationNotGranted, rule)
+    named.filter_map(faults).next().unwrap_or_else(|| match binding::declared(facts) {
+        Ok(_) => {
+            let rule = format!("no grant gives {} the operation {}", facts.principal, facts.operation_id);
+            denial(Code::OperationNotGranted, rule)
+        }
+        // What is installed everybody may read, so nobody shall look for a grant of what is not there.
+        Err(unknown) => unknown,
     })
 }
 

@@ -126,6 +126,21 @@ pub(super) fn approvals_needed(facts: &Facts) -> BTreeSet<ApprovalKind> {
     needed
 }
 
+/// Checks 1 to 8 by themselves.
+pub(super) fn token_stands(facts: &Facts, now: UnixTime) -> Result<(), Denial> {
+    installed(facts, now).map(drop)
+}
+
+/// Whether a token lets a call through as far as the token alone decides.
+pub(super) fn token_covers(facts: &Facts, now: UnixTime) -> Result<(), Denial> {
+    constraints::covered(&installed(facts, now)?)
+}
+
+/// The merged label of all inputs.
+pub(super) fn input_label(facts: &Facts) -> Label {
+    flow::merged(&facts.flow)
+}
+
 /// The only place where [`Authorized`] is made.
 fn authorize(rated: Rated<'_>) -> Authorized {
     let (facts, input) = (rated.facts, rated.input);
@@ -151,6 +166,10 @@ fn authorize(rated: Rated<'_>) -> Authorized {
             checked_at: rated.now,
             token_id: rated.claims.token_id,
             token_secs: rated.claims.expires.saturating_since(rated.claims.issued_at),
+            token_ends: rated
+                .issuer
+                .map_or(rated.claims.expires, |it| it.expires_at.min(rated.claims.expires)),
+            constraints_end: rated.claims.constraints.expires,
             levels: (rated.zone.integrity, rated.zone.confidentiality),
         },
     }

@@ -11,16 +11,25 @@ use crate::call::gate::{Denial, Facts};
 //= docs/spec/gate.md#4-revocation
 pub(super) fn check(bound: Bound<'_>) -> Result<NotRevoked<'_>, Denial> {
     let known = &bound.facts.revocation;
-    let revoked = [
-        (known.token, Code::TokenRevoked),
-        (known.issuer_key, Code::IssuerKeyRevoked),
-        (known.holder_key, Code::IssuerKeyRevoked),
+    let key = |whose: &str| alloc::format!("the key {whose} is revoked");
+    let plain = |code: Code| alloc::string::String::from(code.meaning());
+    let refused = |code, rule| Err(Denial::new(GateCheck::Revocation, code, rule));
+    if known.token {
+        return refused(Code::TokenRevoked, plain(Code::TokenRevoked));
+    }
+    if known.issuer_key {
+        return refused(Code::IssuerKeyRevoked, key("that issued the token"));
+    }
+    if known.holder_key {
+        return refused(Code::IssuerKeyRevoked, key(&alloc::format!("of {}", bound.facts.principal)));
+    }
+    let others = [
         (known.node, Code::NodeRevoked),
         (known.connector, Code::ConnectorRevoked),
         (known.zone_key, Code::ZoneKeyRevoked),
     ];
-    if let Some((_, code)) = revoked.iter().find(|(hit, _)| *hit) {
-        return Err(Denial::new(GateCheck::Revocation, *code, code.meaning()));
+    if let Some((_, code)) = others.iter().find(|(hit, _)| *hit) {
+        return refused(*code, plain(*code));
     }
     //= docs/spec/revocation.md#freshness
     if needs_freshness(bound.facts) && known.head_age_secs > REVOCATION_FRESHNESS_SECS {

@@ -18,6 +18,7 @@ pub(crate) fn check(authorized: &Authorized, facts: &StandingFacts, now: UnixTim
         };
         grants::live(authorized.zone(), id, known, now)?;
     }
+    in_time(authorized, now)?;
     let operation = facts.connector.as_ref().and_then(|connector| connector.operation.as_ref());
     let zone = permitted(authorized, facts, operation)?;
     let operation = same_connector(authorized, facts.connector.as_ref())?;
@@ -30,6 +31,22 @@ pub(crate) fn check(authorized: &Authorized, facts: &StandingFacts, now: UnixTim
         return Err(Denial::new(GateCheck::Approval, code, code.meaning()));
     }
     Ok(())
+}
+
+/// The token that it was decided on is not over, and neither is the time that its constraints leave.
+fn in_time(authorized: &Authorized, now: UnixTime) -> Result<(), Denial> {
+    let seal = authorized.seal();
+    if now >= seal.token_ends {
+        let rule = format!("the token, or its issuer's attestation, ended at {}", seal.token_ends);
+        return Err(Denial::new(GateCheck::TokenBinding, Code::TokenExpired, rule));
+    }
+    match seal.constraints_end {
+        Some(end) if now >= end => {
+            let rule = format!("the constraints ended at {end}");
+            Err(Denial::new(GateCheck::Constraints, Code::GrantExpired, rule))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The zone permits it as it is now, and trusts and holds no less secret than when it was decided.
