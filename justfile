@@ -4,7 +4,7 @@
 default: ci
 
 # Everything the gate runs, in its order.
-ci: fmt lint docs no_std test vectors deny
+ci: fmt lint docs no_std test instructions vectors deny
 
 # Formatting.
 fmt:
@@ -27,6 +27,10 @@ no_std:
 test:
     cargo test --workspace
 
+# What the hot functions take, in instructions, against what is recorded; only an optimised build says anything.
+instructions:
+    cargo test --release -p fcp-proto-core --test instructions
+
 # The vectors once more, by another implementation, with libraries of its own below target/.
 vectors:
     python3 -m venv target/vectors
@@ -40,6 +44,14 @@ deny:
 # Security advisories; fetches the database, and is therefore no step of the gate.
 advisories:
     cargo deny check advisories
+
+# The protocol core beside the bare primitives, in one run.
+bench-core:
+    cargo bench -p fcp-proto-core --all-features
+
+# Records anew what the hot functions take.
+record-instructions:
+    FCP_UPDATE=1 cargo test --release -p fcp-proto-core --test instructions
 
 # Writes docs/spec/uncited.txt anew.
 citations:

@@ -67,7 +67,7 @@ fn object(length: u8, key: &ObjectIdKey) -> IdentifiedObject {
 
 /// The receiver was told the first of `cuts`.
 fn receive(object: &IdentifiedObject, cuts: [TransmissionInformation; 2], steps: &[Step], key: &ObjectIdKey) {
-    let zone_id = object.object().header.zone_id.clone();
+    let zone_id = object.header().zone_id.clone();
     let set = EncodingSet { object_id: object.id(), zone_id, zone_key_id: KeyId::default() };
     let mut plans = Plans::new(2);
     let mut decodes = Decodes::new(DecodeLimits::default());

@@ -173,11 +173,11 @@ impl ZoneId {
 /// Grammar of canonical identifiers: `[a-z0-9][a-z0-9._:-]*`, at most 128 bytes.
 fn canonical(text: &str) -> Result<(), IdError> {
     check_size(text, MAX_ID_BYTES)?;
-    if !text.starts_with(is_lower_alphanumeric) {
+    if !text.bytes().next().is_some_and(is_lower_alphanumeric) {
         return Err(IdError::InvalidStartChar);
     }
-    let allowed = |c| is_lower_alphanumeric(c) || matches!(c, '.' | '_' | ':' | '-');
-    if text.chars().all(allowed) { Ok(()) } else { Err(IdError::InvalidChar) }
+    let allowed = |b| is_lower_alphanumeric(b) || matches!(b, b'.' | b'_' | b':' | b'-');
+    if text.bytes().all(allowed) { Ok(()) } else { Err(IdError::InvalidChar) }
 }
 
 /// Grammar of zones: `z:` and non-empty segments of `[a-z0-9-]`, at most 64 bytes.
@@ -190,7 +190,7 @@ fn zone(text: &str) -> Result<(), IdError> {
     if name.starts_with("proj-") {
         return Err(IdError::ReservedPrefix);
     }
-    if !name.chars().all(|c| is_lower_alphanumeric(c) || matches!(c, ':' | '-')) {
+    if !name.bytes().all(|b| is_lower_alphanumeric(b) || matches!(b, b':' | b'-')) {
         return Err(IdError::InvalidChar);
     }
     match name.strip_prefix("project:") {
@@ -215,8 +215,8 @@ fn check_size(text: &str, max: usize) -> Result<(), IdError> {
     }
 }
 
-fn is_lower_alphanumeric(c: char) -> bool {
-    c.is_ascii_lowercase() || c.is_ascii_digit()
+fn is_lower_alphanumeric(b: u8) -> bool {
+    b.is_ascii_lowercase() || b.is_ascii_digit()
 }
 
 /// Defines an identifier of fixed bytes, written as lower-case hexadecimal.

@@ -87,7 +87,7 @@ fn facts(
         issued_at: NOW,
         not_before: NOW,
         expires: later,
-        holder: holder.verifying_key(),
+        holder: holder.verifying_key().into(),
         holder_node: None,
         connector_binary: None,
         instance_id: None,

@@ -6,6 +6,7 @@
 
 pub mod agree;
 pub mod derive;
+pub mod encoded_key;
 pub mod frost;
 pub mod hash;
 pub mod hpke;

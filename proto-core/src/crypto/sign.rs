@@ -8,11 +8,12 @@ use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 use core::str::FromStr;
 
-use ed25519_dalek::Signer;
+use ed25519_dalek::{Signer, Verifier};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::encoded_key::{EncodedKey, is_small_order};
 use super::hash;
 use super::role::{KeyRole, SigningRole};
 use crate::encoding::cbor::{self, CborError, FromCbor, ShapeError, ToCbor, Value};
@@ -138,14 +139,8 @@ impl<R: SigningRole> VerifyingKey<R> {
     /// # Errors
     /// [`KeyError::NotAPoint`] or [`KeyError::WeakPoint`].
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        EncodedKey::<R>::from_bytes(bytes)?;
         let inner = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::NotAPoint)?;
-        if inner.is_weak() {
-            return Err(KeyError::WeakPoint);
-        }
-        // The decoder takes coordinates beyond the field's prime; a key must have one encoding only.
-        if !is_reduced(bytes) {
-            return Err(KeyError::NotAPoint);
-        }
         Ok(Self { inner, role: PhantomData })
     }
 
@@ -171,7 +166,12 @@ impl<R: SigningRole> VerifyingKey<R> {
     //= docs/spec/keys.md#signatures
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureInvalid> {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        self.inner.verify_strict(message, &signature).map_err(|_| SignatureInvalid)
+        // R is compared as bytes with the one that is computed, so that it needs neither to be decoded nor to be checked
+        // for another encoding.
+        if is_small_order(signature.r_bytes()) {
+            return Err(SignatureInvalid);
+        }
+        self.inner.verify(message, &signature).map_err(|_| SignatureInvalid)
     }
 
     /// Checks `signature` over `value` as an object of `schema`.
@@ -187,13 +187,6 @@ impl<R: SigningRole> VerifyingKey<R> {
         let message = signing_bytes(schema, value).map_err(|_| SignatureInvalid)?;
         self.verify(&message, signature)
     }
-}
-
-/// Whether the coordinate in `bytes` is below the field's prime, 2^255 − 19. With the points of small order gone, a point
-/// has no other second encoding.
-fn is_reduced(bytes: &[u8; 32]) -> bool {
-    let [low, middle @ .., high] = bytes;
-    *low < 0xed || high & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff)
 }
 
 impl<R: SigningRole> PartialEq for VerifyingKey<R> {

@@ -81,6 +81,7 @@ pub use state::{
     CrdtType, MAX_CRDT_BRANCH_BYTES, MAX_CURSOR_STATE_BYTES, StateDelta, StateError, StateModel, StateObject,
     StateOwner, StateRoot, StateSnapshot,
 };
+pub(crate) use stored::identify;
 pub use stored::{Body, Object, ObjectIdKey, StoredObject};
 pub use symbol::{
     DecodeStatus, HintError, MissingHint, SymbolAck, SymbolAckReason, SymbolAllowance, SymbolMessageError,

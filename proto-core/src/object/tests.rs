@@ -66,6 +66,39 @@ fn another_schema_is_refused_by_name() {
 }
 
 #[test]
+fn an_identity_is_the_same_from_bytes_and_from_the_object() {
+    let key = ObjectIdKey::from_bytes([9; 32].into());
+    let mut stored = role().store().unwrap();
+    // Bodies that end within the first piece that is hashed, at its end, and far behind it.
+    for more in [0, 1_000, 60_000, 70_000, 300_000] {
+        stored.body.0.resize(stored.body.0.len() + more, 7);
+        let header = cbor::encode(&stored.header.to_cbor()).unwrap();
+        let hash = stored.header.schema.hash();
+        let named =
+            [b"FCP2-OBJECT-V2", &b"z:work"[..], hash.as_bytes(), b"FCP2-OBJECT-V1", &header, &stored.body.0];
+        let id = ObjectId::from_bytes(*blake3::keyed_hash(&[9; 32], &named.concat()).as_bytes());
+        assert_eq!(stored.id(&key), Ok(id));
+        assert_eq!(identify(&stored.to_bytes().unwrap(), &key), Ok((stored.header.clone(), id)));
+    }
+}
+
+#[test]
+fn what_is_no_object_has_no_identity_and_the_same_fault() {
+    let key = ObjectIdKey::from_bytes([9; 32].into());
+    let bytes = role().store().unwrap().to_bytes().unwrap();
+    let mut inputs = alloc::vec![[&bytes[..], &[0]].concat(), bytes[1..].to_vec(), alloc::vec![0xa0]];
+    for at in 0..bytes.len() {
+        let mut bent = bytes.clone();
+        bent[at] ^= 1;
+        inputs.extend([bytes[..at].to_vec(), bent]);
+    }
+    for input in inputs {
+        let read = StoredObject::from_bytes(&input).map(|it| (it.header.clone(), it.id(&key).unwrap()));
+        assert_eq!(identify(&input, &key), read, "{input:02x?}");
+    }
+}
+
+#[test]
 fn schemas_are_unique() {
     let names: BTreeSet<_> = AnyObject::SCHEMAS.iter().map(|schema| schema.id().to_string()).collect();
     assert_eq!(names.len(), AnyObject::SCHEMAS.len());

@@ -176,7 +176,7 @@ impl Decoder {
         let Self { set, information, buffer: mut bytes, blocks: _ } = self;
         bytes.truncate(information.transfer_length());
         let rebuilt = IdentifiedObject::from_bytes(bytes, key).map_err(DecodeError::Malformed)?;
-        if rebuilt.id() == set.object_id && rebuilt.object().header.zone_id == set.zone_id {
+        if rebuilt.id() == set.object_id && rebuilt.header().zone_id == set.zone_id {
             Ok(rebuilt)
         } else {
             Err(DecodeError::WrongObject { got: rebuilt.id() })

@@ -59,7 +59,7 @@ impl<'a> Encoder<'a> {
         information: TransmissionInformation,
         object: &'a IdentifiedObject,
     ) -> Result<Self, EncodeError> {
-        if object.id() != set.object_id || object.object().header.zone_id != set.zone_id {
+        if object.id() != set.object_id || object.header().zone_id != set.zone_id {
             return Err(EncodeError::WrongObject);
         }
         let (expected, got) = (information.transfer_length(), object.bytes().len());

@@ -4,15 +4,15 @@ use alloc::vec::Vec;
 
 use crate::encoding::cbor::{CborError, ShapeError};
 use crate::ids::ObjectId;
-use crate::object::{ObjectIdKey, StoredObject};
+use crate::object::{Header, ObjectIdKey, StoredObject, identify};
 
-/// An object, its bytes, and the identity that was computed from them.
+/// An object's bytes, its header, and the identity that was computed from them.
 ///
 /// It is what an encoder takes and a decoder gives, so that nothing is sent or handed on under another object's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentifiedObject {
     id: ObjectId,
-    object: StoredObject,
+    header: Header,
     bytes: Vec<u8>,
 }
 
@@ -22,7 +22,7 @@ impl IdentifiedObject {
     /// # Errors
     /// What makes the object impossible to encode.
     pub fn new(object: StoredObject, key: &ObjectIdKey) -> Result<Self, CborError> {
-        Ok(Self { id: object.id(key)?, bytes: object.to_bytes()?, object })
+        Ok(Self { id: object.id(key)?, bytes: object.to_bytes()?, header: object.header })
     }
 
     /// The object that `bytes` are, and its identity under its zone's `key`.
@@ -30,8 +30,8 @@ impl IdentifiedObject {
     /// # Errors
     /// What makes `bytes` no canonical stored object.
     pub fn from_bytes(bytes: Vec<u8>, key: &ObjectIdKey) -> Result<Self, ShapeError> {
-        let object = StoredObject::from_bytes(&bytes)?;
-        Ok(Self { id: object.id(key)?, object, bytes })
+        let (header, id) = identify(&bytes, key)?;
+        Ok(Self { id, header, bytes })
     }
 
     /// The identity.
@@ -39,18 +39,18 @@ impl IdentifiedObject {
         self.id
     }
 
-    /// The object.
-    pub const fn object(&self) -> &StoredObject {
-        &self.object
+    /// The header.
+    pub const fn header(&self) -> &Header {
+        &self.header
     }
 
-    /// The bytes.
+    /// The bytes, which [`StoredObject::from_bytes`] reads.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The object and its bytes.
-    pub fn into_parts(self) -> (StoredObject, Vec<u8>) {
-        (self.object, self.bytes)
+    /// The bytes, owned.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 }

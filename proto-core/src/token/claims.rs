@@ -7,8 +7,9 @@ use core::fmt;
 
 use super::constraints::Constraints;
 use crate::cbor_map;
+use crate::crypto::encoded_key::EncodedKey;
 use crate::crypto::role::Agent;
-use crate::crypto::sign::VerifyingKey;
+
 use crate::encoding::cbor::{CborError, FromCbor, Map, ShapeError, ToCbor, Value};
 use crate::ids::{CapabilityId, NodeId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
 use crate::limits::TOKEN_SKEW_SECS;
@@ -54,8 +55,8 @@ pub struct Claims {
     pub not_before: UnixTime,
     /// Until when, exclusive (`exp`).
     pub expires: UnixTime,
-    /// The key whose holder may use it (`cnf`, RFC 8747).
-    pub holder: VerifyingKey<Agent>,
+    /// The key whose holder may use it (`cnf`, RFC 8747), to be compared with the one that the principal is enrolled with.
+    pub holder: EncodedKey<Agent>,
     /// The node it may be used on, if only one.
     pub holder_node: Option<NodeId>,
     /// The connector package it is for, if only one (`aud_binary`).
@@ -366,7 +367,7 @@ impl ClaimReader {
 }
 
 /// `cnf` with a COSE_Key: {1: {1: 1 (OKP), -1: 6 (Ed25519), -2: key}} (RFC 8747 §3.2, RFC 9053 §7.2).
-fn confirmation(holder: &VerifyingKey<Agent>) -> Result<Value, ClaimsError> {
+fn confirmation(holder: &EncodedKey<Agent>) -> Result<Value, ClaimsError> {
     let key = [
         (Value::Unsigned(1), Value::Unsigned(1)),
         (Value::integer(-1), Value::Unsigned(6)),
@@ -377,7 +378,7 @@ fn confirmation(holder: &VerifyingKey<Agent>) -> Result<Value, ClaimsError> {
     Ok(Value::Map(cnf))
 }
 
-struct Confirmation(VerifyingKey<Agent>);
+struct Confirmation(EncodedKey<Agent>);
 
 impl FromCbor for Confirmation {
     fn from_cbor(value: Value) -> Result<Self, ShapeError> {
@@ -397,7 +398,7 @@ impl FromCbor for Confirmation {
         else {
             return Err(wrong());
         };
-        VerifyingKey::from_cbor(x).map(Self)
+        EncodedKey::from_cbor(x).map(Self)
     }
 }
 

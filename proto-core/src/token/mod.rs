@@ -14,7 +14,6 @@ pub mod resource;
 mod tests;
 
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -53,9 +52,9 @@ pub struct Token<S> {
 #[derive(Clone, Debug)]
 pub struct Unverified {
     message: Vec<u8>,
+    /// The length of the payload, which nobody has looked into.
+    payload_bytes: usize,
     signature: Signature,
-    /// An item that nobody has looked into.
-    payload: Value,
 }
 
 /// A token whose signature was verified before its claims were read.
@@ -155,28 +154,12 @@ impl Token<Unverified> {
             return Err(TokenError::TooLarge);
         }
         let encoded = bytes.strip_prefix(&[TAG_SIGN1]).unwrap_or(bytes);
-        // COSE itself takes many encodings of one token; ours is one.
-        let Value::Array(parts) = cbor::decode(encoded).map_err(TokenError::Cbor)? else {
-            return Err(TokenError::NotSign1);
-        };
-        let parts = <[Value; 4]>::try_from(parts).map_err(|_| TokenError::NotSign1)?;
-        let [
-            Value::Bytes(protected),
-            Value::Map(unprotected),
-            Value::Bytes(payload),
-            Value::Bytes(signature),
-        ] = parts
-        else {
-            return Err(TokenError::NotSign1);
-        };
-        if !unprotected.entries().is_empty() {
-            return Err(TokenError::HeaderPolicy);
-        }
-        let key_id = check_header(&protected)?;
-        let claims = cbor::decode(&payload).map_err(TokenError::Cbor)?;
+        let [protected, payload, signature] = split(encoded).ok_or_else(|| fault(encoded))?;
+        let key_id = check_header(protected)?;
         let signature = <[u8; 64]>::try_from(signature).map_err(|_| TokenError::SignatureInvalid)?;
         let message = bytes_to_sign(protected, payload).map_err(TokenError::Cbor)?;
-        let state = Unverified { message, signature: Signature::from_bytes(signature), payload: claims };
+        let state =
+            Unverified { message, payload_bytes: payload.len(), signature: Signature::from_bytes(signature) };
         Ok(Self { encoded: encoded.to_vec(), key_id, state })
     }
 
@@ -199,9 +182,12 @@ impl Token<Unverified> {
         if self.key_id != issuer.key_id() {
             return Err(TokenError::KeyMismatch);
         }
-        let Unverified { message, signature, payload } = self.state;
+        let Unverified { message, payload_bytes, signature } = self.state;
         issuer.verify(&message, &signature).map_err(|_| TokenError::SignatureInvalid)?;
-        let claims = Claims::from_payload(payload).map_err(TokenError::Claims)?;
+        // What is signed ends with the payload.
+        let payload = &message[message.len().saturating_sub(payload_bytes)..];
+        let claims = Claims::from_payload(cbor::decode(payload).map_err(TokenError::Cbor)?)
+            .map_err(TokenError::Claims)?;
         Ok(Token { encoded: self.encoded, key_id: self.key_id, state: Verified { claims } })
     }
 }
@@ -233,6 +219,27 @@ impl Token<Verified> {
     /// What the token says.
     pub fn claims(&self) -> &Claims {
         &self.state.claims
+    }
+}
+
+/// The protected header, the payload and the signature, where they lie: COSE itself takes many encodings of one token, and
+/// canonical CBOR leaves one way to lay out an array of four with an empty map in it.
+fn split(encoded: &[u8]) -> Option<[&[u8]; 3]> {
+    let (protected, rest) = cbor::split_bytes(encoded.strip_prefix(&[0x84])?)?;
+    let (payload, rest) = cbor::split_bytes(rest.strip_prefix(&[0xa0])?)?;
+    let (signature, rest) = cbor::split_bytes(rest)?;
+    rest.is_empty().then_some([protected, payload, signature])
+}
+
+/// Why bytes that are not laid out like that are no envelope.
+fn fault(encoded: &[u8]) -> TokenError {
+    match cbor::decode(encoded) {
+        Err(error) => TokenError::Cbor(error),
+        Ok(Value::Array(parts)) => match parts.as_slice() {
+            [Value::Bytes(_), Value::Map(_), Value::Bytes(_), Value::Bytes(_)] => TokenError::HeaderPolicy,
+            _ => TokenError::NotSign1,
+        },
+        Ok(_) => TokenError::NotSign1,
     }
 }
 
@@ -278,11 +285,14 @@ fn check_critical(value: &Value) -> Result<(), TokenError> {
 }
 
 /// What a COSE_Sign1 signs (RFC 9052 section 4.4).
-fn bytes_to_sign(protected: Vec<u8>, payload: Vec<u8>) -> Result<Vec<u8>, CborError> {
-    cbor::encode(&Value::Array(vec![
-        Value::Text(String::from("Signature1")),
-        Value::Bytes(protected),
-        Value::Bytes(Vec::new()),
-        Value::Bytes(payload),
-    ]))
+fn bytes_to_sign(protected: &[u8], payload: &[u8]) -> Result<Vec<u8>, CborError> {
+    const CONTEXT: &[u8] = b"\x84\x6aSignature1";
+    /// Three heads of at most five bytes.
+    const HEADS: usize = 15;
+    let mut message = Vec::with_capacity(CONTEXT.len() + HEADS + protected.len() + payload.len());
+    message.extend(CONTEXT);
+    for part in [protected, &[], payload] {
+        cbor::append_bytes(&mut message, part)?;
+    }
+    Ok(message)
 }

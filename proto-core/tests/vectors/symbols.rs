@@ -24,7 +24,7 @@ fn number(case: &Case<'_>, name: &str) -> u64 {
 pub(crate) fn encoding(case: &Case<'_>) {
     let key = ObjectIdKey::from_bytes([0; 32].into());
     let object = IdentifiedObject::from_bytes(case.bytes("object"), &key).expect("an object");
-    let zone_id = object.object().header.zone_id.clone();
+    let zone_id = object.header().zone_id.clone();
     let set = EncodingSet { object_id: object.id(), zone_id, zone_key_id: KeyId::default() };
     let symbol_size = u16::try_from(number(case, "symbol_size")).expect("16 bits");
     let information =

@@ -105,8 +105,9 @@ impl Node {
             challenge: proof.challenge,
         };
         let enrolled = self.authority.principal(&claims.principal_id);
-        enrolled.is_some_and(|it| it.enrolment.public_key == claims.holder)
-            && statement.verify(&claims.holder, &proof.signature).is_ok()
+        enrolled.map(|it| it.enrolment.public_key).is_some_and(|key| {
+            claims.holder == key.into() && statement.verify(&key, &proof.signature).is_ok()
+        })
     }
 
     /// Whom a token is for, and the zone that it is enrolled in.

@@ -147,7 +147,7 @@ impl Node {
             issued_at: now,
             not_before: now,
             expires: now.saturating_add(most).min(grant.expires_at),
-            holder: self.key_of(signer, &test.body.fields.operator)?,
+            holder: self.key_of(signer, &test.body.fields.operator)?.into(),
             holder_node: None,
             connector_binary: None,
             instance_id: None,

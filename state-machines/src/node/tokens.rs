@@ -209,7 +209,7 @@ impl Node {
             issued_at: now,
             not_before: now,
             expires,
-            holder,
+            holder: holder.into(),
             holder_node: None,
             connector_binary: None,
             instance_id: None,

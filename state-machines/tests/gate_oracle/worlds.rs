@@ -293,7 +293,7 @@ pub(crate) fn token_claims() -> Claims {
         issued_at: at(-100),
         not_before: at(-100),
         expires: at(600),
-        holder: *HOLDER,
+        holder: (*HOLDER).into(),
         holder_node: None,
         connector_binary: None,
         instance_id: None,

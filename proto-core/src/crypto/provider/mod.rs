@@ -1,7 +1,7 @@
 //! The two primitives that bulk traffic needs, as small traits: a driver may pass in a faster implementation.
 //!
 //! [`Pure`] is the implementation in Rust that builds everywhere. Another one must give the same bytes; the benchmark
-//! `frames` shows one. Keys of sessions and zones hold what a [`Provider`] made, so that the choice is made once, at
+//! `speed` shows one. Keys of sessions and zones hold what a [`Provider`] made, so that the choice is made once, at
 //! start, and nothing above this module knows it.
 
 mod pure;

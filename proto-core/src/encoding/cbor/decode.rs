@@ -9,7 +9,7 @@ use crate::limits::{MAX_DEPTH, MAX_OBJECT_BYTES};
 
 /// The value whose canonical encoding is exactly `input`.
 ///
-/// Memory is bounded by a small multiple of `input`, since nothing is reserved on the word of a length.
+/// Memory is bounded by a small multiple of `input`, since little is reserved on the word of a length.
 ///
 /// # Errors
 /// The first rule that `input` breaks.
@@ -18,27 +18,37 @@ pub fn decode(input: &[u8]) -> Result<Value, CborError> {
     if input.len() > MAX_OBJECT_BYTES {
         return Err(CborError::TooLarge);
     }
-    let mut reader = Reader { input, at: 0 };
+    let mut reader = Reader { rest: input };
     let value = reader.value(0)?;
-    if reader.at == input.len() { Ok(value) } else { Err(CborError::TrailingBytes) }
+    if reader.rest.is_empty() { Ok(value) } else { Err(CborError::TrailingBytes) }
 }
+
+/// The byte string that `input` begins with, where it lies, and what follows; none if it does not begin with one.
+pub(crate) fn split_bytes(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut reader = Reader { rest: input };
+    let initial = reader.byte().ok()?;
+    let bytes = if initial >> 5 == 2 { reader.string(initial & 0x1f).ok()? } else { return None };
+    Some((bytes, reader.rest))
+}
+
+/// Items reserved at once. A list or map rarely has more, and a sender who promises more than he sends gains little.
+const MOST_RESERVED: usize = 16;
 
 struct Reader<'a> {
-    input: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize) -> Result<Value, CborError> {
         if depth > MAX_DEPTH {
             return Err(CborError::TooDeep);
         }
-        let initial = self.take(1)?[0];
+        let initial = self.byte()?;
         let info = initial & 0x1f;
         match initial >> 5 {
-            0 => self.argument(info).map(Value::Unsigned),
-            1 => self.argument(info).map(Value::Negative),
-            2 => self.string(info).map(|bytes| Value::Bytes(bytes.to_vec())),
+            0 => Ok(Value::Unsigned(self.argument(info)?)),
+            1 => Ok(Value::Negative(self.argument(info)?)),
+            2 => Ok(Value::Bytes(self.string(info)?.to_vec())),
             3 => self.text(info),
             4 => self.array(info, depth),
             5 => self.map(info, depth),
@@ -47,25 +57,27 @@ impl Reader<'_> {
         }
     }
 
-    fn take(&mut self, count: usize) -> Result<&[u8], CborError> {
-        let end = self.at.checked_add(count).ok_or(CborError::Truncated)?;
-        let bytes = self.input.get(self.at..end).ok_or(CborError::Truncated)?;
-        self.at = end;
-        Ok(bytes)
+    fn byte(&mut self) -> Result<u8, CborError> {
+        self.chunk().map(|[byte]| byte)
+    }
+
+    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], CborError> {
+        let (chunk, rest) = self.rest.split_first_chunk().ok_or(CborError::Truncated)?;
+        self.rest = rest;
+        Ok(*chunk)
     }
 
     /// The argument of a head, refused unless it needed all the bytes it was given.
     fn argument(&mut self, info: u8) -> Result<u64, CborError> {
-        let (width, least) = match info {
+        let (argument, least) = match info {
             0..=23 => return Ok(u64::from(info)),
-            24 => (1, 24),
-            25 => (2, 1 << 8),
-            26 => (4, 1 << 16),
-            27 => (8, 1 << 32),
+            24 => (u64::from(self.byte()?), 24),
+            25 => (u64::from(u16::from_be_bytes(self.chunk()?)), 1 << 8),
+            26 => (u64::from(u32::from_be_bytes(self.chunk()?)), 1 << 16),
+            27 => (u64::from_be_bytes(self.chunk()?), 1 << 32),
             28..=30 => return Err(CborError::ReservedHead),
             _ => return Err(CborError::IndefiniteLength),
         };
-        let argument = self.take(width)?.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
         if argument < least { Err(CborError::NonShortest) } else { Ok(argument) }
     }
 
@@ -73,9 +85,11 @@ impl Reader<'_> {
         usize::try_from(self.argument(info)?).map_err(|_| CborError::Truncated)
     }
 
-    fn string(&mut self, info: u8) -> Result<&[u8], CborError> {
+    fn string(&mut self, info: u8) -> Result<&'a [u8], CborError> {
         let length = self.length(info)?;
-        self.take(length)
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(CborError::Truncated)?;
+        self.rest = rest;
+        Ok(bytes)
     }
 
     fn text(&mut self, info: u8) -> Result<Value, CborError> {
@@ -86,7 +100,7 @@ impl Reader<'_> {
     fn array(&mut self, info: u8, depth: usize) -> Result<Value, CborError> {
         let length = self.length(info)?;
         self.promise(length, 1)?;
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(length.min(MOST_RESERVED));
         for _ in 0..length {
             items.push(self.value(depth + 1)?);
         }
@@ -96,16 +110,14 @@ impl Reader<'_> {
     fn map(&mut self, info: u8, depth: usize) -> Result<Value, CborError> {
         let length = self.length(info)?;
         self.promise(length, 2)?;
-        let mut entries = Vec::new();
-        let mut previous: Option<(usize, usize)> = None;
+        let mut entries = Vec::with_capacity(length.min(MOST_RESERVED));
+        let mut previous: Option<&[u8]> = None;
         for _ in 0..length {
-            let start = self.at;
+            let before = self.rest;
             let key = self.value(depth + 1)?;
-            let span = (start, self.at);
-            if let Some(before) = previous {
-                self.in_order(before, span)?;
-            }
-            previous = Some(span);
+            let bytes = &before[..before.len() - self.rest.len()];
+            previous.map_or(Ok(()), |previous| in_order(previous, bytes))?;
+            previous = Some(bytes);
             entries.push((key, self.value(depth + 1)?));
         }
         Ok(Value::Map(Map::from_ordered(entries)))
@@ -114,15 +126,7 @@ impl Reader<'_> {
     /// Every item takes a byte, so a count beyond the rest of the input is refused before the first item is read.
     fn promise(&self, count: usize, bytes_each: usize) -> Result<(), CborError> {
         let least = count.checked_mul(bytes_each).ok_or(CborError::Truncated)?;
-        if least > self.input.len() - self.at { Err(CborError::Truncated) } else { Ok(()) }
-    }
-
-    fn in_order(&self, before: (usize, usize), key: (usize, usize)) -> Result<(), CborError> {
-        match self.input[before.0..before.1].cmp(&self.input[key.0..key.1]) {
-            core::cmp::Ordering::Less => Ok(()),
-            core::cmp::Ordering::Equal => Err(CborError::DuplicateKey),
-            core::cmp::Ordering::Greater => Err(CborError::KeyOrder),
-        }
+        if least > self.rest.len() { Err(CborError::Truncated) } else { Ok(()) }
     }
 
     fn simple(&mut self, info: u8) -> Result<Value, CborError> {
@@ -137,19 +141,18 @@ impl Reader<'_> {
         }
     }
 
-    /// A float is canonical if no narrower one has its value.
+    /// A float of 16, 32 or 64 bits (`info` 25 to 27); it is canonical if no narrower one has its value.
     fn float(&mut self, info: u8) -> Result<Value, CborError> {
-        let (x, shortest) = match *self.take(1 << (info - 24))? {
-            [a, b] => (half_value(u16::from_be_bytes([a, b])), true),
-            [a, b, c, d] => {
-                let single = f32::from_be_bytes([a, b, c, d]);
+        let (x, shortest) = match info {
+            25 => (half_value(u16::from_be_bytes(self.chunk()?)), true),
+            26 => {
+                let single = f32::from_be_bytes(self.chunk()?);
                 (f64::from(single), half_bits(single).is_none())
             }
-            [a, b, c, d, e, f, g, h] => {
-                let double = f64::from_be_bytes([a, b, c, d, e, f, g, h]);
+            _ => {
+                let double = f64::from_be_bytes(self.chunk()?);
                 (double, f64::from(double as f32).to_bits() != double.to_bits())
             }
-            _ => return Err(CborError::Truncated),
         };
         if !x.is_finite() {
             Err(CborError::NonFiniteFloat)
@@ -160,6 +163,14 @@ impl Reader<'_> {
         } else {
             Err(CborError::NonShortest)
         }
+    }
+}
+
+fn in_order(before: &[u8], key: &[u8]) -> Result<(), CborError> {
+    match before.cmp(key) {
+        core::cmp::Ordering::Less => Ok(()),
+        core::cmp::Ordering::Equal => Err(CborError::DuplicateKey),
+        core::cmp::Ordering::Greater => Err(CborError::KeyOrder),
     }
 }
 

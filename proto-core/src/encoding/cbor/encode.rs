@@ -5,12 +5,15 @@ use alloc::vec::Vec;
 use super::{CborError, Value};
 use crate::limits::{MAX_DEPTH, MAX_OBJECT_BYTES};
 
+/// Room for what most values are encoded in, so that a vector does not grow from nothing.
+const ROOM: usize = 128;
+
 /// The canonical encoding of `value`.
 ///
 /// # Errors
 /// [`CborError::TooDeep`], [`CborError::TooLarge`] or [`CborError::NonFiniteFloat`].
 pub fn encode(value: &Value) -> Result<Vec<u8>, CborError> {
-    encode_after(Vec::new(), value)
+    encode_after(Vec::with_capacity(ROOM), value)
 }
 
 /// `prefix`, then the canonical encoding of `value`; the limit on size counts both.
@@ -21,6 +24,14 @@ pub fn encode_after(prefix: Vec<u8>, value: &Value) -> Result<Vec<u8>, CborError
     let mut out = prefix;
     write(value, 0, &mut out)?;
     Ok(out)
+}
+
+/// Appends `bytes` as a byte string.
+///
+/// # Errors
+/// [`CborError::TooLarge`].
+pub(crate) fn append_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), CborError> {
+    string(2, bytes, out)
 }
 
 /// The encoding by which a map orders `key`; keys nest inside their map, so they start one level down.

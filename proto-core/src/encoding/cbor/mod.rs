@@ -12,6 +12,8 @@ mod value;
 
 pub use bounded::{Bounded, Length};
 pub use decode::decode;
+pub(crate) use decode::split_bytes;
+pub(crate) use encode::append_bytes;
 pub use encode::{encode, encode_after};
 pub use shape::{ByteString, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor};
 pub use value::{Map, Value};

@@ -56,7 +56,7 @@ fn claims() -> Claims {
         issued_at: at(9_900),
         not_before: at(9_900),
         expires: at(10_500),
-        holder: SigningKey::generate(&mut Entropy::from_seed(&[7; 32].into())).verifying_key(),
+        holder: SigningKey::generate(&mut Entropy::from_seed(&[7; 32].into())).verifying_key().into(),
         holder_node: None,
         connector_binary: None,
         instance_id: None,
