@@ -36,7 +36,7 @@ const LARGEST: usize = 1 << 20;
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 41] = [
+const FILES: [(&str, Check); 42] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
     ("frost/signing.json", sealing::frost_signing),
@@ -47,7 +47,7 @@ const FILES: [(&str, Check); 41] = [
     ("json/accept.json", json_accept),
     ("json/pointer.json", json_pointer),
     ("json/reject.json", json_reject),
-    ("keys/blake3.json", blake3),
+    ("keys/blake3.json", blake3_modes),
     ("keys/ed25519.json", ed25519),
     ("keys/ed25519_reject.json", ed25519_reject),
     ("keys/encryption_key.json", encryption_key),
@@ -58,6 +58,7 @@ const FILES: [(&str, Check); 41] = [
     ("keys/signing_bytes.json", signed),
     ("keys/wrapped_key.json", wrapped_key),
     ("keys/wrapped_key_reject.json", wrapped_key_reject),
+    ("keys/x25519.json", x25519),
     ("objects/kinds.json", objects::kind),
     ("objects/payloads.json", objects::payload),
     ("objects/payloads_reject.json", objects::payload_reject),
@@ -210,11 +211,14 @@ fn json_pointer(case: &Case<'_>) {
     }
 }
 
-fn blake3(case: &Case<'_>) {
-    let input = case.bytes("input");
-    let actual = match case.optional("key") {
-        Some(_) => hash::Hasher::keyed(&case.array("key"), "").with(&input).finish(),
-        None => *hash::digest(&input).as_bytes(),
+fn blake3_modes(case: &Case<'_>) {
+    let length: usize = case.text("length").parse().expect("a number");
+    let input: Vec<u8> = (0..=250).cycle().take(length).collect();
+    let actual = match case.text("mode") {
+        "hash" => *hash::digest(&input).as_bytes(),
+        "keyed_hash" => hash::Hasher::keyed(&case.array("key"), "").with(&input).finish(),
+        "derive_key" => blake3::derive_key(case.text("context"), &input),
+        other => panic!("{}: mode {other}", case.place),
     };
     assert_eq!(actual, case.array("hash"), "{}", case.place);
 }
@@ -244,6 +248,14 @@ fn ed25519_reject(case: &Case<'_>) {
 fn encryption_key(case: &Case<'_>) {
     let key = EncryptionKey::from_secret(Zeroizing::new(case.array("secret")));
     assert_eq!(key.public_key(), case.array("public"), "{}", case.place);
+}
+
+fn x25519(case: &Case<'_>) {
+    let (mut scalar, mut u): ([u8; 32], [u8; 32]) = (case.array("scalar"), case.array("u"));
+    for _ in 0..case.text("times").parse().expect("a number") {
+        (scalar, u) = (x25519_dalek::x25519(scalar, u), scalar);
+    }
+    assert_eq!(scalar, case.array("output"), "{}", case.place);
 }
 
 fn hkdf(case: &Case<'_>) {
