@@ -136,6 +136,27 @@ fn every_vector_holds() {
     }
 }
 
+/// The table of published suites says how many cases of each there are.
+#[test]
+fn the_published_suites_are_as_long_as_their_table_says() {
+    let page = fs::read_to_string(root().join("README.md")).expect("the page");
+    let table = page.split("## ").find(|part| part.starts_with("Published suites")).expect("the section");
+    let rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
+    let mut seen = 0;
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let [_, _, source, file, count, ..] = cells[..] else { panic!("{row}") };
+        let bytes = fs::read(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let document = parse(&bytes, LARGEST).expect("JSON");
+        let cases = document.get("cases").and_then(Json::as_array).expect("a list of cases");
+        let named =
+            |case: &&Json| case.get("source").and_then(Json::as_str).expect("a source").starts_with(source);
+        assert_eq!(cases.iter().filter(named).count().to_string(), count, "{source} in {file}");
+        seen += 1;
+    }
+    assert!(seen > 10, "{seen} rows");
+}
+
 #[test]
 fn no_vector_file_is_left_unread() {
     let mut found = BTreeSet::new();
