@@ -36,9 +36,10 @@ const LARGEST: usize = 1 << 20;
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 42] = [
+const FILES: [(&str, Check); 43] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
+    ("frost/keygen.json", sealing::frost_keygen),
     ("frost/signing.json", sealing::frost_signing),
     ("frost/signing_reject.json", sealing::frost_signing_reject),
     ("hpke/base.json", sealing::hpke_base),
