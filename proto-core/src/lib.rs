@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod object;
 pub mod random;
 pub mod session;
+pub mod sketch;
 pub mod symbol;
 pub mod time;
 pub mod token;

@@ -1,5 +1,7 @@
 //! Every vector file under the folders of [`FOLDERS`] is read, and each of its cases must hold.
 
+#[path = "vectors/link.rs"]
+mod link;
 #[path = "vectors/mesh.rs"]
 mod mesh;
 #[path = "vectors/objects.rs"]
@@ -28,8 +30,10 @@ use fcp_proto_core::object::CallDigestInput;
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
-const FOLDERS: [&str; 11] =
-    ["cbor", "frames", "frost", "hpke", "json", "keys", "objects", "sessions", "shamir", "symbols", "tokens"];
+const FOLDERS: [&str; 12] = [
+    "cbor", "frames", "frost", "hpke", "json", "keys", "objects", "sessions", "shamir", "sketches",
+    "symbols", "tokens",
+];
 
 const LARGEST: usize = 1 << 20;
 
@@ -115,7 +119,7 @@ impl Case<'_> {
 }
 
 fn all_files() -> impl Iterator<Item = (&'static str, Check)> {
-    FILES.into_iter().chain(mesh::FILES)
+    FILES.into_iter().chain(mesh::FILES).chain(link::FILES)
 }
 
 fn root() -> PathBuf {

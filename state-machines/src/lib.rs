@@ -3,6 +3,7 @@
 //! A wing imports only wings above it in this list:
 //!
 //! * [`trust`]: who may do what, what no longer holds, what happened;
+//! * [`link`]: what two nodes have between them: handshake, session, streams;
 //! * [`call`]: the gate, and the machines that the life of a call needs;
 //! * [`node`]: the composition, and the one decider.
 //!
@@ -13,6 +14,7 @@
 extern crate alloc;
 
 pub mod call;
+pub mod link;
 pub mod node;
 pub mod persist;
 pub mod timer;

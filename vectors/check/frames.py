@@ -4,6 +4,7 @@ import nacl.bindings
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from check import link
 from check.keys import hkdf, sign, verify
 from check.runner import Accept, Reject, demand, equal, raw
 from check.sessions import NODE, SKEW, mac, number, prefixed, schedule
@@ -184,7 +185,7 @@ def rejects(fault):
     return check
 
 
-FILES = {
+FILES = link.FILES | {
     "datagram.json": Accept(check_datagram),
     "datagram_reject.json": Reject(rejects(datagram_fault), sound="datagram.json"),
     "fcpc.json": Accept(check_control),

@@ -150,6 +150,8 @@ pub enum KeyLife {
     Fresh,
     /// The next generation should be made now.
     RekeyDue(KeyLimit),
+    /// What is left is for the rekey alone.
+    Scarce(KeyLimit),
     /// The keys seal nothing more.
     Spent(KeyLimit),
 }
@@ -238,7 +240,8 @@ impl SendKeys {
         self.half.direction
     }
 
-    /// How far the keys are used up; a rekey is due when an eighth of a limit is left.
+    /// How far the keys are used up; a rekey is due when an eighth of a limit is left, and nothing else should be sealed
+    /// when a thirty-second part is.
     //= docs/spec/mesh-sessions.md#limits
     pub fn life(&self, now: Instant) -> KeyLife {
         let age = now.saturating_since(self.used.since).as_secs();
@@ -247,14 +250,13 @@ impl SendKeys {
             (age, self.limits.seconds, KeyLimit::Age),
             (self.used.bytes, self.limits.bytes, KeyLimit::Bytes),
         ];
-        let first = |share: fn(u64) -> u64| {
-            uses.iter().find(|(used, limit, _)| *used >= share(*limit)).map(|(_, _, which)| *which)
+        let first = |left: fn(u64) -> u64| {
+            uses.iter().find(|(used, limit, _)| *used >= limit - left(*limit)).map(|(_, _, which)| *which)
         };
-        match (first(|limit| limit), first(|limit| limit - limit / 8)) {
-            (Some(limit), _) => KeyLife::Spent(limit),
-            (None, Some(limit)) => KeyLife::RekeyDue(limit),
-            (None, None) => KeyLife::Fresh,
-        }
+        let spent = first(|_| 0).map(KeyLife::Spent);
+        let scarce = || first(|limit| limit / 32).map(KeyLife::Scarce);
+        let due = || first(|limit| limit / 8).map(KeyLife::RekeyDue);
+        spent.or_else(scarce).or_else(due).unwrap_or(KeyLife::Fresh)
     }
 
     /// The number and the tag of the next datagram, whose frame has these bytes.
@@ -286,7 +288,7 @@ impl SendKeys {
     fn spend(&mut self, len: usize, now: Instant) -> Result<(), KeysSpent> {
         match self.life(now) {
             KeyLife::Spent(limit) => return Err(KeysSpent(limit)),
-            KeyLife::Fresh | KeyLife::RekeyDue(_) => (),
+            KeyLife::Fresh | KeyLife::RekeyDue(_) | KeyLife::Scarce(_) => (),
         }
         self.used.frames += 1;
         self.used.bytes = self.used.bytes.saturating_add(len as u64);

@@ -159,6 +159,11 @@ pub struct RekeySecret {
 }
 
 impl RekeySecret {
+    /// How much each generation of the session may be used.
+    pub fn limits(&self) -> KeyLimits {
+        self.lineage.limits
+    }
+
     /// A fresh request for the next generation.
     ///
     /// # Errors

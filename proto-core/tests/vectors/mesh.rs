@@ -96,13 +96,13 @@ impl Case<'_> {
     }
 
     #[track_caller]
-    fn same<T: std::fmt::Debug + PartialEq>(&self, actual: T, expected: T) {
+    pub(crate) fn same<T: std::fmt::Debug + PartialEq>(&self, actual: T, expected: T) {
         assert_eq!(actual, expected, "{}", self.place);
     }
 
     /// Compares with the error that the case names, or with `none`.
     #[track_caller]
-    fn refuses<T, E: std::fmt::Debug>(&self, result: Result<T, E>) {
+    pub(crate) fn refuses<T, E: std::fmt::Debug>(&self, result: Result<T, E>) {
         let error = result.err().map_or_else(|| String::from("none"), |error| format!("{error:?}"));
         assert_eq!(error, self.text("error"), "{}", self.place);
     }

@@ -1,0 +1,96 @@
+//! The vectors of what control frames carry, of how handshakes travel, and of sketches.
+
+use fcp_proto_core::encoding::json::Json;
+use fcp_proto_core::frame::content::{CloseReason, Content, Lane, Piece, Window};
+use fcp_proto_core::frame::opening::Opening;
+use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::sketch::{CELL_BYTES, Cell, Encoder, Salt};
+
+use super::{Case, Check};
+
+pub(crate) const FILES: [(&str, Check); 5] = [
+    ("frames/content.json", content),
+    ("frames/content_reject.json", content_reject),
+    ("frames/opening.json", opening),
+    ("frames/opening_reject.json", opening_reject),
+    ("sketches/cells.json", sketch),
+];
+
+impl Case<'_> {
+    fn byte(&self, name: &str) -> u8 {
+        self.array::<1>(name)[0]
+    }
+
+    fn lane(&self) -> Lane {
+        let byte = self.byte("lane");
+        Lane::ALL.into_iter().find(|lane| lane.byte() == byte).expect("a lane")
+    }
+
+    fn reason(&self) -> CloseReason {
+        let byte = self.byte("reason");
+        CloseReason::ALL.into_iter().find(|reason| reason.byte() == byte).expect("a reason")
+    }
+
+    fn place_in_lane(&self, name: &str) -> u64 {
+        u64::from_le_bytes(self.array(name))
+    }
+}
+
+fn content(case: &Case<'_>) {
+    let bytes = case.bytes("content");
+    let parsed = Content::parse(&bytes).expect("content");
+    let mut emitted = Vec::new();
+    parsed.emit(&mut emitted);
+    case.same(&emitted, &bytes);
+    let body = |name| case.bytes(name);
+    match case.byte("kind") {
+        1 => {
+            let (lane, last) = (case.lane(), case.byte("last") == 1);
+            let piece = Piece { lane, last, position: case.place_in_lane("position"), bytes: &body("bytes") };
+            case.same(parsed, Content::Piece(piece));
+        }
+        2 => {
+            let (received, limit) = (case.place_in_lane("received"), case.place_in_lane("limit"));
+            let window = Window { lane: case.lane(), again: case.byte("again") == 1, received, limit };
+            case.same(parsed, Content::Window(window));
+        }
+        3 => case.same(parsed, Content::RekeyRequest(&body("message"))),
+        4 => case.same(parsed, Content::RekeyAck(&body("message"))),
+        kind => {
+            case.same(kind, 5);
+            case.same(parsed, Content::Close(case.reason()));
+        }
+    }
+}
+
+fn content_reject(case: &Case<'_>) {
+    case.refuses(Content::parse(&case.bytes("content")));
+}
+
+fn opening(case: &Case<'_>) {
+    let bytes = case.bytes("opening");
+    let opening = Opening::decode(&bytes).expect("a message");
+    case.same(opening.encode(), Ok(bytes));
+    let kind = match opening {
+        Opening::Hello(_) => 1,
+        Opening::Retry(_) => 2,
+        Opening::Ack(_) => 3,
+    };
+    case.same(kind, case.byte("kind"));
+}
+
+fn opening_reject(case: &Case<'_>) {
+    case.refuses(Opening::decode(&case.bytes("opening")));
+}
+
+fn sketch(case: &Case<'_>) {
+    let salt = Salt::from_bytes(case.array("salt"));
+    let names = case.fields.get("names").and_then(Json::as_array).expect("a list").iter();
+    let names =
+        names.map(|name| name.as_str().and_then(|name| name.parse::<ObjectId>().ok()).expect("a name"));
+    let bytes = case.bytes("cells");
+    let made = Encoder::new(names.map(|name| salt.key(&name))).next_cells(bytes.len() / CELL_BYTES);
+    case.same(made.iter().flat_map(|cell| cell.to_bytes()).collect::<Vec<_>>(), bytes.clone());
+    let read = bytes.chunks(CELL_BYTES).map(|cell| Cell::from_bytes(cell.try_into().expect("a cell")));
+    case.same(read.collect::<Vec<_>>(), made);
+}
