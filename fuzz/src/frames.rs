@@ -1,9 +1,11 @@
 //! Frames, datagrams and the messages of a handshake.
 
 use fcp_proto_core::crypto::provider::{Pure, TAG_BYTES};
+use fcp_proto_core::frame::content::Content;
 use fcp_proto_core::frame::control::{self, ControlHeader};
 use fcp_proto_core::frame::datagram::{Datagram, PREFIX_BYTES};
 use fcp_proto_core::frame::header::{HEADER_BYTES, Header, RECORD_OVERHEAD};
+use fcp_proto_core::frame::opening::Opening;
 use fcp_proto_core::frame::signed::{self, SignedFrame};
 use fcp_proto_core::frame::symbols::{Opener, Sender, ZoneKeyRef};
 use fcp_proto_core::ids::NodeId;
@@ -11,6 +13,7 @@ use fcp_proto_core::limits::{MAX_CONTROL_BYTES, MAX_FRAME_BYTES};
 use fcp_proto_core::object::ZoneKeyAlgorithm;
 use fcp_proto_core::session::message::{Ack, Hello, HelloRetry, Message};
 use fcp_proto_core::session::rekey::{RekeyAck, RekeyRequest};
+use fcp_proto_core::sketch::{CELL_BYTES, Cell, Decoder, Encoder, ItemKey};
 
 /// A frame that is taken is as long as its header says; its symbols are as many as it says.
 pub(crate) fn fcps(input: &[u8]) {
@@ -72,5 +75,37 @@ pub(crate) fn handshake(input: &[u8]) {
     ];
     for again in read.into_iter().flatten() {
         assert_eq!(again, input);
+    }
+}
+
+/// What is accepted as the content of a control frame is emitted as the same bytes.
+pub(crate) fn content(input: &[u8]) {
+    if let Ok(content) = Content::parse(input) {
+        let mut again = Vec::new();
+        content.emit(&mut again);
+        assert_eq!(again, input);
+    }
+}
+
+/// What is accepted as a message of a handshake under way is encoded to the same bytes.
+pub(crate) fn opening(input: &[u8]) {
+    if let Ok(opening) = Opening::decode(input) {
+        assert_eq!(opening.encode().as_deref(), Ok(input));
+    }
+}
+
+/// Cells that anybody made lead to an end: no more differences than cells.
+pub(crate) fn sketch(input: &[u8]) {
+    let (count, rest) = input.split_first().unwrap_or((&0, &[]));
+    let here = Encoder::new((0..u64::from(*count)).map(ItemKey));
+    let mut decoder = Decoder::new(here);
+    for chunk in rest.chunks(CELL_BYTES * 8) {
+        let cells: Vec<_> = chunk.as_chunks::<CELL_BYTES>().0.iter().map(Cell::from_bytes).collect();
+        if decoder.take(&cells).is_err() {
+            return;
+        }
+    }
+    if let Some(differences) = decoder.differences() {
+        assert!(differences.here.len() + differences.there.len() <= decoder.taken());
     }
 }

@@ -53,6 +53,9 @@ impl Target {
         Self { name: "fcpc", run: frames::fcpc },
         Self { name: "signed_frame", run: frames::signed_frame },
         Self { name: "handshake", run: frames::handshake },
+        Self { name: "content", run: frames::content },
+        Self { name: "opening", run: frames::opening },
+        Self { name: "sketch", run: frames::sketch },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },
     ];
