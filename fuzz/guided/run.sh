@@ -23,7 +23,7 @@ for target in "${targets[@]}"; do
     failed=1
     continue
   fi
-  "$program" -merge=1 "$least" "corpus/$target" "$grown" 2>> "$log"
+  "$program" -set_cover_merge=1 -use_counters=0 "$least" "corpus/$target" "$grown" 2>> "$log"
   rm -r "$grown" && mv "$least" "$grown"
   printf '%-16s %10s runs, %5s edges, %4s entries\n' "$target" \
     "$(awk '/number_of_executed_units/ { print $2 }' "$log")" \

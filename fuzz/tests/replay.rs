@@ -28,7 +28,7 @@ fn every_corpus_entry_keeps_its_targets_properties() {
 }
 
 /// Places of each entry that are changed. More is the work of the long runs (docs/dev/fuzzing.md).
-const PLACES: usize = 32;
+const PLACES: usize = 8;
 
 /// A cut, a flipped bit and a doubled byte at some places of every entry: few, and the same each time.
 #[test]
