@@ -61,6 +61,11 @@ citations:
 oracle:
     cargo test --release -p fcp-state-machines --test gate_oracle -- --ignored --nocapture
 
-# A long run of every fuzz target from its corpus, on the stable toolchain; FCP_FUZZ_RUNS and FCP_FUZZ_SEED change it.
-fuzz:
+# Every fuzz target, or those named, guided by coverage: three minutes or ten million runs each. Needs cargo-fuzz, a nightly
+# toolchain and a C++ compiler.
+fuzz *TARGETS:
+    fuzz/guided/run.sh {{TARGETS}}
+
+# The same targets on the stable toolchain, unguided; FCP_FUZZ_RUNS and FCP_FUZZ_SEED change it.
+fuzz_unguided:
     cargo test --release -p fcp-fuzz --test long -- --ignored --nocapture

@@ -63,8 +63,8 @@ fn apart(bytes: &[u8]) -> (Value, Value) {
     (stored.header.to_cbor(), body)
 }
 
-/// Runs the structured target.
-pub(crate) fn edits_target(input: &[u8]) {
+/// A sound object of some kind, and edits of it.
+pub(crate) fn edits(input: &[u8]) {
     if let Ok(plan) = Plan::arbitrary(&mut Unstructured::new(input)) {
         run(&plan);
     }
@@ -91,7 +91,7 @@ fn run(plan: &Plan) -> bool {
     ]) else {
         return false;
     };
-    cbor::encode(&Value::Map(map)).is_ok_and(|bytes| object_target(&bytes))
+    cbor::encode(&Value::Map(map)).is_ok_and(|bytes| is_read(&bytes))
 }
 
 fn header_schema(header: &Value) -> fcp_proto_core::object::SchemaId {
@@ -171,8 +171,13 @@ fn edited(value: Value, place: &mut usize, edit: &Edit, copied: Option<&Value>) 
     }]
 }
 
-/// What is accepted as an object of some set is written as the same bytes, and reads back as the same value.
-pub(crate) fn object_target(input: &[u8]) -> bool {
+/// A stored object of any kind.
+pub(crate) fn stored(input: &[u8]) {
+    is_read(input);
+}
+
+/// Whether the bytes are an object of some set; if so, they are written again and read back.
+fn is_read(input: &[u8]) -> bool {
     let Ok(stored) = StoredObject::from_bytes(input) else { return false };
     assert_eq!(stored.to_bytes().as_deref(), Ok(input));
     let home = round_trip(&stored, AnyObject::open, AnyObject::store);

@@ -1,15 +1,20 @@
-//! A transfer of one object, driven by the input.
+//! Messages about symbols, and a transfer of one object that the input drives.
 
 use arbitrary::{Arbitrary, Unstructured};
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::ids::{KeyId, ZoneId};
-use fcp_proto_core::object::{Body, Header, Object, ObjectIdKey, RawChunk};
+use fcp_proto_core::object::{
+    Body, ChunkManifest, DecodeStatus, Header, Object, ObjectIdKey, RawChunk, SymbolAck, SymbolOffer,
+    SymbolRequest, TranscriptSigned,
+};
 use fcp_proto_core::symbol::{
     AdmissionError, DecodeLimits, Decodes, Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans,
     TransmissionInformation,
 };
 use fcp_proto_core::time::{Instant, UnixTime};
 use fcp_proto_core::zone::{Label, Level};
+
+use crate::encoding::typed;
 
 /// Symbols of one run; enough for the largest object below, with some to spare.
 const MOST_STEPS: usize = 600;
@@ -37,9 +42,18 @@ struct Step {
     passed: u32,
 }
 
-/// # Panics
-/// If what is rebuilt is not what was sent.
-pub(crate) fn run(input: &[u8]) {
+/// The bytes are tried as each kind; they are one at most.
+pub(crate) fn message(input: &[u8]) {
+    typed::<TranscriptSigned<SymbolRequest>>(input);
+    typed::<TranscriptSigned<DecodeStatus>>(input);
+    typed::<TranscriptSigned<SymbolAck>>(input);
+    typed::<SymbolOffer>(input);
+    typed::<ChunkManifest>(input);
+    typed::<RawChunk>(input);
+}
+
+/// What is rebuilt is what was sent.
+pub(crate) fn transfer(input: &[u8]) {
     let Ok(transfer) = Transfer::arbitrary_take_rest(Unstructured::new(input)) else { return };
     if let Ok(information) = TransmissionInformation::from_bytes(&transfer.transmission) {
         assert_eq!(information.to_bytes(), transfer.transmission);

@@ -69,7 +69,7 @@ fn long_run_from_the_corpora() {
     let (runs, seed) = (number("FCP_FUZZ_RUNS", RUNS), number("FCP_FUZZ_SEED", 1));
     println!("FCP_FUZZ_SEED={seed} FCP_FUZZ_RUNS={runs}");
     for target in Target::ALL {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name());
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
         let mut files: Vec<_> =
             fs::read_dir(folder).expect("a corpus").map(|it| it.expect("readable").path()).collect();
         // The order of a folder is not the same everywhere.
@@ -84,9 +84,9 @@ fn long_run_from_the_corpora() {
             }
             if std::panic::catch_unwind(|| target.run(&input)).is_err() {
                 let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
-                panic!("{} breaks on {hex}", target.name());
+                panic!("{} breaks on {hex}", target.name);
             }
         }
-        println!("{}: {runs} inputs", target.name());
+        println!("{}: {runs} inputs", target.name);
     }
 }

@@ -12,7 +12,7 @@ fn corpus() -> PathBuf {
 }
 
 fn entries(target: Target) -> Vec<Vec<u8>> {
-    let folder = corpus().join(target.name());
+    let folder = corpus().join(target.name);
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     files.map(|file| fs::read(file.expect("readable").path()).expect("readable")).collect()
 }
@@ -21,14 +21,17 @@ fn entries(target: Target) -> Vec<Vec<u8>> {
 fn every_corpus_entry_keeps_its_targets_properties() {
     for target in Target::ALL {
         let entries = entries(*target);
-        assert!(!entries.is_empty(), "{} has no corpus", target.name());
+        assert!(!entries.is_empty(), "{} has no corpus", target.name);
         for entry in entries {
             target.run(&entry);
         }
     }
 }
 
-/// Cuts, flipped bits and doubled bytes of every entry: small, exhaustive and the same each time.
+/// Places of each entry that are changed. More is the work of the long runs (docs/dev/fuzzing.md).
+const PLACES: usize = 64;
+
+/// A cut, a flipped bit and a doubled byte at some places of every entry: few, and the same each time.
 #[test]
 fn mutated_entries_keep_the_properties() {
     let all: Vec<_> =
@@ -47,15 +50,12 @@ fn mutated_entries_keep_the_properties() {
 }
 
 fn mutate(target: Target, entry: &[u8]) {
-    let step = entry.len() / 256 + 1;
-    for at in (0..entry.len()).step_by(step) {
+    for at in (0..entry.len()).step_by(entry.len() / PLACES + 1) {
         target.run(&entry[..at]);
         target.run(&[&entry[..at], &entry[at..=at], &entry[at..]].concat());
-        for bit in 0..8 {
-            let mut bent = entry.to_owned();
-            bent[at] ^= 1 << bit;
-            target.run(&bent);
-        }
+        let mut bent = entry.to_owned();
+        bent[at] ^= 1 << (at % 8);
+        target.run(&bent);
     }
 }
 
@@ -65,6 +65,6 @@ fn every_corpus_folder_belongs_to_a_target() {
         .expect("the corpora exist")
         .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
         .collect();
-    let targets: BTreeSet<String> = Target::ALL.iter().map(|target| String::from(target.name())).collect();
+    let targets: BTreeSet<String> = Target::ALL.iter().map(|target| String::from(target.name)).collect();
     assert_eq!(folders, targets);
 }

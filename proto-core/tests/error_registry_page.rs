@@ -9,7 +9,7 @@ fn page() -> String {
     let mut page = String::from(
         "# Errors\n\nMade from the registry in `proto-core/src/error`; `FCP_UPDATE=1 cargo test -p fcp-proto-core --test \
          error_registry_page` writes it.\n\n1xxx input · 2xxx authentication · 3xxx capability · 4xxx zone and flow · 5xxx \
-         connector · 6xxx resource · 70xx service · 71xx egress · 8xxx node and home · 9xxx ours.\n\n| code | name | meaning | \
+         connector · 6xxx resource · 70xx service · 71xx egress · 72xx other devices · 8xxx node and home · 9xxx ours.\n\n| code | name | meaning | \
          HTTP | exit | retry | next step |\n|---|---|---|---|---|---|---|\n",
     );
     for code in Code::ALL {

@@ -40,9 +40,10 @@ const LARGEST: usize = 1 << 20;
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 41] = [
+const FILES: [(&str, Check); 43] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
+    ("frost/keygen.json", sealing::frost_keygen),
     ("frost/signing.json", sealing::frost_signing),
     ("frost/signing_reject.json", sealing::frost_signing_reject),
     ("hpke/base.json", sealing::hpke_base),
@@ -51,7 +52,7 @@ const FILES: [(&str, Check); 41] = [
     ("json/accept.json", json_accept),
     ("json/pointer.json", json_pointer),
     ("json/reject.json", json_reject),
-    ("keys/blake3.json", blake3),
+    ("keys/blake3.json", blake3_modes),
     ("keys/ed25519.json", ed25519),
     ("keys/ed25519_reject.json", ed25519_reject),
     ("keys/encryption_key.json", encryption_key),
@@ -62,6 +63,7 @@ const FILES: [(&str, Check); 41] = [
     ("keys/signing_bytes.json", signed),
     ("keys/wrapped_key.json", wrapped_key),
     ("keys/wrapped_key_reject.json", wrapped_key_reject),
+    ("keys/x25519.json", x25519),
     ("objects/kinds.json", objects::kind),
     ("objects/payloads.json", objects::payload),
     ("objects/payloads_reject.json", objects::payload_reject),
@@ -139,6 +141,27 @@ fn every_vector_holds() {
     }
 }
 
+/// The table of published suites says how many cases of each there are.
+#[test]
+fn the_published_suites_are_as_long_as_their_table_says() {
+    let page = fs::read_to_string(root().join("README.md")).expect("the page");
+    let table = page.split("## ").find(|part| part.starts_with("Published suites")).expect("the section");
+    let rows = table.lines().filter(|line| line.starts_with('|')).skip(2);
+    let mut seen = 0;
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let [_, _, source, file, count, ..] = cells[..] else { panic!("{row}") };
+        let bytes = fs::read(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let document = parse(&bytes, LARGEST).expect("JSON");
+        let cases = document.get("cases").and_then(Json::as_array).expect("a list of cases");
+        let named =
+            |case: &&Json| case.get("source").and_then(Json::as_str).expect("a source").starts_with(source);
+        assert_eq!(cases.iter().filter(named).count().to_string(), count, "{source} in {file}");
+        seen += 1;
+    }
+    assert!(seen > 10, "{seen} rows");
+}
+
 #[test]
 fn no_vector_file_is_left_unread() {
     let mut found = BTreeSet::new();
@@ -214,11 +237,14 @@ fn json_pointer(case: &Case<'_>) {
     }
 }
 
-fn blake3(case: &Case<'_>) {
-    let input = case.bytes("input");
-    let actual = match case.optional("key") {
-        Some(_) => hash::Hasher::keyed(&case.array("key"), "").with(&input).finish(),
-        None => *hash::digest(&input).as_bytes(),
+fn blake3_modes(case: &Case<'_>) {
+    let length: usize = case.text("length").parse().expect("a number");
+    let input: Vec<u8> = (0..=250).cycle().take(length).collect();
+    let actual = match case.text("mode") {
+        "hash" => *hash::digest(&input).as_bytes(),
+        "keyed_hash" => hash::Hasher::keyed(&case.array("key"), "").with(&input).finish(),
+        "derive_key" => blake3::derive_key(case.text("context"), &input),
+        other => panic!("{}: mode {other}", case.place),
     };
     assert_eq!(actual, case.array("hash"), "{}", case.place);
 }
@@ -248,6 +274,14 @@ fn ed25519_reject(case: &Case<'_>) {
 fn encryption_key(case: &Case<'_>) {
     let key = EncryptionKey::from_secret(Zeroizing::new(case.array("secret")));
     assert_eq!(key.public_key(), case.array("public"), "{}", case.place);
+}
+
+fn x25519(case: &Case<'_>) {
+    let (mut scalar, mut u): ([u8; 32], [u8; 32]) = (case.array("scalar"), case.array("u"));
+    for _ in 0..case.text("times").parse().expect("a number") {
+        (scalar, u) = (x25519_dalek::x25519(scalar, u), scalar);
+    }
+    assert_eq!(scalar, case.array("output"), "{}", case.place);
 }
 
 fn hkdf(case: &Case<'_>) {

@@ -3,6 +3,9 @@
 import hashlib
 import itertools
 
+import blake3
+
+from check import canonical
 from check.runner import Accept, Reject, demand, equal, raw
 
 P = 2**255 - 19
@@ -165,7 +168,70 @@ def signing_reject(case):
     equal(fault(case), case["error"], "reason")
 
 
+def scalar(value):
+    """32 bytes."""
+    return (value % L).to_bytes(32, "little")
+
+
+def proof_challenge(participant, first, commitment):
+    """What a proof of knowing the constant answers."""
+    return digest(CONTEXT, b"dkg", scalar(participant), first, commitment)
+
+
+def first_message(ceremony, participant, coefficients, nonce):
+    """What a participant says to all, from its polynomial and the nonce of its proof."""
+    points = [encode(multiply(BASE, coefficient)) for coefficient in coefficients]
+    commitment = encode(multiply(BASE, nonce))
+    answer = scalar(nonce + proof_challenge(participant, points[0], commitment) * coefficients[0])
+    said = {"ceremony_id": ceremony, "generation": 0, "participant": participant, "coefficients": points}
+    return canonical.encode({**said, "proof": commitment + answer})
+
+
+def polynomial(points, x):
+    """The value at `x` of a polynomial whose coefficients are hidden in points."""
+    total = NEUTRAL
+    for point in reversed(points):
+        total = add(multiply(total, x), decode(point))
+    return total
+
+
+def keygen(case):
+    """A key that two participants make: the vector's other one is made anew here, and what the first says is checked."""
+    ceremony, threshold = raw(case, "ceremony_id"), int(case["threshold"])
+    coefficients = [number(bytes.fromhex(it)) for it in case["other_coefficients"]]
+    demand(len(coefficients) == threshold, "a coefficient for each of the threshold")
+    other = first_message(ceremony, 2, coefficients, number(raw(case, "other_nonce")))
+    equal(other, raw(case, "other_first"), "the other's first message")
+    own = canonical.decode(raw(case, "own_first"))
+    commitment, answer = own["proof"][:32], number(own["proof"][32:])
+    challenge = proof_challenge(1, own["coefficients"][0], commitment)
+    right = add(decode(commitment), multiply(decode(own["coefficients"][0]), challenge))
+    equal(encode(multiply(BASE, answer)), encode(right), "proof")
+    said = b"".join(len(it).to_bytes(8, "little") + it for it in (raw(case, "own_first"), other))
+    terms = ceremony + bytes(4) + bytes([threshold, 2])
+    heard = blake3.blake3(b"FCP2-FROST-HEARD-V1" + terms + said).digest()
+    head = lambda sender, to: b"\x01" + ceremony + bytes(4) + bytes([sender, to]) + heard  # noqa: E731
+    dealt = sum(coefficient * 1**power for power, coefficient in enumerate(coefficients))
+    equal(head(2, 1) + scalar(dealt), raw(case, "other_second"), "the other's second message")
+    second = raw(case, "own_second")
+    equal(second[:-32], head(1, 2), "head of the second message")
+    dealt = encode(multiply(BASE, number(second[-32:])))
+    equal(dealt, encode(polynomial(own["coefficients"], 2)), "share that was dealt")
+    key_of_both(case, own["coefficients"], canonical.decode(other)["coefficients"])
+
+
+def key_of_both(case, own, other):
+    """The group's key, and the share that the first participant keeps."""
+    points = [encode(add(polynomial(own, x), polynomial(other, x))) for x in (0, 1, 2)]
+    shares = [{"participant": x, "share": points[x]} for x in (1, 2)]
+    group = {"generation": 0, "threshold": int(case["threshold"]), "verifying_key": points[0], "verifying_shares": shares}
+    kept = raw(case, "key_share")
+    equal(kept[:2] + kept[34:], b"\x01\x01" + canonical.encode(group), "stored share around its secret")
+    equal(encode(multiply(BASE, number(kept[2:34]))), points[1], "secret of the stored share")
+
+
 FILES = {
+    "keygen.json": Accept(keygen, prose=frozenset({"seed"})),
     "signing.json": Accept(signing),
     "signing_reject.json": Reject(signing_reject, "signing.json"),
 }

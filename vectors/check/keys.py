@@ -62,8 +62,13 @@ def hkdf(salt, secret, info, length):
 
 
 def check_blake3(case):
-    key = {"key": raw(case, "key")} if "key" in case else {}
-    equal(blake3.blake3(raw(case, "input"), **key).digest(), raw(case, "hash"), "hash")
+    modes = {
+        "hash": lambda: {},
+        "keyed_hash": lambda: {"key": raw(case, "key")},
+        "derive_key": lambda: {"derive_key_context": case["context"]},
+    }
+    data = bytes(place % 251 for place in range(int(case["length"])))
+    equal(blake3.blake3(data, **modes[case["mode"]]()).digest(), raw(case, "hash"), "hash")
 
 
 def check_ed25519(case):
@@ -89,6 +94,14 @@ def check_key_id(case):
 def check_encryption_key(case):
     private = x25519.X25519PrivateKey.from_private_bytes(raw(case, "secret"))
     equal(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), raw(case, "public"), "public key")
+
+
+def check_x25519(case):
+    scalar, u = raw(case, "scalar"), raw(case, "u")
+    for _ in range(int(case["times"])):
+        private, public = x25519.X25519PrivateKey.from_private_bytes(scalar), x25519.X25519PublicKey.from_public_bytes(u)
+        scalar, u = private.exchange(public), scalar
+    equal(scalar, raw(case, "output"), "output")
 
 
 def check_phrase(case):
@@ -180,4 +193,5 @@ FILES = {
     "signing_bytes.json": Accept(check_signing_bytes),
     "wrapped_key.json": Accept(check_wrapped_key),
     "wrapped_key_reject.json": Reject(reject_wrapped_key, sound="wrapped_key.json"),
+    "x25519.json": Accept(check_x25519),
 }

@@ -1,6 +1,6 @@
 """What a checker of a folder is made of.
 
-A checker is `vectors/check/FOLDER.py` with a table `FILES` from file names to `Accept`, `Reject` or `Elsewhere`.
+A checker is `vectors/check/FOLDER.py` with a table `FILES` from file names to `Accept` or `Reject`.
 """
 
 from dataclasses import dataclass, field
@@ -48,10 +48,3 @@ class Reject:
 
     check: callable
     sound: str
-
-
-@dataclass(frozen=True)
-class Elsewhere:
-    """A file that is not checked here, because another implementation made it already. It is named in the output."""
-
-    maker: str

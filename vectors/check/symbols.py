@@ -1,9 +1,9 @@
 """Symbols: how objects are cut, and the messages about them (docs/spec/symbols.md)."""
 
-from check import transcripts
+from check import rfc6330, transcripts
 from check.canonical import decode, encode
 from check.keys import public_of, sign, verify
-from check.runner import Accept, Elsewhere, Reject, demand, equal, raw
+from check.runner import Accept, Reject, demand, equal, raw
 
 MAX_WHOLE, MAX_OBJECT, MAX_BLOCK, MAX_BLOCKS = 1 << 20, 64 << 20, 1_032, 255
 MAX_HINT, MAX_UNKNOWN, MAX_KNOWN, MAX_ANYBODY = 100, 32, 1_000, 2_001
@@ -22,6 +22,16 @@ def partition(symbols, blocks):
     """The source symbols of each block (RFC 6330 section 4.4.1.2)."""
     short, longer = divmod(symbols, blocks)
     return [short + 1] * longer + [short] * (blocks - longer)
+
+
+def check_encoding(case):
+    """Source and repair symbols of an object in one block, the last symbol padded with zeros."""
+    data, size = raw(case, "object"), int(case["symbol_size"])
+    source = tuple(data[at : at + size].ljust(size, b"\0") for at in range(0, len(data), size))
+    equal(str(len(source)), case["source_symbols"], "source symbols")
+    for named in case["symbols"].split(" "):
+        esi, told = named.split(":")
+        equal(rfc6330.symbol(source, int(esi)).hex(), told, f"symbol {esi}")
 
 
 def check_transmission(case):
@@ -123,7 +133,7 @@ def rejects(fault):
 
 
 FILES = {
-    "encoding.json": Elsewhere("cpp-raptorq, an independent implementation of RFC 6330"),
+    "encoding.json": Accept(check_encoding),
     "manifest_reject.json": Reject(rejects(manifest_fault), sound="ranges.json"),
     "messages.json": Accept(check_message),
     "messages_reject.json": Reject(rejects(message_fault), sound="messages.json"),

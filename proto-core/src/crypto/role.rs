@@ -1,4 +1,60 @@
 //! What a key is for, as a value to store and as a type to check.
+//!
+//! A key of one role is of another type than a key of any other, so none stands in for another by mistake. An operator is
+//! not the owner:
+//!
+//! ```compile_fail,E0308
+//! # use fcp_proto_core::{crypto::{agree::EncryptionKey, role::Operator, sign::VerifyingKey}, ids::NodeId};
+//! # use fcp_proto_core::object::{Object, Signed, ZoneKeyManifest};
+//! fn open(it: &Object<Signed<ZoneKeyManifest>>, by: &VerifyingKey<Operator>, node: &NodeId, key: &EncryptionKey) {
+//!     let _ = it.open_keys(by, node, key);
+//! }
+//! ```
+//!
+//! An agent mints no tokens:
+//!
+//! ```compile_fail,E0308
+//! # use fcp_proto_core::{crypto::{role::Agent, sign::SigningKey}, token::{Token, claims::Claims}};
+//! fn mint(claims: Claims, key: &SigningKey<Agent>) {
+//!     let _ = Token::mint(claims, key);
+//! }
+//! ```
+//!
+//! A device proves no holder of a token:
+//!
+//! ```compile_fail,E0277
+//! # use fcp_proto_core::crypto::{proof::CallProof, role::Node, sign::SigningKey};
+//! fn prove(call: &CallProof, key: &SigningKey<Node>) {
+//!     let _ = call.sign(key);
+//! }
+//! ```
+//!
+//! What signs opens no box:
+//!
+//! ```compile_fail,E0277
+//! # use fcp_proto_core::crypto::{hpke::{BoxContext, HpkeBox}, role::Node, sign::SigningKey};
+//! fn open(it: &HpkeBox, key: &SigningKey<Node>, context: BoxContext<'_>) {
+//!     let _ = it.open(key, context);
+//! }
+//! ```
+//!
+//! What encrypts a zone's content does not name its objects:
+//!
+//! ```compile_fail,E0308
+//! # use fcp_proto_core::{object::ZoneKey, symbol::IdentifiedObject};
+//! fn name(bytes: Vec<u8>, key: &ZoneKey) {
+//!     let _ = IdentifiedObject::from_bytes(bytes, key);
+//! }
+//! ```
+//!
+//! And a token whose signature nobody checked claims nothing:
+//!
+//! ```compile_fail,E0599
+//! # use fcp_proto_core::token::{Token, Unverified};
+//! fn claims(token: &Token<Unverified>) {
+//!     let _ = token.claims();
+//! }
+//! ```
 
 use core::fmt::Debug;
 use core::hash::Hash;

@@ -1,7 +1,7 @@
 //! The table itself, in the order of the numbers.
 //!
 //! 1xxx input · 2xxx authentication · 3xxx capability · 4xxx zone and flow · 5xxx connector · 6xxx resource ·
-//! 70xx service · 71xx egress · 8xxx node and home · 9xxx ours.
+//! 70xx service · 71xx egress · 72xx other devices · 8xxx node and home · 9xxx ours.
 
 use super::ExitCode;
 
@@ -388,6 +388,27 @@ registry! {
     7114 EgressAnswerUnsafe "egress_answer_unsafe" 502 Service false
         "The answer repeats the credential, or cannot be checked for it."
         "report it to the connector's author; the service received the request";
+    7201 PeerFrameInvalid "peer_frame_invalid" 400 Denied false
+        "What another device sent is no frame or message of the mesh."
+        "bring both devices to releases that fit together";
+    7202 PeerNotAuthentic "peer_not_authentic" 403 Denied false
+        "What another device sent is not what its sender sealed or signed for this one."
+        "nothing of it was taken; look at the path between the devices if it goes on";
+    7203 PeerReplayed "peer_replayed" 409 Denied false
+        "What another device sent came before, or too late to tell."
+        "nothing; it was dropped";
+    7204 PeerSuiteRefused "peer_suite_refused" 403 Denied false
+        "The devices have no cipher suite in common that is strong enough for both."
+        "bring the older device up to date, or lower what the other demands";
+    7205 PeerSessionOver "peer_session_over" 409 Transport true
+        "The devices' session is another by now, or its keys are used up."
+        "let the devices open a new session";
+    7206 SymbolInvalid "symbol_invalid" 422 Denied false
+        "A symbol, or what describes it, does not belong to the object that was asked for."
+        "ask another device for the object";
+    7207 ObjectIncomplete "object_incomplete" 503 Transport true
+        "There are too few symbols to rebuild the object."
+        "wait for more symbols, or ask more devices";
     8001 DaemonUnreachable "daemon_unreachable" 503 Transport true
         "The daemon does not answer."
         "start it with `fwc up`";

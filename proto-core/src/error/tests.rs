@@ -33,3 +33,32 @@ fn a_denial_is_never_a_server_error() {
         assert!(code.http_status() < 500 || code.retryable(), "{code}");
     }
 }
+
+/// What another device sends fails in the terms of frames, sessions and symbols; each has its place here.
+#[test]
+fn failures_of_other_devices_have_their_codes() {
+    use crate::frame::control::ControlError;
+    use crate::frame::datagram::DatagramError;
+    use crate::frame::error::FrameError;
+    use crate::frame::signed::SignedFrameError;
+    use crate::frame::symbols::SymbolError;
+    use crate::session::error::SessionError;
+    use crate::symbol::{AdmissionError, DecodeError, TransmissionError};
+
+    let codes = [
+        (FrameError::InvalidUtf8.code(), Code::PeerFrameInvalid),
+        (SymbolError::Frame(FrameError::UnsupportedVersion { got: 2 }).code(), Code::VersionUnsupported),
+        (SymbolError::DecryptFailed.code(), Code::PeerNotAuthentic),
+        (DatagramError::ReplayRejected { seq: 1 }.code(), Code::PeerReplayed),
+        (ControlError::OtherSession.code(), Code::PeerSessionOver),
+        (SignedFrameError::TimestampSkew { delta: 9, max: 1 }.code(), Code::ClockSuspect),
+        (SessionError::NoMutualSuite.code(), Code::PeerSuiteRefused),
+        (SessionError::TooManyHellos.code(), Code::RateLimited),
+        (TransmissionError::Empty.code(), Code::SymbolInvalid),
+        (AdmissionError::TimedOut.code(), Code::ObjectIncomplete),
+        (AdmissionError::Decode(DecodeError::Duplicate).code(), Code::PeerReplayed),
+    ];
+    for (number, (code, expected)) in codes.into_iter().enumerate() {
+        assert_eq!(code, expected, "row {number}");
+    }
+}

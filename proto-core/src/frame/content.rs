@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::layout::{array, u64_at};
+use crate::error::Code;
 
 /// Longest piece of a message in one frame, in bytes. Chosen: what must wait for a frame waits for no more than this.
 pub const MAX_PIECE_BYTES: usize = 16 * 1024;
@@ -237,6 +238,22 @@ impl fmt::Display for ContentError {
 }
 
 impl core::error::Error for ContentError {}
+
+impl ContentError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Empty
+            | Self::UnknownKind { .. }
+            | Self::UnknownLane { .. }
+            | Self::UnknownReason { .. }
+            | Self::InvalidFlag { .. }
+            | Self::Length { .. }
+            | Self::PositionOverflow
+            | Self::WindowBackwards => Code::PeerFrameInvalid,
+        }
+    }
+}
 
 fn piece(rest: &[u8]) -> Result<Piece<'_>, ContentError> {
     let len = rest.len();

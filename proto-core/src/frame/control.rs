@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::layout::{array, put, u16_at, u32_at, u64_at};
 use crate::crypto::provider::TAG_BYTES;
+use crate::error::Code;
 use crate::ids::MeshSessionId;
 use crate::session::keys::{KeysSpent, ReceiveKeys, Refused, SendKeys};
 use crate::time::Instant;
@@ -100,6 +101,24 @@ impl fmt::Display for ControlError {
 }
 
 impl core::error::Error for ControlError {}
+
+impl ControlError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::TooShort { .. }
+            | Self::InvalidMagic { .. }
+            | Self::InvalidFlags { .. }
+            | Self::LengthMismatch { .. }
+            | Self::PayloadTooLarge { .. } => Code::PeerFrameInvalid,
+            Self::UnsupportedVersion { .. } => Code::VersionUnsupported,
+            Self::OtherSession | Self::Spent(_) => Code::PeerSessionOver,
+            Self::ReplayRejected { .. } => Code::PeerReplayed,
+            Self::NotAuthentic => Code::PeerNotAuthentic,
+            Self::EncryptFailed => Code::Internal,
+        }
+    }
+}
 
 /// What a control frame says before its content. Nothing of it is authentic yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

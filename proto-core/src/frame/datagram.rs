@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::layout::{array, put, u64_at};
 use crate::crypto::provider::Tag;
+use crate::error::Code;
 use crate::ids::MeshSessionId;
 use crate::session::keys::{KeysSpent, ReceiveKeys, Refused, SendKeys};
 use crate::time::Instant;
@@ -55,6 +56,18 @@ impl fmt::Display for DatagramError {
 }
 
 impl core::error::Error for DatagramError {}
+
+impl DatagramError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::TooShort { .. } | Self::TooLarge { .. } => Code::PeerFrameInvalid,
+            Self::OtherSession | Self::Spent(_) => Code::PeerSessionOver,
+            Self::ReplayRejected { .. } => Code::PeerReplayed,
+            Self::NotAuthentic => Code::PeerNotAuthentic,
+        }
+    }
+}
 
 /// A datagram's parts, of which nothing is authentic yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::flags::InvalidFlags;
+use crate::error::Code;
 use crate::ids::IdError;
 
 /// Why bytes are no FCPS frame, signed or not, or why one cannot be written.
@@ -114,3 +115,25 @@ impl fmt::Display for FrameError {
 }
 
 impl core::error::Error for FrameError {}
+
+impl FrameError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::UnsupportedVersion { .. } => Code::VersionUnsupported,
+            Self::BufferTooSmall { .. } => Code::Internal,
+            Self::TooShort { .. }
+            | Self::ExceedsMtu { .. }
+            | Self::InvalidMagic { .. }
+            | Self::InvalidFlags { .. }
+            | Self::InvalidSymbolSize
+            | Self::SymbolCountOverflow { .. }
+            | Self::LengthMismatch { .. }
+            | Self::FrameSizeMismatch { .. }
+            | Self::InvalidUtf8
+            | Self::InvalidSourceIdLength { .. }
+            | Self::SourceIdEmpty
+            | Self::InvalidSourceId(_) => Code::PeerFrameInvalid,
+        }
+    }
+}

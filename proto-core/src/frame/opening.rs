@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::layout::{array, u16_at, u32_at};
+use crate::error::Code;
 use crate::limits::MAX_HANDSHAKE_BYTES;
 use crate::session::error::SessionError;
 use crate::session::message::{Ack, Hello, HelloRetry, Message};
@@ -70,6 +71,19 @@ impl fmt::Display for OpeningError {
 }
 
 impl core::error::Error for OpeningError {}
+
+impl OpeningError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Length { .. } | Self::InvalidMagic { .. } | Self::UnknownKind { .. } => {
+                Code::PeerFrameInvalid
+            }
+            Self::UnsupportedVersion { .. } => Code::VersionUnsupported,
+            Self::Message(error) => error.code(),
+        }
+    }
+}
 
 /// How many bytes follow the header; a reader of a stream reserves none before it knows.
 ///

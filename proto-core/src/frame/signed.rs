@@ -7,6 +7,7 @@ use super::error::FrameError;
 use super::layout::{array, put, u16_at, u64_at};
 use crate::crypto::role::Node;
 use crate::crypto::sign::{Signature, SigningKey, VerifyingKey};
+use crate::error::Code;
 use crate::ids::NodeId;
 use crate::limits::{MAX_FRAME_BYTES, MAX_ID_BYTES, SESSION_SKEW_SECS};
 use crate::time::UnixTime;
@@ -53,6 +54,16 @@ impl fmt::Display for SignedFrameError {
 }
 
 impl core::error::Error for SignedFrameError {}
+
+impl SignedFrameError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::TimestampSkew { .. } => Code::ClockSuspect,
+            Self::InvalidSignature => Code::PeerNotAuthentic,
+        }
+    }
+}
 
 impl<'a> SignedFrame<'a> {
     /// Takes `bytes` apart; `max` is the longest that is taken, all in all.

@@ -17,6 +17,7 @@ use super::layout::{put, u16_at, u32_at};
 use crate::crypto::derive::{TooMuchOutput, hkdf_sha256};
 use crate::crypto::hash;
 use crate::crypto::provider::{Aead, AeadError, Provider};
+use crate::error::Code;
 use crate::ids::{Digest, KeyId, NodeId, ObjectId};
 use crate::object::ZoneKeyAlgorithm;
 use crate::random::Entropy;
@@ -97,6 +98,19 @@ impl fmt::Display for SymbolError {
 }
 
 impl core::error::Error for SymbolError {}
+
+impl SymbolError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Frame(error) => error.code(),
+            Self::OtherKey | Self::OtherEncoding => Code::SymbolInvalid,
+            Self::NotSealed | Self::DecryptFailed => Code::PeerNotAuthentic,
+            Self::SequenceExhausted => Code::Exhausted,
+            Self::EncryptFailed | Self::SymbolSize | Self::SymbolOrder => Code::Internal,
+        }
+    }
+}
 
 impl From<FrameError> for SymbolError {
     fn from(error: FrameError) -> Self {

@@ -11,6 +11,7 @@ use super::{Body, Object, Schema, SignedBody};
 use crate::crypto::role::Node;
 use crate::crypto::sign::{Signature, SigningKey, VerifyingKey};
 use crate::encoding::cbor::{FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value};
+use crate::error::Code;
 use crate::ids::{KeyId, NodeId, ObjectId, ZoneId};
 use crate::limits::{
     MAX_MISSING_HINT, MAX_SYMBOLS_AUTHENTICATED, MAX_SYMBOLS_REQUESTED, MAX_SYMBOLS_UNAUTHENTICATED,
@@ -455,6 +456,15 @@ impl fmt::Display for HintError {
 
 impl core::error::Error for HintError {}
 
+impl HintError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Empty | Self::TooLong | Self::Duplicate => Code::SymbolInvalid,
+        }
+    }
+}
+
 impl fmt::Display for SymbolMessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -469,6 +479,17 @@ impl fmt::Display for SymbolMessageError {
 }
 
 impl core::error::Error for SymbolMessageError {}
+
+impl SymbolMessageError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::WrongZone | Self::HintAboveRequest | Self::HintWhenComplete => Code::SymbolInvalid,
+            Self::AboveHardCap | Self::TooManySymbols { .. } => Code::OutOfRange,
+            Self::SignatureInvalid => Code::PeerNotAuthentic,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::encoding::cbor::{CborError, ShapeError};
+use crate::error::Code;
 
 /// Why a message of a handshake or a rekey is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +91,30 @@ impl fmt::Display for SessionError {
 }
 
 impl core::error::Error for SessionError {}
+
+impl SessionError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::TooLong { .. } | Self::Shape(_) | Self::SuiteCount(_) => Code::PeerFrameInvalid,
+            Self::WrongParties
+            | Self::MissingSignature
+            | Self::InvalidSignature
+            | Self::InvalidCookie
+            | Self::WeakKeyShare => Code::PeerNotAuthentic,
+            Self::TimestampSkew { .. } => Code::ClockSuspect,
+            Self::NoMutualSuite | Self::AckSuiteNotOffered | Self::AckSuiteBelowMinimum => {
+                Code::PeerSuiteRefused
+            }
+            Self::DuplicateHelloNonce => Code::PeerReplayed,
+            Self::TooManyHellos => Code::RateLimited,
+            Self::AckMismatch
+            | Self::OtherSession
+            | Self::WrongGeneration { .. }
+            | Self::NoMoreGenerations => Code::PeerSessionOver,
+        }
+    }
+}
 
 impl From<ShapeError> for SessionError {
     fn from(error: ShapeError) -> Self {

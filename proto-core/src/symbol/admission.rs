@@ -9,6 +9,7 @@ use super::{
     Authenticated, DecodeError, Decoder, EncodingSet, IdentifiedObject, Progress, Symbol,
     TransmissionInformation,
 };
+use crate::error::Code;
 use crate::limits::{DECODE_SECS, MAX_DECODE_BYTES, MAX_DECODES, MAX_DUPLICATE_SYMBOLS};
 use crate::object::ObjectIdKey;
 use crate::time::Instant;
@@ -235,3 +236,17 @@ impl fmt::Display for AdmissionError {
 }
 
 impl core::error::Error for AdmissionError {}
+
+impl AdmissionError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::TooManyDecodes | Self::MemoryExceeded { .. } => Code::Exhausted,
+            Self::AlreadyDecoding | Self::NotDecoding => Code::Conflict,
+            Self::ConflictingTransmission => Code::SymbolInvalid,
+            Self::TooManyDuplicates => Code::PeerReplayed,
+            Self::TimedOut | Self::Incomplete { .. } => Code::ObjectIncomplete,
+            Self::Decode(error) => error.code(),
+        }
+    }
+}

@@ -7,6 +7,7 @@ use core::fmt;
 use super::block::BlockDecoder;
 use super::{Authenticated, EncodingSet, IdentifiedObject, PayloadId, Symbol, TransmissionInformation};
 use crate::encoding::cbor::ShapeError;
+use crate::error::Code;
 use crate::ids::ObjectId;
 use crate::object::ObjectIdKey;
 
@@ -209,3 +210,20 @@ impl fmt::Display for DecodeError {
 }
 
 impl core::error::Error for DecodeError {}
+
+impl DecodeError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::MemoryExceeded { .. } => Code::Exhausted,
+            Self::WrongEncoding
+            | Self::NoSuchBlock { .. }
+            | Self::WrongSourceSymbols { .. }
+            | Self::WrongSymbolSize { .. }
+            | Self::Malformed(_)
+            | Self::WrongObject { .. } => Code::SymbolInvalid,
+            Self::Duplicate | Self::Surplus => Code::PeerReplayed,
+            Self::Unsolvable | Self::Incomplete => Code::ObjectIncomplete,
+        }
+    }
+}

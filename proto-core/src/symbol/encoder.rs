@@ -9,6 +9,7 @@ use raptorq::SourceBlockEncoder;
 use super::{
     Authenticated, Block, EncodingSet, IdentifiedObject, PayloadId, Plans, Symbol, TransmissionInformation,
 };
+use crate::error::Code;
 
 /// Makes the symbols of one object.
 ///
@@ -182,3 +183,15 @@ impl fmt::Display for EncodeError {
 }
 
 impl core::error::Error for EncodeError {}
+
+impl EncodeError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NoSuchBlock { .. } => Code::SymbolInvalid,
+            Self::WrongObject | Self::WrongTransferLength { .. } | Self::WrongBufferLength { .. } => {
+                Code::Internal
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ use core::num::NonZeroU16;
 
 use super::PayloadId;
 use crate::encoding::cbor::{FromCbor, ShapeError, ToCbor, Value};
+use crate::error::Code;
 use crate::limits::{MAX_BLOCK_SYMBOLS, MAX_SURPLUS_SYMBOLS, MAX_WHOLE_BYTES};
 
 /// Sub-blocks of a block: one, since no block is too large for the memory of a receiver that admits it.
@@ -221,6 +222,22 @@ impl fmt::Display for TransmissionError {
 }
 
 impl core::error::Error for TransmissionError {}
+
+impl TransmissionError {
+    /// Its place in the registry.
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Empty
+            | Self::TooLong
+            | Self::ZeroSymbolSize
+            | Self::TooManyBlocks
+            | Self::WrongSourceBlocks { .. }
+            | Self::WrongSubBlocks
+            | Self::WrongAlignment
+            | Self::Reserved => Code::SymbolInvalid,
+        }
+    }
+}
 
 impl ToCbor for TransmissionInformation {
     fn to_cbor(&self) -> Value {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fcp_proto_core::crypto::agree::EncryptionKey;
-use fcp_proto_core::crypto::frost::{FrostError, GroupKey, Received, SigningRequest};
+use fcp_proto_core::crypto::frost::{FrostError, GroupKey, Received, SigningRequest, begin_keygen};
 use fcp_proto_core::crypto::hpke::{
     BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, Purpose, base,
 };
@@ -13,6 +13,7 @@ use fcp_proto_core::crypto::wrap::WrappableKey;
 use fcp_proto_core::encoding::cbor::{self, ByteString, FromCbor, MapBuilder, ToCbor, Value};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::ids::{NodeId, ZoneId};
+use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::UnixTime;
 use zeroize::Zeroizing;
 
@@ -23,8 +24,12 @@ pub(crate) fn hpke_base(case: &Case<'_>) {
     let (info, aad, sealed) = (case.bytes("info"), case.bytes("aad"), case.bytes("sealed"));
     let opened = base::open(kem, &case.array("secret"), &info, &aad, &sealed);
     assert_eq!(opened.map(|plain| plain.to_vec()), Ok(case.bytes("plaintext")), "{}", case.place);
-    let key = EncryptionKey::from_secret(Zeroizing::new(case.array("secret")));
-    assert_eq!(key.recipient().as_bytes(), case.bytes("public"), "{}", case.place);
+    let secret = Zeroizing::new(case.array("secret"));
+    let recipient = match kem {
+        KemAlgorithm::X25519 => EncryptionKey::from_secret(secret).recipient(),
+        KemAlgorithm::XWing => HybridEncryptionKey::from_secret(secret).recipient(),
+    };
+    assert_eq!(recipient.as_bytes(), case.bytes("public"), "{}", case.place);
 }
 
 pub(crate) fn hpke_box(case: &Case<'_>) {
@@ -98,6 +103,19 @@ pub(crate) fn shamir_dealing_reject(case: &Case<'_>) {
         CombineError::TooFew { .. } | CombineError::DealtWrongly => format!("{error:?}"),
     });
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// The first participant is this implementation with its entropy; what the second says is the vector's.
+pub(crate) fn frost_keygen(case: &Case<'_>) {
+    let entropy = &mut Entropy::from_seed(&Zeroizing::new(case.array("seed")));
+    let quorum = (case.text("threshold").parse().expect("a number"), 2);
+    let (own, first) = begin_keygen(case.array("ceremony_id"), quorum, 1, entropy).expect("a quorum");
+    assert_eq!(hex::encode(first), case.text("own_first"), "{}", case.place);
+    let (own, second) = own.receive(&Received::from([(2, case.bytes("other_first"))])).expect("honest");
+    assert_eq!(hex::encode(&second[&2][..]), case.text("own_second"), "{}", case.place);
+    let share = own.receive(&Received::from([(2, Zeroizing::new(case.bytes("other_second")))]));
+    let kept = share.expect("honest").to_bytes().expect("small");
+    assert_eq!(hex::encode(&kept[..]), case.text("key_share"), "{}", case.place);
 }
 
 pub(crate) fn frost_signing(case: &Case<'_>) {

@@ -1,0 +1,79 @@
+//! Memory is bounded by the input: no target holds more at once than some times the bytes it was given, and a little.
+
+use std::fs;
+use std::path::PathBuf;
+
+use fcp_fuzz::Target;
+
+/// Bytes held at once for each byte of input: an item of one byte takes 40 bytes as a value, and a vector that grows holds
+/// its old and its new self, which is twice as large as it need be.
+const FOR_EACH_BYTE: u64 = 192;
+
+/// Bytes held whatever the input: messages of errors, a ceremony's own part, a sound object before it is edited.
+const ANYWAY: u64 = 64 * 1024;
+
+/// A transfer makes its object itself, of up to 4 KiB, and two plans for cutting it.
+const TRANSFER: u64 = 16 * 1024 * 1024;
+
+fn anyway(target: &Target) -> u64 {
+    if target.name == "symbols" { TRANSFER } else { ANYWAY }
+}
+
+#[test]
+fn no_target_holds_more_than_its_input_accounts_for() {
+    for target in Target::ALL {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
+        for file in fs::read_dir(folder).expect("a corpus") {
+            let path = file.expect("readable").path();
+            let input = fs::read(&path).expect("readable");
+            // What is made once for all inputs is made now.
+            target.run(&input);
+            let held = allocation_counter::measure(|| target.run(&input)).bytes_max;
+            let bound = FOR_EACH_BYTE * input.len() as u64 + anyway(target);
+            assert!(held <= bound, "{}: {held} bytes for {}", path.display(), input.len());
+        }
+    }
+}
+
+/// Lengths and counts that promise what is not there reserve nothing.
+#[test]
+fn a_promise_reserves_nothing() {
+    // An array, a map, a byte string and a text of 2^32 - 1 each, in CBOR; and lengths of frames.
+    let promises: [&[u8]; 6] = [
+        &[0x9a, 0xff, 0xff, 0xff, 0xff],
+        &[0xba, 0xff, 0xff, 0xff, 0xff],
+        &[0x5a, 0xff, 0xff, 0xff, 0xff],
+        &[0x7a, 0xff, 0xff, 0xff, 0xff],
+        b"FCPPKG1\n\xff\xff\xff\xff",
+        &[0xff; 114],
+    ];
+    for target in Target::ALL {
+        for promise in promises {
+            target.run(promise);
+            let held = allocation_counter::measure(|| target.run(promise)).bytes_max;
+            assert!(held <= anyway(target), "{}: {held} bytes for {}", target.name, hex::encode(promise));
+        }
+    }
+}
+
+/// The inputs with the most items for their bytes: one more of one byte than a power of two,
+/// after which the vectors that hold them have just grown.
+#[test]
+fn dense_inputs_hold_no_more_either() {
+    let count = (1_usize << 16) + 1;
+    let array = |item: u8| [vec![0x9a, 0, 1, 0, 1], vec![item; count]].concat();
+    let list = |item: &str| format!("[{}]", vec![item; count].join(",")).into_bytes();
+    for (name, input) in [
+        ("cbor", array(0x00)),
+        ("cbor", array(0x60)),
+        ("cbor", array(0x80)),
+        ("cbor", array(0xa0)),
+        ("json", list("0")),
+        ("json", list("[]")),
+        ("json", list("{}")),
+    ] {
+        let target = Target::named(name).expect("a target");
+        let held = allocation_counter::measure(|| target.run(&input)).bytes_max;
+        assert!(held <= FOR_EACH_BYTE * input.len() as u64, "{name}: {held} bytes for {}", input.len());
+    }
+}
