@@ -75,6 +75,7 @@ async fn half_open_requests_do_not_keep_an_operator_from_revoking() {
         scope: RevocationScope::Capability,
         target: world.grant.grant_id.to_string(),
         reason: "it floods".into(),
+        unknown: false,
     };
     let mut other = world.daemon.client();
     unlock(&mut other, PASSPHRASE).await.unwrap();
