@@ -31,8 +31,17 @@ pub(crate) fn split_bytes(input: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes, reader.rest))
 }
 
-/// Items reserved at once. A list or map rarely has more, and a sender who promises more than he sends gains little.
+/// Items reserved at once. A list or map rarely has more.
 const MOST_RESERVED: usize = 16;
+
+/// Levels at which something is reserved: objects and tokens are not much deeper, and whoever promises items on every
+/// level, and sends none, must gain nothing by it.
+const RESERVING_LEVELS: usize = 6;
+
+/// How many of `length` items to make room for before they are read.
+fn room(length: usize, depth: usize) -> usize {
+    if depth < RESERVING_LEVELS { length.min(MOST_RESERVED) } else { 0 }
+}
 
 struct Reader<'a> {
     rest: &'a [u8],
@@ -100,7 +109,7 @@ impl<'a> Reader<'a> {
     fn array(&mut self, info: u8, depth: usize) -> Result<Value, CborError> {
         let length = self.length(info)?;
         self.promise(length, 1)?;
-        let mut items = Vec::with_capacity(length.min(MOST_RESERVED));
+        let mut items = Vec::with_capacity(room(length, depth));
         for _ in 0..length {
             items.push(self.value(depth + 1)?);
         }
@@ -110,7 +119,7 @@ impl<'a> Reader<'a> {
     fn map(&mut self, info: u8, depth: usize) -> Result<Value, CborError> {
         let length = self.length(info)?;
         self.promise(length, 2)?;
-        let mut entries = Vec::with_capacity(length.min(MOST_RESERVED));
+        let mut entries = Vec::with_capacity(room(length, depth));
         let mut previous: Option<&[u8]> = None;
         for _ in 0..length {
             let before = self.rest;
