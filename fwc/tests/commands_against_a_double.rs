@@ -522,8 +522,11 @@ fn a_daemon_that_does_not_start_is_quoted_with_its_code() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::copy(env!("CARGO_BIN_EXE_fwc"), folder.join("fwc")).unwrap();
     let host = folder.join("fcp-host");
-    std::fs::write(&host, "#!/bin/sh\necho \"$@\"; echo 'error FCP-8003 home_locked: in use' >&2; exit 5\n")
-        .unwrap();
+    // The last words of a daemon, and what it was started with.
+    let script = r#"#!/bin/sh
+printf '{"level":"ERROR","message":"%s","code":"FCP-8003","name":"home_locked"}\n' "$*" >&2; exit 5
+"#;
+    std::fs::write(&host, script).unwrap();
     std::fs::set_permissions(&host, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = std::process::Command::new(folder.join("fwc"));
     let output = command.arg("--home").arg(home.path()).args(["up", "--json"]).output().unwrap();
