@@ -31,9 +31,11 @@ pub(crate) fn create(path: &Path, content: &[u8]) -> Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| sync_folder(path));
     written.map_err(|error| {
-        let half = std::fs::remove_file(path).err();
-        let rest = half.map_or(String::new(), |error| format!("; what was written remains: {error}"));
-        Failure::new(Code::StoreFailed).because(format!("cannot write {}: {error}{rest}", path.display()))
+        let failure = file_failure("write", path, &error);
+        match std::fs::remove_file(path) {
+            Ok(()) => failure,
+            Err(left) => failure.because(format!("{error}; what was written remains: {left}")),
+        }
     })
 }
 

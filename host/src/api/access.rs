@@ -268,6 +268,13 @@ pub(super) fn public_name(session: &SessionId) -> [u8; 16] {
     name
 }
 
+/// What is said of what is not there: the words, `none`, that are said of another's too. So nobody learns from an answer
+/// which of both it is.
+//= docs/spec/api.md#who-may-call
+pub(super) fn absent(error: ErrorBody, none: ErrorBody) -> ErrorBody {
+    if error.code == Code::NotFound { none } else { error }
+}
+
 fn unauthenticated(why: &str) -> ErrorBody {
     ErrorBody::new(Code::Unauthenticated).because(why)
 }

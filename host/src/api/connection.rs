@@ -106,11 +106,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(app: &Arc<App>,
         let (app, peer) = (Arc::clone(app), Arc::clone(&peer));
         async move { Ok::<_, Infallible>(exchange::run(app, peer, request).await) }
     });
-    let served = http1::Builder::new()
-        // The place has the time of a head: this one would end the resting connection of an open session too.
-        .header_read_timeout(None)
-        .max_headers(64)
-        .serve_connection(TokioIo::new(stream), service);
+    let served = protocol().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
     let mut draining = app.draining.subscribe();
     let ended = tokio::select! {
@@ -123,5 +119,78 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(app: &Arc<App>,
     };
     if let Err(error) = ended {
         tracing::debug!(%error, connection = peer.connection, "a connection ended");
+    }
+}
+
+/// How requests are read.
+fn protocol() -> http1::Builder {
+    let mut protocol = http1::Builder::new();
+    // The place has the time of a head: this one would end the resting connection of an open session too.
+    protocol.header_read_timeout(None).max_headers(64);
+    protocol
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+    use std::time::Instant;
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body_util::Full;
+    use hyper::body::Incoming;
+    use hyper::rt::{Sleep, Timer};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Counts how often it is asked for time.
+    #[derive(Clone, Debug, Default)]
+    struct Asked(Arc<AtomicUsize>);
+
+    /// A time that is never over.
+    struct Never;
+
+    impl Future for Never {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+    }
+
+    impl Sleep for Never {}
+
+    impl Timer for Asked {
+        fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(Never)
+        }
+
+        fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
+            self.sleep(Duration::ZERO)
+        }
+    }
+
+    //= docs/spec/api.md#room
+    #[tokio::test]
+    async fn the_protocol_has_no_time_of_its_own_for_a_connection_that_rests() {
+        let (mut caller, server) = tokio::io::duplex(1024);
+        let service = service_fn(|_: Request<Incoming>| async {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+        });
+        let asked = Asked::default();
+        let mut timed = protocol();
+        timed.timer(asked.clone());
+        tokio::spawn(timed.serve_connection(TokioIo::new(server), service));
+        for _ in 0..2 {
+            caller.write_all(b"GET / HTTP/1.1\r\nhost: fcp\r\n\r\n").await.unwrap();
+            let mut answer = [0; 1024];
+            let length = caller.read(&mut answer).await.unwrap();
+            assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+        }
+        assert_eq!(asked.0.load(Ordering::Relaxed), 0, "a session may be open on it");
     }
 }

@@ -8,6 +8,7 @@ use fcp_proto_core::object::{AnyObject, DecisionReceipt, GateCheck, Grantee};
 use fcp_state_machines::node::{Node, Refusal};
 use serde_json::{Value, json};
 
+use super::access::absent;
 use super::denial::{self, Asked};
 use super::mount::{Ask, Serve};
 use super::withdrawn;
@@ -31,20 +32,22 @@ impl Serve for Explain {
     async fn serve(ask: Ask<Self>) -> Result<Explanation, ErrorBody> {
         let text = ask.path.first().cloned().unwrap_or_default();
         let app = &ask.app;
+        let none = || ErrorBody::new(Code::NotFound).because(format!("there is nothing called {text}"));
         let (story, subject) = match (text.parse::<ObjectId>(), text.parse::<CallId>()) {
-            (Ok(id), _) => (object(app, id).await?, Some(id)),
-            (Err(_), Ok(id)) => (call(app, id).await?, None),
+            (Ok(id), _) => (object(app, id).await, Some(id)),
+            (Err(_), Ok(id)) => (call(app, id).await, None),
             (Err(_), Err(_)) => {
                 let why = "an identifier is 64 hexadecimal digits, or 32 for a call";
                 return Err(ErrorBody::new(Code::InvalidName).because(why));
             }
         };
+        let story = story.map_err(|error| absent(error, none()))?;
         // An agent learns of its own only; whether anything else exists is not its business.
         if let Some(own) = ask.caller.only()
             && story.owner.as_ref() != Some(own)
             && !reads_grant(app, subject, own).await?
         {
-            return Err(ErrorBody::new(Code::NotFound).because(format!("there is nothing called {text}")));
+            return Err(none());
         }
         let ids = app.records().events_about(story.call.as_ref(), subject.as_ref());
         let mut events: Vec<AuditEventView> = Vec::with_capacity(ids.len());

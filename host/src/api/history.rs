@@ -9,7 +9,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId};
 use fcp_state_machines::node::{Answer, Canceller, Request};
 
-use super::access::Caller;
+use super::access::{Caller, absent};
 use super::denial::failed;
 use super::mount::{Ask, Serve};
 use super::sign::unexpected;
@@ -132,7 +132,7 @@ impl Serve for CancelCall {
             Err(failure) if failure.code == Code::NotFound && known.is_some() => {
                 Ok(CancelAnswer { call_id, reached: Reached::TooLate })
             }
-            Err(failure) => Err(failed(&failure)),
+            Err(failure) => Err(absent(failed(&failure), none(call_id))),
         }
     }
 }

@@ -10,7 +10,7 @@ use fcp_proto_core::limits::MAX_INPUT_BYTES;
 use fcp_proto_core::object::{AnyObject, KeptResult, TraceContext};
 use fcp_state_machines::node::{self, Handle};
 
-use super::access::{Agent, Calling};
+use super::access::{Agent, Calling, absent};
 use crate::daemon::App;
 
 /// Most kept results in one input. Chosen.
@@ -132,7 +132,8 @@ pub(super) async fn result(
     app: &App,
     id: ObjectId,
 ) -> Result<fcp_proto_core::object::Object<KeptResult>, ErrorBody> {
-    let AnyObject::KeptResult(result) = app.load(id).await? else { return Err(none(id)) };
+    let loaded = app.load(id).await.map_err(|error| absent(error, none(id)))?;
+    let AnyObject::KeptResult(result) = loaded else { return Err(none(id)) };
     Ok(result)
 }
 

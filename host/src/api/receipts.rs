@@ -6,6 +6,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId};
 use fcp_proto_core::object::{AnyObject, DecisionReceipt, Object, OperationIntent, OperationReceipt, Signed};
 
+use super::access::absent;
 use super::calls::usage;
 use super::history::{cut, page};
 use super::mount::{Ask, Serve};
@@ -69,7 +70,7 @@ fn decided(id: ObjectId, decision: Object<Signed<DecisionReceipt>>) -> ReceiptVi
 /// # Errors
 /// [`Code::NotFound`], also for an object that is no receipt.
 pub(super) async fn view(app: &App, id: ObjectId) -> Result<ReceiptView, ErrorBody> {
-    let object = app.load(id).await?;
+    let object = app.load(id).await.map_err(|error| absent(error, none(id)))?;
     if let AnyObject::DecisionReceipt(decision) = object {
         return Ok(decided(id, decision));
     }

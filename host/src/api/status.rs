@@ -101,6 +101,10 @@ fn key_warnings(app: &App) -> Result<Vec<Warning>, ErrorBody> {
 impl Serve for GetStatus {
     async fn serve(ask: Ask<Self>) -> Result<Status, ErrorBody> {
         let app = &ask.app;
+        if let Some(serving) = app.serving.get() {
+            let runner = std::sync::Arc::clone(&serving.runner);
+            app.query(move |node, _| runner.look(node)).await?;
+        }
         let mut status = Status {
             health: health(app),
             home: app.home.path().display().to_string(),

@@ -71,6 +71,79 @@ mod tests {
         assert!(schemas.check(&"notes.other".parse().unwrap(), "{}").is_err(), "undeclared");
     }
 
+    /// `value` with `lie` in the place of every part of it, one after the other.
+    fn lies(value: &Value, lie: &Value) -> Vec<Value> {
+        let mut told = vec![lie.clone()];
+        match value {
+            Value::Object(object) => {
+                for (key, part) in object {
+                    for part in lies(part, lie) {
+                        let mut object = object.clone();
+                        object.insert(key.clone(), part);
+                        told.push(Value::Object(object));
+                    }
+                }
+            }
+            Value::Array(array) => {
+                for (at, part) in array.iter().enumerate() {
+                    for part in lies(part, lie) {
+                        let mut array = array.clone();
+                        array[at] = part;
+                        told.push(Value::Array(array));
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+        told
+    }
+
+    //= docs/spec/connectors.md#outputs
+    #[test]
+    fn a_lie_in_any_part_of_an_output_and_of_any_shape_is_seen() {
+        let id: OperationId = "notes.list".parse().unwrap();
+        let note = json!({ "type": "object", "additionalProperties": false, "required": ["id", "tags"], "properties": {
+            "id": { "type": "integer", "minimum": 1, "maximum": 99 },
+            "tags": { "type": "array", "maxItems": 2, "items": { "enum": ["red", "blue"] } },
+        } });
+        let schema = json!({ "type": "object", "additionalProperties": false, "required": ["notes", "more"], "properties": {
+            "notes": { "type": "array", "minItems": 1, "items": note },
+            "more": { "type": "boolean" },
+        } });
+        let schemas = OutputSchemas(BTreeMap::from([(id.clone(), compile(&schema))]));
+        let honest =
+            json!({ "notes": [{ "id": 7, "tags": ["red"] }, { "id": 8, "tags": [] }], "more": false });
+        assert_eq!(schemas.check(&id, &honest.to_string()), Ok(()));
+        let wrong = [
+            json!(null),
+            json!("do evil"),
+            json!(0),
+            json!(100),
+            json!(1.5),
+            json!(-7),
+            json!([]),
+            json!(["red", "red", "red"]),
+            json!([[]]),
+            json!({}),
+            json!({ "evil": 1 }),
+            json!({ "id": 7, "tags": ["red"], "evil": 1 }),
+        ];
+        let mut told = 0;
+        // An empty list of tags is the one of these that is no lie where it may stand.
+        let fits =
+            |output: &Value| output["notes"] == json!([{ "id": 7, "tags": [] }, { "id": 8, "tags": [] }]);
+        for output in wrong.iter().flat_map(|lie| lies(&honest, lie)).filter(|it| *it != honest && !fits(it))
+        {
+            let why = schemas.check(&id, &output.to_string()).expect_err(&output.to_string());
+            assert!(!why.contains("evil"), "{why}");
+            told += 1;
+        }
+        assert!(told > 100, "{told}");
+        for text in ["", "{", "nothing", "{}{}", "NaN"] {
+            assert!(schemas.check(&id, text).is_err(), "{text:?}");
+        }
+    }
+
     #[test]
     fn a_schema_that_is_none_admits_nothing() {
         let id: OperationId = "notes.get".parse().unwrap();

@@ -363,6 +363,20 @@ impl Runner for Connecting {
         statuses.iter().filter(|status| status.connector == *connector).map(health).collect()
     }
 
+    fn look(&self, node: &Node) {
+        let changed = |installed: &&Installed| {
+            let engine = self.check_engine(installed).map_err(|error| error.code);
+            match self.installed().get(&installed.install.connector) {
+                Some(Ok(_)) => engine.is_err(),
+                Some(Err(known)) => known.code == Code::EngineChanged && engine != Err(known.code),
+                None => false,
+            }
+        };
+        for installed in node.catalog().iter().filter(changed) {
+            drop(self.refresh(node, &installed.install.connector));
+        }
+    }
+
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         if !self.alive.get() {

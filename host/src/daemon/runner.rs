@@ -28,6 +28,9 @@ pub trait Runner: Send + Sync + 'static {
     /// The health of a connector in its zones.
     fn health(&self, connector: &ConnectorId) -> Vec<ConnectorHealth>;
 
+    /// Looks again at what changes without being told: the engine's file.
+    fn look(&self, node: &Node);
+
     /// What the owner should know.
     fn warnings(&self) -> Vec<Warning>;
 

@@ -99,5 +99,11 @@ async fn another_engine_is_named_and_accepted_by_the_command_that_the_status_giv
     assert_eq!(trouble(&mut operator).await, None);
     let after = agent.send::<InvokeOperation>(&[], &read).await;
     assert!(!format!("{after:?}").contains("EngineChanged"), "{after:?}");
+
+    fs::write(&engine, "an engine that was put there while the daemon runs").unwrap();
+    let warned = trouble(&mut operator).await.unwrap();
+    assert!(warned.message.contains("FCP-5017"), "the status says it before any call: {warned:?}");
+    fs::write(&engine, "the engine of the next release").unwrap();
+    assert_eq!(trouble(&mut operator).await, None, "and no longer, once it is put back");
     assert_ne!(after.as_ref().err().map(|error| error.code), Some(Code::EngineChanged));
 }

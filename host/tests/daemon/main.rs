@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and its parts are its own"
 )]
 
+mod apart;
 mod authority;
 mod engine;
 mod examined;

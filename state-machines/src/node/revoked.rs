@@ -90,6 +90,10 @@ impl Node {
         if key(self.keys.issuance.key_id()) {
             return Some(Code::IssuerKeyRevoked);
         }
+        // Another key that was enrolled since did not make this call.
+        if call.holder_keys().iter().all(|holder| key(*holder)) {
+            return Some(Code::IssuerKeyRevoked);
+        }
         self.reader_revoked(call.principal(), call.zone(), now)
             .or_else(|| self.connector_revoked(call.connector(), now).then_some(Code::ConnectorRevoked))
     }

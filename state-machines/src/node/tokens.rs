@@ -1,7 +1,7 @@
 //! Mints short tokens from live grants, and reads tokens as the gate demands.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use fcp_proto_core::crypto::proof::ChannelBinding;
@@ -51,22 +51,24 @@ impl ReadToken {
 }
 
 /// The ids of the tokens minted in this run, the newest last: whoever revokes one is told whether it was of this node.
+/// Each principal has room of its own, so that whoever mints many makes nobody else's forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Minted {
-    ids: VecDeque<(TokenId, UnixTime)>,
+    ids: BTreeMap<PrincipalId, VecDeque<(TokenId, UnixTime)>>,
 }
 
 impl Minted {
-    fn remember(&mut self, id: TokenId, until: UnixTime) {
-        if self.ids.len() == MAX_REMEMBERED {
-            self.ids.pop_front();
+    fn remember(&mut self, holder: &PrincipalId, id: TokenId, until: UnixTime) {
+        let own = self.ids.entry(holder.clone()).or_default();
+        if own.len() == MAX_REMEMBERED {
+            own.pop_front();
         }
-        self.ids.push_back((id, until));
+        own.push_back((id, until));
     }
 
     /// Whether a token of this id was minted lately and has not ended.
     pub(super) fn knows(&self, id: &[u8], now: UnixTime) -> bool {
-        self.ids.iter().any(|(known, until)| known.as_bytes() == id && now < *until)
+        self.ids.values().flatten().any(|(known, until)| known.as_bytes() == id && now < *until)
     }
 }
 
@@ -218,7 +220,7 @@ impl Node {
             grants: self.carried(known, wanted),
             constraints: known.grant.constraints.clone(),
         };
-        self.minted.remember(token_id, expires);
+        self.minted.remember(principal, token_id, expires);
         let operations = claims.grants.iter().filter_map(|entry| entry.operation.clone()).collect();
         let token = Token::mint(claims, &self.keys.issuance).ok()?;
         Some(MintedToken {
@@ -246,5 +248,30 @@ impl Node {
     }
 }
 
-/// Tokens whose ids are remembered. Chosen: what a busy home mints within the life of a token, in half a megabyte.
-const MAX_REMEMBERED: usize = 10_000;
+/// Tokens of one principal whose ids are remembered. Chosen: what a busy agent mints within the life of a token, in fifty
+/// kilobytes.
+const MAX_REMEMBERED: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //= docs/spec/revocation.md#what-is-not-known
+    #[test]
+    fn whoever_mints_many_makes_nobody_elses_forgotten() {
+        let (mut minted, end) = (Minted::default(), UnixTime::from_secs(10));
+        let id = |n: u16| {
+            let mut bytes = [0; 16];
+            bytes[..2].copy_from_slice(&n.to_be_bytes());
+            TokenId::from_bytes(bytes)
+        };
+        let [quiet, busy] = ["quiet", "busy"].map(|name| PrincipalId::new(name).unwrap());
+        minted.remember(&quiet, id(0), end);
+        for n in 1..=1_001 {
+            minted.remember(&busy, id(n), end);
+        }
+        let knows = |n| minted.knows(id(n).as_bytes(), UnixTime::from_secs(9));
+        assert!(knows(0) && !knows(1) && knows(2) && knows(1_001));
+        assert!(!minted.knows(id(0).as_bytes(), end), "it has ended");
+    }
+}

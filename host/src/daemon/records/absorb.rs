@@ -61,6 +61,10 @@ impl Records {
                 self.credentials.insert(it.body.fields.credential.clone(), made);
                 // What was accepted was the secret before.
                 self.accepted.remove(&it.body.fields.credential);
+                // So is what calls under way carry, however they end.
+                for used in self.using.values_mut() {
+                    used.remove(&it.body.fields.credential);
+                }
             }
             AnyObject::OwnerException(_) => {
                 self.exceptions.insert(id, header.created_at);
@@ -173,7 +177,7 @@ impl Records {
         }
     }
 
-    fn receipt(&mut self, id: ObjectId, receipt: &OperationReceipt) {
+    pub(super) fn receipt(&mut self, id: ObjectId, receipt: &OperationReceipt) {
         self.receipts.push((id, receipt.call_id));
         // A call that asked nobody says nothing of its credentials.
         let used = self.using.remove(&receipt.call_id).unwrap_or_default();

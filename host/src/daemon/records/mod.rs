@@ -3,6 +3,8 @@
 
 mod absorb;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use ring::Ring;
 

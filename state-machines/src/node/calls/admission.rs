@@ -129,6 +129,7 @@ impl Node {
             request,
             intent,
             token_id: authorized.seal().token_id,
+            holder_keys: self.authority.keys_of(authorized.principal()).collect(),
             scope,
             reservation: Some(reservation),
             keep: call.keep,

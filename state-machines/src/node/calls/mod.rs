@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use fcp_proto_core::encoding::cbor::{self, ByteString, ToCbor};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ConnectorId, ObjectId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::ids::{CallId, ConnectorId, KeyId, ObjectId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::object::{CallOutcome, CallRecord, Effect, OperationIntent, SettledBy, TraceContext};
 use fcp_proto_core::time::Instant;
 use fcp_proto_core::zone::Label;
@@ -36,6 +36,8 @@ pub(super) struct Call {
     word: Option<Word>,
     intent: ObjectId,
     token_id: TokenId,
+    /// The keys that spoke for its principal when it was decided; they may be others by now.
+    holder_keys: Vec<KeyId>,
     scope: Option<Scope>,
     reservation: Option<rates::Reservation>,
     keep: bool,
@@ -57,6 +59,10 @@ impl Call {
 
     pub(super) fn token_id(&self) -> &TokenId {
         &self.token_id
+    }
+
+    pub(super) fn holder_keys(&self) -> &[KeyId] {
+        &self.holder_keys
     }
 
     pub(super) fn grants(&self) -> &BTreeSet<ObjectId> {
