@@ -92,11 +92,7 @@ impl Report {
                 Some(failure) => Err(failure.clone().next(self.next.join("; "))),
             };
         }
-        let answer = Answer::local(&self, Source::NodeLocal)?;
-        Ok(match &self.failure {
-            None => answer.into(),
-            Some(failure) => Outcome::Failed(Box::new(answer), failure.code),
-        })
+        Ok(Answer::local(&self, Source::NodeLocal)?.or_failed(self.failure))
     }
 
     fn closing(&self) -> String {
