@@ -21,4 +21,5 @@ pub mod query;
 pub mod routes;
 pub mod schema;
 pub mod secret;
+pub mod shell;
 pub mod types;

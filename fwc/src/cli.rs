@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
 use fcp_proto_core::error::Code;
@@ -15,6 +17,14 @@ use crate::commands::agent::AgentCommand;
 use crate::output::Format;
 use crate::render::{Outcome, Renderer, Stream};
 use crate::{Failure, usage};
+
+/// Reads one of `all` by its name, so that a wrong one is answered with those there are.
+pub(crate) fn one_of<T>(all: &[T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + FromStr<Err: std::error::Error + Send + Sync> + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(all.iter().map(|it| name(*it))).try_map(|text| text.parse())
+}
 
 /// Lets AI agents use outside services without trusting the agent, the connector or the network
 #[derive(Parser, Clone, Debug)]

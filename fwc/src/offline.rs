@@ -9,6 +9,7 @@ use fcp_proto_core::ids::{ConnectorId, OperationId, ZoneId};
 use fcp_proto_core::manifest::{MAX_MANIFEST_BYTES, Manifest, Operation};
 use serde_json::{Value, json};
 
+use crate::commands::discover;
 use crate::home::Home;
 use crate::render::Answer;
 use crate::{Failure, Result, file_failure, internal};
@@ -17,7 +18,7 @@ use crate::{Failure, Result, file_failure, internal};
 ///
 /// # Errors
 /// What is wrong with the home or a manifest.
-pub(crate) fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Answer> {
+pub(crate) fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Vec<Value>> {
     let mut connectors = Vec::new();
     for path in paths(home)? {
         let manifest = read(&path)?;
@@ -26,7 +27,21 @@ pub(crate) fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Resu
             connectors.push(summary(&manifest));
         }
     }
-    Answer::local(&json!({ "connectors": connectors }), Source::Offline)
+    Ok(connectors)
+}
+
+/// The operations of the installed connectors that `words` name.
+///
+/// # Errors
+/// As [`list`].
+pub(crate) fn matching(home: &Home, words: &[String]) -> Result<Vec<OperationSummary>> {
+    let mut found = Vec::new();
+    for path in paths(home)? {
+        let manifest = read(&path)?;
+        let operations = manifest.operations.iter().map(|(id, it)| operation_summary(id, it)).collect();
+        found.extend(discover::matching(&name_of(&manifest), operations, words));
+    }
+    Ok(found)
 }
 
 /// One installed connector.
@@ -55,17 +70,17 @@ pub(crate) fn show(home: &Home, connector: &ConnectorId) -> Result<Answer> {
 ///
 /// # Errors
 /// As [`show`].
-pub(crate) fn operations(home: &Home, connector: &ConnectorId) -> Result<Answer> {
+pub(crate) fn operations(home: &Home, connector: &ConnectorId) -> Result<OperationList> {
     let manifest = find(home, connector)?;
     let operations = manifest.operations.iter().map(|(id, op)| operation_summary(id, op)).collect();
-    Answer::local(&OperationList { connector: connector.clone(), operations }, Source::Offline)
+    Ok(OperationList { connector: connector.clone(), operations })
 }
 
 /// One operation of one installed connector.
 ///
 /// # Errors
 /// As [`show`], and [`Code::OperationUnknown`].
-pub(crate) fn operation(home: &Home, connector: &ConnectorId, id: &OperationId) -> Result<Answer> {
+pub(crate) fn operation(home: &Home, connector: &ConnectorId, id: &OperationId) -> Result<OperationDetail> {
     let manifest = find(home, connector)?;
     let operation = manifest.operation(id).ok_or_else(|| {
         Failure::new(Code::OperationUnknown)
@@ -73,7 +88,7 @@ pub(crate) fn operation(home: &Home, connector: &ConnectorId, id: &OperationId) 
             .next(format!("`fwc ops {connector} --offline` lists them"))
     })?;
     let hints = serde_json::to_value(&operation.hints).map_err(|error| internal(&error.to_string()))?;
-    let body = OperationDetail {
+    Ok(OperationDetail {
         connector: connector.clone(),
         operation: operation_summary(id, operation),
         interface_hash: manifest.interface_hash(),
@@ -86,8 +101,7 @@ pub(crate) fn operation(home: &Home, connector: &ConnectorId, id: &OperationId) 
         timeout_ms: operation.timeout_ms.into(),
         probe: operation.probe.clone(),
         hints,
-    };
-    Answer::local(&body, Source::Offline)
+    })
 }
 
 fn hosts(operation: &Operation) -> Vec<String> {
@@ -121,9 +135,14 @@ fn operation_summary(id: &OperationId, operation: &Operation) -> OperationSummar
     }
 }
 
-fn fits_words(manifest: &Manifest, words: &[String]) -> bool {
+/// What a connector is called and what it is, in its own words.
+fn name_of(manifest: &Manifest) -> String {
     let connector = &manifest.connector;
-    let mut text = format!("{} {} {}", connector.id, connector.name, connector.description);
+    format!("{} {} {}", connector.id, connector.name, connector.description)
+}
+
+fn fits_words(manifest: &Manifest, words: &[String]) -> bool {
+    let mut text = name_of(manifest);
     for (id, operation) in &manifest.operations {
         text.push_str(&format!(" {id} {}", operation.description));
     }

@@ -103,7 +103,9 @@ fn whole(text: &str) -> Result<Secret> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
-        return Err(Failure::new(Code::InputInvalid).because("the secret is empty").next("give one"));
+        return Err(Failure::new(Code::InputInvalid)
+            .because("the secret is empty")
+            .next("type it or pipe it in again; nothing was done"));
     }
     if text.len() as u64 > MAX_BYTES {
         return Err(Failure::new(Code::InputTooLarge).because("the secret is too long"));

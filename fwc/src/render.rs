@@ -97,7 +97,7 @@ pub(crate) enum Outcome {
     /// With an answer.
     Answer(Box<Answer>),
     /// With an answer that tells of a failure, such as a chain that does not verify.
-    Failed(Box<Answer>, Code),
+    Failed(Box<Answer>, Box<Failure>),
     /// With a text that is shown as it is, such as a completion script.
     Text(String),
     /// With everything shown already.
@@ -114,6 +114,16 @@ impl Outcome {
                 serde_json::from_str(&output::json::to_line(&answer.0.data)).ok()
             }
             Self::Text(_) | Self::Shown | Self::Exit(_) => None,
+        }
+    }
+}
+
+impl Answer {
+    /// This answer, which tells of `failure`, if there is one.
+    pub(crate) fn or_failed(self, failure: Option<Failure>) -> Outcome {
+        match failure {
+            None => self.into(),
+            Some(failure) => Outcome::Failed(Box::new(self), Box::new(failure)),
         }
     }
 }
@@ -173,8 +183,9 @@ impl Renderer {
     pub(crate) fn finish(&self, outcome: Result<Outcome>) -> ProcessExit {
         match outcome {
             Ok(Outcome::Answer(answer)) => self.console.answer(&self.named(*answer)),
-            Ok(Outcome::Failed(answer, code)) => {
-                let answer = output::Answer { failed: Some(code), ..self.named(*answer) };
+            Ok(Outcome::Failed(answer, failure)) => {
+                let failed = Some(Box::new(to_output(&failure)));
+                let answer = output::Answer { failed, ..self.named(*answer) };
                 self.console.answer(&answer)
             }
             Ok(Outcome::Text(text)) => match print(&text) {
@@ -205,7 +216,9 @@ pub(crate) fn to_output(failure: &Failure) -> output::Failure {
     let why = failure.why.as_deref().unwrap_or_default();
     let mut shown = output::Failure::new(failure.code, failure.message.clone(), why);
     if let Some(denial) = failure.denial() {
-        let rule = denial.rule.map_or(String::new(), |rule| format!(": {rule}"));
+        // A rule that is the reason already is not told twice.
+        let rule = denial.rule.filter(|rule| *rule != shown.why);
+        let rule = rule.map_or(String::new(), |rule| format!(": {rule}"));
         shown.why = join(&shown.why, &format!("the check `{}` refused{rule}", denial.check));
         shown.next.extend(denial.command);
         shown.next.extend(denial.decision_id.map(|id| format!("fwc explain {id}")));

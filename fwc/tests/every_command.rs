@@ -98,7 +98,9 @@ fn connect(home: &mut Home) -> bool {
     assert_eq!(home.ok("show", &["sqlite"])["connector"]["id"], "sqlite");
     assert!(home.ok("ops", &["sqlite"])["operations"].as_array().unwrap().len() >= 3);
     assert_eq!(home.ok("schema", &["sqlite.query"])["operation"]["id"], "sqlite.query");
-    home.ok("search", &["rows"]);
+    let found = home.ok("search", &["inserts"]);
+    assert_eq!(found["connectors"][0]["id"], "sqlite");
+    assert!(found["operations"].as_array().unwrap().iter().any(|it| it["id"] == "sqlite.execute"), "{found:#}");
     let looked = home.ok("doctor", &[]);
     assert_eq!(looked["problems"], 0);
     assert!(looked["warnings"].as_u64().unwrap() > 0, "a key in a plain file is warned of: {looked:#}");
@@ -144,6 +146,8 @@ fn call(home: &mut Home) -> String {
     let refused = home.refused_as("mail", "simulate", &WRITE);
     assert_eq!((refused.0, &refused.1["status"]), (9, &json!("failed")), "{:#}", refused.1);
     assert_eq!(refused.1["error"]["name"], "approval_required");
+    let next = refused.1["error"]["next"][0].as_str().unwrap();
+    assert!(next.starts_with("fwc request sqlite.execute --input "), "what would permit it: {next}");
     let made = home.ok_as("mail", "invoke", &READ);
     assert_eq!(made["output"]["rows"], json!([[2]]));
     let kept = home.ok_as("mail", "invoke", &[&READ[..], &["--keep"]].concat());

@@ -89,6 +89,13 @@ fn a_named_home_stays_is_private_and_is_taken_once() {
         let mode = std::fs::metadata(home.join(file)).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
+    let doctor = Command::new(programs().join("fwc"))
+        .args(["doctor", "--offline", "--json", "--home"])
+        .arg(&home)
+        .output()
+        .unwrap();
+    let looked: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    assert_eq!((doctor.status.code(), &looked["data"]["problems"]), (Some(0), &0.into()), "{looked:#}");
     place.assert_no_process();
 
     let refused = place.quickstart(&named).output().unwrap();

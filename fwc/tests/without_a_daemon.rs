@@ -66,6 +66,16 @@ fn offline_reads_manifests_says_so_and_invents_nothing() {
         home.json(&line).1["data"]["connectors"].as_array().unwrap().len()
     };
     assert_eq!((found(&["READS", "item"]), found(&["reads", "mail"])), (1, 0));
+    let (_, searched) = home.json(&["search", "--offline", "READS", "item"]);
+    assert_eq!(searched["data"]["operations"][0]["id"], "weather.item.get");
+    assert_eq!(searched["next"], json!(["fwc schema weather.item.get"]), "a name that is there");
+    let (_, by_name) = home.json(&["search", "--offline", "weather"]);
+    assert_eq!(by_name["data"]["operations"], json!([]), "all of them are what the connector has");
+    let call = schema["next"][0].as_str().unwrap();
+    assert!(call.starts_with("fwc invoke weather.item.get --"), "{call}");
+    let shown = home.fwc(&["schema", "weather.item.get", "--offline", "--format", "table"]).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("\ninput\nFIELD") && !shown.contains("properties"), "{shown}");
     assert_eq!(home.json(&["show", "mail", "--offline"]).1["error"]["code"], "FCP-5001");
     assert_eq!(home.json(&["schema", "weather.item.put", "--offline"]).1["error"]["code"], "FCP-5002");
     assert_eq!(home.json(&["invoke", "weather.item.get", "--agent", "a", "--offline"]).0, 2);
@@ -83,6 +93,12 @@ fn the_doctor_names_what_is_wrong_and_its_remedy() {
         (code, &daemon["finding"], &daemon["remedy"]),
         (8, &json!("problem"), &json!("start it with `fwc up`"))
     );
+    let first = checks.iter().find(|check| check["finding"] == "problem").unwrap();
+    assert!(
+        report["error"]["why"].as_str().unwrap().ends_with(first["detail"].as_str().unwrap()),
+        "{report:#}"
+    );
+    assert_eq!(report["error"]["next"][0], first["remedy"], "the first problem's");
     let (_, report) = home.json(&["doctor", "--offline"]);
     assert_eq!(report["data"]["unknown"], 1);
 }
@@ -111,6 +127,8 @@ fn misspelt_lines_end_with_2_and_3() {
     let home = Home::new();
     assert_eq!(home.json(&["lst"]).0, 3);
     assert_eq!(home.json(&["list", "--zone", "work"]).0, 2);
+    let (code, wrong) = home.json(&["revoke", "Token", "x", "--reason", "y"]);
+    assert!(code == 2 && wrong["error"]["why"].as_str().unwrap().contains("IssuerKey, "), "{wrong}");
     let (_, answer) = home.json(&["show"]);
     let next = answer["error"]["next"][0].as_str().unwrap();
     assert!(!next.contains("home"), "what the environment gave was not typed: {next}");

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::call::CallArgs;
 use super::grant::ConstraintArgs;
 use super::wishes;
+use crate::cli::one_of;
 use crate::context::Context;
 use crate::held_token::TokenArgs;
 use crate::lifetime::Lifetime;
@@ -131,7 +132,7 @@ pub(crate) struct ApproveArgs {
     #[arg(long)]
     pub(crate) yes: bool,
     /// Only this kind of what is asked for: execution, elevation or declassification
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", value_parser = one_of(ApprovalKind::ALL, ApprovalKind::as_str), hide_possible_values = true)]
     pub(crate) kind: Vec<ApprovalKind>,
     /// How long the approval can be used; for a grant that is asked for, how long it lasts
     #[arg(long = "for", value_name = "TIME")]

@@ -5,14 +5,15 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use fcp_api::client::Client;
 use fcp_api::routes::{self, GetAuditHead, ListAuditEvents};
-use fcp_api::types::{AuditQuery, Nothing, Reply, VerifyAudit};
+use fcp_api::types::{AuditProblem, AuditQuery, Nothing, Reply, VerifyAudit};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, ZoneId};
 use fcp_proto_core::object::AuditEventKind;
 
-use crate::Result;
+use crate::cli::one_of;
 use crate::context::Context;
 use crate::render::{Answer, Lines, Outcome};
+use crate::{Failure, Result};
 
 /// How long one question of `tail --follow` waits for an event.
 const FOLLOW_WAIT: Duration = Duration::from_secs(30);
@@ -53,7 +54,7 @@ pub(crate) struct Tail {
     #[arg(long)]
     pub(crate) follow: bool,
     /// Only this kind, such as capability.denied
-    #[arg(long)]
+    #[arg(long, value_parser = one_of(AuditEventKind::ALL, AuditEventKind::as_str), hide_possible_values = true)]
     pub(crate) kind: Option<AuditEventKind>,
     /// Only those caused by this actor
     #[arg(long)]
@@ -85,9 +86,8 @@ pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome
         Audit::Verify(args) => {
             let request = VerifyAudit { zone: args.zone };
             let reply = context.as_caller().await?.send::<routes::VerifyAudit>(&[], &request).await?;
-            let valid = reply.body.valid;
-            let answer = Answer::of(reply)?;
-            Ok(if valid { answer.into() } else { Outcome::Failed(Box::new(answer), Code::AuditBroken) })
+            let broken = (!reply.body.valid).then(|| broken(&reply.body.problems));
+            Ok(Answer::of(reply)?.or_failed(broken))
         }
         Audit::Head(args) => {
             let query = VerifyAudit { zone: args.zone };
@@ -99,6 +99,15 @@ pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome
                 .into())
         }
         Audit::Tail(args) => tail(args, context).await,
+    }
+}
+
+/// The failure of a record that does not hold.
+fn broken(problems: &[AuditProblem]) -> Failure {
+    let failure = Failure::new(Code::AuditBroken);
+    match problems.first() {
+        Some(first) => failure.because(format!("{}, event {}: {}", first.zone, first.seq, first.problem)),
+        None => failure,
     }
 }
 

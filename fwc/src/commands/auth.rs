@@ -107,13 +107,8 @@ pub(crate) async fn run(command: Auth, context: &mut Context) -> Result<Outcome>
         Auth::Test(args) => {
             let path = [args.name.as_str()];
             let reply = context.as_operator().await?.send::<TestCredential>(&path, &Nothing {}).await?;
-            let accepted = reply.body.accepted;
-            let answer = Answer::of(reply)?;
-            Ok(if accepted {
-                answer.into()
-            } else {
-                Outcome::Failed(Box::new(answer), Code::UpstreamUnauthorized)
-            })
+            let refused = (!reply.body.accepted).then(|| refused_by_service(&reply.body));
+            Ok(Answer::of(reply)?.or_failed(refused))
         }
         Auth::Remove(args) => {
             let path = [args.name.as_str()];
@@ -121,6 +116,12 @@ pub(crate) async fn run(command: Auth, context: &mut Context) -> Result<Outcome>
                 .into())
         }
     }
+}
+
+fn refused_by_service(test: &types::CredentialTest) -> Failure {
+    Failure::new(Code::UpstreamUnauthorized)
+        .because(test.detail.as_deref().unwrap_or_default())
+        .next(format!("set it again with `fwc auth set {} …`, then `fwc auth test {}`", test.name, test.name))
 }
 
 async fn set(args: Set, context: &mut Context) -> Result<Outcome> {

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use fcp_api::client::DEFAULT_TIMEOUT;
+use fcp_api::client::{Client, DEFAULT_TIMEOUT};
 use fcp_api::routes::{CancelCall, InvokeOperation, PreflightOperation, SimulateCall};
 use fcp_api::types::{self, CallOptions, CallRequest, Nothing};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, CredentialId, ObjectId, ZoneId};
 use serde_json::Value;
 
-use crate::Result;
 use crate::context::Context;
 use crate::held_token::TokenArgs;
 use crate::input::InputArgs;
 use crate::operation::OperationName;
 use crate::render::{Answer, Outcome};
+use crate::{Failure, Result};
 
 /// How much longer than the call's own deadline its answer is awaited.
 const MARGIN: Duration = Duration::from_secs(15);
@@ -75,13 +75,9 @@ impl From<OptionArgs> for CallOptions {
     }
 }
 
-/// Makes a call.
+/// A call that is made or tried out.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  fwc invoke github.issues.list --set owner=me --set repo=site\n  \
-    fwc invoke github issues.create --file issue.json --idempotency-key 2026-11-a\n  \
-    echo '{\"sql\":\"select 1\"}' | fwc invoke sqlite.query --stdin --keep\n  \
-    fwc invoke github.issues.list --set owner=me --token tokens/ID.token")]
-pub(crate) struct Invoke {
+pub(crate) struct Attempt {
     /// What
     #[command(flatten)]
     pub(crate) call: CallArgs,
@@ -93,19 +89,34 @@ pub(crate) struct Invoke {
     pub(crate) token: TokenArgs,
 }
 
+impl Attempt {
+    /// The request, and who sends it.
+    async fn ready(self, context: &mut Context) -> Result<(&mut Client, types::Invoke)> {
+        let call = self.call.read()?;
+        let (client, holder_proof) = self.token.speak(&call, context).await?;
+        Ok((client, types::Invoke { call, options: self.options.into(), holder_proof }))
+    }
+}
+
+/// Makes a call.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc invoke github.issues.list --set owner=me --set repo=site\n  \
+    fwc invoke github issues.create --file issue.json --idempotency-key 2026-11-a\n  \
+    echo '{\"sql\":\"select 1\"}' | fwc invoke sqlite.query --stdin --keep\n  \
+    fwc invoke github.issues.list --set owner=me --token tokens/ID.token")]
+pub(crate) struct Invoke {
+    /// The call
+    #[command(flatten)]
+    pub(crate) attempt: Attempt,
+}
+
 /// Tries a call out.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc simulate github.issues.create --file issue.json")]
 pub(crate) struct Simulate {
-    /// What
+    /// The call
     #[command(flatten)]
-    pub(crate) call: CallArgs,
-    /// How
-    #[command(flatten)]
-    pub(crate) options: OptionArgs,
-    /// Who
-    #[command(flatten)]
-    pub(crate) token: TokenArgs,
+    pub(crate) attempt: Attempt,
 }
 
 /// Asks ahead.
@@ -138,9 +149,7 @@ pub(crate) struct Cancel {
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn invoke(args: Invoke, context: &mut Context) -> Result<Outcome> {
-    let call = args.call.read()?;
-    let (client, holder_proof) = args.token.speak(&call, context).await?;
-    let request = types::Invoke { call, options: args.options.into(), holder_proof };
+    let (client, request) = args.attempt.ready(context).await?;
     let deadline = request.options.deadline_ms.map(Duration::from_millis);
     client.set_timeout(
         deadline.map_or(DEFAULT_TIMEOUT, |time| time.saturating_add(MARGIN)).max(DEFAULT_TIMEOUT),
@@ -153,9 +162,7 @@ pub(crate) async fn invoke(args: Invoke, context: &mut Context) -> Result<Outcom
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn simulate(args: Simulate, context: &mut Context) -> Result<Outcome> {
-    let call = args.call.read()?;
-    let (client, holder_proof) = args.token.speak(&call, context).await?;
-    let request = types::Invoke { call, options: args.options.into(), holder_proof };
+    let (client, request) = args.attempt.ready(context).await?;
     let reply = client.send::<SimulateCall>(&[], &request).await?;
     verdict(reply)
 }
@@ -194,14 +201,20 @@ pub(crate) async fn cancel(args: Cancel, context: &mut Context) -> Result<Outcom
 }
 
 fn verdict(reply: types::Reply<types::SimulateAnswer>) -> Result<Outcome> {
-    let refused = match (reply.body.allowed, reply.body.code) {
-        (true, _) => None,
-        (false, Some(code)) => Some(code),
-        (false, None) => Some(Code::NotPermitted),
-    };
-    let answer = Answer::of(reply)?;
-    Ok(match refused {
-        None => answer.into(),
-        Some(code) => Outcome::Failed(Box::new(answer), code),
-    })
+    let body = &reply.body;
+    let refused = (!body.allowed).then(|| refusal(body.code, body.denial.as_ref())).transpose()?;
+    Ok(Answer::of(reply)?.or_failed(refused))
+}
+
+/// The failure that the call would end with.
+fn refusal(code: Option<Code>, denial: Option<&types::Denial>) -> Result<Failure> {
+    let failure = Failure::new(code.unwrap_or(Code::NotPermitted));
+    let Some(denial) = denial else { return Ok(failure) };
+    let mut failure = failure.because(denial.rule.as_deref().unwrap_or_default());
+    if let Some(command) = &denial.command {
+        failure = failure.next(format!("`{command}`"));
+    }
+    let detail = serde_json::to_value(denial).map_err(|error| crate::internal(&error.to_string()))?;
+    failure.detail = Some(Box::new(detail));
+    Ok(failure)
 }

@@ -2,13 +2,17 @@
 
 use clap::Args;
 use fcp_api::routes::{GetConnector, GetOperation, ListConnectors, ListOperations};
-use fcp_api::types::{ConnectorQuery, Nothing};
-use fcp_proto_core::ids::{ConnectorId, ZoneId};
+use fcp_api::shell::quoted;
+use fcp_api::types::{ConnectorQuery, Nothing, OperationDetail, OperationList, OperationSummary, Source};
+use fcp_proto_core::ids::{ConnectorId, Digest, OperationId, ZoneId};
+use fcp_proto_core::zone::Idempotency;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::operation::OperationName;
 use crate::render::{Answer, Outcome};
-use crate::{Result, offline};
+use crate::{Result, fields, offline};
 
 /// Lists the connectors.
 #[derive(Args, Clone, Debug)]
@@ -59,11 +63,13 @@ pub(crate) struct Search {
 /// What failed, why, and what to do next.
 pub(crate) async fn list(args: List, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
-        return offline::list(&context.home, args.zone.as_ref(), &[])
-            .map(|answer| offline_connectors(answer).into());
+        let connectors = offline::list(&context.home, args.zone.as_ref(), &[])?;
+        return offline_connectors(connectors).map(Outcome::from);
     }
     let query = ConnectorQuery { zone: args.zone, search: None };
-    Ok(connectors(Answer::of(context.client()?.get::<ListConnectors>(&[], &query).await?)?).into())
+    let reply = context.client()?.get::<ListConnectors>(&[], &query).await?;
+    let next = reply.body.connectors.first().map(|first| format!("fwc ops {}", first.id));
+    Ok(next.into_iter().fold(connectors(Answer::of(reply)?), Answer::next).into())
 }
 
 /// `fwc show`.
@@ -75,8 +81,9 @@ pub(crate) async fn show(args: Show, context: &mut Context) -> Result<Outcome> {
         return offline::show(&context.home, &args.connector).map(|answer| connector(answer).into());
     }
     let path = [args.connector.as_str()];
-    let answer = Answer::of(context.client()?.get::<GetConnector>(&path, &Nothing {}).await?)?;
-    Ok(connector(answer).into())
+    let reply = context.client()?.get::<GetConnector>(&path, &Nothing {}).await?;
+    let next = about_first(&reply.body.operations);
+    Ok(next.into_iter().fold(connector(Answer::of(reply)?), Answer::next).into())
 }
 
 /// `fwc ops`.
@@ -85,10 +92,12 @@ pub(crate) async fn show(args: Show, context: &mut Context) -> Result<Outcome> {
 /// What failed, why, and what to do next.
 pub(crate) async fn ops(args: Ops, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
-        return offline::operations(&context.home, &args.connector).map(|answer| operations(answer).into());
+        let list = offline::operations(&context.home, &args.connector)?;
+        return operations(&list, Source::Offline).map(Outcome::from);
     }
     let path = [args.connector.as_str()];
-    Ok(operations(Answer::of(context.client()?.get::<ListOperations>(&path, &Nothing {}).await?)?).into())
+    let reply = context.client()?.get::<ListOperations>(&path, &Nothing {}).await?;
+    operations(&reply.body, reply.meta.source).map(Outcome::from)
 }
 
 /// `fwc schema`.
@@ -97,11 +106,81 @@ pub(crate) async fn ops(args: Ops, context: &mut Context) -> Result<Outcome> {
 /// What failed, why, and what to do next.
 pub(crate) async fn schema(args: Schema, context: &mut Context) -> Result<Outcome> {
     let (connector, operation) = args.operation.resolve()?;
-    if context.is_offline() {
-        return offline::operation(&context.home, &connector, &operation).map(Outcome::from);
+    let (detail, source) = if context.is_offline() {
+        (offline::operation(&context.home, &connector, &operation)?, Source::Offline)
+    } else {
+        let path = [connector.as_str(), operation.as_str()];
+        let reply = context.client()?.get::<GetOperation>(&path, &Nothing {}).await?;
+        (reply.body, reply.meta.source)
+    };
+    let answer = match context.renderer.is_for_people() {
+        true => readable(&detail, source)?,
+        false => Answer::local(&detail, source)?,
+    };
+    Ok(answer.next(example_call(&detail)).into())
+}
+
+/// The operation as a person reads it: its schemas as a line a field.
+#[derive(Serialize)]
+struct Readable<'a> {
+    connector: &'a ConnectorId,
+    operation: &'a OperationSummary,
+    resources: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_slot: Option<&'a str>,
+    hosts: &'a [String],
+    rate_pools: &'a [String],
+    timeout_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe: Option<&'a OperationId>,
+    interface_hash: Digest,
+    hints: &'a Value,
+    input: Vec<fields::Field>,
+    output: Vec<fields::Field>,
+}
+
+fn readable(operation: &OperationDetail, source: Source) -> Result<Answer> {
+    let columns = [
+        ("field", "FIELD"),
+        ("type", "TYPE"),
+        ("needed", "NEEDED"),
+        ("rules", "RULES…"),
+        ("description", "DESCRIPTION…"),
+    ];
+    let body = Readable {
+        connector: &operation.connector,
+        operation: &operation.operation,
+        resources: &operation.resources,
+        credential_slot: operation.credential_slot.as_deref(),
+        hosts: &operation.hosts,
+        rate_pools: &operation.rate_pools,
+        timeout_ms: operation.timeout_ms,
+        probe: operation.probe.as_ref(),
+        interface_hash: operation.interface_hash,
+        hints: &operation.hints,
+        input: fields::of(&operation.input_schema),
+        output: fields::of(&operation.output_schema),
+    };
+    Ok(Answer::local(&body, source)?.section("input", &columns).section("output", &columns))
+}
+
+/// A call of the operation: with the input of its author's first example, or else with what must be filled in.
+fn example_call(operation: &OperationDetail) -> String {
+    let mut call = format!("fwc invoke {}", operation.operation.id);
+    match operation.hints.pointer("/examples/0") {
+        Some(input) => call.push_str(&format!(" --input {}", quoted(&input.to_string()))),
+        None => {
+            let needed = operation.input_schema.get("required").and_then(Value::as_array);
+            for name in needed.into_iter().flatten().filter_map(Value::as_str) {
+                call.push_str(&format!(" --set {}", quoted(&format!("{name}=…"))));
+            }
+        }
     }
-    let path = [connector.as_str(), operation.as_str()];
-    Ok(Answer::of(context.client()?.get::<GetOperation>(&path, &Nothing {}).await?)?.into())
+    match operation.operation.idempotency {
+        Idempotency::Strict => call.push_str(" --idempotency-key KEY"),
+        Idempotency::None | Idempotency::BestEffort => {}
+    }
+    call
 }
 
 /// `fwc search`.
@@ -110,11 +189,52 @@ pub(crate) async fn schema(args: Schema, context: &mut Context) -> Result<Outcom
 /// What failed, why, and what to do next.
 pub(crate) async fn search(args: Search, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
-        return offline::list(&context.home, None, &args.words)
-            .map(|answer| offline_connectors(answer).into());
+        let operations = offline::matching(&context.home, &args.words)?;
+        let connectors = offline::list(&context.home, None, &args.words)?;
+        return found(&connectors, operations, Source::Offline).map(|answer| answer.note(OFFLINE).into());
     }
+    let client = context.client()?;
     let query = ConnectorQuery { zone: None, search: Some(args.words.join(" ")) };
-    Ok(connectors(Answer::of(context.client()?.get::<ListConnectors>(&[], &query).await?)?).into())
+    let reply = client.get::<ListConnectors>(&[], &query).await?;
+    let mut operations = Vec::new();
+    for it in &reply.body.connectors {
+        let text = format!("{} {} {}", it.id, it.name, it.description);
+        let listed = client.get::<ListOperations>(&[it.id.as_str()], &Nothing {}).await?;
+        operations.extend(matching(&text, listed.body.operations, &args.words));
+    }
+    found(&reply.body.connectors, operations, reply.meta.source).map(Outcome::from)
+}
+
+/// Those operations of a connector of which all words are said, by `connector`'s text or their own, and at least one by
+/// their own.
+pub(crate) fn matching(
+    connector: &str,
+    operations: Vec<OperationSummary>,
+    words: &[String],
+) -> Vec<OperationSummary> {
+    let connector = connector.to_lowercase();
+    let words: Vec<String> =
+        words.iter().flat_map(|it| it.split_whitespace()).map(str::to_lowercase).collect();
+    let fits = |operation: &OperationSummary| {
+        let own = format!("{} {}", operation.id, operation.description).to_lowercase();
+        words.iter().any(|word| !connector.contains(word) && own.contains(word))
+            && words.iter().all(|word| connector.contains(word) || own.contains(word))
+    };
+    operations.into_iter().filter(fits).collect()
+}
+
+/// What a search found.
+#[derive(Serialize)]
+struct Found<'a, C: Serialize> {
+    connectors: &'a C,
+    operations: Vec<OperationSummary>,
+}
+
+fn found<C: Serialize>(connectors: &C, operations: Vec<OperationSummary>, source: Source) -> Result<Answer> {
+    let next = about_first(&operations);
+    let answer = Answer::local(&Found { connectors, operations }, source)?;
+    let answer = answer.section("connectors", &CONNECTORS).section("operations", &OPERATIONS);
+    Ok(next.into_iter().fold(answer, Answer::next))
 }
 
 fn connectors(answer: Answer) -> Answer {
@@ -127,7 +247,7 @@ fn connectors(answer: Answer) -> Answer {
         ("max_tier", "HIGHEST TIER"),
         ("description", "DESCRIPTION"),
     ];
-    answer.table("connectors", &columns).next("fwc ops CONNECTOR")
+    answer.table("connectors", &columns)
 }
 
 fn connector(answer: Answer) -> Answer {
@@ -145,29 +265,41 @@ fn connector(answer: Answer) -> Answer {
         .section("credential_slots", &slots)
         .section("operations", &operations)
         .section("warnings", &warnings)
-        .next("fwc schema OPERATION")
 }
 
-fn offline_connectors(answer: Answer) -> Answer {
-    let columns = [
-        ("id", "CONNECTOR"),
-        ("version", "VERSION"),
-        ("operations", "OPERATIONS"),
-        ("max_tier", "HIGHEST TIER"),
-        ("description", "DESCRIPTION"),
-    ];
-    let note = "read from the manifests in the home; whether a connector is enabled, bound and healthy only the daemon knows";
-    answer.table("connectors", &columns).note(note)
+/// What an answer without the daemon cannot tell.
+const OFFLINE: &str = "read from the manifests in the home; whether a connector is enabled, bound and healthy only the daemon knows";
+
+/// What people see of a connector that its manifest tells.
+const CONNECTORS: [(&str, &str); 5] = [
+    ("id", "CONNECTOR"),
+    ("version", "VERSION"),
+    ("operations", "OPERATIONS"),
+    ("max_tier", "HIGHEST TIER"),
+    ("description", "DESCRIPTION"),
+];
+
+/// What people see of an operation in a list.
+const OPERATIONS: [(&str, &str); 6] = [
+    ("id", "OPERATION"),
+    ("tier", "TIER"),
+    ("risk", "RISK"),
+    ("approval", "APPROVAL"),
+    ("idempotency", "IDEMPOTENCY"),
+    ("description", "DESCRIPTION"),
+];
+
+fn offline_connectors(connectors: Vec<Value>) -> Result<Answer> {
+    let answer = Answer::local(&serde_json::json!({ "connectors": connectors }), Source::Offline)?;
+    Ok(answer.table("connectors", &CONNECTORS).note(OFFLINE))
 }
 
-fn operations(answer: Answer) -> Answer {
-    let columns = [
-        ("id", "OPERATION"),
-        ("tier", "TIER"),
-        ("risk", "RISK"),
-        ("approval", "APPROVAL"),
-        ("idempotency", "IDEMPOTENCY"),
-        ("description", "DESCRIPTION"),
-    ];
-    answer.table("operations", &columns).next("fwc schema OPERATION")
+fn operations(list: &OperationList, source: Source) -> Result<Answer> {
+    let answer = Answer::local(list, source)?.table("operations", &OPERATIONS);
+    Ok(about_first(&list.operations).into_iter().fold(answer, Answer::next))
+}
+
+/// The command that shows the first of the operations.
+fn about_first(operations: &[OperationSummary]) -> Option<String> {
+    operations.first().map(|first| format!("fwc schema {}", first.id))
 }

@@ -11,9 +11,9 @@ use fcp_proto_core::error::Code;
 use serde::Serialize;
 
 use super::up::find_host;
-use crate::Result;
 use crate::context::Context;
 use crate::render::{Answer, Outcome};
+use crate::{Failure, Result};
 
 /// Looks for what is wrong.
 #[derive(Args, Clone, Debug)]
@@ -47,7 +47,7 @@ pub(crate) async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome>
     let count = |finding| checks.iter().filter(|look| look.finding == finding).count();
     let (problems, warnings, unknown) =
         (count(Finding::Problem), count(Finding::Warning), count(Finding::Unknown));
-    let code = problem_code(&checks);
+    let problem = first_problem(&checks);
     let columns = [
         ("check", "CHECK"),
         ("finding", "FINDING"),
@@ -58,7 +58,7 @@ pub(crate) async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome>
     ];
     let answer =
         Answer::local(&Report { problems, warnings, unknown, checks }, source)?.table("checks", &columns);
-    Ok(code.map_or_else(|| answer.clone().into(), |code| Outcome::Failed(Box::new(answer.clone()), code)))
+    Ok(answer.or_failed(problem))
 }
 
 fn look_at_program(program: Result<PathBuf>) -> Look {
@@ -72,10 +72,15 @@ fn look_at_program(program: Result<PathBuf>) -> Look {
     }
 }
 
-/// The code of the first problem: what is named first is put right first.
-fn problem_code(checks: &[Look]) -> Option<Code> {
+/// The first problem: what is named first is put right first.
+fn first_problem(checks: &[Look]) -> Option<Failure> {
     let first = checks.iter().find(|look| look.finding == Finding::Problem)?;
-    Some(first.code.unwrap_or(Code::ConnectorUnavailable))
+    let failure = Failure::new(first.code.unwrap_or(Code::ConnectorUnavailable));
+    let failure = failure.because(format!("{}: {}", first.check, first.detail));
+    Some(match &first.remedy {
+        Some(remedy) => failure.next(remedy),
+        None => failure,
+    })
 }
 
 /// Has the daemon's program look at the home: it opens it as a daemon would, and changes nothing.

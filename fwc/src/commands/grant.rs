@@ -11,6 +11,7 @@ use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::token::resource::ResourcePattern;
 
 use super::history::PageArgs;
+use crate::cli::one_of;
 use crate::context::Context;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
@@ -177,6 +178,7 @@ pub(crate) struct List {
 )]
 pub(crate) struct Revoke {
     /// The kind: Capability, IssuerKey, NodeAttestation, ZoneKey or ConnectorBinary
+    #[arg(value_parser = one_of(RevocationScope::ALL, RevocationScope::as_str), hide_possible_values = true)]
     pub(crate) scope: RevocationScope,
     /// What: a token, grant, approval, key or digest in hexadecimal; a node, agent, operator, zone or connector by name
     pub(crate) target: String,

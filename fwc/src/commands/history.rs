@@ -8,6 +8,7 @@ use fcp_proto_core::ids::{ConnectorId, ObjectId, OperationId, PrincipalId, ZoneI
 use fcp_proto_core::object::CallOutcome;
 
 use crate::Result;
+use crate::cli::one_of;
 use crate::context::Context;
 use crate::render::{Answer, Outcome};
 
@@ -41,7 +42,7 @@ pub(crate) struct History {
     #[arg(long)]
     pub(crate) zone: Option<ZoneId>,
     /// Only those that ended so: succeeded, failed or unknown
-    #[arg(long)]
+    #[arg(long, value_parser = one_of(CallOutcome::ALL, CallOutcome::as_str), hide_possible_values = true)]
     pub(crate) outcome: Option<CallOutcome>,
     /// Only those whose outcome is unknown and waits for `fwc settle`
     #[arg(long)]

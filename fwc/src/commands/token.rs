@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::render::{Answer, Outcome};
-use crate::{Result, passphrase, private_file};
+use crate::{Failure, Result, passphrase, private_file};
 
 /// Tokens.
 #[derive(Subcommand, Clone, Debug)]
@@ -123,13 +123,9 @@ async fn inspect(args: Inspect, context: &mut Context) -> Result<Outcome> {
     let reply = context.client()?.send::<InspectToken>(&[], &types::InspectToken { token }).await?;
     let refused = match &reply.body.status {
         types::TokenVerdict::Valid => None,
-        types::TokenVerdict::Refused { code, .. } => Some(*code),
+        types::TokenVerdict::Refused { code, why } => Some(Failure::new(*code).because(why)),
     };
-    let answer = Answer::of(reply)?;
-    Ok(match refused {
-        None => answer.into(),
-        Some(code) => Outcome::Failed(Box::new(answer), code),
-    })
+    Ok(Answer::of(reply)?.or_failed(refused))
 }
 
 fn token_in(path: &Path) -> Result<Secret> {

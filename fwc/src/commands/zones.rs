@@ -6,6 +6,7 @@ use fcp_api::types::{self, BudgetSetting, Nothing, PolicyChange};
 use fcp_proto_core::ids::ZoneId;
 use fcp_proto_core::zone::{Risk, SafetyTier};
 
+use crate::cli::one_of;
 use crate::context::Context;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
@@ -88,13 +89,13 @@ pub(crate) struct PolicyArgs {
     #[arg(long, conflicts_with = "deny")]
     pub(crate) no_deny: bool,
     /// The highest risk that may be called: low, medium, high or critical
-    #[arg(long, value_name = "RISK")]
+    #[arg(long, value_name = "RISK", value_parser = one_of(Risk::ALL, Risk::as_str), hide_possible_values = true)]
     pub(crate) max_risk: Option<Risk>,
     /// The highest tier that may be called: safe, risky, dangerous or critical
-    #[arg(long, value_name = "TIER")]
+    #[arg(long, value_name = "TIER", value_parser = one_of(SafetyTier::ALL, SafetyTier::as_str), hide_possible_values = true)]
     pub(crate) max_tier: Option<SafetyTier>,
     /// From this tier on, an operation that leaves it to the policy needs a person
-    #[arg(long, value_name = "TIER")]
+    #[arg(long, value_name = "TIER", value_parser = one_of(SafetyTier::ALL, SafetyTier::as_str), hide_possible_values = true)]
     pub(crate) approval_from: Option<SafetyTier>,
     /// The longest life of a capability token
     #[arg(long, value_name = "TIME")]

@@ -83,7 +83,7 @@ pub(crate) struct Answer {
     /// The command, as typed: `agent list`.
     pub(crate) command: String,
     /// The failure that the answer tells of, such as a chain that does not verify; `None` if all is well.
-    pub(crate) failed: Option<Code>,
+    pub(crate) failed: Option<Box<Failure>>,
     /// Where the data is from.
     pub(crate) source: TruthSource,
     /// The data itself.
@@ -159,16 +159,14 @@ impl Answer {
 
     /// How the process ends.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        self.failed.map_or(ExitCode::Ok, Code::exit_code)
+        self.failed.as_ref().map_or(ExitCode::Ok, |failure| failure.exit_code())
     }
 
     /// The documented envelope.
     pub(crate) fn envelope(&self) -> Value {
-        let head = match self.failed {
+        let head = match &self.failed {
             None => Object::default().with("status", "ok"),
-            Some(code) => Object::default()
-                .with("status", "failed")
-                .with("error", Failure::new(code, code.meaning(), "").error()),
+            Some(failure) => Object::default().with("status", "failed").with("error", failure.error()),
         };
         head.with("command", self.command.as_str())
             .with("source", self.source.as_str())

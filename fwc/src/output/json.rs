@@ -156,6 +156,11 @@ fn break_line(level: Option<usize>, out: &mut String) {
 }
 
 fn write_string(text: &str, out: &mut String) {
+    quote(text, is_hidden, out);
+}
+
+/// `text` between quotes, with escapes for what JSON demands and for what `hides`.
+pub(super) fn quote(text: &str, hides: impl Fn(char) -> bool, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -164,7 +169,7 @@ fn write_string(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if is_hidden(c) => {
+            c if hides(c) => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     out.push_str(&format!("\\u{unit:04x}"));
                 }

@@ -34,9 +34,8 @@ pub(super) fn answer(answer: &Answer, format: Format, surface: &Surface) -> Rend
     }
     if !format.has_envelope() {
         let style = surface.stderr_style();
-        if let Some(code) = answer.failed {
-            let head = style.red(&format!("failed {code} {}", code.name()));
-            rendered.stderr.push_str(&format!("{head}: {}\n", code.meaning()));
+        if let Some(failure) = &answer.failed {
+            rendered.stderr.push_str(&failure_text("failed", failure, style));
         }
         for note in &answer.notes {
             rendered.stderr.push_str(&format!("note: {}\n", reveal(note)));
@@ -74,7 +73,7 @@ pub(super) fn line(answer: &Answer, columns: &TableSpec, format: Format, surface
 
 /// `failure` in `format` on `surface`: a document where the format has an envelope, words otherwise.
 pub(super) fn failure(failure: &Failure, format: Format, surface: &Surface) -> Rendered {
-    let words = failure_text(failure, surface.stderr_style());
+    let words = failure_text("error", failure, surface.stderr_style());
     let stdout = match format {
         Format::Json => document(&failure.envelope(), surface),
         Format::Toon => toon_document(&failure.envelope(), surface),
@@ -88,8 +87,8 @@ pub(super) fn failure(failure: &Failure, format: Format, surface: &Surface) -> R
     Rendered { stdout, stderr: if seen { words } else { String::new() } }
 }
 
-fn failure_text(failure: &Failure, style: Style) -> String {
-    let head = style.red(&format!("error {} {}", failure.code, failure.code.name()));
+fn failure_text(word: &str, failure: &Failure, style: Style) -> String {
+    let head = style.red(&format!("{word} {} {}", failure.code, failure.code.name()));
     let mut out = format!("{head}: {}\n", reveal(&failure.what));
     if !failure.why.is_empty() {
         out.push_str(&format!("  why:  {}\n", reveal(&failure.why)));

@@ -274,7 +274,9 @@ fn text_is_cut_and_wrapped_by_cells() {
 
 #[test]
 fn an_answer_that_tells_of_a_failure_says_so_in_every_format() {
-    let answer = Answer { failed: Some(Code::AuditBroken), ..answer(r#"{"valid": false}"#) };
+    let failure =
+        Failure::new(Code::AuditBroken, "The chain is broken.", "event 3 is changed").next("fwc audit tail");
+    let answer = Answer { failed: Some(Box::new(failure)), ..answer(r#"{"valid": false}"#) };
     assert_eq!(answer.exit_code(), Code::AuditBroken.exit_code());
     for format in ALL {
         let rendered = shown(&answer, format, &PIPE);
@@ -284,10 +286,14 @@ fn an_answer_that_tells_of_a_failure_says_so_in_every_format() {
             assert_eq!(envelope.get("status"), Some(&Value::from("failed")));
             let error = envelope.get("error").and_then(Value::as_object).unwrap();
             assert_eq!(error.get("code"), Some(&Value::from(Code::AuditBroken.to_string())));
+            assert_eq!(error.get("why"), Some(&Value::from("event 3 is changed")));
             assert!(rendered.stdout.contains("failed"), "{format:?}: {}", rendered.stdout);
         } else {
-            let line = format!("failed {} audit_broken: ", Code::AuditBroken);
-            assert!(rendered.stderr.starts_with(&line), "{format:?}: {}", rendered.stderr);
+            let lines = format!(
+                "failed {} audit_broken: The chain is broken.\n  why:  event 3 is changed\n  next: fwc audit tail\n",
+                Code::AuditBroken
+            );
+            assert!(rendered.stderr.starts_with(&lines), "{format:?}: {}", rendered.stderr);
         }
     }
     assert_eq!(Answer { failed: None, ..answer }.exit_code(), ExitCode::Ok);

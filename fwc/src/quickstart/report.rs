@@ -1,5 +1,6 @@
 //! What the quickstart has to say at its end: one document, or a closing text for a person.
 
+use fcp_api::shell::quoted;
 use fcp_api::types::Source;
 use fcp_proto_core::error::Code;
 use serde::Serialize;
@@ -92,11 +93,7 @@ impl Report {
                 Some(failure) => Err(failure.clone().next(self.next.join("; "))),
             };
         }
-        let answer = Answer::local(&self, Source::NodeLocal)?;
-        Ok(match &self.failure {
-            None => answer.into(),
-            Some(failure) => Outcome::Failed(Box::new(answer), failure.code),
-        })
+        Ok(Answer::local(&self, Source::NodeLocal)?.or_failed(self.failure))
     }
 
     fn closing(&self) -> String {
@@ -128,8 +125,8 @@ pub(super) fn mismatch(check: &Check) -> Failure {
 
 fn go_on(place: &Place) -> Vec<String> {
     vec![
-        format!("export FCP_HOME={}", quote(&place.home().path().display().to_string())),
-        format!("export FCP_PASSPHRASE_FILE={}", quote(&place.passphrase().display().to_string())),
+        format!("export FCP_HOME={}", quoted(&place.home().path().display().to_string())),
+        format!("export FCP_PASSPHRASE_FILE={}", quoted(&place.passphrase().display().to_string())),
         "fwc up                   # starts its daemon again".into(),
         "fwc status               # what the owner should know".into(),
         "fwc history              # the calls of this run, the refused ones too".into(),
@@ -138,34 +135,4 @@ fn go_on(place: &Place) -> Vec<String> {
             .into(),
         "fwc down".into(),
     ]
-}
-
-/// `word` as a shell reads it as one word.
-pub(super) fn quote(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@,+".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_split_them() {
-        for (word, quoted) in [
-            ("github.issues.get", "github.issues.get"),
-            ("z:work", "z:work"),
-            ("", "''"),
-            ("a b", "'a b'"),
-            ("{\"a\":1}", "'{\"a\":1}'"),
-            ("it's", "'it'\\''s'"),
-            ("*", "'*'"),
-        ] {
-            assert_eq!(quote(word), quoted);
-        }
-    }
 }

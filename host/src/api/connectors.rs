@@ -18,6 +18,7 @@ use fcp_proto_core::object::ConnectorState;
 use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::node::{Installed, Node};
 
+use super::denial::unknown_operation;
 use super::mount::{Ask, Serve};
 use super::sign::admit;
 use crate::daemon::{App, Runner, Unlocked, owner_zone};
@@ -194,9 +195,8 @@ impl Serve for GetOperation {
         let (connector, id): (ConnectorId, OperationId) = (ask.path(0)?, ask.path(1)?);
         let found = ask.app.query(move |node, _| {
             let installed = node.catalog().get(&connector).ok_or_else(|| unknown(&connector))?;
-            let operation = installed.manifest.operation(&id).ok_or_else(|| {
-                ErrorBody::new(Code::OperationUnknown).because(format!("{connector} has no operation {id}"))
-            })?;
+            let operation =
+                installed.manifest.operation(&id).ok_or_else(|| unknown_operation(&connector, &id))?;
             let hints = serde_json::to_value(&operation.hints)
                 .map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
             Ok(OperationDetail {

@@ -1,5 +1,6 @@
 //! What the node refuses, as a failure that says what is missing and how to ask for it.
 
+use fcp_api::shell::quoted;
 use fcp_api::types::{CallRequest, Denial, ErrorBody, Need};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId, PrincipalId, ZoneId};
@@ -120,6 +121,9 @@ fn at_home(node: &Node, asked: &Asked) -> bool {
 /// The command that asks for what is missing.
 fn command(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
     let Asked { connector, operation, .. } = asked;
+    if refusal.code == Code::OperationUnknown {
+        return Some(lists_operations(connector));
+    }
     // No token makes up for a node that nobody attests.
     if refusal.code == Code::TokenIssuerUnknown {
         return None;
@@ -135,14 +139,30 @@ fn command(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Opt
             asked.agent.as_ref()?;
             Some(grant_command(node, zone, asked))
         }
-        (Need::Argument { .. }, Code::ArgumentNotAllowed) => None,
-        (Need::Argument { .. }, _) => Some(format!("fwc schema {connector} {operation}")),
+        (Need::Argument { .. }, Code::ArgumentNotAllowed) => {
+            // What the grants allow stands in them, and whoever asks sees its own.
+            let agent = asked.agent.as_ref()?;
+            Some(format!("fwc grant list --to {agent} --connector {connector} --live"))
+        }
+        (Need::Argument { .. }, _) => Some(format!("fwc schema {operation}")),
         (Need::Credential { connector, slot }, _) => {
             let zone = asked.zone.as_ref()?;
             Some(format!("fwc auth set NAME --connector {connector} --slot {slot} --zone {zone}"))
         }
         (Need::FreshContext { .. } | Need::Wait { .. }, _) => None,
     }
+}
+
+/// The command that shows which operations the connector has.
+fn lists_operations(connector: &ConnectorId) -> String {
+    format!("fwc ops {connector}")
+}
+
+/// The failure of an operation that its connector does not have.
+pub(super) fn unknown_operation(connector: &ConnectorId, operation: &OperationId) -> ErrorBody {
+    ErrorBody::new(Code::OperationUnknown)
+        .because(format!("{connector} has no operation {operation}"))
+        .next(format!("`{}` lists those it has", lists_operations(connector)))
 }
 
 /// What asks for the approval of this very call. An input that is too long for a line is piped in again.
@@ -200,33 +220,10 @@ fn grant_command(node: &Node, zone: &ZoneId, asked: &Asked) -> String {
     command
 }
 
-/// A word of a shell's line: as it is if nothing in it means anything to a shell, else in single quotes.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
 /// The longest input that a command shows, in bytes. Chosen: it still fits a line that a person reads.
 const MAX_INPUT_SHOWN: usize = 2_048;
 
 /// The place that a rule names, as `the argument /repo is not allowed` does.
 fn pointer_in(rule: &str) -> String {
     rule.split(' ').find(|word| word.starts_with('/')).unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_shell_reads_back_what_was_quoted() {
-        for text in ["", "plain", "z:work/a.b", "two words", "it's", "a\"b$c`d\\e", "*", "--flag;x", "\n"] {
-            let line = format!("printf %s {}", quoted(text));
-            let told = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
-            assert_eq!(String::from_utf8(told.stdout).unwrap(), text);
-        }
-    }
 }

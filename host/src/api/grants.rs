@@ -11,6 +11,7 @@ use fcp_proto_core::time::Now;
 use fcp_state_machines::node::Node;
 use fcp_state_machines::trust::authority::KnownGrant;
 
+use super::denial::unknown_operation;
 use super::mount::{Ask, Serve};
 use super::sign::admit;
 use super::status::broken;
@@ -102,9 +103,7 @@ pub(super) async fn capabilities(
         })?;
         let capability = |id: &OperationId| {
             let operation = installed.manifest.operation(id);
-            operation.map(|it| it.capability.clone()).ok_or_else(|| {
-                ErrorBody::new(Code::OperationUnknown).because(format!("{connector} has no operation {id}"))
-            })
+            operation.map(|it| it.capability.clone()).ok_or_else(|| unknown_operation(&connector, id))
         };
         operations.iter().map(capability).collect()
     });

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fcp_proto_core::ids::ConnectorId;
 use fcp_runtime_tokio::storage::atomic_file;
+use fcp_runtime_tokio::storage::files::{Files, OsFiles};
 use fcp_state_machines::node::Node;
 
 /// The folder of the manifests, one file a connector.
@@ -40,7 +41,7 @@ impl Manifests {
     pub(super) fn refresh(&self, node: &Node, connector: &ConnectorId) {
         let path = self.0.join(format!("{connector}.toml"));
         let done = match node.catalog().get(connector) {
-            Some(installed) => fs::create_dir_all(&self.0).and_then(|()| {
+            Some(installed) => OsFiles.create_dir(&self.0).and_then(|()| {
                 atomic_file::write(&path, installed.manifest.source())
                     .map_err(|error| io::Error::other(error.to_string()))
             }),

@@ -4,14 +4,17 @@ use fcp_api::client::Client;
 use fcp_api::routes::{
     AddException, AddGrant, AddRole, AddZone, ApproveGrantRequest, AssignRole, ChangePolicy,
     DenyGrantRequest, DisableConnector, FileGrantRequest, GetConnector, GetGrantRequest, GetStatus,
-    InvokeOperation, ListApprovals, ListExceptions, ListRoles, RemoveException, RemoveRole, RenewNode,
-    SettleCall, SimulateCall, TestCredential, VerifyAudit, WithdrawRole,
+    InvokeOperation, ListApprovals, ListExceptions, ListGrants, ListRoles, RemoveException, RemoveRole,
+    RenewNode, Revoke, SettleCall, SimulateCall, TestCredential, VerifyAudit, WithdrawRole,
 };
 use fcp_api::types::{
-    self, ApprovalQuery, ApprovalStatus, ErrorBody, ExceptionRule, Nothing, PolicyChange, WarningKind,
+    self, ApprovalQuery, ApprovalStatus, ErrorBody, ExceptionRule, GrantQuery, Nothing, PolicyChange,
+    WarningKind,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId, ZoneId};
+use fcp_proto_core::object::RevocationScope;
+use fcp_proto_core::token::argument::ArgumentRule;
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::SafetyTier;
 use serde_json::json;
@@ -67,6 +70,40 @@ async fn a_missing_grant_is_asked_for_by_the_command_of_its_denial() {
     assert!(world.agent.send::<SimulateCall>(&[], &yours).await.unwrap().body.allowed);
     let shown = world.agent.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
     assert_eq!((shown.status, shown.grant_id), (ApprovalStatus::Approved, Some(granted.grant_id)));
+}
+
+#[tokio::test]
+async fn a_refused_argument_leads_to_the_grants_that_say_what_is_allowed() {
+    let mut world = World::new().await;
+    let rule: ArgumentRule =
+        serde_json::from_value(json!({ "pointer": "/note", "one_of": ["mine"] })).unwrap();
+    let grant = types::AddGrant {
+        agent: Some(world.bot.name.clone()),
+        role: None,
+        zone: world.bot.zone.clone(),
+        connector: connector(),
+        operations: vec![OperationId::new("notes.get").unwrap()],
+        constraints: Constraints { arguments: vec![rule], ..only("*") },
+        not_before: None,
+        lifetime_secs: 3600,
+    };
+    let added = world.operator.send::<AddGrant>(&[], &grant).await.unwrap().body;
+    let revoke = types::Revoke {
+        scope: RevocationScope::Capability,
+        target: world.grant.grant_id.to_string(),
+        reason: "a narrower one is there".into(),
+        unknown: false,
+    };
+    world.operator.send::<Revoke>(&[], &revoke).await.unwrap();
+    let yours = call("notes.get", json!({ "note": "yours" }), None);
+    let refused = world.agent.send::<InvokeOperation>(&[], &yours).await.unwrap_err();
+    assert_eq!(refused.code, Code::ArgumentNotAllowed);
+    assert_eq!(refused.next, "`fwc grant list --to bot --connector notes --live`");
+    let own =
+        GrantQuery { agent: Some(world.bot.name.clone()), connector: Some(connector()), live: Some(true) };
+    let listed = world.agent.get::<ListGrants>(&[], &own).await.unwrap().body.grants;
+    assert_eq!(listed.iter().map(|it| it.grant_id).collect::<Vec<_>>(), [added.grant_id]);
+    assert_eq!(listed[0].constraints, grant.constraints, "its caller sees what it allows");
 }
 
 #[tokio::test]

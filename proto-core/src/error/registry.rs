@@ -66,7 +66,7 @@ registry! {
         "list what exists with `fwc --help` or GET /v1/openapi.json";
     1003 InputInvalid "input_invalid" 422 Validation false
         "The input does not fit what is asked for."
-        "correct what the reason names; `fwc schema CONNECTOR OPERATION` shows an operation's input";
+        "correct what the reason names";
     1004 InputTooLarge "input_too_large" 413 Validation false
         "The input exceeds a size, depth or count limit."
         "send less at once";
@@ -249,7 +249,7 @@ registry! {
         "`fwc list` shows what is installed";
     5002 OperationUnknown "operation_unknown" 404 Validation false
         "The connector has no such operation."
-        "`fwc ops CONNECTOR` lists them";
+        "`fwc ops`, with the connector, lists those it has";
     5003 ConnectorDisabled "connector_disabled" 403 Denied false
         "The connector is disabled."
         "the owner may `fwc enable` it";

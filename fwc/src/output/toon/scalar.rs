@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use fcp_proto_core::encoding::json::Number;
 
 use super::{Delimiter, ToonRule};
+use crate::output::json;
 use crate::output::text::is_hidden;
 use crate::output::value::Value;
 
@@ -55,20 +56,8 @@ fn is_digits(text: &str) -> bool {
 }
 
 fn write_quoted(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            // Beyond the basic plane there is no escape; such a character stays as it is.
-            c if is_hidden(c) && u32::from(c) <= 0xffff => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
+    // Beyond the basic plane there is no escape; such a character stays as it is.
+    json::quote(text, |c| is_hidden(c) && u32::from(c) <= 0xffff, out);
 }
 
 /// The value of a token without surrounding spaces.

@@ -1,5 +1,7 @@
 //! The connectors: packaged, signed with a publisher's key made for this home, and installed.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use fcp_api::types::{ExceptionView, Installed};
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use super::Stage;
 use super::stage::ZONE;
 use crate::commands::up;
-use crate::{Result, internal, private_file};
+use crate::{Result, file_failure, internal, private_file};
 
 /// The connectors that are bundled: what is data travels in this program.
 const GITHUB: [(&str, &str); 2] = [
@@ -67,6 +69,9 @@ async fn package(
     let signed: Value = stage.operate(&["package", "sign", &out, "--key", &key]).await?;
     let signatures = signed["signatures_unverified"].as_array().map_or(0, Vec::len);
     stage.check(&format!("signatures on the package of `{connector}`"), &1, &signatures)?;
+    // A package is for others; what lies in a home is for its owner alone.
+    std::fs::set_permissions(&out, Permissions::from_mode(0o600))
+        .map_err(|error| file_failure("protect", Path::new(&out), &error))?;
     Ok(out)
 }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::pin::Pin;
 
+use fcp_api::shell::quoted;
 use fcp_api::types::InvokeAnswer;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
@@ -16,7 +17,7 @@ use crate::cli::{self, Cli, Global, Stop};
 use crate::commands;
 use crate::context::Context;
 use crate::quickstart::place::Place;
-use crate::quickstart::report::{Check, StepReport, Verdict, mismatch, quote};
+use crate::quickstart::report::{Check, StepReport, Verdict, mismatch};
 use crate::quickstart::service::Service;
 use crate::quickstart::stop::Daemon;
 use crate::render::{Outcome, Renderer};
@@ -103,7 +104,7 @@ impl Stage {
     /// That it was not refused, or for another reason.
     pub(super) async fn act_refused(&mut self, words: &[&str], code: Code) -> Result<Failure> {
         let before = self.calls_served()?;
-        let what = format!("`{}`", words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "));
+        let what = format!("`{}`", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "));
         let failure = match self.act::<Value>(words).await {
             Ok(answer) => {
                 let got = format!("the answer {answer}");
@@ -201,7 +202,7 @@ impl Told {
 
     /// Reads a command as the command line does, and notes it as a person would type it.
     fn command(&mut self, words: &[&str]) -> Result<Cli> {
-        let line = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+        let line = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
         let line = format!("fwc {line}");
         let read = cli::parse(std::iter::once("fwc").chain(words.iter().copied()).map(OsString::from));
         let cli = read.map_err(|stop| match stop {
