@@ -34,6 +34,14 @@ pub(crate) fn split_bytes(input: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Items reserved at once. A list or map rarely has more, and a sender who promises more than he sends gains little.
 const MOST_RESERVED: usize = 16;
 
+/// Levels at which anything is reserved: a sender who opens a map in a map in a map pays a byte for each.
+const RESERVING_LEVELS: usize = 16;
+
+/// The room that a promise of `count` items is worth.
+fn reserved(count: usize, depth: usize) -> usize {
+    if depth < RESERVING_LEVELS { count.min(MOST_RESERVED) } else { 0 }
+}
+
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -100,7 +108,7 @@ impl<'a> Reader<'a> {
     fn array(&mut self, info: u8, depth: usize) -> Result<Value<'a>, CborError> {
         let length = self.length(info)?;
         self.promise(length, 1)?;
-        let mut items = Vec::with_capacity(length.min(MOST_RESERVED));
+        let mut items = Vec::with_capacity(reserved(length, depth));
         for _ in 0..length {
             items.push(self.value(depth + 1)?);
         }
@@ -110,7 +118,7 @@ impl<'a> Reader<'a> {
     fn map(&mut self, info: u8, depth: usize) -> Result<Value<'a>, CborError> {
         let length = self.length(info)?;
         self.promise(length, 2)?;
-        let mut entries = Vec::with_capacity(length.min(MOST_RESERVED));
+        let mut entries = Vec::with_capacity(reserved(length, depth));
         let mut previous: Option<&[u8]> = None;
         for _ in 0..length {
             let before = self.rest;
