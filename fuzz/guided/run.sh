@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets under libFuzzer, all or those that are named, one after another; then keeps the fewest entries that
-# reach what all reach. FCP_FUZZ_SECONDS and FCP_FUZZ_RUNS bound each target. Corpora and logs are below target/fuzz.
+# reach what all reach. FCP_FUZZ_SECONDS and FCP_FUZZ_RUNS bound each target. Corpora and logs are below FCP_FUZZ_WORK,
+# which is target/fuzz.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly seconds=${FCP_FUZZ_SECONDS:-180} runs=${FCP_FUZZ_RUNS:-10000000} work=../target/fuzz
+readonly seconds=${FCP_FUZZ_SECONDS:-180} runs=${FCP_FUZZ_RUNS:-10000000} work=${FCP_FUZZ_WORK:-../target/fuzz}
 readonly program=$work/x86_64-unknown-linux-gnu/release/guided
 # Our code has no unsafe blocks, so an address sanitizer would only slow it down. Assertions and
 # overflow checks are those of the profile, which leaves one library out; cargo-fuzz would switch them on everywhere.

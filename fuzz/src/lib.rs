@@ -9,6 +9,7 @@ mod frames;
 mod objects;
 mod requests;
 mod sealing;
+mod session;
 mod symbols;
 
 use fcp_proto_core::crypto::frost::GroupKey;
@@ -56,6 +57,7 @@ impl Target {
         Self { name: "content", run: frames::content },
         Self { name: "opening", run: frames::opening },
         Self { name: "sketch", run: frames::sketch },
+        Self { name: "session", run: session::schedule },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },
     ];

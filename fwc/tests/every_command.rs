@@ -100,7 +100,10 @@ fn connect(home: &mut Home) -> bool {
     assert_eq!(home.ok("schema", &["sqlite.query"])["operation"]["id"], "sqlite.query");
     let found = home.ok("search", &["inserts"]);
     assert_eq!(found["connectors"][0]["id"], "sqlite");
-    assert!(found["operations"].as_array().unwrap().iter().any(|it| it["id"] == "sqlite.execute"), "{found:#}");
+    assert!(
+        found["operations"].as_array().unwrap().iter().any(|it| it["id"] == "sqlite.execute"),
+        "{found:#}"
+    );
     let looked = home.ok("doctor", &[]);
     assert_eq!(looked["problems"], 0);
     assert!(looked["warnings"].as_u64().unwrap() > 0, "a key in a plain file is warned of: {looked:#}");

@@ -108,8 +108,8 @@ macro_rules! text_id {
         }
 
         impl crate::encoding::cbor::ToCbor for $name {
-            fn to_cbor(&self) -> crate::encoding::cbor::Value {
-                crate::encoding::cbor::Value::Text(self.0.clone())
+            fn to_cbor(&self) -> crate::encoding::cbor::Value<'_> {
+                crate::encoding::cbor::Value::Text(self.0.as_str().into())
             }
         }
 
@@ -276,8 +276,8 @@ macro_rules! byte_id {
         }
 
         impl crate::encoding::cbor::ToCbor for $name {
-            fn to_cbor(&self) -> crate::encoding::cbor::Value {
-                crate::encoding::cbor::Value::Bytes(self.0.to_vec())
+            fn to_cbor(&self) -> crate::encoding::cbor::Value<'_> {
+                crate::encoding::cbor::Value::Bytes(self.0.as_slice().into())
             }
         }
 

@@ -11,7 +11,7 @@ use fcp_state_machines::link::links::{CarrierId, Event as LinkEvent};
 
 use crate::network::{Network, TIMEOUT};
 use crate::node::{Known, Node, known, name};
-use crate::oracle::{Oracle, Violation};
+use crate::oracle::{Oracle, Pair, Violation};
 use crate::schedule::{Fault, Schedule};
 use crate::trace::Trace;
 use crate::{between, entropy};
@@ -51,6 +51,9 @@ pub struct Outcome {
     pub violation: Option<Violation>,
 }
 
+/// Messages that wait for room, the oldest first.
+type Unsaid = VecDeque<(Lane, Vec<u8>)>;
+
 /// A world under way.
 pub struct World {
     now: Instant,
@@ -58,7 +61,7 @@ pub struct World {
     order: u64,
     nodes: Vec<Node>,
     /// What each node said and its link had no room for yet.
-    unsaid: BTreeMap<(usize, usize), VecDeque<(Lane, Vec<u8>)>>,
+    unsaid: BTreeMap<Pair, Unsaid>,
     known: Known,
     network: Network,
     oracle: Oracle,

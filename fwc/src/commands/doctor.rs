@@ -165,7 +165,7 @@ fn look_at_connector(id: &str, health: &fcp_api::types::ConnectorHealth) -> Look
         RunStatus::Refused => (Finding::Problem, "its sandbox cannot be built"),
     };
     let detail = health.detail.as_deref().map_or(String::new(), |detail| format!(": {detail}"));
-    let look = Look::new(&format!("connector {id} in {}", health.zone), finding, format!("{what}{detail}"));
+    let look = Look::new(format!("connector {id} in {}", health.zone), finding, format!("{what}{detail}"));
     match health.status {
         RunStatus::CrashLoop => look.remedy(format!("`fwc enable {id}` starts it again")),
         RunStatus::Ready

@@ -244,7 +244,7 @@ async fn behind(
     decision: &DecisionReceipt,
 ) -> Result<Vec<(ObjectId, String)>, ErrorBody> {
     if check != GateCheck::Approval {
-        let grants: Vec<_> = decision.evidence.iter().copied().collect();
+        let grants: Vec<_> = decision.evidence.to_vec();
         let find = move |node: &Node| grants.iter().flat_map(|id| withdrawn::grant(node, id)).collect();
         return withdrawn::revoked(app, find).await;
     }

@@ -44,7 +44,7 @@ async fn an_agents_session_opens_nothing_that_is_an_operators() {
 }
 
 /// What an agent is told of an id, without the id.
-async fn told<E: Endpoint>(client: &mut Client, id: &str) -> (Code, Option<String>, String)
+async fn told<E>(client: &mut Client, id: &str) -> (Code, Option<String>, String)
 where
     E: Endpoint<Query = Nothing, Request = Nothing>,
 {

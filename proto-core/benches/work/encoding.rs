@@ -32,12 +32,12 @@ pub(crate) fn checkpoint_fields() -> Vec<u8> {
 
 /// Small items in a list of maps, as a listing has them.
 pub(crate) fn listing(entries: u64) -> Vec<u8> {
-    let text = |it: &str| Value::Text(it.into());
+    let text = |it: &'static str| Value::Text(it.into());
     let entry = |n: u64| {
         let fields = vec![
-            (text("id"), Value::Bytes(vec![7; 32])),
+            (text("id"), Value::Bytes(vec![7; 32].into())),
             (text("number"), Value::Unsigned(n * 1_000)),
-            (text("title"), Value::Text(format!("entry {n} of a listing"))),
+            (text("title"), Value::Text(format!("entry {n} of a listing").into())),
             (text("open"), Value::Bool(n.is_multiple_of(2))),
             (text("weight"), Value::Float(n as f64 / 8.0)),
         ];
@@ -57,7 +57,7 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Work {
 
 /// Canonical encoding of what `bytes` stand for.
 pub(crate) fn encode(bytes: &[u8]) -> Work {
-    let value = cbor::decode(bytes).expect("canonical");
+    let value = cbor::decode(bytes).expect("canonical").into_owned();
     let other: Other = ciborium::from_reader(bytes).expect("CBOR");
     Work::beside(
         move || drop(black_box(cbor::encode(black_box(&value)).expect("small"))),

@@ -58,7 +58,7 @@ fn signed(token: &[u8]) -> (Vec<u8>, ed25519_dalek::Signature) {
         panic!("a signature")
     };
     let context = Value::Text("Signature1".into());
-    let message = Value::Array(vec![context, protected, Value::Bytes(Vec::new()), payload]);
+    let message = Value::Array(vec![context, protected, Value::Bytes(Vec::new().into()), payload]);
     let signature = ed25519_dalek::Signature::from_slice(&signature).expect("64 bytes");
     (cbor::encode(&message).expect("small"), signature)
 }

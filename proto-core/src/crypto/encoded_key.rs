@@ -66,13 +66,13 @@ impl<R: SigningRole> fmt::Debug for EncodedKey<R> {
 }
 
 impl<R: SigningRole> ToCbor for EncodedKey<R> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.bytes.to_cbor()
     }
 }
 
 impl<R: SigningRole> FromCbor for EncodedKey<R> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let bytes = <[u8; 32]>::from_cbor(value)?;
         Self::from_bytes(&bytes).map_err(|_| ShapeError::Invalid("not an Ed25519 public key"))
     }

@@ -3,7 +3,7 @@
 use super::role::{HolderRole, KeyRole};
 use super::sign::{Signature, SignatureInvalid, SigningKey, VerifyingKey};
 use crate::cbor_map;
-use crate::encoding::cbor::{CborError, ToCbor};
+use crate::encoding::cbor::{CborError, MapBuilder, ToCbor, Value};
 use crate::ids::{Digest, NodeId, PrincipalId, TokenId, ZoneId};
 
 /// The schema of [`CallProof`] in what is signed.
@@ -76,7 +76,7 @@ macro_rules! proof {
             /// # Errors
             /// None in practice: the statement is small.
             pub fn sign<R: HolderRole>(&self, key: &SigningKey<R>) -> Result<Signature, CborError> {
-                key.sign_object($schema, &Signed { role: R::ROLE, statement: self.to_cbor() }.to_cbor())
+                key.sign_object($schema, &said_in(&R::ROLE, self.to_cbor()))
             }
 
             /// Checks that the holder of `key` signed this statement in that role.
@@ -89,8 +89,7 @@ macro_rules! proof {
                 key: &VerifyingKey<R>,
                 signature: &Signature,
             ) -> Result<(), SignatureInvalid> {
-                let signed = Signed { role: R::ROLE, statement: self.to_cbor() };
-                key.verify_object($schema, &signed.to_cbor(), signature)
+                key.verify_object($schema, &said_in(&R::ROLE, self.to_cbor()), signature)
             }
         }
     };
@@ -100,10 +99,10 @@ proof!(CallProof, CALL_PROOF_SCHEMA);
 proof!(SessionProof, SESSION_PROOF_SCHEMA);
 proof!(EnrolmentProof, ENROLMENT_PROOF_SCHEMA);
 
-cbor_map! {
-    /// A statement together with the role in which it is made.
-    struct Signed {
-        pub role: KeyRole,
-        pub statement: crate::encoding::cbor::Value,
-    }
+/// A statement together with the role in which it is made.
+fn said_in<'a>(role: &'a KeyRole, statement: Value<'a>) -> Value<'a> {
+    let mut map = MapBuilder::default();
+    map.field("role", role);
+    map.item("statement", statement);
+    map.finish()
 }

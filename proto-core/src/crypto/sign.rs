@@ -250,13 +250,13 @@ impl<'de, R: SigningRole> Deserialize<'de> for VerifyingKey<R> {
 }
 
 impl<R: SigningRole> ToCbor for VerifyingKey<R> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.as_bytes().to_cbor()
     }
 }
 
 impl<R: SigningRole> FromCbor for VerifyingKey<R> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let bytes = <[u8; 32]>::from_cbor(value)?;
         Self::from_bytes(&bytes).map_err(|_| ShapeError::Invalid("not an Ed25519 public key"))
     }
@@ -308,13 +308,13 @@ impl From<Signature> for String {
 }
 
 impl ToCbor for Signature {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.0.to_cbor()
     }
 }
 
 impl FromCbor for Signature {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         <[u8; 64]>::from_cbor(value).map(Self)
     }
 }

@@ -175,9 +175,9 @@ impl KeySource {
 }
 
 impl ToCbor for KeySource {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::default();
-        map.field("kind", &String::from(self.kind()));
+        map.field("kind", self.kind());
         match self {
             Self::Passphrase { cost, salt } => {
                 map.field("memory_kib", &cost.memory_kib);
@@ -194,7 +194,7 @@ impl ToCbor for KeySource {
 }
 
 impl FromCbor for KeySource {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let source = match fields.field::<String>("kind")?.as_str() {
             "passphrase" => {
@@ -220,7 +220,7 @@ impl FromCbor for KeySource {
 }
 
 /// A name that stays inside its folder.
-fn file_name(fields: &mut FieldReader) -> Result<String, ShapeError> {
+fn file_name(fields: &mut FieldReader<'_>) -> Result<String, ShapeError> {
     let name: String = fields.field("name")?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if name.is_empty() || name.len() > 255 || name.starts_with('.') || !name.bytes().all(plain) {

@@ -204,8 +204,10 @@ fn the_record_of_a_wrapped_key_cannot_be_altered() {
 fn hostile_costs_are_refused_before_any_work() {
     let source = |memory: u32, passes: u32, lanes: u32| {
         let fields = [("memory_kib", memory), ("passes", passes), ("lanes", lanes)];
-        let mut entries: Vec<_> =
-            fields.into_iter().map(|(k, v)| (Value::Text(k.into()), v.to_cbor())).collect();
+        let mut entries: Vec<_> = fields
+            .into_iter()
+            .map(|(k, v)| (Value::Text(String::from(k).into()), v.to_cbor().into_owned()))
+            .collect();
         entries.push((Value::Text("kind".into()), Value::Text("passphrase".into())));
         entries.push((Value::Text("salt".into()), [0u8; 16].to_cbor()));
         KeySource::from_cbor(Value::Map(Map::new(entries).expect("distinct")))

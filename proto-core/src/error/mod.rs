@@ -75,13 +75,13 @@ impl<'de> serde::Deserialize<'de> for Code {
 }
 
 impl ToCbor for Code {
-    fn to_cbor(&self) -> Value {
-        Value::Text(self.to_string())
+    fn to_cbor(&self) -> Value<'_> {
+        Value::Text(self.to_string().into())
     }
 }
 
 impl FromCbor for Code {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let text = String::from_cbor(value)?;
         text.parse().map_err(|UnknownCode| ShapeError::UnknownVariant(text))
     }

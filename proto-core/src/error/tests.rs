@@ -43,6 +43,7 @@ fn failures_of_other_devices_have_their_codes() {
     use crate::frame::signed::SignedFrameError;
     use crate::frame::symbols::SymbolError;
     use crate::session::error::SessionError;
+    use crate::sketch::Undecodable;
     use crate::symbol::{AdmissionError, DecodeError, TransmissionError};
 
     let codes = [
@@ -54,6 +55,7 @@ fn failures_of_other_devices_have_their_codes() {
         (SignedFrameError::TimestampSkew { delta: 9, max: 1 }.code(), Code::ClockSuspect),
         (SessionError::NoMutualSuite.code(), Code::PeerSuiteRefused),
         (SessionError::TooManyHellos.code(), Code::RateLimited),
+        (Undecodable.code(), Code::PeerFrameInvalid),
         (TransmissionError::Empty.code(), Code::SymbolInvalid),
         (AdmissionError::TimedOut.code(), Code::ObjectIncomplete),
         (AdmissionError::Decode(DecodeError::Duplicate).code(), Code::PeerReplayed),

@@ -23,8 +23,8 @@ const OUTSIDE_OPERATION: [&str; 2] = ["hints", "rate_pools"];
 pub(super) fn hash(document: &Document) -> Result<Digest, Broken> {
     let unhashable = |_| Broken::new("operations", "holds a value that has no canonical form");
     let json = serde_json::to_value(document).map_err(|error| Broken::new("", error.to_string()))?;
-    let view = to_cbor(&security_view(json)).map_err(unhashable)?;
-    let bytes = cbor::encode(&view).map_err(unhashable)?;
+    let view = security_view(json);
+    let bytes = to_cbor(&view).and_then(|view| cbor::encode(&view)).map_err(unhashable)?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(DOMAIN).update(&bytes);
     Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
@@ -47,7 +47,7 @@ fn security_view(document: Json) -> Json {
 }
 
 /// JSON as canonical CBOR: integers as integers, other numbers as floats.
-fn to_cbor(json: &Json) -> Result<Value, cbor::CborError> {
+fn to_cbor(json: &Json) -> Result<Value<'_>, cbor::CborError> {
     Ok(match json {
         Json::Null => Value::Null,
         Json::Bool(bit) => Value::Bool(*bit),
@@ -57,14 +57,14 @@ fn to_cbor(json: &Json) -> Result<Value, cbor::CborError> {
             (None, None, Some(n)) => Value::Float(n),
             (None, None, None) => return Err(cbor::CborError::NonFiniteFloat),
         },
-        Json::String(text) => Value::Text(text.clone()),
+        Json::String(text) => Value::Text(text.into()),
         Json::Array(items) => Value::Array(items.iter().map(to_cbor).collect::<Result<_, _>>()?),
         Json::Object(fields) => Value::Map(object(fields)?),
     })
 }
 
-fn object(fields: &JsonMap<alloc::string::String, Json>) -> Result<Map, cbor::CborError> {
+fn object(fields: &JsonMap<alloc::string::String, Json>) -> Result<Map<'_>, cbor::CborError> {
     let entries: Result<Vec<_>, _> =
-        fields.iter().map(|(name, value)| Ok((Value::Text(name.clone()), to_cbor(value)?))).collect();
+        fields.iter().map(|(name, value)| Ok((Value::Text(name.into()), to_cbor(value)?))).collect();
     Map::new(entries?)
 }

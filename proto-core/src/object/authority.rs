@@ -164,7 +164,7 @@ pub enum Grantee {
 }
 
 impl ToCbor for Grantee {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::default();
         match self {
             Self::Principal(principal) => map.field("principal", principal),
@@ -175,7 +175,7 @@ impl ToCbor for Grantee {
 }
 
 impl FromCbor for Grantee {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let grantee = match (fields.field("principal")?, fields.field("role")?) {
             (Some(principal), None) => Self::Principal(principal),

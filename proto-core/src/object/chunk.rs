@@ -278,7 +278,7 @@ fn derived_header(whole: &Header, schema: &Schema) -> Header {
 }
 
 impl ToCbor for ChunkManifest {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::default();
         map.field("object_id", &self.object_id);
         map.field("total_len", &self.total_len);
@@ -289,7 +289,7 @@ impl ToCbor for ChunkManifest {
 }
 
 impl FromCbor for ChunkManifest {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let object_id = fields.field("object_id")?;
         let total_len = fields.field("total_len")?;

@@ -70,13 +70,13 @@ impl Sketch {
 }
 
 impl ToCbor for Sketch {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.0.to_cbor()
     }
 }
 
 impl FromCbor for Sketch {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         ByteString::from_cbor(value).and_then(Self::new)
     }
 }

@@ -63,13 +63,13 @@ impl KeyWraps {
 }
 
 impl ToCbor for KeyWraps {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         Value::Array(self.0.values().map(ToCbor::to_cbor).collect())
     }
 }
 
 impl FromCbor for KeyWraps {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let wraps = Vec::<KeyWrap>::from_cbor(value)?;
         if wraps.windows(2).any(|pair| pair[0].recipient >= pair[1].recipient) {
             return Err(ShapeError::Invalid("recipients must be in ascending order without duplicates"));

@@ -23,7 +23,7 @@ pub fn encode_payload(schema: &SchemaId, value: &impl ToCbor) -> Result<Vec<u8>,
 /// # Errors
 /// In this order: the payload is too large, has no room for a hash, belongs to another schema, is not canonical.
 //= docs/spec/objects.md#payloads
-pub fn decode_payload(schema: &SchemaId, payload: &[u8]) -> Result<Value, ShapeError> {
+pub fn decode_payload<'a>(schema: &SchemaId, payload: &'a [u8]) -> Result<Value<'a>, ShapeError> {
     if payload.len() > MAX_OBJECT_BYTES {
         return Err(CborError::TooLarge.into());
     }

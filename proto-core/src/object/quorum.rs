@@ -51,7 +51,7 @@ impl SignatureSet {
 }
 
 impl ToCbor for SignatureSet {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::default();
         map.field("signatures", &self.0);
         map.finish()
@@ -60,7 +60,7 @@ impl ToCbor for SignatureSet {
 
 //= docs/spec/objects.md#certificates
 impl FromCbor for SignatureSet {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let signatures: Vec<NodeSignature> = fields.field("signatures")?;
         fields.finish()?;
@@ -137,7 +137,7 @@ impl<T: QuorumBody> Body for Certified<T> {
 }
 
 impl<T: QuorumBody> ToCbor for Certified<T> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::from_map(self.fields.to_cbor());
         map.field("quorum_signatures", &self.quorum_signatures);
         map.finish()
@@ -145,10 +145,10 @@ impl<T: QuorumBody> ToCbor for Certified<T> {
 }
 
 impl<T: QuorumBody> FromCbor for Certified<T> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let quorum_signatures = fields.field("quorum_signatures")?;
-        Ok(Self { fields: T::from_cbor(fields.rest()?)?, quorum_signatures })
+        Ok(Self { fields: T::from_cbor(fields.rest())?, quorum_signatures })
     }
 }
 
@@ -196,7 +196,7 @@ impl<T: QuorumBody> Object<Certified<T>> {
     fn bytes_to_sign(&self, node: &NodeId, signed_at: UnixTime) -> Result<Vec<u8>, CborError> {
         let mut view = MapBuilder::default();
         view.field("header", &self.header);
-        view.field("fields", &self.body.fields.to_cbor());
+        view.field("fields", &self.body.fields);
         view.field("node_id", node);
         view.field("signed_at", &signed_at);
         signing_bytes(&T::SCHEMA.id().signing_text(), &view.finish())

@@ -42,7 +42,7 @@ impl<T: SignedBody> Body for Signed<T> {
 }
 
 impl<T: SignedBody> ToCbor for Signed<T> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::from_map(self.fields.to_cbor());
         map.field("signer", &self.signer);
         map.field("signature", &self.signature);
@@ -51,11 +51,11 @@ impl<T: SignedBody> ToCbor for Signed<T> {
 }
 
 impl<T: SignedBody> FromCbor for Signed<T> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let signer = fields.field("signer")?;
         let signature = fields.field("signature")?;
-        Ok(Self { fields: T::from_cbor(fields.rest()?)?, signer, signature })
+        Ok(Self { fields: T::from_cbor(fields.rest())?, signer, signature })
     }
 }
 

@@ -172,13 +172,13 @@ impl MissingHint {
 }
 
 impl ToCbor for MissingHint {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.0.to_cbor()
     }
 }
 
 impl FromCbor for MissingHint {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let symbols = Vec::from_cbor(value)?;
         Self::new(symbols).map_err(|_| ShapeError::Invalid("a hint names from 1 to 100 symbols, each once"))
     }
@@ -389,7 +389,7 @@ impl<T: Transcribed> Body for TranscriptSigned<T> {
 }
 
 impl<T: Transcribed> ToCbor for TranscriptSigned<T> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::from_map(self.fields.to_cbor());
         map.field("signature", &self.signature);
         map.finish()
@@ -397,10 +397,10 @@ impl<T: Transcribed> ToCbor for TranscriptSigned<T> {
 }
 
 impl<T: Transcribed> FromCbor for TranscriptSigned<T> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let signature = fields.field("signature")?;
-        Ok(Self { fields: T::from_cbor(fields.rest()?)?, signature })
+        Ok(Self { fields: T::from_cbor(fields.rest())?, signature })
     }
 }
 

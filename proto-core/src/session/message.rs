@@ -219,13 +219,13 @@ impl fmt::Debug for Cookie {
 }
 
 impl ToCbor for Cookie {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.0.to_cbor()
     }
 }
 
 impl FromCbor for Cookie {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         <[u8; 32]>::from_cbor(value).map(Self)
     }
 }
@@ -248,13 +248,13 @@ impl TransportLimits {
 }
 
 impl ToCbor for TransportLimits {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.max_datagram_bytes.to_cbor()
     }
 }
 
 impl FromCbor for TransportLimits {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         u16::from_cbor(value).map(|max_datagram_bytes| Self { max_datagram_bytes })
     }
 }

@@ -89,25 +89,25 @@ impl SuitePolicy {
 }
 
 impl ToCbor for SuiteId {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         Value::Unsigned(u64::from(self.0))
     }
 }
 
 impl FromCbor for SuiteId {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         u8::try_from(u64::from_cbor(value)?).map(Self).map_err(|_| ShapeError::OutOfRange)
     }
 }
 
 impl ToCbor for Suite {
-    fn to_cbor(&self) -> Value {
-        self.id().to_cbor()
+    fn to_cbor(&self) -> Value<'_> {
+        Value::Unsigned(self.id().0.into())
     }
 }
 
 impl FromCbor for Suite {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         SuiteId::from_cbor(value)?.suite().ok_or(ShapeError::Invalid("no suite has this number"))
     }
 }

@@ -439,14 +439,9 @@ fn a_rekey_is_due_before_the_keys_are_spent() {
     assert_eq!(seal(0), KeyLife::RekeyDue(KeyLimit::Bytes));
     assert_eq!(seal(100), KeyLife::Spent(KeyLimit::Bytes));
     let (mut alice, _) = pair_with(limits);
-    let ages = [69, 70, 79, 80].map(|age| alice.send.life(after(age)));
-    let expected = [
-        KeyLife::Fresh,
-        KeyLife::RekeyDue(KeyLimit::Age),
-        KeyLife::Scarce(KeyLimit::Age),
-        KeyLife::Spent(KeyLimit::Age),
-    ];
-    assert_eq!(ages, expected);
+    let ages = [69, 70, 77, 78, 79, 80].map(|age| alice.send.life(after(age)));
+    let (due, scarce) = (KeyLife::RekeyDue(KeyLimit::Age), KeyLife::Scarce(KeyLimit::Age));
+    assert_eq!(ages, [KeyLife::Fresh, due, due, scarce, scarce, KeyLife::Spent(KeyLimit::Age)]);
     let refused = datagram::seal(&mut alice.send, &mut [0; 40], 40, after(80));
     assert!(matches!(refused, Err(datagram::DatagramError::Spent(_))));
     let mut frames = |count: usize| {

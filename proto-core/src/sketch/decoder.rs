@@ -7,6 +7,7 @@ use core::fmt;
 use super::cell::{Cell, Side};
 use super::encoder::Encoder;
 use super::item::{ItemKey, Walk};
+use crate::error::Code;
 
 /// What two sets differ in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,13 @@ pub struct Differences {
 /// No set makes these cells: they contradict each other, or their maker lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undecodable;
+
+impl Undecodable {
+    /// The registered code of this failure.
+    pub const fn code(&self) -> Code {
+        Code::PeerFrameInvalid
+    }
+}
 
 impl fmt::Display for Undecodable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -69,13 +69,13 @@ impl fmt::Display for EsiOutOfRange {
 impl core::error::Error for EsiOutOfRange {}
 
 impl ToCbor for PayloadId {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.0.to_cbor()
     }
 }
 
 impl FromCbor for PayloadId {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         u32::from_cbor(value).map(Self)
     }
 }

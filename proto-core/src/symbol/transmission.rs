@@ -240,13 +240,13 @@ impl TransmissionError {
 }
 
 impl ToCbor for TransmissionInformation {
-    fn to_cbor(&self) -> Value {
-        self.to_bytes().to_cbor()
+    fn to_cbor(&self) -> Value<'_> {
+        Value::Bytes(self.to_bytes().to_vec().into())
     }
 }
 
 impl FromCbor for TransmissionInformation {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let bytes = <[u8; 12]>::from_cbor(value)?;
         Self::from_bytes(&bytes).map_err(|_| ShapeError::Invalid("no object transmission information"))
     }

@@ -207,13 +207,13 @@ impl TryFrom<RuleForm> for ArgumentRule {
 }
 
 impl ToCbor for ArgumentRule {
-    fn to_cbor(&self) -> Value {
-        RuleForm::from(self.clone()).to_cbor()
+    fn to_cbor(&self) -> Value<'_> {
+        RuleForm::from(self.clone()).to_cbor().into_owned()
     }
 }
 
 impl FromCbor for ArgumentRule {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         RuleForm::from_cbor(value)?.try_into()
     }
 }

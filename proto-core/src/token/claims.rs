@@ -248,10 +248,10 @@ impl Claims {
     ///
     /// # Errors
     /// The rule between claims that these break.
-    pub fn to_payload(&self) -> Result<Value, ClaimsError> {
+    pub fn to_payload<'a>(&'a self) -> Result<Value<'a>, ClaimsError> {
         self.check()?;
         let mut payload = Vec::new();
-        let mut put = |label: Label, value: Option<Value>| {
+        let mut put = |label: Label, value: Option<Value<'a>>| {
             if let Some(value) = value {
                 payload.push((Value::integer(label as i64), value));
             }
@@ -279,7 +279,7 @@ impl Claims {
     }
 
     /// The claims in a payload, whose signature has been verified.
-    pub(super) fn from_payload(payload: Value) -> Result<Self, ClaimsError> {
+    pub(super) fn from_payload(payload: Value<'_>) -> Result<Self, ClaimsError> {
         let mut reader = ClaimReader::new(payload)?;
         let version = reader.take(Label::SchemaVersion)?;
         if version != CLAIMS_VERSION {
@@ -321,10 +321,10 @@ fn seen(id: Option<ObjectId>, sequence: Option<u64>) -> Result<Option<SeenCheckp
 }
 
 /// Takes claims out of their map, one by one.
-struct ClaimReader(Vec<(i64, Value)>);
+struct ClaimReader<'a>(Vec<(i64, Value<'a>)>);
 
-impl ClaimReader {
-    fn new(payload: Value) -> Result<Self, ClaimsError> {
+impl<'a> ClaimReader<'a> {
+    fn new(payload: Value<'a>) -> Result<Self, ClaimsError> {
         let Value::Map(map) = payload else { return Err(ClaimsError::NotAMap) };
         let numbered = map.into_entries().into_iter().map(|(key, value)| {
             let number = if let Value::Unsigned(n) = key {
@@ -367,7 +367,7 @@ impl ClaimReader {
 }
 
 /// `cnf` with a COSE_Key: {1: {1: 1 (OKP), -1: 6 (Ed25519), -2: key}} (RFC 8747 §3.2, RFC 9053 §7.2).
-fn confirmation(holder: &EncodedKey<Agent>) -> Result<Value, ClaimsError> {
+fn confirmation(holder: &EncodedKey<Agent>) -> Result<Value<'_>, ClaimsError> {
     let key = [
         (Value::Unsigned(1), Value::Unsigned(1)),
         (Value::integer(-1), Value::Unsigned(6)),
@@ -381,25 +381,26 @@ fn confirmation(holder: &EncodedKey<Agent>) -> Result<Value, ClaimsError> {
 struct Confirmation(EncodedKey<Agent>);
 
 impl FromCbor for Confirmation {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let wrong = || ShapeError::WrongType("a confirmation by an Ed25519 COSE_Key");
-        let only = |value: Value| {
-            if let Value::Map(map) = value { Ok(map.into_entries()) } else { Err(wrong()) }
-        };
-        let [(Value::Unsigned(1), key)] = <[_; 1]>::try_from(only(value)?).map_err(|_| wrong())? else {
+        let [(Value::Unsigned(1), key)] = entries(value).ok_or_else(wrong)? else {
             return Err(wrong());
         };
-        let entries = <[_; 3]>::try_from(only(key)?).map_err(|_| wrong())?;
         let [
             (Value::Unsigned(1), Value::Unsigned(1)),
             (Value::Negative(0), Value::Unsigned(6)),
             (Value::Negative(1), x),
-        ] = entries
+        ] = entries(key).ok_or_else(wrong)?
         else {
             return Err(wrong());
         };
         EncodedKey::from_cbor(x).map(Self)
     }
+}
+
+/// The entries of a map that has exactly `N`.
+fn entries<const N: usize>(value: Value<'_>) -> Option<[(Value<'_>, Value<'_>); N]> {
+    if let Value::Map(map) = value { map.into_entries().try_into().ok() } else { None }
 }
 
 /// One line a claim, for people.

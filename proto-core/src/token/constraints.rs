@@ -238,7 +238,7 @@ fn within<T: PartialOrd>(wide: Option<T>, narrow: Option<T>) -> bool {
 
 /// Lists that are empty are left out, so that one set of constraints has one encoding.
 impl ToCbor for Constraints {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::default();
         list(&mut map, "resource_allow", &self.resource_allow);
         list(&mut map, "resource_deny", &self.resource_deny);
@@ -255,7 +255,7 @@ impl ToCbor for Constraints {
 }
 
 impl FromCbor for Constraints {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let credentials: Option<BTreeSet<CredentialId>> = fields.field("credential_allow")?;
         let this = Self {
@@ -275,9 +275,9 @@ impl FromCbor for Constraints {
     }
 }
 
-fn list<T: ToCbor>(map: &mut MapBuilder, name: &str, items: &[T]) {
+fn list<'a, T: ToCbor>(map: &mut MapBuilder<'a>, name: &'static str, items: &'a [T]) {
     if !items.is_empty() {
-        map.field(name, &Value::Array(items.iter().map(ToCbor::to_cbor).collect()));
+        map.item(name, Value::Array(items.iter().map(ToCbor::to_cbor).collect()));
     }
 }
 

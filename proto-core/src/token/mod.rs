@@ -35,7 +35,7 @@ const ALG: u64 = 1;
 const CRIT: u64 = 2;
 const KID: u64 = 4;
 /// EdDSA (RFC 9053 section 2.2), −8.
-const EDDSA: Value = Value::Negative(7);
+const EDDSA: Value<'_> = Value::Negative(7);
 
 /// The one-byte head of CBOR tag 18, which marks a COSE_Sign1 and may stand before a token.
 const TAG_SIGN1: u8 = 0xd2;
@@ -269,7 +269,7 @@ fn check_header(protected: &[u8]) -> Result<KeyId, TokenError> {
     }
     match key_id {
         Some(Value::Bytes(bytes)) => {
-            let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| TokenError::HeaderPolicy)?;
+            let bytes = <[u8; 8]>::try_from(&*bytes).map_err(|_| TokenError::HeaderPolicy)?;
             Ok(KeyId::from_bytes(bytes))
         }
         Some(_) => Err(TokenError::HeaderPolicy),
@@ -278,9 +278,9 @@ fn check_header(protected: &[u8]) -> Result<KeyId, TokenError> {
 }
 
 /// `crit` names at least one parameter and none that is not understood.
-fn check_critical(value: &Value) -> Result<(), TokenError> {
+fn check_critical(value: &Value<'_>) -> Result<(), TokenError> {
     let Value::Array(labels) = value else { return Err(TokenError::HeaderPolicy) };
-    let understood = |label: &Value| matches!(label, Value::Unsigned(ALG | KID));
+    let understood = |label: &Value<'_>| matches!(label, Value::Unsigned(ALG | KID));
     if !labels.is_empty() && labels.iter().all(understood) { Ok(()) } else { Err(TokenError::HeaderPolicy) }
 }
 

@@ -236,13 +236,13 @@ impl From<ResourcePattern> for String {
 }
 
 impl ToCbor for ResourcePattern {
-    fn to_cbor(&self) -> Value {
-        Value::Text(alloc::format!("{self}"))
+    fn to_cbor(&self) -> Value<'_> {
+        Value::Text(alloc::format!("{self}").into())
     }
 }
 
 impl FromCbor for ResourcePattern {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         Self::new(&String::from_cbor(value)?).map_err(|_| ShapeError::Invalid("not a resource pattern"))
     }
 }

@@ -72,8 +72,9 @@ fn verify(bytes: &[u8]) -> Result<Claims, TokenError> {
 }
 
 /// The claims' map with one label changed or removed.
-fn altered(label: Label, value: Option<Value>) -> Value {
-    let Ok(Value::Map(map)) = claims().to_payload() else { panic!("claims are a map") };
+fn altered(label: Label, value: Option<Value<'static>>) -> Value<'static> {
+    let claims = claims();
+    let Ok(Value::Map(map)) = claims.to_payload().map(Value::into_owned) else { panic!("claims are a map") };
     let key = Value::integer(label as i64);
     let mut entries = map.into_entries();
     entries.retain(|(own, _)| *own != key);
@@ -126,32 +127,33 @@ fn with_headers(protected: &Value, unprotected: Value) -> Vec<u8> {
     let payload = cbor::encode(&claims().to_payload().expect("valid")).expect("small");
     let message = Value::Array(vec![
         Value::Text("Signature1".into()),
-        Value::Bytes(protected.clone()),
-        Value::Bytes(Vec::new()),
-        Value::Bytes(payload.clone()),
+        Value::Bytes(protected.clone().into()),
+        Value::Bytes(Vec::new().into()),
+        Value::Bytes(payload.clone().into()),
     ]);
     let signature = issuer().sign(&cbor::encode(&message).expect("small"));
-    let parts = vec![Value::Bytes(protected), unprotected, Value::Bytes(payload), signature.to_cbor()];
+    let parts =
+        vec![Value::Bytes(protected.into()), unprotected, Value::Bytes(payload.into()), signature.to_cbor()];
     cbor::encode(&Value::Array(parts)).expect("small")
 }
 
 #[test]
 fn headers_outside_the_policy_are_refused_even_if_signed() {
-    let map = |entries: Vec<(i64, Value)>| {
+    let map = |entries: Vec<(i64, Value<'static>)>| {
         let entries = entries.into_iter().map(|(k, v)| (Value::integer(k), v)).collect();
         Value::Map(Map::new(entries).expect("distinct"))
     };
-    let (alg, kid) = ((1, Value::integer(-8)), (4, issuer().key_id().to_cbor()));
+    let (alg, kid) = ((1, Value::integer(-8)), (4, issuer().key_id().to_cbor().into_owned()));
     let none = || map(vec![]);
     let crit = |labels: Vec<i64>| (2, Value::Array(labels.into_iter().map(Value::integer).collect()));
-    let good = |extra: Vec<(i64, Value)>| map([vec![alg.clone(), kid.clone()], extra].concat());
+    let good = |extra: Vec<(i64, Value<'static>)>| map([vec![alg.clone(), kid.clone()], extra].concat());
     assert_eq!(verify(&with_headers(&good(vec![]), none())), Ok(claims()));
     assert_eq!(verify(&with_headers(&good(vec![crit(vec![1, 4])]), none())), Ok(claims()));
     for (protected, unprotected, error) in [
         (map(vec![alg.clone()]), none(), TokenError::MissingHeader("kid")),
         (map(vec![kid.clone()]), none(), TokenError::MissingHeader("alg")),
         (map(vec![(1, Value::integer(-7)), kid.clone()]), none(), TokenError::Algorithm),
-        (map(vec![alg.clone(), (4, Value::Bytes(vec![1; 7]))]), none(), TokenError::HeaderPolicy),
+        (map(vec![alg.clone(), (4, Value::Bytes(vec![1; 7].into()))]), none(), TokenError::HeaderPolicy),
         (good(vec![crit(vec![1, 3])]), none(), TokenError::HeaderPolicy),
         (good(vec![(3, Value::Unsigned(0))]), none(), TokenError::HeaderPolicy),
         (good(vec![(99, Value::Null)]), none(), TokenError::HeaderPolicy),
@@ -212,7 +214,7 @@ fn every_required_claim_is_required_and_every_other_is_known() {
         let error = TokenError::Claims(ClaimsError::Missing(label));
         assert_eq!(verify(&signed(&altered(label, None))), Err(error));
     }
-    let text = |t: &str| Some(Value::Text(t.into()));
+    let text = |t: &str| Some(Value::Text(String::from(t).into()));
     let empty = || Some(Value::Array(vec![]));
     for (label, value, error) in [
         (ZoneId, text("z:owner"), ClaimsError::Disagree(Audience, ZoneId)),
@@ -228,17 +230,22 @@ fn every_required_claim_is_required_and_every_other_is_known() {
         ),
         (
             Label::TokenId,
-            Some(Value::Bytes(vec![1; 15])),
+            Some(Value::Bytes(vec![1; 15].into())),
             ClaimsError::Invalid(Label::TokenId, ShapeError::WrongLength),
         ),
-        (Label::ParentToken, Some(Value::Bytes(vec![1])), ClaimsError::Unsupported(Label::ParentToken)),
+        (
+            Label::ParentToken,
+            Some(Value::Bytes(vec![1].into())),
+            ClaimsError::Unsupported(Label::ParentToken),
+        ),
         (Label::DelegationDepth, Some(Value::Unsigned(1)), ClaimsError::Unsupported(Label::DelegationDepth)),
         (Label::Operations, empty(), ClaimsError::Unsupported(Label::Operations)),
         (Label::Issuer, text("x"), ClaimsError::Unsupported(Label::Issuer)),
     ] {
         assert_eq!(verify(&signed(&altered(label, value))), Err(TokenError::Claims(error)));
     }
-    let Value::Map(map) = claims().to_payload().expect("valid") else { panic!("a map") };
+    let valid = claims();
+    let Value::Map(map) = valid.to_payload().expect("valid") else { panic!("a map") };
     let entries = [map.into_entries(), vec![(Value::Unsigned(99), Value::Null)]].concat();
     let unknown = signed(&Value::Map(Map::new(entries).expect("distinct")));
     assert_eq!(verify(&unknown), Err(TokenError::Claims(ClaimsError::Unknown(99))));

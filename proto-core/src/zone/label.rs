@@ -59,14 +59,14 @@ impl From<Level> for u8 {
 }
 
 impl ToCbor for Level {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         Value::Unsigned(self.0.into())
     }
 }
 
 //= docs/spec/labels.md#labels
 impl FromCbor for Level {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let height = u8::try_from(u16::from_cbor(value)?).map_err(|_| ShapeError::OutOfRange)?;
         Self::new(height).ok_or(ShapeError::OutOfRange)
     }
@@ -147,7 +147,7 @@ impl Label {
 }
 
 impl ToCbor for Label {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = crate::encoding::cbor::MapBuilder::default();
         map.field("integrity", &self.integrity);
         map.field("confidentiality", &self.confidentiality);
@@ -157,7 +157,7 @@ impl ToCbor for Label {
 }
 
 impl FromCbor for Label {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = crate::encoding::cbor::FieldReader::new(value)?;
         let label = Self {
             integrity: fields.field("integrity")?,

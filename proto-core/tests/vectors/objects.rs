@@ -38,7 +38,7 @@ pub(super) fn kind(case: &Case<'_>) {
 }
 
 /// Takes the field `name` out of a body.
-fn take<T: FromCbor>(fields: &mut Vec<(Value, Value)>, name: &str) -> T {
+fn take<T: FromCbor>(fields: &mut Vec<(Value<'_>, Value<'_>)>, name: &str) -> T {
     let at = fields.iter().position(|(key, _)| *key == Value::Text(name.into())).expect("the field");
     T::from_cbor(fields.remove(at).1).expect("its type")
 }
@@ -60,7 +60,7 @@ fn signatures(case: &Case<'_>, stored: &StoredObject) {
             (take(&mut fields, "signer"), take(&mut fields, "signature"));
         assert_eq!(signer, key.key_id(), "{}", case.place);
         view.field("signer", &signer);
-        view.field("fields", &Value::Map(cbor::Map::new(fields).expect("a map")));
+        view.item("fields", Value::Map(cbor::Map::new(fields).expect("a map")));
         let message = signing_bytes(&text, &view.finish()).expect("small");
         assert_eq!(key.verifying_key().verify(&message, &signature), Ok(()), "{}", case.place);
     } else if let Some(voters) = case.fields.get("voters").and_then(Json::as_array) {
@@ -126,13 +126,15 @@ pub(super) fn zone(case: &Case<'_>) {
 
 pub(super) fn payload(case: &Case<'_>) {
     let schema = schema_id(case.fields.get("schema").expect("a schema"));
-    let item = decode_payload(&schema, &case.bytes("payload")).expect("a payload");
+    let payload = case.bytes("payload");
+    let item = decode_payload(&schema, &payload).expect("a payload");
     assert_eq!(cbor::encode(&item), Ok(case.bytes("item")), "{}", case.place);
     assert_eq!(encode_payload(&schema, &item), Ok(case.bytes("payload")), "{}", case.place);
 }
 
 pub(super) fn payload_reject(case: &Case<'_>) {
     let schema = schema_id(case.fields.get("schema").expect("a schema"));
-    let error = decode_payload(&schema, &case.bytes("payload")).map_err(|error| format!("{error:?}"));
+    let payload = case.bytes("payload");
+    let error = decode_payload(&schema, &payload).map_err(|error| format!("{error:?}"));
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
 }

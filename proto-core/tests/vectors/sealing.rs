@@ -10,7 +10,7 @@ use fcp_proto_core::crypto::hpke::{
 use fcp_proto_core::crypto::shamir::{CombineError, Dealing, HeldShare, ShamirError, Share, combine};
 use fcp_proto_core::crypto::sign::Signature;
 use fcp_proto_core::crypto::wrap::WrappableKey;
-use fcp_proto_core::encoding::cbor::{self, ByteString, FromCbor, MapBuilder, ToCbor, Value};
+use fcp_proto_core::encoding::cbor::{self, FromCbor, MapBuilder, ToCbor, Value};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::ids::{NodeId, ZoneId};
 use fcp_proto_core::random::Entropy;
@@ -141,14 +141,14 @@ fn participants<'a>(case: &Case<'a>) -> Vec<(u8, Case<'a>)> {
 }
 
 /// A map of the fields that all messages of a participant have, and of `fields` as byte strings.
-fn message(index: u8, generation: Option<u32>, fields: &[(&str, Vec<u8>)]) -> Value {
+fn message(index: u8, generation: Option<u32>, fields: &[(&'static str, Vec<u8>)]) -> Value<'static> {
     let mut map = MapBuilder::default();
     map.field("generation", &generation);
-    map.field("participant", &u16::from(index));
+    map.item("participant", Value::Unsigned(index.into()));
     for (name, bytes) in fields {
-        map.field(name, &ByteString(bytes.clone()));
+        map.item(name, Value::Bytes(bytes.into()));
     }
-    map.finish()
+    map.finish().into_owned()
 }
 
 fn group(case: &Case<'_>) -> GroupKey {
@@ -156,9 +156,9 @@ fn group(case: &Case<'_>) -> GroupKey {
         |(index, part): (u8, Case<'_>)| message(index, None, &[("share", part.bytes("verifying_share"))]);
     let mut map = MapBuilder::default();
     map.field("generation", &0_u32);
-    map.field("threshold", &case.text("threshold").parse::<u16>().expect("a number"));
-    map.field("verifying_key", &ByteString(case.bytes("verifying_key")));
-    map.field("verifying_shares", &participants(case).into_iter().map(entry).collect::<Vec<_>>());
+    map.item("threshold", Value::Unsigned(case.text("threshold").parse().expect("a number")));
+    map.item("verifying_key", Value::Bytes(case.bytes("verifying_key").into()));
+    map.item("verifying_shares", Value::Array(participants(case).into_iter().map(entry).collect()));
     GroupKey::from_cbor(map.finish()).expect("a group key")
 }
 
@@ -166,8 +166,9 @@ fn aggregate(case: &Case<'_>) -> Result<Signature, FrostError> {
     let (mut commitments, mut answers) = (Received::new(), BTreeMap::new());
     for (index, part) in participants(case) {
         if part.optional("signature_share").is_some() {
-            let write =
-                |fields: &[(&str, Vec<u8>)]| cbor::encode(&message(index, Some(0), fields)).expect("small");
+            let write = |fields: &[(&'static str, Vec<u8>)]| {
+                cbor::encode(&message(index, Some(0), fields)).expect("small")
+            };
             let points = [("hiding", part.bytes("hiding")), ("binding", part.bytes("binding"))];
             commitments.insert(index, write(&points));
             answers.insert(index, write(&[("share", part.bytes("signature_share"))]));

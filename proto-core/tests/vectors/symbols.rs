@@ -131,7 +131,8 @@ pub(crate) fn range(case: &Case<'_>) {
 }
 
 pub(crate) fn manifest_reject(case: &Case<'_>) {
-    let item = cbor::decode(&case.bytes("manifest")).expect("canonical");
+    let manifest = case.bytes("manifest");
+    let item = cbor::decode(&manifest).expect("canonical");
     let error = ChunkManifest::from_cbor(item).map_err(|error| format!("{error:?}"));
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
 }

@@ -63,20 +63,23 @@ fn mint(claims: Claims, key: &SigningKey<Issuance>) -> Vec<u8> {
 fn forge(payload: &Value, kid: KeyId, key: &SigningKey<Issuance>) -> Vec<u8> {
     let encode = |value: &Value| cbor::encode(value).expect("an encoding");
     let map = |entries| Value::Map(Map::new(entries).expect("a map"));
-    let protected = Value::Bytes(encode(&map(vec![
-        (Value::integer(1), Value::integer(-8)),
-        (Value::integer(4), Value::Bytes(kid.as_bytes().to_vec())),
-    ])));
-    let payload = Value::Bytes(encode(payload));
-    let nothing = Value::Bytes(Vec::new());
+    let protected = Value::Bytes(
+        encode(&map(vec![
+            (Value::integer(1), Value::integer(-8)),
+            (Value::integer(4), Value::Bytes(kid.as_bytes().to_vec().into())),
+        ]))
+        .into(),
+    );
+    let payload = Value::Bytes(encode(payload).into());
+    let nothing = Value::Bytes(Vec::new().into());
     let message =
         Value::Array(vec![Value::Text("Signature1".into()), protected.clone(), nothing, payload.clone()]);
-    let signature = Value::Bytes(key.sign(&encode(&message)).as_bytes().to_vec());
+    let signature = Value::Bytes(key.sign(&encode(&message)).as_bytes().to_vec().into());
     encode(&Value::Array(vec![protected, map(Vec::new()), payload, signature]))
 }
 
 /// The payload of the claims with one claim put in the place of what stood there.
-fn payload_with(claims: &Claims, label: i64, value: Value) -> Value {
+fn payload_with<'a>(claims: &'a Claims, label: i64, value: Value<'a>) -> Value<'a> {
     let Value::Map(map) = claims.to_payload().expect("a payload") else { panic!("claims are a map") };
     let mut entries = map.into_entries();
     entries.retain(|(key, _)| *key != Value::integer(label));
@@ -135,7 +138,8 @@ const CASES: &[(&str, Case)] = &[
         (mint(token_claims(), &keys.stranger), denied(GateCheck::TokenSignature, Code::TokenIssuerUnknown))
     }),
     ("a stranger signed it under a known key's id", |keys, _| {
-        let payload = token_claims().to_payload().expect("a payload");
+        let claims = token_claims();
+        let payload = claims.to_payload().expect("a payload");
         (
             forge(&payload, keys.laptop.key_id(), &keys.stranger),
             denied(GateCheck::TokenSignature, Code::TokenSignatureInvalid),
@@ -212,7 +216,8 @@ const CASES: &[(&str, Case)] = &[
 #[test]
 fn a_forged_envelope_is_the_minted_one() {
     let keys = Keys::new();
-    let payload = token_claims().to_payload().expect("a payload");
+    let claims = token_claims();
+    let payload = claims.to_payload().expect("a payload");
     let minted = mint(token_claims(), &keys.laptop);
     assert_eq!(forge(&payload, keys.laptop.key_id(), &keys.laptop), minted);
 }

@@ -1,6 +1,6 @@
 //! Keeps the indexes.
 
-use fcp_proto_core::ids::{ObjectId, PrincipalId};
+use fcp_proto_core::ids::{CredentialId, ObjectId, PrincipalId};
 use fcp_proto_core::object::{
     AnyObject, ApprovalDecision, ApprovalRequest, ApprovalToken, AuditEvent, CallOutcome, DecisionReceipt,
     Grant, Header, Object, OperationIntent, OperationReceipt, Signed,
@@ -11,6 +11,20 @@ use super::{
     ApprovalEntry, AsksFor, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, MAX_CAUSES,
     MAX_EVENTS, Made, Records, RevocationEntry, Ring,
 };
+
+impl ContextEntry {
+    /// Something joined the context of this number.
+    fn enter(&mut self, number: u64, cause: ObjectId) {
+        if self.number != number {
+            return;
+        }
+        self.entries += 1;
+        self.causes.push_back(cause);
+        if self.causes.len() > MAX_CAUSES {
+            self.causes.pop_front();
+        }
+    }
+}
 
 impl Records {
     /// Takes objects that are durable.
@@ -58,13 +72,7 @@ impl Records {
                 self.policies.insert(header.zone_id.clone(), made);
             }
             AnyObject::CredentialRecord(it) => {
-                self.credentials.insert(it.body.fields.credential.clone(), made);
-                // What was accepted was the secret before.
-                self.accepted.remove(&it.body.fields.credential);
-                // So is what calls under way carry, however they end.
-                for used in self.using.values_mut() {
-                    used.remove(&it.body.fields.credential);
-                }
+                self.credential(it.body.fields.credential.clone(), made);
             }
             AnyObject::OwnerException(_) => {
                 self.exceptions.insert(id, header.created_at);
@@ -85,13 +93,7 @@ impl Records {
             }
             AnyObject::ContextEntry(it) => {
                 let context = self.contexts.entry(it.body.principal.clone()).or_default();
-                if context.number == it.body.context {
-                    context.entries += 1;
-                    context.causes.push_back(it.body.cause);
-                    if context.causes.len() > MAX_CAUSES {
-                        context.causes.pop_front();
-                    }
-                }
+                context.enter(it.body.context, it.body.cause);
             }
             AnyObject::OwnerRoot(_)
             | AnyObject::OperatorDelegation(_)
@@ -107,6 +109,16 @@ impl Records {
             | AnyObject::RevocationHead(_)
             | AnyObject::KeptResult(_) => {}
         }
+    }
+
+    /// A secret was stored.
+    fn credential(&mut self, credential: CredentialId, made: Made) {
+        // What was accepted was the secret before; so is what calls under way carry, however they end.
+        self.accepted.remove(&credential);
+        for used in self.using.values_mut() {
+            used.remove(&credential);
+        }
+        self.credentials.insert(credential, made);
     }
 
     fn intent(&mut self, id: ObjectId, header: &Header, intent: &OperationIntent) {

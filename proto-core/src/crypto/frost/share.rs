@@ -96,22 +96,22 @@ cbor_map! {
 }
 
 impl ToCbor for GroupKey {
-    fn to_cbor(&self) -> Value {
-        let entry = |(participant, share): (&u8, &[u8; 32])| VerifyingShareEntry {
-            participant: u16::from(*participant),
-            share: *share,
-        };
+    fn to_cbor(&self) -> Value<'_> {
+        let shares = self.verifying_shares.iter().map(|(participant, share)| {
+            let entry = VerifyingShareEntry { participant: (*participant).into(), share: *share };
+            entry.to_cbor().into_owned()
+        });
         let mut map = MapBuilder::default();
         map.field("generation", &self.generation);
-        map.field("threshold", &u16::from(self.threshold));
+        map.item("threshold", Value::Unsigned(self.threshold.into()));
         map.field("verifying_key", &self.verifying_key);
-        map.field("verifying_shares", &self.verifying_shares.iter().map(entry).collect::<Vec<_>>());
+        map.item("verifying_shares", Value::Array(shares.collect()));
         map.finish()
     }
 }
 
 impl FromCbor for GroupKey {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let small = |n: u16| u8::try_from(n).map_err(|_| ShapeError::OutOfRange);
         let mut fields = FieldReader::new(value)?;
         let generation = fields.field("generation")?;

@@ -493,15 +493,16 @@ fn signing_gives_the_values_of_the_published_vectors() {
         let index = |item: &Json| text(item, "participant").expect("a text").parse::<u8>().expect("a number");
         let mut map = cbor::MapBuilder::default();
         map.field("generation", &0_u32);
-        map.field("threshold", &text(case, "threshold").expect("a text").parse::<u16>().expect("a number"));
-        map.field("verifying_key", &cbor::ByteString(bytes(case, "verifying_key")));
+        let threshold = text(case, "threshold").expect("a text").parse().expect("a number");
+        map.item("threshold", cbor::Value::Unsigned(threshold));
+        map.item("verifying_key", cbor::Value::Bytes(bytes(case, "verifying_key").into()));
         let entry = |item: &Json| {
             let mut map = cbor::MapBuilder::default();
-            map.field("participant", &u16::from(index(item)));
-            map.field("share", &cbor::ByteString(bytes(item, "verifying_share")));
+            map.item("participant", cbor::Value::Unsigned(index(item).into()));
+            map.item("share", cbor::Value::Bytes(bytes(item, "verifying_share").into()));
             map.finish()
         };
-        map.field("verifying_shares", &all.iter().map(entry).collect::<Vec<_>>());
+        map.item("verifying_shares", cbor::Value::Array(all.iter().map(entry).collect()));
         let group = cbor::encode(&map.finish()).expect("small");
         let (mut signers, mut commitments) = (Vec::new(), BTreeMap::new());
         for item in all.iter().filter(|item| item.get("signature_share").is_some()) {

@@ -92,11 +92,11 @@ pub struct BoxContext<'a> {
 impl BoxContext<'_> {
     /// The canonical CBOR of the map `{zone_id, recipient_node_id, purpose, issued_at}`, with byte strings.
     fn additional_data(&self) -> Result<Vec<u8>, HpkeError> {
-        let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
+        let bytes = |text| Value::Bytes(str::as_bytes(text).into());
         let mut map = MapBuilder::default();
-        map.field("zone_id", &bytes(self.zone_id.as_str()));
-        map.field("recipient_node_id", &bytes(self.recipient.as_str()));
-        map.field("purpose", &bytes(self.purpose.as_str()));
+        map.item("zone_id", bytes(self.zone_id.as_str()));
+        map.item("recipient_node_id", bytes(self.recipient.as_str()));
+        map.item("purpose", bytes(self.purpose.as_str()));
         map.field("issued_at", &self.issued_at);
         encode(&map.finish()).map_err(|_| HpkeError::TooLarge)
     }
@@ -199,16 +199,16 @@ impl HpkeBox {
 }
 
 impl ToCbor for HpkeBox {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::default();
         map.field("kem", &self.kem);
-        map.field("sealed", &ByteString(self.sealed.clone()));
+        map.item("sealed", Value::Bytes(self.sealed.as_slice().into()));
         map.finish()
     }
 }
 
 impl FromCbor for HpkeBox {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let kem = fields.field("kem")?;
         let ByteString(sealed) = fields.field("sealed")?;

@@ -178,7 +178,7 @@ fn sizes_are_bounded_on_both_sides() {
     }
     let mut map = cbor::MapBuilder::default();
     map.field("kem", &KemAlgorithm::X25519);
-    map.field("sealed", &cbor::ByteString(vec![0; 47]));
+    map.item("sealed", cbor::Value::Bytes(vec![0; 47].into()));
     assert_eq!(HpkeBox::from_cbor(map.finish()), Err(ShapeError::WrongLength));
 }
 

@@ -226,12 +226,12 @@ impl DealingTerms {
 }
 
 impl ToCbor for Dealing {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut map = MapBuilder::default();
         map.field("secret_id", &self.terms.secret_id);
         map.field("generation", &self.terms.generation);
-        map.field("threshold", &u16::from(self.terms.threshold));
-        map.field("total", &u16::from(self.terms.total));
+        map.item("threshold", Value::Unsigned(self.terms.threshold.into()));
+        map.item("total", Value::Unsigned(self.terms.total.into()));
         map.field("share_hashes", &self.share_hashes);
         map.field("secret_hash", &self.secret_hash);
         map.finish()
@@ -239,7 +239,7 @@ impl ToCbor for Dealing {
 }
 
 impl FromCbor for Dealing {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let mut fields = FieldReader::new(value)?;
         let small = |n: u16| u8::try_from(n).map_err(|_| ShapeError::OutOfRange);
         let dealing = Self {

@@ -49,13 +49,13 @@ impl<C: Length, const MAX: usize> Bounded<C, MAX> {
 }
 
 impl<C: ToCbor, const MAX: usize> ToCbor for Bounded<C, MAX> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.0.to_cbor()
     }
 }
 
 impl<C: FromCbor + Length, const MAX: usize> FromCbor for Bounded<C, MAX> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         C::from_cbor(value).and_then(Self::new)
     }
 }

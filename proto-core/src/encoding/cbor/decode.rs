@@ -1,20 +1,20 @@
 //! Bytes to value, accepting nothing but the canonical encoding.
 
-use alloc::string::String;
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::encode::half_bits;
 use super::{CborError, Map, Value};
 use crate::limits::{MAX_DEPTH, MAX_OBJECT_BYTES};
 
-/// The value whose canonical encoding is exactly `input`.
+/// The value whose canonical encoding is exactly `input`, in which its strings lie.
 ///
 /// Memory is bounded by a small multiple of `input`, since little is reserved on the word of a length.
 ///
 /// # Errors
 /// The first rule that `input` breaks.
 //= docs/spec/encoding.md#canonical-cbor
-pub fn decode(input: &[u8]) -> Result<Value, CborError> {
+pub fn decode(input: &[u8]) -> Result<Value<'_>, CborError> {
     if input.len() > MAX_OBJECT_BYTES {
         return Err(CborError::TooLarge);
     }
@@ -48,7 +48,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn value(&mut self, depth: usize) -> Result<Value, CborError> {
+    fn value(&mut self, depth: usize) -> Result<Value<'a>, CborError> {
         if depth > MAX_DEPTH {
             return Err(CborError::TooDeep);
         }
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
         match initial >> 5 {
             0 => Ok(Value::Unsigned(self.argument(info)?)),
             1 => Ok(Value::Negative(self.argument(info)?)),
-            2 => Ok(Value::Bytes(self.string(info)?.to_vec())),
+            2 => Ok(Value::Bytes(Cow::Borrowed(self.string(info)?))),
             3 => self.text(info),
             4 => self.array(info, depth),
             5 => self.map(info, depth),
@@ -101,12 +101,12 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    fn text(&mut self, info: u8) -> Result<Value, CborError> {
+    fn text(&mut self, info: u8) -> Result<Value<'a>, CborError> {
         let text = core::str::from_utf8(self.string(info)?).map_err(|_| CborError::InvalidUtf8)?;
-        Ok(Value::Text(String::from(text)))
+        Ok(Value::Text(Cow::Borrowed(text)))
     }
 
-    fn array(&mut self, info: u8, depth: usize) -> Result<Value, CborError> {
+    fn array(&mut self, info: u8, depth: usize) -> Result<Value<'a>, CborError> {
         let length = self.length(info)?;
         self.promise(length, 1)?;
         let mut items = Vec::with_capacity(room(length, depth));
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
         Ok(Value::Array(items))
     }
 
-    fn map(&mut self, info: u8, depth: usize) -> Result<Value, CborError> {
+    fn map(&mut self, info: u8, depth: usize) -> Result<Value<'a>, CborError> {
         let length = self.length(info)?;
         self.promise(length, 2)?;
         let mut entries = Vec::with_capacity(room(length, depth));
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         if least > self.rest.len() { Err(CborError::Truncated) } else { Ok(()) }
     }
 
-    fn simple(&mut self, info: u8) -> Result<Value, CborError> {
+    fn simple(&mut self, info: u8) -> Result<Value<'a>, CborError> {
         match info {
             20 => Ok(Value::Bool(false)),
             21 => Ok(Value::Bool(true)),
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A float of 16, 32 or 64 bits (`info` 25 to 27); it is canonical if no narrower one has its value.
-    fn float(&mut self, info: u8) -> Result<Value, CborError> {
+    fn float(&mut self, info: u8) -> Result<Value<'a>, CborError> {
         let (x, shortest) = match info {
             25 => (half_value(u16::from_be_bytes(self.chunk()?)), true),
             26 => {

@@ -12,7 +12,7 @@ const ROOM: usize = 128;
 ///
 /// # Errors
 /// [`CborError::TooDeep`], [`CborError::TooLarge`] or [`CborError::NonFiniteFloat`].
-pub fn encode(value: &Value) -> Result<Vec<u8>, CborError> {
+pub fn encode(value: &Value<'_>) -> Result<Vec<u8>, CborError> {
     encode_after(Vec::with_capacity(ROOM), value)
 }
 
@@ -20,7 +20,7 @@ pub fn encode(value: &Value) -> Result<Vec<u8>, CborError> {
 ///
 /// # Errors
 /// As [`encode`].
-pub fn encode_after(prefix: Vec<u8>, value: &Value) -> Result<Vec<u8>, CborError> {
+pub fn encode_after(prefix: Vec<u8>, value: &Value<'_>) -> Result<Vec<u8>, CborError> {
     let mut out = prefix;
     write(value, 0, &mut out)?;
     Ok(out)
@@ -35,13 +35,13 @@ pub(crate) fn append_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), CborEr
 }
 
 /// The encoding by which a map orders `key`; keys nest inside their map, so they start one level down.
-pub(super) fn key_bytes(key: &Value) -> Result<Vec<u8>, CborError> {
+pub(super) fn key_bytes(key: &Value<'_>) -> Result<Vec<u8>, CborError> {
     let mut out = Vec::new();
     write(key, 1, &mut out)?;
     Ok(out)
 }
 
-fn write(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), CborError> {
+fn write(value: &Value<'_>, depth: usize, out: &mut Vec<u8>) -> Result<(), CborError> {
     if depth > MAX_DEPTH {
         return Err(CborError::TooDeep);
     }

@@ -1,6 +1,6 @@
 //! Typed values as data items: structs are maps with text keys, and a map with an unknown or missing key is refused.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -66,10 +66,10 @@ impl From<CborError> for ShapeError {
 /// A type with one canonical data item a value.
 pub trait ToCbor {
     /// The data item for this value.
-    fn to_cbor(&self) -> Value;
+    fn to_cbor(&self) -> Value<'_>;
 
     /// What stands in a map's field of this type; `None` leaves the field out.
-    fn to_field(&self) -> Option<Value> {
+    fn to_field(&self) -> Option<Value<'_>> {
         Some(self.to_cbor())
     }
 }
@@ -80,13 +80,13 @@ pub trait FromCbor: Sized {
     ///
     /// # Errors
     /// What makes `value` no item of this type.
-    fn from_cbor(value: Value) -> Result<Self, ShapeError>;
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError>;
 
     /// Reads a map's field named `name`, which may be absent.
     ///
     /// # Errors
     /// [`ShapeError::MissingField`] for all but optional fields, else as [`FromCbor::from_cbor`].
-    fn from_field(name: &'static str, field: Option<Value>) -> Result<Self, ShapeError> {
+    fn from_field(name: &'static str, field: Option<Value<'_>>) -> Result<Self, ShapeError> {
         field.ok_or(ShapeError::MissingField(name)).and_then(Self::from_cbor)
     }
 }
@@ -96,63 +96,70 @@ pub trait FromCbor: Sized {
 pub struct ByteString(pub Vec<u8>);
 
 impl ToCbor for ByteString {
-    fn to_cbor(&self) -> Value {
-        Value::Bytes(self.0.clone())
+    fn to_cbor(&self) -> Value<'_> {
+        Value::Bytes(Cow::Borrowed(&self.0))
     }
 }
 
 impl FromCbor for ByteString {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let Value::Bytes(bytes) = value else { return Err(ShapeError::WrongType("a byte string")) };
-        Ok(Self(bytes))
+        Ok(Self(bytes.into_owned()))
     }
 }
 
 impl<const N: usize> ToCbor for [u8; N] {
-    fn to_cbor(&self) -> Value {
-        Value::Bytes(self.to_vec())
+    fn to_cbor(&self) -> Value<'_> {
+        Value::Bytes(Cow::Borrowed(self))
     }
 }
 
 impl<const N: usize> FromCbor for [u8; N] {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
-        ByteString::from_cbor(value)?.0.try_into().map_err(|_| ShapeError::WrongLength)
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
+        let Value::Bytes(bytes) = value else { return Err(ShapeError::WrongType("a byte string")) };
+        Self::try_from(&*bytes).map_err(|_| ShapeError::WrongLength)
     }
 }
 
-impl ToCbor for Value {
-    fn to_cbor(&self) -> Value {
+impl ToCbor for Value<'_> {
+    fn to_cbor(&self) -> Value<'_> {
         self.clone()
     }
 }
 
-impl FromCbor for Value {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
-        Ok(value)
+impl FromCbor for Value<'static> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
+        Ok(value.into_owned())
+    }
+}
+
+impl ToCbor for str {
+    fn to_cbor(&self) -> Value<'_> {
+        Value::Text(Cow::Borrowed(self))
     }
 }
 
 impl ToCbor for String {
-    fn to_cbor(&self) -> Value {
-        Value::Text(self.clone())
+    fn to_cbor(&self) -> Value<'_> {
+        self.as_str().to_cbor()
     }
 }
 
 impl FromCbor for String {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let Value::Text(text) = value else { return Err(ShapeError::WrongType("a text string")) };
-        Ok(text)
+        Ok(text.into_owned())
     }
 }
 
 impl ToCbor for bool {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         Value::Bool(*self)
     }
 }
 
 impl FromCbor for bool {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let Value::Bool(bit) = value else { return Err(ShapeError::WrongType("true or false")) };
         Ok(bit)
     }
@@ -161,13 +168,13 @@ impl FromCbor for bool {
 macro_rules! unsigned {
     ($($int:ty),*) => {$(
         impl ToCbor for $int {
-            fn to_cbor(&self) -> Value {
+            fn to_cbor(&self) -> Value<'_> {
                 Value::Unsigned(u64::from(*self))
             }
         }
 
         impl FromCbor for $int {
-            fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+            fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
                 match value {
                     Value::Unsigned(n) => Self::try_from(n).map_err(|_| ShapeError::OutOfRange),
                     _ => Err(ShapeError::WrongType("an unsigned integer")),
@@ -181,25 +188,25 @@ macro_rules! unsigned {
 unsigned!(u16, u32, u64);
 
 impl ToCbor for UnixTime {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         Value::Unsigned(self.as_secs())
     }
 }
 
 impl FromCbor for UnixTime {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         u64::from_cbor(value).map(Self::from_secs)
     }
 }
 
 impl<T: ToCbor> ToCbor for Vec<T> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         Value::Array(self.iter().map(ToCbor::to_cbor).collect())
     }
 }
 
 impl<T: FromCbor> FromCbor for Vec<T> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let Value::Array(items) = value else { return Err(ShapeError::WrongType("an array")) };
         items.into_iter().map(T::from_cbor).collect()
     }
@@ -207,13 +214,13 @@ impl<T: FromCbor> FromCbor for Vec<T> {
 
 /// Sets are arrays in strictly ascending order, so that one set has one encoding.
 impl<T: ToCbor> ToCbor for alloc::collections::BTreeSet<T> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         Value::Array(self.iter().map(ToCbor::to_cbor).collect())
     }
 }
 
 impl<T: FromCbor + Ord> FromCbor for alloc::collections::BTreeSet<T> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let items = Vec::<T>::from_cbor(value)?;
         if items.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err(ShapeError::Invalid("a set must be in ascending order without duplicates"));
@@ -224,14 +231,14 @@ impl<T: FromCbor + Ord> FromCbor for alloc::collections::BTreeSet<T> {
 
 /// Keys of a map are as unique as their encodings, whatever order a map keeps in memory.
 impl<K: ToCbor, V: ToCbor> ToCbor for alloc::collections::BTreeMap<K, V> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let entries = self.iter().map(|(key, value)| (key.to_cbor(), value.to_cbor()));
         Value::Map(Map::new(entries.collect()).unwrap_or_default())
     }
 }
 
 impl<K: FromCbor + Ord, V: FromCbor> FromCbor for alloc::collections::BTreeMap<K, V> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let Value::Map(map) = value else { return Err(ShapeError::WrongType("a map")) };
         map.into_entries()
             .into_iter()
@@ -241,59 +248,64 @@ impl<K: FromCbor + Ord, V: FromCbor> FromCbor for alloc::collections::BTreeMap<K
 }
 
 impl<T: ToCbor> ToCbor for Box<T> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         T::to_cbor(self)
     }
 }
 
 impl<T: FromCbor> FromCbor for Box<T> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         T::from_cbor(value).map(Self::new)
     }
 }
 
 impl<T: ToCbor> ToCbor for Option<T> {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         self.as_ref().map_or(Value::Null, ToCbor::to_cbor)
     }
 
-    fn to_field(&self) -> Option<Value> {
+    fn to_field(&self) -> Option<Value<'_>> {
         self.as_ref().map(ToCbor::to_cbor)
     }
 }
 
 impl<T: FromCbor> FromCbor for Option<T> {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         if value == Value::Null { Ok(None) } else { T::from_cbor(value).map(Some) }
     }
 
     /// An absent option has one form, which is absence: an explicit null is refused.
-    fn from_field(_name: &'static str, field: Option<Value>) -> Result<Self, ShapeError> {
+    fn from_field(_name: &'static str, field: Option<Value<'_>>) -> Result<Self, ShapeError> {
         field.map(T::from_cbor).transpose()
     }
 }
 
 /// Collects the fields of a struct.
 #[derive(Debug, Default)]
-pub struct MapBuilder(Vec<(Value, Value)>);
+pub struct MapBuilder<'a>(Vec<(Value<'a>, Value<'a>)>);
 
-impl MapBuilder {
+impl<'a> MapBuilder<'a> {
     /// A builder that begins with the entries of `map`; any other item counts as an empty map.
-    pub fn from_map(map: Value) -> Self {
+    pub fn from_map(map: Value<'a>) -> Self {
         if let Value::Map(map) = map { Self(map.into_entries()) } else { Self::default() }
     }
 
     /// Adds the field `name`, unless it is an absent option.
-    pub fn field(&mut self, name: &str, value: &impl ToCbor) {
+    pub fn field(&mut self, name: &'static str, value: &'a (impl ToCbor + ?Sized)) {
         if let Some(value) = value.to_field() {
-            self.0.push((Value::Text(name.to_owned()), value));
+            self.item(name, value);
         }
+    }
+
+    /// Adds the field `name` with a data item.
+    pub fn item(&mut self, name: &'static str, item: Value<'a>) {
+        self.0.push((Value::Text(Cow::Borrowed(name)), item));
     }
 
     /// The map of all added fields.
     ///
     /// A name added twice keeps its first value; field names are literals of this crate and never collide.
-    pub fn finish(mut self) -> Value {
+    pub fn finish(mut self) -> Value<'a> {
         self.0.retain(|(name, _)| matches!(name, Value::Text(_)));
         self.0.sort_by(|(one, _), (other, _)| rank(one).cmp(&rank(other)));
         self.0.dedup_by(|later, first| later.0 == first.0);
@@ -302,20 +314,20 @@ impl MapBuilder {
 }
 
 /// The order of the encodings of texts: these begin with the length.
-fn rank(name: &Value) -> Option<(usize, &str)> {
-    if let Value::Text(text) = name { Some((text.len(), text)) } else { None }
+fn rank<'v>(name: &'v Value<'_>) -> Option<(usize, &'v str)> {
+    if let Value::Text(text) = name { Some((text.len(), &**text)) } else { None }
 }
 
 /// Takes the fields of a struct out of its map, one by one.
 #[derive(Debug)]
-pub struct FieldReader(Vec<(Value, Value)>);
+pub struct FieldReader<'a>(Vec<(Value<'a>, Value<'a>)>);
 
-impl FieldReader {
+impl<'a> FieldReader<'a> {
     /// A reader over `value`.
     ///
     /// # Errors
     /// [`ShapeError::WrongType`] if it is no map.
-    pub fn new(value: Value) -> Result<Self, ShapeError> {
+    pub fn new(value: Value<'a>) -> Result<Self, ShapeError> {
         let Value::Map(map) = value else { return Err(ShapeError::WrongType("a map")) };
         Ok(Self(map.into_entries()))
     }
@@ -336,17 +348,14 @@ impl FieldReader {
     pub fn finish(self) -> Result<(), ShapeError> {
         match self.0.into_iter().next() {
             None => Ok(()),
-            Some((Value::Text(name), _)) => Err(ShapeError::UnknownField(name)),
+            Some((Value::Text(name), _)) => Err(ShapeError::UnknownField(name.into_owned())),
             Some(_) => Err(ShapeError::WrongType("a map with text keys")),
         }
     }
 
     /// What was not taken, for a type that is embedded in the same map.
-    ///
-    /// # Errors
-    /// None in practice; the entries come from a valid map.
-    pub fn rest(self) -> Result<Value, ShapeError> {
-        Ok(Value::Map(Map::new(self.0)?))
+    pub fn rest(self) -> Value<'a> {
+        Value::Map(Map::from_ordered(self.0))
     }
 }
 
@@ -363,7 +372,7 @@ macro_rules! cbor_map {
         $vis struct $name { $($(#[$field_meta])* pub $field: $type),* }
 
         impl $crate::encoding::cbor::ToCbor for $name {
-            fn to_cbor(&self) -> $crate::encoding::cbor::Value {
+            fn to_cbor(&self) -> $crate::encoding::cbor::Value<'_> {
                 let mut map = $crate::encoding::cbor::MapBuilder::default();
                 $(map.field(stringify!($field), &self.$field);)*
                 map.finish()
@@ -372,7 +381,7 @@ macro_rules! cbor_map {
 
         impl $crate::encoding::cbor::FromCbor for $name {
             fn from_cbor(
-                value: $crate::encoding::cbor::Value,
+                value: $crate::encoding::cbor::Value<'_>,
             ) -> Result<Self, $crate::encoding::cbor::ShapeError> {
                 let mut fields = $crate::encoding::cbor::FieldReader::new(value)?;
                 let this = Self { $($field: fields.field(stringify!($field))?),* };
@@ -398,11 +407,11 @@ macro_rules! cbor_tagged {
         }
 
         impl $crate::encoding::cbor::ToCbor for $name {
-            fn to_cbor(&self) -> $crate::encoding::cbor::Value {
+            fn to_cbor(&self) -> $crate::encoding::cbor::Value<'_> {
                 let mut map = $crate::encoding::cbor::MapBuilder::default();
                 match self {
                     $(Self::$variant { $($field),* } => {
-                        map.field("type", &::alloc::string::String::from($text));
+                        map.field("type", $text);
                         $(map.field(stringify!($field), $field);)*
                     })*
                 }
@@ -412,7 +421,7 @@ macro_rules! cbor_tagged {
 
         impl $crate::encoding::cbor::FromCbor for $name {
             fn from_cbor(
-                value: $crate::encoding::cbor::Value,
+                value: $crate::encoding::cbor::Value<'_>,
             ) -> Result<Self, $crate::encoding::cbor::ShapeError> {
                 let mut fields = $crate::encoding::cbor::FieldReader::new(value)?;
                 let kind: ::alloc::string::String = fields.field("type")?;
@@ -463,14 +472,14 @@ macro_rules! cbor_enum {
         }
 
         impl $crate::encoding::cbor::ToCbor for $name {
-            fn to_cbor(&self) -> $crate::encoding::cbor::Value {
+            fn to_cbor(&self) -> $crate::encoding::cbor::Value<'_> {
                 $crate::encoding::cbor::Value::Text(self.as_str().into())
             }
         }
 
         impl $crate::encoding::cbor::FromCbor for $name {
             fn from_cbor(
-                value: $crate::encoding::cbor::Value,
+                value: $crate::encoding::cbor::Value<'_>,
             ) -> Result<Self, $crate::encoding::cbor::ShapeError> {
                 <::alloc::string::String as $crate::encoding::cbor::FromCbor>::from_cbor(value)?.parse()
             }

@@ -110,7 +110,7 @@ impl Serialize for Json {
 }
 
 impl ToCbor for Json {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         match self {
             Self::Null => Value::Null,
             Self::Bool(bit) => Value::Bool(*bit),
@@ -119,13 +119,13 @@ impl ToCbor for Json {
                 (None, Some(n)) => Value::integer(n),
                 (None, None) => Value::Float(number.to_f64()),
             },
-            Self::String(text) => Value::Text(text.clone()),
+            Self::String(text) => text.to_cbor(),
             Self::Array(items) => Value::Array(items.iter().map(Self::to_cbor).collect()),
             Self::Object(object) => {
                 let mut members: Vec<_> = object.iter().collect();
                 // The encoding of a text begins with its length, so shorter keys come first.
                 members.sort_by_key(|(key, _)| (key.len(), *key));
-                let entries = members.into_iter().map(|(k, v)| (Value::Text(k.into()), v.to_cbor()));
+                let entries = members.into_iter().map(|(k, v)| (k.to_cbor(), v.to_cbor()));
                 Value::Map(Map::from_ordered(entries.collect()))
             }
         }
@@ -133,14 +133,14 @@ impl ToCbor for Json {
 }
 
 impl FromCbor for Json {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         Ok(match value {
             Value::Null => Self::Null,
             Value::Bool(bit) => Self::Bool(bit),
             Value::Unsigned(n) => Self::from(n),
             Value::Negative(n) => Self::from(!i64::try_from(n).map_err(|_| ShapeError::OutOfRange)?),
             Value::Float(x) => Self::Number(Number::try_from(x).map_err(|_| ShapeError::OutOfRange)?),
-            Value::Text(text) => Self::String(text),
+            Value::Text(text) => Self::String(text.into_owned()),
             Value::Bytes(_) => return Err(ShapeError::WrongType("a JSON value")),
             Value::Array(items) => {
                 Self::Array(items.into_iter().map(Self::from_cbor).collect::<Result<_, _>>()?)

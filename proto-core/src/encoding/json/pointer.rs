@@ -123,13 +123,13 @@ impl<'de> serde::Deserialize<'de> for Pointer {
 }
 
 impl ToCbor for Pointer {
-    fn to_cbor(&self) -> Value {
-        Value::Text(self.text.clone())
+    fn to_cbor(&self) -> Value<'_> {
+        self.text.to_cbor()
     }
 }
 
 impl FromCbor for Pointer {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let text = String::from_cbor(value)?;
         Self::new(&text).map_err(|_| ShapeError::Invalid("not a JSON pointer"))
     }

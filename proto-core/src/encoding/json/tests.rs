@@ -225,7 +225,7 @@ fn pointers_follow_rfc_6901_section_5() {
 #[test]
 fn what_is_no_json_is_refused_from_cbor() {
     for item in [
-        cbor::Value::Bytes(vec![1]),
+        cbor::Value::Bytes(vec![1].into()),
         cbor::Value::Negative(u64::MAX),
         cbor::Value::Map(
             cbor::Map::new(vec![(cbor::Value::Unsigned(1), cbor::Value::Null)]).expect("one key"),

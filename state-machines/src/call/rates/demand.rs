@@ -115,7 +115,7 @@ cbor_map! {
 }
 
 impl ToCbor for Demand {
-    fn to_cbor(&self) -> Value {
+    fn to_cbor(&self) -> Value<'_> {
         let mut stored = Stored {
             amount: self.amount,
             connector: None,
@@ -146,12 +146,12 @@ impl ToCbor for Demand {
             Holder::Zone(zone) => stored.zone = Some(zone.clone()),
             Holder::Grant(grant) => stored.grant = Some(*grant),
         }
-        stored.to_cbor()
+        stored.to_cbor().into_owned()
     }
 }
 
 impl FromCbor for Demand {
-    fn from_cbor(value: Value) -> Result<Self, ShapeError> {
+    fn from_cbor(value: Value<'_>) -> Result<Self, ShapeError> {
         let stored = Stored::from_cbor(value)?;
         let holder = match (stored.instance, stored.credential, stored.principal, stored.zone, stored.grant) {
             (None, None, None, None, None) => Holder::Global,

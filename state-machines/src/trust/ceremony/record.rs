@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use fcp_proto_core::cbor_map;
 use fcp_proto_core::crypto::hash::Hasher;
 use fcp_proto_core::encoding::cbor::{
-    ByteString, CborError, FieldReader, FromCbor, MapBuilder, ToCbor, decode, encode,
+    ByteString, CborError, FieldReader, FromCbor, MapBuilder, ToCbor, Value, decode, encode,
 };
 use fcp_proto_core::ids::{KeyId, NodeId, PrincipalId};
 use fcp_proto_core::object::{AnyObject, StoredObject};
@@ -70,8 +70,9 @@ impl CeremonyRecord {
         let content = encode(&content.to_cbor())?;
         let mut map = MapBuilder::default();
         map.field("version", &VERSION);
-        map.field("checksum", &checksum(&content));
-        map.field("content", &ByteString(content));
+        let checksum = checksum(&content);
+        map.field("checksum", &checksum);
+        map.item("content", Value::Bytes(content.into()));
         encode(&map.finish())
     }
 
