@@ -135,10 +135,13 @@ async fn a_changed_journal_is_noticed() {
     assert!(clean.valid, "{clean:?}");
 
     let journal = home.join("journal").join("000001.fcj");
-    let mut bytes = fs::read(&journal).unwrap();
-    let middle = bytes.iter().position(|byte| *byte == b'z').unwrap();
-    bytes[middle] ^= 1;
-    fs::write(&journal, bytes).unwrap();
-    let report = client.send::<VerifyAudit>(&[], &VerifyRequest::default()).await.unwrap().body;
-    assert!(!report.valid && !report.problems.is_empty(), "{report:?}");
+    let whole = fs::read(&journal).unwrap();
+    // In the segment's header, and in the middle of a record.
+    for at in [20, whole.len() / 2] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&journal, bytes).unwrap();
+        let report = client.send::<VerifyAudit>(&[], &VerifyRequest::default()).await.unwrap().body;
+        assert!(!report.valid && !report.problems.is_empty(), "byte {at}: {report:?}");
+    }
 }

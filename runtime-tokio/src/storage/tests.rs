@@ -268,6 +268,25 @@ fn every_flipped_byte_of_what_was_durable_is_named_and_nothing_is_changed() {
     assert_eq!(open(&disk).unwrap().1.len(), 12);
 }
 
+/// A journal may be read again while the store is open; every byte of it counts then as well, those of the headers too.
+#[test]
+fn every_flipped_byte_is_named_when_an_open_journal_is_read_again() {
+    let disk = filled(12);
+    let (storage, _) = open(&disk).unwrap();
+    for number in 1..=3 {
+        let whole = disk.bytes(&segment(number));
+        for position in (0..whole.len()).step_by(5) {
+            let mut bytes = whole.clone();
+            bytes[position] ^= 0x10;
+            disk.put(&segment(number), &bytes);
+            let read: Result<Vec<_>, _> = storage.batches().unwrap().collect();
+            assert!(read.is_err(), "byte {position} of segment {number}");
+        }
+        disk.put(&segment(number), &whole);
+    }
+    assert_eq!(storage.batches().unwrap().count(), 12);
+}
+
 #[test]
 fn without_an_index_a_later_frame_still_proves_damage() {
     let disk = filled(3);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use fcp_state_machines::persist::{Batch, Class, Space};
 
-use super::format::{Frame, HEADER_BYTES, HomeId, Kind, SegmentKey, read_frame};
-use super::scan::{Torn, path_of};
-use crate::storage::error::{Damage, Lost, Step, StorageError};
+use super::format::{Frame, HEADER_BYTES, Header, HomeId, Kind, SegmentKey, read_frame};
+use super::scan::{Torn, path_of, segment_name};
+use crate::storage::error::{Damage, DamageKind, Lost, Step, StorageError};
 use crate::storage::files::{Files, StoredFile};
 
 /// The recovered journal: what recovery did, and, as an iterator, every batch in order.
@@ -111,12 +111,28 @@ impl FrameReader {
         Self { files, directory, home, segments, offset: offset.max(HEADER_BYTES), open: None }
     }
 
+    /// The header is not needed to read what follows; whoever reads everything again shall hear of it all the same.
+    fn check_header(&self, file: &dyn StoredFile, number: u64) -> Result<(), StorageError> {
+        let path = path_of(&self.directory, number);
+        let mut bytes = [0; HEADER_BYTES as usize];
+        file.read_at(&mut bytes, 0).map_err(StorageError::io(Step::Read, &path))?;
+        match Header::decode(&bytes) {
+            Ok(header) if header.home == self.home && header.number == number => Ok(()),
+            Ok(_) | Err(_) => {
+                let file = segment_name(number);
+                let damage = Damage { file, offset: 0, kind: DamageKind::Header, lost: None };
+                Err(StorageError::Corrupt(vec![damage]))
+            }
+        }
+    }
+
     fn read(&mut self, number: u64, end: u64) -> Result<Frame, StorageError> {
         let path = path_of(&self.directory, number);
         let (file, key) = match &self.open {
             Some(open) => open,
             None => {
                 let file = self.files.open(&path).map_err(StorageError::io(Step::Open, &path))?;
+                self.check_header(&*file, number)?;
                 self.open.insert((file, SegmentKey::new(self.home, number)))
             }
         };
