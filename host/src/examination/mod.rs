@@ -4,7 +4,7 @@
 //! layout (modes, lock, socket) ─► settings ─► journal ─► keys ─► node ─► vault, connectors
 //! ```
 //!
-//! The home is opened by what opens it for good, over files whose changes stay in memory ([`overlay`]): so the
+//! The home is opened by what opens it for good, over files whose changes stay in memory (`overlay`): so the
 //! examination fails where a daemon would, and says so in words of its own. Spec: `docs/spec/home.md`.
 
 mod contents;
