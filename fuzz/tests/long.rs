@@ -1,5 +1,5 @@
-//! A long run from the committed corpora, by recipe: `just fuzz`. It needs no other toolchain and prints its seed; the same
-//! seed makes the same inputs.
+//! A long run from the committed corpora, by recipe: `just fuzz_unguided`. It needs no other toolchain and prints its
+//! seed; the same seed makes the same inputs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 #[test]
-#[ignore = "takes minutes; `just fuzz` runs it"]
+#[ignore = "takes minutes; `just fuzz_unguided` runs it"]
 fn long_run_from_the_corpora() {
     let (runs, seed) = (number("FCP_FUZZ_RUNS", RUNS), number("FCP_FUZZ_SEED", 1));
     println!("FCP_FUZZ_SEED={seed} FCP_FUZZ_RUNS={runs}");
