@@ -40,7 +40,7 @@ const LARGEST: usize = 1 << 20;
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 43] = [
+const FILES: [(&str, Check); 45] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
     ("frost/keygen.json", sealing::frost_keygen),
@@ -64,7 +64,9 @@ const FILES: [(&str, Check); 43] = [
     ("keys/wrapped_key.json", wrapped_key),
     ("keys/wrapped_key_reject.json", wrapped_key_reject),
     ("keys/x25519.json", x25519),
+    ("objects/identifiers.json", objects::identifier),
     ("objects/kinds.json", objects::kind),
+    ("objects/kinds_reject.json", objects::kind_reject),
     ("objects/payloads.json", objects::payload),
     ("objects/payloads_reject.json", objects::payload_reject),
     ("objects/schemas.json", objects::schema),

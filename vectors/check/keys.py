@@ -43,11 +43,15 @@ def sign(seed, message):
     return ed25519.Ed25519PrivateKey.from_private_bytes(seed).sign(message)
 
 
+def is_sound(public):
+    """Whether bytes are the canonical encoding of a point that is not of small order."""
+    return nacl.bindings.crypto_core_ed25519_is_valid_point(public)
+
+
 def verify(public, message, signature):
     """Whether a signature holds by two libraries; keys and nonces of small order never do."""
-    for point in (public, signature[:32]):
-        if not nacl.bindings.crypto_core_ed25519_is_valid_point(point):
-            return False
+    if not (is_sound(public) and is_sound(signature[:32])):
+        return False
     try:
         ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
         nacl.bindings.crypto_sign_open(signature + message, public)
