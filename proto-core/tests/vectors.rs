@@ -164,6 +164,33 @@ fn the_published_suites_are_as_long_as_their_table_says() {
     assert!(seen > 10, "{seen} rows");
 }
 
+/// Whoever reads the vectors finds in the specification what their errors mean.
+#[test]
+fn every_error_of_a_vector_is_named_in_the_specification() {
+    let mut specification = String::new();
+    for chapter in fs::read_dir(root().join("../docs/spec")).expect("the folder") {
+        specification += &fs::read_to_string(chapter.expect("readable").path()).expect("UTF-8");
+    }
+    let named: BTreeSet<&str> = specification.split('`').skip(1).step_by(2).collect();
+    let mut seen = 0;
+    for (file, _) in all_files() {
+        let bytes = fs::read(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let document = parse(&bytes, LARGEST).expect("JSON");
+        for case in document.get("cases").and_then(Json::as_array).expect("a list of cases") {
+            let error = case.get("error").and_then(Json::as_str).unwrap_or_default();
+            // What an error says besides its name stands in quotation marks.
+            for plain in error.split('"').step_by(2) {
+                let words = plain.split(|character: char| !character.is_alphanumeric());
+                for name in words.filter(|word| word.starts_with(char::is_uppercase)) {
+                    assert!(named.contains(name), "{file}: {name} stands in no chapter");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 500, "{seen}");
+}
+
 #[test]
 fn no_vector_file_is_left_unread() {
     let mut found = BTreeSet::new();
