@@ -189,7 +189,7 @@ def read_information(item):
 def read_sketch(item):
     """No cells, or enough of them."""
     need(len(item) <= 128_000, "OutOfRange")
-    need(not item or (len(item) % 40 == 0 and len(item) >= 64 * 40), "WrongLength")
+    need(not item or (len(item) % 12 == 0 and len(item) >= 64 * 12), "WrongLength")
 
 
 def identifier_fault(text, kind):
