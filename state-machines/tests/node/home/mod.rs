@@ -12,8 +12,8 @@ use fcp_proto_core::manifest::Manifest;
 use fcp_proto_core::object::{
     AnyObject, ApprovalDecision, ApprovalToken, CallDigestInput, ConnectorInstall, CredentialRecord, Effect,
     Enrolment, FaultModel, Grant, Grantee, Header, Membership, NodeAttestation, Object, OperatorDelegation,
-    OperatorRight, OwnerRoot, RevocationObject, RevocationScope, Signed, SignedBody, Usage, ZoneDefinition,
-    ZonePolicy,
+    OperatorRight, OwnerRoot, RevocationObject, RevocationScope, Signed, SignedBody, StoredObject, Usage,
+    ZoneDefinition, ZonePolicy,
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Instant, Now, UnixTime};
@@ -472,6 +472,16 @@ impl Home {
         self.node.start(self.now);
         self.run();
         self.session = self.open_session();
+    }
+
+    /// The record with what `change` makes of its object, under the name that it has then.
+    pub(crate) fn altered(&self, record: &Record, change: impl FnOnce(AnyObject) -> StoredObject) -> Record {
+        let stored = StoredObject::from_bytes(&record.bytes).expect("a stored object");
+        let changed = change(AnyObject::open(&stored).expect("a known kind"));
+        let zones = node_keys(self.keys.seed).zones;
+        let key = zones.get(&changed.header.zone_id).expect("a zone of the home");
+        let id = changed.id(key).expect("it encodes");
+        Record { id, bytes: changed.to_bytes().expect("it encodes").into(), ..record.clone() }
     }
 
     /// Whether a node takes these records as its journal.
