@@ -182,7 +182,22 @@ pub(crate) fn notes(service: &Service) -> Arc<Installation> {
 /// The connector that does most things wrong; `start` says how it begins, `folder` what it may write.
 pub(crate) fn unruly(start: &str, folder: Option<&Path>) -> Arc<Installation> {
     let writable = if folder.is_some() { "writable = [\"{config.folder}\"]" } else { "" };
-    let manifest = include_str!("unruly.toml").replace("#writable", writable);
+    unruly_by(&include_str!("unruly.toml").replace("#writable", writable), start, folder)
+}
+
+/// The same with a health operation, and perhaps a network; it answers well whatever is asked.
+pub(crate) fn assuring(health: &str, networked: &[&str]) -> Arc<Installation> {
+    let mut manifest = format!("{}\n[lifecycle]\nhealth = \"{health}\"\n", include_str!("unruly.toml"));
+    for operation in networked {
+        let act = include_str!("unruly.toml").split_once("[operations.").unwrap().1;
+        let network = "network = { hosts = [\"api.example.com\"], methods = [\"GET\"], paths = [\"/\"] }\n[operations.\"unruly.act\".input.schema]";
+        let act = act.replacen("[operations.\"unruly.act\".input.schema]", network, 1);
+        manifest += &format!("\n[operations.{act}").replace("unruly.act", operation);
+    }
+    unruly_by(&manifest, "", None)
+}
+
+fn unruly_by(manifest: &str, start: &str, folder: Option<&Path>) -> Arc<Installation> {
     let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
     let folder = folder.map_or("/nowhere", |path| path.to_str().unwrap());
     let interface = manifest.interface_hash().to_string();
