@@ -185,14 +185,15 @@ pub(crate) fn unruly(start: &str, folder: Option<&Path>) -> Arc<Installation> {
     unruly_by(&include_str!("unruly.toml").replace("#writable", writable), start, folder)
 }
 
-/// The same with a health operation, and perhaps a network; it answers well whatever is asked.
+/// The same with a health operation, and perhaps others with a network; it answers well whatever is asked.
 pub(crate) fn assuring(health: &str, networked: &[&str]) -> Arc<Installation> {
-    let mut manifest = format!("{}\n[lifecycle]\nhealth = \"{health}\"\n", include_str!("unruly.toml"));
+    let safe = include_str!("unruly.toml").replace("medium", "low").replace("risky", "safe");
+    let act = safe.split_once("[operations.").unwrap().1;
+    let mut manifest = format!("{safe}\n[lifecycle]\nhealth = \"{health}\"\n");
     for operation in networked {
-        let act = include_str!("unruly.toml").split_once("[operations.").unwrap().1;
-        let network = "network = { hosts = [\"api.example.com\"], methods = [\"GET\"], paths = [\"/\"] }\n[operations.\"unruly.act\".input.schema]";
-        let act = act.replacen("[operations.\"unruly.act\".input.schema]", network, 1);
-        manifest += &format!("\n[operations.{act}").replace("unruly.act", operation);
+        let network = "hosts = [\"api.example.com\"]\nmethods = [\"GET\"]\npaths = [\"/\"]";
+        let copy = act.replace("unruly.act", operation);
+        manifest += &format!("\n[operations.{copy}\n[operations.\"{operation}\".network]\n{network}\n");
     }
     unruly_by(&manifest, "", None)
 }

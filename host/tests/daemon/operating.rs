@@ -4,8 +4,8 @@ use fcp_api::client::Client;
 use fcp_api::routes::{
     AddException, AddGrant, AddRole, AddZone, ApproveGrantRequest, AssignRole, ChangePolicy,
     DenyGrantRequest, DisableConnector, FileGrantRequest, GetConnector, GetGrantRequest, GetStatus,
-    InvokeOperation, ListApprovals, ListExceptions, ListGrants, ListRoles, RemoveConnector, RemoveException, RemoveRole,
-    RenewNode, Revoke, SettleCall, SimulateCall, TestCredential, VerifyAudit, WithdrawRole,
+    InvokeOperation, ListApprovals, ListExceptions, ListGrants, ListRoles, RemoveConnector, RemoveException,
+    RemoveRole, RenewNode, Revoke, SettleCall, SimulateCall, TestCredential, VerifyAudit, WithdrawRole,
 };
 use fcp_api::types::{
     self, ApprovalQuery, ApprovalStatus, ErrorBody, ExceptionRule, GrantQuery, Nothing, PolicyChange,

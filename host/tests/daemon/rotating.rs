@@ -192,7 +192,11 @@ async fn grant(operator: &mut Client, bot: &Bot) {
         zone: bot.zone.clone(),
         connector: pages(),
         operations: vec![OperationId::new("pages.get").unwrap()],
-        constraints: Constraints { resource_allow: vec!["*".parse().unwrap()], ..Constraints::default() },
+        constraints: Constraints {
+            resource_allow: vec!["*".parse().unwrap()],
+            credential_allow: ["mine".parse().unwrap()].into(),
+            ..Constraints::default()
+        },
         not_before: None,
         lifetime_secs: 3600,
     };
@@ -213,11 +217,15 @@ async fn read(agent: &mut Client) -> Result<(), ErrorBody> {
     }
 }
 
-/// Kills the egress process of a daemon.
+/// Kills the egress process of a daemon, whichever thread made it.
 fn kill_egress(daemon: i32) {
-    let children = fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children")).unwrap();
-    let is_egress =
-        |child: &&str| fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default().ends_with(b"egress\0");
+    let threads = fs::read_dir(format!("/proc/{daemon}/task")).unwrap();
+    let children: String = threads
+        .map(|thread| fs::read_to_string(thread.unwrap().path().join("children")).unwrap_or_default())
+        .collect();
+    let is_egress = |child: &&str| {
+        fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default().ends_with(b"\0egress\0")
+    };
     let child = children.split_whitespace().find(is_egress).unwrap();
     kill_process(Pid::from_raw(child.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
 }
@@ -260,7 +268,7 @@ async fn a_token_that_is_lost_with_a_killed_process_is_named_with_its_remedy_and
         *service.mute.lock().unwrap() = false;
         let mut agent = match victim {
             Victim::Egress => {
-                kill_egress(daemon.client().daemon_pid().await.unwrap().try_into().unwrap());
+                kill_egress(daemon.client().daemon_pid().await.unwrap());
                 let (agent, lost) = asking.await.unwrap();
                 lost.unwrap_err();
                 agent
