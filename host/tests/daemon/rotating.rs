@@ -150,7 +150,7 @@ fn pages() -> ConnectorId {
 /// The connector of these tests with a credential that is refreshed at the service.
 async fn install(operator: &mut Client, home: &std::path::Path, port: u16, authority: &str) {
     let slot = format!(
-        "[lifecycle]\nhealth = \"pages.get\"\n[auth.main]\nkind = \"oauth2\"\ndescription = \"Tokens.\"\n\
+        "[lifecycle]\nhealth = \"pages.get\"\nhealth_interval_s = 300\n[auth.main]\nkind = \"oauth2\"\ndescription = \"Tokens.\"\n\
          hosts = [\"{{config.base_url}}\"]\ntoken_url = \"https://127.0.0.1:{port}/token\"\n[http]"
     );
     let manifest = include_str!("pages.toml")
