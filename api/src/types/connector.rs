@@ -80,7 +80,8 @@ pub struct HealthCheckView {
     /// When.
     #[schema(value_type = schema::UnixTime)]
     pub at: UnixTime,
-    /// The operation that went its whole path; absent if the connector was only asked how it is.
+    /// The operation that went its whole path, or that failed on it; absent if only the connector speaks for what was
+    /// found: it was asked how it is, or answered well without a service having answered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::OperationId>)]
     pub operation: Option<OperationId>,

@@ -19,6 +19,7 @@ use fcp_runtime_tokio::drive::{Outcomes, clock, entropy};
 use fcp_state_machines::call::supervisor::StateName;
 use fcp_state_machines::node::{Dispatch, Installed, Node, Outcome};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::app::App;
 use super::egress_process::{self, Alive, Follower};
@@ -50,7 +51,7 @@ pub struct Connecting {
     /// How many revocations and disablings are being carried out.
     closing: watch::Sender<usize>,
     stop: watch::Sender<bool>,
-    keeping: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    keeping: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Why a connector cannot be run.
@@ -95,8 +96,8 @@ impl Follower for Followers {
         self.runner.egress_replaced(client);
     }
 
-    fn refreshing(&self, client: EgressClient, refreshed: Refreshed) {
-        tokio::spawn(keep_refreshed(Arc::clone(&self.vault), client, refreshed));
+    fn refreshing(&self, client: EgressClient, refreshed: Refreshed) -> JoinHandle<()> {
+        tokio::spawn(keep_refreshed(Arc::clone(&self.vault), client, refreshed))
     }
 }
 
@@ -444,7 +445,7 @@ fn exercised(status: &ProcessStatus) -> RunStatus {
     match current.map(|check| (check.report, &check.exercised)) {
         Some((HealthReport::Ready, Exercised::Operation(_))) => RunStatus::Ready,
         Some((HealthReport::Degraded | HealthReport::Failed, _)) => RunStatus::Degraded,
-        Some((HealthReport::Ready, Exercised::Method | Exercised::Nothing)) | None => RunStatus::Unknown,
+        Some((HealthReport::Ready, Exercised::Word | Exercised::Nothing)) | None => RunStatus::Unknown,
     }
 }
 
@@ -453,7 +454,7 @@ fn check_view(check: &HealthCheck) -> HealthCheckView {
         at: check.checked_at,
         operation: match &check.exercised {
             Exercised::Operation(operation) => Some(operation.clone()),
-            Exercised::Method | Exercised::Nothing => None,
+            Exercised::Word | Exercised::Nothing => None,
         },
         result: match check.report {
             HealthReport::Ready => CheckFinding::Ready,
@@ -520,11 +521,11 @@ mod tests {
         for (check, current, shown) in [
             (None, false, RunStatus::Unknown),
             (Some((HealthReport::Ready, Exercised::Nothing)), true, RunStatus::Unknown),
-            (Some((HealthReport::Ready, Exercised::Method)), true, RunStatus::Unknown),
+            (Some((HealthReport::Ready, Exercised::Word)), true, RunStatus::Unknown),
             (Some((HealthReport::Ready, operation())), false, RunStatus::Unknown),
             (Some((HealthReport::Ready, operation())), true, RunStatus::Ready),
             (Some((HealthReport::Degraded, operation())), true, RunStatus::Degraded),
-            (Some((HealthReport::Failed, Exercised::Method)), true, RunStatus::Degraded),
+            (Some((HealthReport::Failed, Exercised::Word)), true, RunStatus::Degraded),
         ] {
             let status = status(check, current);
             assert_eq!(health(&status).status, shown, "{status:?}");

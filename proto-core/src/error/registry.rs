@@ -380,14 +380,17 @@ registry! {
         "No credential is stored for this slot."
         "`fwc auth set` stores one";
     7112 CredentialRefreshFailed "credential_refresh_failed" 502 Service true
-        "The stored OAuth token cannot be refreshed."
-        "`fwc auth set` stores a new one";
+        "The stored OAuth token could not be refreshed now."
+        "retry; `fwc auth test NAME` says more";
     7113 EgressUnavailable "egress_unavailable" 503 Service true
         "The egress process does not run."
         "`fwc doctor` says why";
     7114 EgressAnswerUnsafe "egress_answer_unsafe" 502 Service false
         "The answer repeats the credential, or cannot be checked for it."
         "report it to the connector's author; the service received the request";
+    7115 CredentialSpent "credential_spent" 502 Service false
+        "The stored OAuth token is over, and its refresh token is spent, withdrawn or missing."
+        "sign in at the service again and store what it gives with `fwc auth set NAME`";
     7201 PeerFrameInvalid "peer_frame_invalid" 400 Denied false
         "What another device sent is no frame or message of the mesh."
         "bring both devices to releases that fit together";
