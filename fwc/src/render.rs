@@ -50,6 +50,11 @@ impl Answer {
         Self(self.0.section(TableSpec::rows(member, &columns_of(columns))))
     }
 
+    /// This answer with `members` left to the formats that programs read: what says again what is shown, and evidence.
+    pub(crate) fn hidden(self, members: &[&'static str]) -> Self {
+        Self(self.0.hidden(members))
+    }
+
     /// This answer with a command to go on with.
     pub(crate) fn next(self, command: impl Into<String>) -> Self {
         Self(self.0.next(command))
@@ -184,7 +189,7 @@ impl Renderer {
         match outcome {
             Ok(Outcome::Answer(answer)) => self.console.answer(&self.named(*answer)),
             Ok(Outcome::Failed(answer, failure)) => {
-                let failed = Some(Box::new(to_output(&failure)));
+                let failed = Some(Box::new(self.told(&failure)));
                 let answer = output::Answer { failed, ..self.named(*answer) };
                 self.console.answer(&answer)
             }
@@ -202,8 +207,18 @@ impl Renderer {
         output::Answer { command: self.command.clone(), ..answer.0 }
     }
 
+    /// `failure` with a command to go on with, whatever else it says.
+    //= docs/spec/output.md#envelope
+    fn told(&self, failure: &Failure) -> output::Failure {
+        let told = to_output(failure);
+        match told.next.iter().any(|step| step.contains("fwc ")) {
+            true => told,
+            false => told.next(format!("`{} --help` shows examples", format!("fwc {}", self.command).trim_end())),
+        }
+    }
+
     fn fail(&self, failure: &Failure) -> ProcessExit {
-        let failure = to_output(failure);
+        let failure = self.told(failure);
         match self.stream {
             Stream::Answer => self.console.failure(&failure),
             Stream::Document => self.console.failure_in_words(&failure),
@@ -220,14 +235,15 @@ pub(crate) fn to_output(failure: &Failure) -> output::Failure {
         let rule = denial.rule.filter(|rule| *rule != shown.why);
         let rule = rule.map_or(String::new(), |rule| format!(": {rule}"));
         shown.why = join(&shown.why, &format!("the check `{}` refused{rule}", denial.check));
-        shown.next.extend(denial.command);
+        // The command alone, where the step says no more, so that it can be copied.
+        let step = denial.command.filter(|command| failure.next == format!("`{command}`"));
+        shown.next.push(step.unwrap_or_else(|| failure.next.clone()));
         shown.next.extend(denial.decision_id.map(|id| format!("fwc explain {id}")));
+    } else {
+        shown.next.push(failure.next.clone());
     }
     if let Some(wait) = failure.retry_after_ms {
         shown.next.push(format!("wait {wait} ms, then retry"));
-    }
-    if !shown.next.iter().any(|shown| shown == failure.next.trim_matches('`')) {
-        shown.next.push(failure.next.clone());
     }
     shown.detail = failure.detail.as_deref().cloned().map(Into::into);
     shown

@@ -271,7 +271,9 @@ pub(super) fn confirm<T: Serialize>(shown: &T, grant: Option<&StandingGrant>) ->
     if answer.expose() == "yes" {
         return Ok(());
     }
-    Err(Failure::new(Code::Cancelled).because("you did not type yes").next("nothing was approved"))
+    Err(Failure::new(Code::Cancelled)
+        .because("you did not type yes")
+        .next("nothing was approved; `fwc approvals deny ID` denies it for good"))
 }
 
 /// What a person decides over, whole, with nothing in it that could hide or move text on a terminal.

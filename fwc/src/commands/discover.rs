@@ -243,6 +243,7 @@ fn connectors(answer: Answer) -> Answer {
         ("version", "VERSION"),
         ("enabled", "ENABLED"),
         ("zones", "ZONES"),
+        ("problem", "PROBLEM"),
         ("operations", "OPERATIONS"),
         ("max_tier", "HIGHEST TIER"),
         ("description", "DESCRIPTION"),

@@ -96,6 +96,8 @@ pub(crate) struct Answer {
     pub(crate) table: Option<TableSpec>,
     /// Further members that hold rows, and which columns of them people see below all else.
     pub(crate) sections: Vec<TableSpec>,
+    /// Members that people do not see, because they say again what is shown or only programs need them.
+    pub(crate) hidden: Vec<&'static str>,
 }
 
 impl Answer {
@@ -111,6 +113,7 @@ impl Answer {
             next: Vec::new(),
             table: None,
             sections: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 
@@ -140,6 +143,13 @@ impl Answer {
     #[must_use]
     pub(crate) fn section(mut self, section: TableSpec) -> Self {
         self.sections.push(section);
+        self
+    }
+
+    /// This answer with `members` left to the formats that programs read.
+    #[must_use]
+    pub(crate) fn hidden(mut self, members: &[&'static str]) -> Self {
+        self.hidden.extend(members);
         self
     }
 

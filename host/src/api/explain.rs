@@ -86,8 +86,7 @@ async fn reads_grant(app: &App, subject: Option<ObjectId>, own: &PrincipalId) ->
 
 async fn call(app: &App, id: CallId) -> Result<Story, ErrorBody> {
     let entry = app.records().call(&id).cloned();
-    let entry =
-        entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no call {id}")))?;
+    let entry = entry.ok_or_else(|| super::history::none(id))?;
     let of_call = |mut story: Story| {
         story.kind = ExplainedKind::Call;
         story
@@ -340,8 +339,7 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
 
 async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
     let entry = app.records().approval(&id).cloned();
-    let entry =
-        entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no request {id}")))?;
+    let entry = entry.ok_or_else(|| super::approvals::none(id))?;
     let view = super::approvals::view(app, &entry).await?;
     let status = shown(&view.status)?;
     let mut told = vec![
