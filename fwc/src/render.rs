@@ -39,8 +39,8 @@ impl Answer {
         output::Answer::of("", source, body).map(Self).map_err(from_output)
     }
 
-    /// This answer with the rows in the member `rows` shown in these columns: path and title, and a title that ends in `…`
-    /// is of cells that are shown whole.
+    /// This answer with the rows in the member `rows` shown in these columns: path and title. A title that ends in `…` is of
+    /// cells that are wrapped instead of cut, one that ends in `↓` of cells that stand whole below their row.
     pub(crate) fn table(self, rows: &'static str, columns: &[(&'static str, &'static str)]) -> Self {
         Self(self.0.table(TableSpec::rows(rows, &columns_of(columns))))
     }
@@ -67,9 +67,13 @@ impl Answer {
 }
 
 fn columns_of(columns: &[(&'static str, &'static str)]) -> Vec<Column> {
-    let column = |(path, title): &(&'static str, &'static str)| match title.strip_suffix('…') {
-        Some(title) => Column::new(path, title).whole(),
-        None => Column::new(path, title),
+    let column = |(path, title): &(&'static str, &'static str)| match (
+        title.strip_suffix('…'),
+        title.strip_suffix('↓'),
+    ) {
+        (Some(title), _) => Column::new(path, title).whole(),
+        (None, Some(title)) => Column::new(path, title).below(),
+        (None, None) => Column::new(path, title),
     };
     columns.iter().map(column).collect()
 }
@@ -213,7 +217,9 @@ impl Renderer {
         let told = to_output(failure);
         match told.next.iter().any(|step| step.contains("fwc ")) {
             true => told,
-            false => told.next(format!("`{} --help` shows examples", format!("fwc {}", self.command).trim_end())),
+            false => {
+                told.next(format!("`{} --help` shows examples", format!("fwc {}", self.command).trim_end()))
+            }
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) async fn status(_args: Status, context: &mut Context) -> Result<Outco
         ("problem", "PROBLEM"),
         ("dev", "DEV"),
     ];
-    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY…")];
+    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY↓")];
     Ok(Answer::of(reply)?.section("connectors", &connectors).section("warnings", &warnings).into())
 }
 

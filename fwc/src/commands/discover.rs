@@ -261,7 +261,7 @@ fn connector(answer: Answer) -> Answer {
         ("approval", "APPROVAL"),
         ("description", "DESCRIPTION"),
     ];
-    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY…")];
+    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY↓")];
     answer
         .section("credential_slots", &slots)
         .section("operations", &operations)

@@ -161,12 +161,12 @@ pub(crate) async fn run(command: Zones, context: &mut Context) -> Result<Outcome
                 "zones",
                 &[
                     ("zone", "ZONE"),
-                    ("integrity", "INTEGRITY"),
-                    ("confidentiality", "CONFIDENTIALITY"),
-                    ("max_tier", "HIGHEST TIER"),
-                    ("approval_from", "APPROVAL FROM"),
-                    ("connectors", "CONNECTORS"),
-                    ("agents", "AGENTS"),
+                    ("integrity", "INTEGR"),
+                    ("confidentiality", "CONFID"),
+                    ("max_tier", "MAX TIER"),
+                    ("approval_from", "ASK FROM"),
+                    ("connectors", "CONNECTORS…"),
+                    ("agents", "AGENTS…"),
                 ],
             )
             .into()),

@@ -2,7 +2,7 @@
 //! own below its name. A member's shape decides which it is, so that no command can forget one.
 
 use super::answer::{Answer, Column, TableSpec};
-use super::table::{ABSENT, Layout, Room};
+use super::table::{ABSENT, Layout, Room, is_identifier};
 use super::value::{Object, Value};
 use super::{csv, json};
 
@@ -189,10 +189,7 @@ impl Cells {
 
     fn layout(self, right: bool) -> Layout {
         match self {
-            Self::At(column) => {
-                let room = if column.whole { Room::Wrapped } else { Room::Cut };
-                Layout { title: column.title.to_owned(), right, room }
-            }
+            Self::At(column) => Layout { title: column.title.to_owned(), right, room: column.room },
             // Nobody chose these, so nothing of them may be lost, and no part of a text begins a line.
             Self::Member(title) => Layout { title, right, room: Room::Fixed },
             Self::Row => Layout { title: "value".to_owned(), right, room: Room::Fixed },
@@ -231,19 +228,11 @@ pub(super) fn cells(rows: &[&Value], table: Option<&TableSpec>) -> (Vec<Layout>,
     (layouts, texts)
 }
 
-/// Whether `cell` is an identifier, which is of use only as a whole.
-fn is_identifier(cell: &str) -> bool {
-    cell.len() >= IDENTIFIER_DIGITS && cell.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// Whether `cell` is a point in time, as people are shown it.
 fn is_time(cell: &str) -> bool {
     let fits = |(shape, byte): (u8, u8)| if shape == b'0' { byte.is_ascii_digit() } else { shape == byte };
     cell.len() == TIME.len() && TIME.bytes().zip(cell.bytes()).all(fits)
 }
-
-/// The hexadecimal digits of the shortest identifiers.
-const IDENTIFIER_DIGITS: usize = 16;
 
 /// The shape of a point in time, a `0` for any digit.
 const TIME: &str = "0000-00-00T00:00:00Z";

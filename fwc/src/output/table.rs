@@ -5,6 +5,9 @@ use super::text::{truncate, width, wrap};
 /// Cells between two columns.
 const GAP: usize = 2;
 
+/// The hexadecimal digits of the shortest identifiers.
+const IDENTIFIER_DIGITS: usize = 16;
+
 /// How a cell without a value is shown.
 pub(super) const ABSENT: &str = "-";
 
@@ -52,7 +55,7 @@ pub(super) struct Layout {
 
 /// What becomes of long cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(crate) enum Room {
     /// They are cut.
     Cut,
     /// They are wrapped.
@@ -61,6 +64,8 @@ pub(super) enum Room {
     Fixed,
     /// They stay as they are, for they are there to be copied; below their row, if need be.
     Identifier,
+    /// They stay as they are, below their row.
+    Below,
 }
 
 impl Room {
@@ -72,11 +77,12 @@ impl Room {
 /// The columns that a table of `rows` at most `limit` cells wide shows below each row: none if all have room, those of
 /// identifiers if the others need theirs. There is nothing for a table that is too wide in any case.
 pub(super) fn lifted(columns: &[Layout], rows: &[Vec<String>], limit: Option<usize>) -> Option<Vec<usize>> {
-    let Some(limit) = limit else { return Some(Vec::new()) };
-    let identifiers: Vec<usize> =
-        (0..columns.len()).filter(|at| columns[*at].room == Room::Identifier).collect();
+    let of = |rooms: &[Room]| (0..columns.len()).filter(|at| rooms.contains(&columns[*at].room)).collect();
+    let below: Vec<usize> = of(&[Room::Below]);
+    let Some(limit) = limit else { return Some(below) };
+    let identifiers = of(&[Room::Below, Room::Identifier]);
     let gain = |lifted: &Vec<usize>| lifted.len() < columns.len();
-    let choices: Vec<Vec<usize>> = [Vec::new(), identifiers].into_iter().filter(gain).collect();
+    let choices: Vec<Vec<usize>> = [below, identifiers].into_iter().filter(gain).collect();
     let total = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
     let uncut = |lifted: &Vec<usize>| total(&widths(columns, rows, lifted, None)) <= limit;
     let fits = |lifted: &Vec<usize>| total(&widths(columns, rows, lifted, Some(limit))) <= limit;
@@ -117,17 +123,26 @@ pub(super) fn table(
 fn lines_of(column: &Layout, cell: &str, width: usize) -> Vec<String> {
     match column.room {
         Room::Wrapped => wrap(cell, width),
-        Room::Cut | Room::Fixed | Room::Identifier => vec![truncate(cell, width).into_owned()],
+        Room::Cut | Room::Fixed | Room::Identifier | Room::Below => vec![truncate(cell, width).into_owned()],
     }
 }
 
-/// Names and their values, one below the other, each value whole.
+/// Whether `cell` is an identifier, which is of use only as a whole.
+pub(super) fn is_identifier(cell: &str) -> bool {
+    cell.len() >= IDENTIFIER_DIGITS && cell.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Names and their values, one below the other, each value whole; an identifier without room stands below its name.
 pub(super) fn pairs(pairs: &[(String, String)], limit: Option<usize>, style: Style) -> String {
     let natural = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
     let names = limit.map_or(natural, |limit| natural.min((limit / 2).max(MIN_WIDTH)));
     let values = limit.map(|limit| limit.saturating_sub(names + GAP).max(MIN_WIDTH));
     let mut out = String::new();
     for (name, value) in pairs {
+        if is_identifier(value) && values.is_some_and(|cells| width(value) > cells) {
+            out.push_str(&format!("{}\n  {value}\n", style.bold(name)));
+            continue;
+        }
         let name_lines = wrap(name, names);
         let value_lines = values.map_or_else(|| vec![value.clone()], |cells| wrap(value, cells));
         for at in 0..name_lines.len().max(value_lines.len()) {

@@ -161,7 +161,7 @@ fn exactly(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Opt
 }
 
 /// `step` with the names of what was asked for in place of the words that stand for them.
-fn named(step: &str, asked: &Asked) -> String {
+pub(super) fn named(step: &str, asked: &Asked) -> String {
     let known = [
         ("OPERATION", Some(asked.operation.as_str())),
         ("CONNECTOR", Some(asked.connector.as_str())),
@@ -271,7 +271,7 @@ mod tests {
                 zones: Default::default(),
             },
             session_secs: 60,
-            limits: CallLimits::default(),
+            limits: CallLimits { calls: 1, call_secs: 1 },
             clock_confirmed: true,
             entropy,
         })
@@ -293,31 +293,33 @@ mod tests {
         Asked { agent, zone, connector, operation, call: Some(call) }
     }
 
-    fn told(check: GateCheck, code: Code, asked: &Asked) -> (String, Option<String>) {
+    fn told(node: &Node, check: GateCheck, code: Code, asked: &Asked) -> (String, Option<String>) {
         let failure = Failure {
             code,
             message: code.meaning().into(),
             check: Some(check),
+            call_id: None,
             receipt: None,
             retry_after_ms: None,
         };
-        let body = refused(&node(), &failure, asked);
+        let body = refused(node, &failure, asked);
         (body.next.clone(), body.denial().unwrap().command)
     }
 
     //= docs/spec/api.md#bodies
     #[test]
     fn every_denial_names_a_command_with_the_names_of_the_call() {
+        let node = node();
         let unknown = Asked { agent: None, zone: None, call: None, ..asked() };
         for check in GateCheck::ALL {
             for code in Code::ALL {
-                let (next, command) = told(*check, *code, &asked());
+                let (next, command) = told(&node, *check, *code, &asked());
                 let command = command.unwrap_or_else(|| panic!("{check:?} {code}: {next}"));
                 assert!(next.contains(&command), "{check:?} {code}: {next}");
                 for word in ["OPERATION", "CONNECTOR", "ZONE", "AGENT"] {
                     assert!(!next.contains(word), "{check:?} {code} leaves {word} open: {next}");
                 }
-                assert!(told(*check, *code, &unknown).1.is_some(), "{check:?} {code} of nobody");
+                assert!(told(&node, *check, *code, &unknown).1.is_some(), "{check:?} {code} of nobody");
             }
         }
     }
@@ -346,7 +348,7 @@ mod tests {
             ),
             (GateCheck::TokenBinding, Code::TokenIssuerUnknown, "fwc node renew".into()),
         ] {
-            assert_eq!(told(check, code, &asked()).1, Some(command), "{code}");
+            assert_eq!(told(&node(), check, code, &asked()).1, Some(command), "{code}");
         }
     }
 }

@@ -369,11 +369,25 @@ async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         evidence.push(id);
         told.push(sentence);
     }
+    let asked = Asked {
+        agent: Some(view.agent.clone()),
+        zone: Some(view.zone.clone()),
+        connector: view.connector.clone(),
+        operation: view.operation.clone(),
+        call: None,
+    };
+    let next = code.map(|code| match view.status {
+        ApprovalStatus::Pending => format!("fwc approvals approve {id}"),
+        ApprovalStatus::Approved
+        | ApprovalStatus::Denied
+        | ApprovalStatus::Expired
+        | ApprovalStatus::Used => denial::named(code.next_step(), &asked),
+    });
     Ok(Story {
         kind: ExplainedKind::Approval,
         told,
         code,
-        next: None,
+        next,
         denial: None,
         evidence,
         object: shown(&view)?,
