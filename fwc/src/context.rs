@@ -180,7 +180,8 @@ impl Context {
         lifetime_secs: Option<u64>,
     ) -> Result<SessionOpened> {
         let key = key_file::load::<Agent>(&self.home.agent_key(agent)).map_err(|failure| {
-            failure.next(format!("`fwc agent add {agent}` makes the agent and its key"))
+            let next = format!("`fwc agent add {agent}` makes the agent and its key");
+            self.home.trouble().unwrap_or_else(|| failure.next(next))
         })?;
         let challenge = self.challenge().await?;
         let statement = SessionProof {

@@ -242,8 +242,11 @@ pub(crate) fn to_output(failure: &Failure) -> output::Failure {
         let rule = rule.map_or(String::new(), |rule| format!(": {rule}"));
         shown.why = join(&shown.why, &format!("the check `{}` refused{rule}", denial.check));
         // The command alone, where the step says no more, so that it can be copied.
-        let step = denial.command.filter(|command| failure.next == format!("`{command}`"));
-        shown.next.push(step.unwrap_or_else(|| failure.next.clone()));
+        let step = Some(failure.next.clone()).filter(|step| denial.command != bare(step));
+        shown.next.extend(
+            denial.command.filter(|command| step.as_ref().is_none_or(|step| !step.contains(command))),
+        );
+        shown.next.extend(step);
         shown.next.extend(denial.decision_id.map(|id| format!("fwc explain {id}")));
     } else {
         shown.next.push(failure.next.clone());
@@ -253,6 +256,12 @@ pub(crate) fn to_output(failure: &Failure) -> output::Failure {
     }
     shown.detail = failure.detail.as_deref().cloned().map(Into::into);
     shown
+}
+
+/// The command that is all of a step.
+fn bare(step: &str) -> Option<String> {
+    let command = step.strip_prefix('`')?.strip_suffix('`')?;
+    (!command.contains('`')).then(|| command.to_owned())
 }
 
 /// A failure of the console's, in the words of commands.

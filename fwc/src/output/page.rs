@@ -95,11 +95,13 @@ fn place<'a>(
             let mut own = Vec::new();
             let at = below.len();
             for (inner, value) in object.iter() {
-                // Records inside a member, such as those of an output, are a table too.
-                match flat_records(value) {
-                    Some(rows) => {
+                // Records and sentences inside a member, such as those of an output, have a name of their own too.
+                let rows = flat_records(value).map(|rows| Content::Rows { rows, spec: None });
+                let inside = rows.or_else(|| sentences(value.as_array()?).map(Content::Sentences));
+                match inside {
+                    Some(content) => {
                         let title = Some(format!("{path}.{}", name_of(inner)));
-                        below.push(Block { title, content: Content::Rows { rows, spec: None } });
+                        below.push(Block { title, content });
                     }
                     None => flatten(name_of(inner), value, &mut own),
                 }

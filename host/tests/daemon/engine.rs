@@ -95,7 +95,11 @@ async fn another_engine_is_named_and_accepted_by_the_command_that_the_status_giv
         "and the connector's page has the remedy: {:?}",
         shown.warnings
     );
-    assert_eq!(shown.hosts, ["it's.pages.example"], "the host is the one that it is configured with");
+    assert_eq!(
+        shown.hosts,
+        ["*.files.example", "it's.pages.example"],
+        "the host is the one that it is configured with"
+    );
     let kept = home.join("packages").join(hash::digest(&fs::read(&package).unwrap()).to_string());
     let command = format!(
         "`fwc install '{}' --zone z:work --config '{{\"base_url\":\"https://it'\\''s.pages.example\"}}' --dev`",
