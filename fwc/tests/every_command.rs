@@ -204,7 +204,6 @@ fn shown_to_people(home: &Home, receipt: &str) {
         "search rows",
         "zones list",
         "zones show z:work",
-        "auth list",
         "agent list",
         "agent show mail",
         "role list",
@@ -218,8 +217,9 @@ fn shown_to_people(home: &Home, receipt: &str) {
         "audit head",
         "audit tail",
     ] {
-        home.laid_out("", line, &[]);
+        home.laid_out("mail", line, &[]);
     }
+    home.laid_out("", "auth list", &[]);
     for (name, id) in [
         ("receipts show", receipt),
         ("explain", receipt),
@@ -227,7 +227,7 @@ fn shown_to_people(home: &Home, receipt: &str) {
         ("explain", call),
         ("approvals show", asked),
     ] {
-        home.laid_out("", name, &[id]);
+        home.laid_out("mail", name, &[id]);
     }
     home.laid_out("mail", "preflight", &["sqlite.query"]);
     home.laid_out("mail", "simulate", &READ);

@@ -118,7 +118,7 @@ fn at_home(node: &Node, asked: &Asked) -> bool {
 }
 
 /// What to do next, every name in it filled in that is known.
-//= docs/spec/gate.md#denials
+//= docs/spec/api.md#bodies
 fn next(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> String {
     exactly(node, refusal, needs, asked).map_or_else(
         || {
