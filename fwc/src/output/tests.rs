@@ -368,7 +368,7 @@ fn calls(cells: usize) -> String {
 //= docs/spec/output.md#formats
 #[test]
 fn identifiers_and_times_stay_whole_however_narrow_the_terminal_is() {
-    for cells in [200, 80, 60, 40] {
+    for cells in [200, 80, 60, 40, 34] {
         let text = calls(cells);
         assert!(text.contains(CALL) && text.contains("1970-01-01T00:00:00Z"), "{cells}: {text}");
         assert!(!text.contains("next"), "a list that ends has no cursor: {text}");
@@ -378,7 +378,8 @@ fn identifiers_and_times_stay_whole_however_narrow_the_terminal_is() {
     let below = calls(66);
     assert!(below.starts_with("AT    "), "{below}");
     assert_eq!(below.lines().nth(3), Some(format!("  CALL {CALL}").as_str()), "below its row: {below}");
-    assert!(calls(40).starts_with("CALL "), "a row stands as names and values: {}", calls(40));
+    let record = format!("CALL\n  {CALL}\nAT ");
+    assert!(calls(34).starts_with(&record), "a row stands as names and values: {}", calls(34));
 }
 
 //= docs/spec/output.md#formats

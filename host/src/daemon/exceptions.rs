@@ -55,17 +55,14 @@ fn remedy(id: ObjectId, connector: &ConnectorId, rule: &ExceptionRule) -> String
     let anew = match rule {
         ExceptionRule::Egress { host, network, port, ca_file, .. } => {
             let ca = ca_file.as_ref().map(|path| format!(" --ca-file {}", quoted(path))).unwrap_or_default();
-            format!(
-                "egress {connector} --to-host {} --network {} --port {port}{ca}",
-                quoted(host),
-                quoted(network)
-            )
+            let (host, network) = (quoted(host), quoted(network));
+            format!("fwc exception egress {connector} --to-host {host} --network {network} --port {port}{ca}")
         }
-        ExceptionRule::Sandbox { property } => format!("sandbox {connector} {}", quoted(property)),
+        ExceptionRule::Sandbox { property } => {
+            format!("fwc exception sandbox {connector} {}", quoted(property))
+        }
     };
-    format!(
-        "`fwc exception remove {id}`; if it is still needed, record it anew: `fwc exception {anew} --reason TEXT`"
-    )
+    format!("`fwc exception remove {id}`; if it is still needed, record it anew: `{anew} --reason TEXT`")
 }
 
 impl Lowered {
