@@ -1,5 +1,6 @@
 //! Discovery and introspection of connectors, their installation and their state.
 
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{
     CapabilityId, ConnectorId, CredentialId, Digest, KeyId, ObjectId, OperationId, ZoneId,
 };
@@ -126,6 +127,10 @@ pub struct ConnectorSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::SafetyTier>)]
     pub max_tier: Option<SafetyTier>,
+    /// Why it cannot be run at all, such as another engine than it was installed with; absent if it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ErrorCode>)]
+    pub problem: Option<Code>,
     /// Its health in each zone; empty where no daemon was asked.
     pub health: Vec<ConnectorHealth>,
 }

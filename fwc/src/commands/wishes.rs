@@ -40,7 +40,9 @@ pub(super) async fn file(
     let operations = std::iter::once(operation).chain(args.also.iter().cloned()).collect();
     let (lifetime_secs, note) = (lifetime.as_secs(), args.note.clone());
     let request = types::FileGrantRequest { connector, operations, constraints, lifetime_secs, note };
-    Ok(Answer::of(context.as_agent().await?.send::<FileGrantRequest>(&[], &request).await?)?.into())
+    let reply = context.as_agent().await?.send::<FileGrantRequest>(&[], &request).await?;
+    let next = format!("fwc approvals show {}", reply.body.request_id);
+    Ok(Answer::of(reply)?.next(next).into())
 }
 
 /// Shows a request, if it is one for a grant.

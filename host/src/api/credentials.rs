@@ -45,7 +45,10 @@ fn view(
 async fn known(app: &App, name: CredentialId) -> Result<Credential, ErrorBody> {
     let found = app.query(move |node, _| {
         let found = node.catalog().credentials().find(|it| it.record.credential == name).cloned();
-        found.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no credential {name}")))
+        found.ok_or_else(|| {
+            let none = ErrorBody::new(Code::NotFound).because(format!("there is no credential {name}"));
+            none.next("`fwc auth list` lists the credentials")
+        })
     });
     found.await?
 }
@@ -139,7 +142,9 @@ async fn slot(
             return Err(ErrorBody::new(Code::Conflict).because(why));
         }
         let slot = installed.manifest.auth.get(&slot_name).cloned().ok_or_else(|| {
-            ErrorBody::new(Code::NotFound).because(format!("{connector} has no slot {slot_name:?}"))
+            ErrorBody::new(Code::NotFound)
+                .because(format!("{connector} has no slot {slot_name:?}"))
+                .next(format!("`fwc show {connector}` lists the slots"))
         })?;
         let hosts = hosts(&slot, &installed.config)?;
         Ok((slot, hosts))

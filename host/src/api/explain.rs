@@ -86,8 +86,7 @@ async fn reads_grant(app: &App, subject: Option<ObjectId>, own: &PrincipalId) ->
 
 async fn call(app: &App, id: CallId) -> Result<Story, ErrorBody> {
     let entry = app.records().call(&id).cloned();
-    let entry =
-        entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no call {id}")))?;
+    let entry = entry.ok_or_else(|| super::history::none(id))?;
     let of_call = |mut story: Story| {
         story.kind = ExplainedKind::Call;
         story
@@ -340,8 +339,7 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
 
 async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
     let entry = app.records().approval(&id).cloned();
-    let entry =
-        entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no request {id}")))?;
+    let entry = entry.ok_or_else(|| super::approvals::none(id))?;
     let view = super::approvals::view(app, &entry).await?;
     let status = shown(&view.status)?;
     let mut told = vec![
@@ -371,11 +369,25 @@ async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         evidence.push(id);
         told.push(sentence);
     }
+    let asked = Asked {
+        agent: Some(view.agent.clone()),
+        zone: Some(view.zone.clone()),
+        connector: view.connector.clone(),
+        operation: view.operation.clone(),
+        call: None,
+    };
+    let next = code.map(|code| match view.status {
+        ApprovalStatus::Pending => format!("fwc approvals approve {id}"),
+        ApprovalStatus::Approved
+        | ApprovalStatus::Denied
+        | ApprovalStatus::Expired
+        | ApprovalStatus::Used => denial::named(code.next_step(), &asked),
+    });
     Ok(Story {
         kind: ExplainedKind::Approval,
         told,
         code,
-        next: None,
+        next,
         denial: None,
         evidence,
         object: shown(&view)?,

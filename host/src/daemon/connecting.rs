@@ -63,6 +63,17 @@ struct Unrunnable {
     remedy: Option<String>,
 }
 
+impl Unrunnable {
+    fn warning(&self, connector: &ConnectorId) -> Warning {
+        let again = || format!("install {connector} again with `fwc install PACKAGE`");
+        Warning {
+            kind: WarningKind::Connector,
+            message: format!("{connector} cannot be run: {} ({})", self.message, self.code),
+            remedy: Some(self.remedy.clone().unwrap_or_else(again)),
+        }
+    }
+}
+
 impl From<String> for Unrunnable {
     fn from(message: String) -> Self {
         Self { code: Code::ConnectorUnavailable, message, remedy: None }
@@ -70,11 +81,8 @@ impl From<String> for Unrunnable {
 }
 
 impl From<Inapplicable> for Unrunnable {
-    fn from(Inapplicable { exception, why }: Inapplicable) -> Self {
+    fn from(Inapplicable { exception, why, remedy }: Inapplicable) -> Self {
         let message = format!("exception {exception}: {why}");
-        let remedy = format!(
-            "`fwc exception remove {exception}`; record it anew with `fwc exception egress` if it is still needed"
-        );
         Self { code: Code::ConnectorUnavailable, message, remedy: Some(remedy) }
     }
 }
@@ -387,20 +395,15 @@ impl Runner for Connecting {
                 remedy: Some("the daemon's log says why it ended".into()),
             });
         }
-        for (connector, installation) in &*self.installed() {
-            if let Err(error) = installation {
-                let remedy = error
-                    .remedy
-                    .clone()
-                    .unwrap_or_else(|| format!("install {connector} again with `fwc install PACKAGE`"));
-                warnings.push(Warning {
-                    kind: WarningKind::Connector,
-                    message: format!("{connector} cannot be run: {} ({})", error.message, error.code),
-                    remedy: Some(remedy),
-                });
-            }
-        }
+        let installed = self.installed();
+        let unrunnable = installed.iter().filter_map(|(connector, it)| Some((connector, it.as_ref().err()?)));
+        warnings.extend(unrunnable.map(|(connector, error)| error.warning(connector)));
         warnings
+    }
+
+    fn unrunnable(&self, connector: &ConnectorId) -> Option<(Code, Warning)> {
+        let error = self.installed().get(connector)?.as_ref().err()?.clone();
+        Some((error.code, error.warning(connector)))
     }
 
     fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
