@@ -481,7 +481,7 @@ impl Home {
         let zones = node_keys(self.keys.seed).zones;
         let key = zones.get(&changed.header.zone_id).expect("a zone of the home");
         let id = changed.id(key).expect("it encodes");
-        Record { id, bytes: changed.to_bytes().expect("it encodes").into(), ..record.clone() }
+        Record { id, bytes: changed.to_bytes().expect("it encodes") }
     }
 
     /// Whether a node takes these records as its journal.
