@@ -117,6 +117,28 @@ fn vault_failed(error: &VaultError) -> ErrorBody {
     ErrorBody::new(error.code()).because(error.to_string())
 }
 
+/// What became of a credential's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is durable.
+    InForce,
+    /// Nothing of it is or will be stored.
+    Refused,
+    /// Nobody knows before the journal is read again; then the vault is brought in line with it.
+    Unknown,
+}
+
+impl Fate {
+    //= docs/spec/vault.md#changes
+    fn of<T>(admitted: &Result<T, ErrorBody>) -> Self {
+        match admitted {
+            Ok(_) => Self::InForce,
+            Err(error) if matches!(error.code, Code::StoreFailed | Code::Draining) => Self::Unknown,
+            Err(_) => Self::Refused,
+        }
+    }
+}
+
 impl Serve for PutCredential {
     async fn serve(ask: Ask<Self>) -> Result<CredentialView, ErrorBody> {
         let name: CredentialId = ask.path(0)?;
@@ -165,9 +187,13 @@ impl Serve for PutCredential {
             removed: false,
         };
         let admitted = admit(&app, operator, &body.zone, fields).await;
-        let in_force = admitted.is_ok();
+        let fate = Fate::of(&admitted);
         blocking(move || {
-            let settled = if in_force { vault.settle(&key, version) } else { vault.discard(&key, version) };
+            let settled = match fate {
+                Fate::InForce => vault.settle(&key, version),
+                Fate::Refused => vault.discard(&key, version),
+                Fate::Unknown => Ok(()),
+            };
             settled.map_err(|error| vault_failed(&error))
         })
         .await?;

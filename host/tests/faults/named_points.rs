@@ -1,5 +1,7 @@
 //! A call that is interrupted at each point of its life, and what is known of it afterwards.
 
+use fcp_api::client::Client;
+
 use crate::accounts::{Caller, Told, account_for, ask, unsettled};
 use crate::place::Place;
 use crate::processes::{self, Victim};
@@ -53,20 +55,21 @@ async fn after_a_fault_at_each_step_of_the_disk_a_call_is_known_for_what_it_is()
     let mut place = Place::new(None).await;
     place.on_a_faulty_disk();
     place.restart().await;
+    // One session for each daemon: that one ends is told to the disk too.
+    let mut agent = place.session().await;
     for (step, faults) in STEPS.iter().enumerate() {
         for (fault, known) in faults {
             let name = format!("step-{step}-{fault}");
-            let mut agent = place.session().await;
             place.arm(fault, u32::try_from(step).unwrap() + 1);
             let told = ask(&mut agent, &name).await;
             assert!(place.fired(), "{name}: a call has fewer steps");
             assert!(!matches!(told, Told::Made { .. }), "{name}: {told:?} although it was not durable");
             place.kill_daemon_if_it_lives().await;
             place.restart().await;
-            is_known(&mut place, &name, *known).await;
+            agent = place.session().await;
+            is_known(&mut place, &mut agent, &name, *known).await;
         }
     }
-    let mut agent = place.session().await;
     place.arm("fail", u32::try_from(STEPS.len()).unwrap() + 1);
     assert!(matches!(ask(&mut agent, "whole").await, Told::Made { .. }));
     assert!(!place.fired(), "a call has more steps than are tried here");
@@ -74,7 +77,7 @@ async fn after_a_fault_at_each_step_of_the_disk_a_call_is_known_for_what_it_is()
 }
 
 /// Holds what is known against the service and settles it.
-async fn is_known(place: &mut Place, name: &str, known: Known) {
+async fn is_known(place: &mut Place, agent: &mut Client, name: &str, known: Known) {
     let (effects, waiting) = match known {
         Known::NotBegun => (0, 0),
         Known::UnknownNotMade => (0, 1),
@@ -83,8 +86,7 @@ async fn is_known(place: &mut Place, name: &str, known: Known) {
     };
     assert_eq!(place.service.effects(name), effects, "{name}");
     assert_eq!(unsettled(place).await.len(), waiting, "{name}");
-    let mut agent = place.session().await;
-    account_for(place, &mut Caller::Bot(&mut agent), name, Told::Nothing).await;
+    account_for(place, &mut Caller::Bot(agent), name, Told::Nothing).await;
     assert!(unsettled(place).await.is_empty());
     place.verify_audit().await;
 }

@@ -31,8 +31,9 @@ pub struct Place {
     pub daemon: Option<Daemon>,
     pub operator: Client,
     pub bot: Bot,
-    /// How many grants were asked for.
+    /// How many grants were asked for, and installations.
     grants: u64,
+    installations: u64,
     /// Where the programs lie that the daemon consists of.
     programs: PathBuf,
     /// Removed with the place.
@@ -50,7 +51,7 @@ impl Place {
         let operator = daemon.client();
         let programs = programs().to_owned();
         let mut place =
-            Self { service, home, daemon: Some(daemon), operator, bot: Bot::new("bot"), grants: 0, programs, folder };
+            Self { service, home, daemon: Some(daemon), operator, bot: Bot::new("bot"), grants: 0, installations: 0, programs, folder };
         place.furnish().await;
         place
     }
@@ -104,8 +105,12 @@ impl Place {
         unlock(&mut self.operator, PASSPHRASE).await.unwrap();
     }
 
+    /// Installs the connector, each time in a later version.
     pub async fn install(&mut self) -> Result<types::Installed, ErrorBody> {
-        let package = Package::build(include_bytes!("ledger.toml"), b"", None).unwrap().to_bytes().unwrap();
+        self.installations += 1;
+        let version = format!("version = \"1.0.{}\"", self.installations);
+        let manifest = include_str!("ledger.toml").replace("version = \"1.0.0\"", &version);
+        let package = Package::build(manifest.as_bytes(), b"", None).unwrap().to_bytes().unwrap();
         let path = self.beside("ledger.fcp");
         fs::write(&path, &package).unwrap();
         let request = types::Install {
