@@ -6,11 +6,11 @@ use fcp_api::client::Client;
 use fcp_api::routes::{InvokeOperation, ListCalls, SettleCall};
 use fcp_api::types::{self, CallOptions, CallRequest, ErrorBody, HistoryQuery, Invoke, InvokeAnswer};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ObjectId, OperationId};
+use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::Effect;
 use serde_json::{Value, json};
 
-use crate::place::{CLI_AGENT, Place, connector};
+use crate::place::{self, CLI_AGENT, LEDGER, Place};
 
 /// What the caller was told of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +26,11 @@ pub enum Told {
 }
 
 /// The call that makes `entry`, under the key of that name.
-pub fn entry(operation: &str, entry: &str) -> Invoke {
+pub fn entry(connector: &str, operation: &str, entry: &str) -> Invoke {
     Invoke {
         call: CallRequest {
-            connector: connector(),
-            operation: OperationId::new(operation).unwrap(),
+            connector: place::connector(connector),
+            operation: place::operation(connector, operation),
             input: json!({ "text": entry }),
             handles: std::collections::BTreeMap::new(),
             zone: None,
@@ -66,7 +66,12 @@ fn refused(code: Code, why: &str) -> Told {
 
 /// Asks for `name` once.
 pub async fn ask(agent: &mut Client, name: &str) -> Told {
-    told(&agent.send::<InvokeOperation>(&[], &entry("ledger.add", name)).await.map(|reply| reply.body))
+    ask_of(agent, LEDGER, name).await
+}
+
+/// As [`ask`], through this connector.
+pub async fn ask_of(agent: &mut Client, connector: &str, name: &str) -> Told {
+    told(&agent.send::<InvokeOperation>(&[], &entry(connector, "add", name)).await.map(|reply| reply.body))
 }
 
 /// What a finished `fwc invoke` said; nothing if it was killed.
@@ -112,7 +117,9 @@ impl Caller<'_> {
     pub async fn ask_until_told(&mut self, place: &Place, name: &str) -> Told {
         for _ in 0..600 {
             match self.ask(place, name).await {
-                Told::Refused(code) if code.retryable() || code == Code::ConnectorFailed => tokio::time::sleep(Duration::from_millis(20)).await,
+                Told::Refused(code) if code.retryable() || code == Code::ConnectorFailed => {
+                    tokio::time::sleep(Duration::from_millis(20)).await
+                }
                 told => return told,
             }
         }

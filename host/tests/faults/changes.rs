@@ -2,14 +2,16 @@
 //! was not can be made again, and the home serves.
 
 use fcp_api::client::Client;
-use fcp_api::routes::{ApproveRequest, FileRequest, GetConnector, ListApprovals, ListCredentials, ListGrants, Revoke};
+use fcp_api::routes::{
+    ApproveRequest, FileRequest, GetConnector, ListApprovals, ListCredentials, ListGrants, Revoke,
+};
 use fcp_api::types::{self, ApprovalQuery, ApprovalStatus, ErrorBody, GrantQuery, Nothing};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::Digest;
 use fcp_proto_core::object::RevocationScope;
 
 use crate::accounts::{Told, ask, entry};
-use crate::place::Place;
+use crate::place::{LEDGER, Place};
 use crate::service::SECRET;
 
 //= docs/spec/calls.md#batches
@@ -45,10 +47,10 @@ impl Planned {
         let target = match change {
             Change::Revoke => {
                 let bot = place.bot.name.clone();
-                place.grant(&bot).await.unwrap().grant_id.to_string()
+                place.grant(LEDGER, &bot).await.unwrap().grant_id.to_string()
             }
             Change::Approve => {
-                let call = entry("ledger.pay", name).call;
+                let call = entry(LEDGER, "pay", name).call;
                 let request = types::FileRequest { call, note: None, holder_proof: None };
                 let filed = agent.send::<FileRequest>(&[], &request).await.unwrap().body;
                 call_digest = Some(filed.call_digest);
@@ -64,7 +66,7 @@ impl Planned {
         match self.change {
             Change::Grant => {
                 let bot = place.bot.name.clone();
-                place.grant(&bot).await.map(|_| ())
+                place.grant(LEDGER, &bot).await.map(|_| ())
             }
             Change::Revoke => {
                 let revoke = types::Revoke {
@@ -81,8 +83,8 @@ impl Planned {
                     types::Approve { call_digest, kinds: None, lifetime_secs: None, grant: None, note: None };
                 place.operator.send::<ApproveRequest>(&[&self.target], &approve).await.map(|_| ())
             }
-            Change::Credential => place.put_credential(SECRET).await,
-            Change::Install => place.install().await.map(|_| ()),
+            Change::Credential => place.put_credential(LEDGER, SECRET).await,
+            Change::Install => place.install(LEDGER).await.map(|_| ()),
         }
     }
 
@@ -95,7 +97,9 @@ impl Planned {
     /// Whether it is in force.
     async fn is_made(&self, place: &mut Place) -> bool {
         match self.change {
-            Change::Revoke => !grants(place).await.iter().any(|it| it.live && it.grant_id.to_string() == self.target),
+            Change::Revoke => {
+                !grants(place).await.iter().any(|it| it.live && it.grant_id.to_string() == self.target)
+            }
             Change::Approve => self.request(place).await.status == ApprovalStatus::Approved,
             change @ (Change::Grant | Change::Credential | Change::Install) => {
                 count(place, change).await > self.before
@@ -117,7 +121,7 @@ async fn count(place: &mut Place, change: Change) -> u64 {
             stored.credentials.iter().map(|it| it.version).sum()
         }
         Change::Install => {
-            let installed = place.operator.get::<GetConnector>(&["ledger"], &Nothing {}).await.unwrap().body;
+            let installed = place.operator.get::<GetConnector>(&[LEDGER], &Nothing {}).await.unwrap().body;
             installed.connector.version.to_string().rsplit_once('.').unwrap().1.parse().unwrap()
         }
         Change::Revoke | Change::Approve => 0,

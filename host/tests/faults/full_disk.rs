@@ -12,7 +12,7 @@ use fcp_proto_core::object::RevocationScope;
 use tokio::task::JoinSet;
 
 use crate::accounts::{Caller, Told, account_for, ask, unsettled};
-use crate::place::Place;
+use crate::place::{LEDGER, Place};
 
 /// A file system of its own, removed at the end.
 struct SmallDisk(tempfile::TempDir);
@@ -21,8 +21,10 @@ impl SmallDisk {
     /// One, or none where this machine cannot make one.
     fn mount() -> Option<Self> {
         let directory = tempfile::Builder::new().prefix("fcp").tempdir().unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(directory.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"])
+            .arg(directory.path())
+            .output();
         let why = match mounted {
             Ok(output) if output.status.success() => return Some(Self(directory)),
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
@@ -67,7 +69,7 @@ async fn on_a_full_disk_what_was_done_has_its_receipt_and_nothing_new_begins_but
     let mut spare = Vec::new();
     for _ in 0..3 {
         let bot = place.bot.name.clone();
-        spare.push(place.grant(&bot).await.unwrap().grant_id);
+        spare.push(place.grant(LEDGER, &bot).await.unwrap().grant_id);
     }
     let mut agents = Vec::new();
     for _ in 0..4 {

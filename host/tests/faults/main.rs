@@ -13,10 +13,12 @@
 
 mod accounts;
 mod at_random;
+mod ceremony;
 mod changes;
 #[path = "../daemon/world.rs"]
 #[allow(dead_code, reason = "these tests need a part of it only")]
 mod daemon;
+mod damaged;
 mod full_disk;
 mod named_points;
 mod place;

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fcp_api::client::Client;
-use fcp_api::routes::{
-    AddException, AddGrant, GetHealth, InstallConnector, PutCredential, VerifyAudit,
-};
+use fcp_api::routes::{AddException, AddGrant, GetHealth, InstallConnector, PutCredential, VerifyAudit};
 use fcp_api::secret::Secret;
 use fcp_api::types::{self, CredentialMaterial, ErrorBody, ExceptionRule, Nothing};
 use fcp_proto_core::crypto::hash;
@@ -22,6 +20,8 @@ use crate::processes::{self, Process};
 use crate::programs::programs;
 use crate::service::{SECRET, Service};
 
+/// The connector that every home has.
+pub const LEDGER: &str = "ledger";
 /// The agent of the command line.
 pub const CLI_AGENT: &str = "typist";
 
@@ -50,8 +50,17 @@ impl Place {
         let daemon = Daemon::start_program(&programs().join("fcp-host"), &home).await;
         let operator = daemon.client();
         let programs = programs().to_owned();
-        let mut place =
-            Self { service, home, daemon: Some(daemon), operator, bot: Bot::new("bot"), grants: 0, installations: 0, programs, folder };
+        let mut place = Self {
+            service,
+            home,
+            daemon: Some(daemon),
+            operator,
+            bot: Bot::new("bot"),
+            grants: 0,
+            installations: 0,
+            programs,
+            folder,
+        };
         place.furnish().await;
         place
     }
@@ -59,32 +68,42 @@ impl Place {
     async fn furnish(&mut self) {
         ceremony(&mut self.operator).await;
         self.unlock().await;
-        self.install().await.unwrap();
         let ca_file = self.beside("ca.pem");
         fs::write(&ca_file, &self.service.ca_pem).unwrap();
         fs::set_permissions(&ca_file, fs::Permissions::from_mode(0o600)).unwrap();
+        self.bot.enrol(&mut self.operator).await.unwrap();
+        self.furnish_connector(LEDGER).await;
+        fs::write(self.beside("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
+        fs::set_permissions(self.beside("passphrase"), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// A connector of the service under this name, with all that the bot needs to call it.
+    pub async fn furnish_connector(&mut self, id: &str) {
+        self.install(id).await.unwrap();
         let rule = ExceptionRule::Egress {
             host: "127.0.0.1".into(),
             network: "127.0.0.1/32".into(),
             port: self.service.port,
-            ca_file: Some(ca_file.to_str().unwrap().into()),
+            ca_file: Some(self.beside("ca.pem").to_str().unwrap().into()),
             ca_digest: None,
         };
-        let lower =
-            types::AddException { connector: connector(), rule, reason: "a test".into(), lifetime_secs: None };
+        let lower = types::AddException {
+            connector: connector(id),
+            rule,
+            reason: "a test".into(),
+            lifetime_secs: None,
+        };
         self.operator.send::<AddException>(&[], &lower).await.unwrap();
-        self.put_credential(SECRET).await.unwrap();
-        self.bot.enrol(&mut self.operator).await.unwrap();
-        self.grant(&self.bot.name.clone()).await.unwrap();
-        fs::write(self.beside("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
-        fs::set_permissions(self.beside("passphrase"), fs::Permissions::from_mode(0o600)).unwrap();
+        self.put_credential(id, SECRET).await.unwrap();
+        let bot = self.bot.name.clone();
+        self.grant(id, &bot).await.unwrap();
     }
 
     /// An agent of the command line, with its key in the home and the bot's grant.
     pub async fn add_typist(&mut self) {
         let added = self.fwc(&["agent", "add", CLI_AGENT, "--zone", "z:work"]).output().unwrap();
         assert!(added.status.success(), "{added:?}");
-        self.grant(&PrincipalId::new(CLI_AGENT).unwrap()).await.unwrap();
+        self.grant(LEDGER, &PrincipalId::new(CLI_AGENT).unwrap()).await.unwrap();
     }
 
     /// A path beside the home.
@@ -106,10 +125,11 @@ impl Place {
     }
 
     /// Installs the connector, each time in a later version.
-    pub async fn install(&mut self) -> Result<types::Installed, ErrorBody> {
+    pub async fn install(&mut self, id: &str) -> Result<types::Installed, ErrorBody> {
         self.installations += 1;
         let version = format!("version = \"1.0.{}\"", self.installations);
         let manifest = include_str!("ledger.toml").replace("version = \"1.0.0\"", &version);
+        let manifest = manifest.replace(LEDGER, id);
         let package = Package::build(manifest.as_bytes(), b"", None).unwrap().to_bytes().unwrap();
         let path = self.beside("ledger.fcp");
         fs::write(&path, &package).unwrap();
@@ -123,28 +143,28 @@ impl Place {
         self.operator.send::<InstallConnector>(&[], &request).await.map(|reply| reply.body)
     }
 
-    pub async fn put_credential(&mut self, token: &str) -> Result<(), ErrorBody> {
+    pub async fn put_credential(&mut self, id: &str, token: &str) -> Result<(), ErrorBody> {
         let request = types::PutCredential {
-            connector: connector(),
+            connector: connector(id),
             slot: "token".into(),
             zone: zone(),
             material: CredentialMaterial::Bearer { token: Secret::new(token) },
         };
-        self.operator.send::<PutCredential>(&["main"], &request).await.map(|_| ())
+        self.operator.send::<PutCredential>(&[id], &request).await.map(|_| ())
     }
 
     /// A grant that is no other: two alike of the same second would be one object.
-    pub async fn grant(&mut self, agent: &PrincipalId) -> Result<types::GrantView, ErrorBody> {
+    pub async fn grant(&mut self, id: &str, agent: &PrincipalId) -> Result<types::GrantView, ErrorBody> {
         self.grants += 1;
         let request = types::AddGrant {
             agent: Some(agent.clone()),
             role: None,
             zone: zone(),
-            connector: connector(),
-            operations: ["ledger.add", "ledger.pay"].map(|id| OperationId::new(id).unwrap()).into(),
+            connector: connector(id),
+            operations: ["add", "pay"].map(|name| operation(id, name)).into(),
             constraints: Constraints {
                 resource_allow: vec!["*".parse().unwrap()],
-                credential_allow: ["main".parse().unwrap()].into(),
+                credential_allow: [id.parse().unwrap()].into(),
                 ..Constraints::default()
             },
             not_before: None,
@@ -202,29 +222,17 @@ impl Place {
 
     /// From the next start on the daemon's journal lies on a disk that fails when it is told to: [`Place::arm`].
     pub fn on_a_faulty_disk(&mut self) {
-        let own = self.beside("programs");
-        fs::create_dir(&own).unwrap();
-        let built = programs();
-        fs::copy(built.join("examples/faulty-host"), own.join(HOST)).unwrap();
-        for name in ["fcp-launcher", "fcp-connector-engine"] {
-            fs::copy(built.join(name), own.join(name)).unwrap();
-        }
-        self.programs = own;
+        self.programs = faulty_programs(self.folder.path());
     }
 
-    /// The disk will fail so at its `step`-th step from now on, counted from 1.
+    /// As [`arm`].
     pub fn arm(&self, fault: &str, step: u32) {
-        let order = self.home.with_extension("fault");
-        // Whole at once: the disk looks for it.
-        fs::write(order.with_extension("new"), format!("{fault} {step}")).unwrap();
-        fs::rename(order.with_extension("new"), order).unwrap();
+        arm(&self.home, fault, step);
     }
 
-    /// Whether the fault came since this was asked last. What did not come any more is called off.
+    /// As [`called_off`].
     pub fn fired(&self) -> bool {
-        // It was taken, unless nothing was written since.
-        let _called_off = fs::remove_file(self.home.with_extension("fault"));
-        fs::remove_file(self.home.with_extension("fired")).is_ok()
+        called_off(&self.home)
     }
 
     /// Whether the daemon answers.
@@ -234,17 +242,48 @@ impl Place {
 
     /// Every chain holds.
     pub async fn verify_audit(&mut self) {
-        let report = self.operator.send::<VerifyAudit>(&[], &types::VerifyAudit::default()).await.unwrap().body;
+        let report =
+            self.operator.send::<VerifyAudit>(&[], &types::VerifyAudit::default()).await.unwrap().body;
         assert!(report.valid && report.events > 5, "{report:?}");
     }
 }
 
-pub fn connector() -> ConnectorId {
-    ConnectorId::new("ledger").unwrap()
+pub fn connector(id: &str) -> ConnectorId {
+    ConnectorId::new(id).unwrap()
+}
+
+pub fn operation(connector: &str, name: &str) -> OperationId {
+    OperationId::new(format!("{connector}.{name}")).unwrap()
 }
 
 pub fn zone() -> ZoneId {
     ZoneId::new("z:work").unwrap()
+}
+
+/// A folder below `folder` with the daemon's programs, whose disk fails when it is told to: [`arm`].
+pub fn faulty_programs(folder: &Path) -> PathBuf {
+    let (own, built) = (folder.join("programs"), programs());
+    fs::create_dir(&own).unwrap();
+    fs::copy(built.join("examples/faulty-host"), own.join(HOST)).unwrap();
+    for name in ["fcp-launcher", "fcp-connector-engine"] {
+        fs::copy(built.join(name), own.join(name)).unwrap();
+    }
+    own
+}
+
+/// The disk will fail so at its `step`-th step from now on, counted from 1.
+pub fn arm(home: &Path, fault: &str, step: u32) {
+    let order = home.with_extension("fault");
+    // Whole at once: the disk looks for it.
+    fs::write(order.with_extension("new"), format!("{fault} {step}")).unwrap();
+    fs::rename(order.with_extension("new"), order).unwrap();
+}
+
+/// Whether the fault came since this was asked last. What did not come any more is called off.
+pub fn called_off(home: &Path) -> bool {
+    // It was taken, unless nothing was written since.
+    let _called_off = fs::remove_file(home.with_extension("fault"));
+    fs::remove_file(home.with_extension("fired")).is_ok()
 }
 
 /// The daemon's program.

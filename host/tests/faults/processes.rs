@@ -33,7 +33,9 @@ fn stat(id: u32) -> Option<(String, String)> {
 fn children(id: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
     let listed = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    listed.flat_map(|list| list.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>()).collect()
+    listed
+        .flat_map(|list| list.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Everything below a process.
@@ -47,7 +49,8 @@ pub fn descendants(id: u32) -> BTreeSet<Process> {
 }
 
 fn is_egress(id: u32) -> bool {
-    fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.windows(8).any(|part| part == b"\0egress\0"))
+    fs::read(format!("/proc/{id}/cmdline"))
+        .is_ok_and(|line| line.windows(8).any(|part| part == b"\0egress\0"))
 }
 
 /// The process to strike below the daemon `id`, once there is one.

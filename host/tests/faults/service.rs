@@ -151,7 +151,8 @@ async fn make(entry: String, state: Arc<State>) {
         number = *heard;
     });
     let mut hold = state.hold.subscribe();
-    let waits = |stage| move |hold: &Option<Hold>| hold.is_none_or(|it| it.stage != stage || number < it.from);
+    let waits =
+        |stage| move |hold: &Option<Hold>| hold.is_none_or(|it| it.stage != stage || number < it.from);
     hold.wait_for(waits(Stage::BeforeEffect)).await.unwrap();
     *state.effects.lock().unwrap().entry(entry).or_default() += 1;
     hold.wait_for(waits(Stage::AfterEffect)).await.unwrap();
