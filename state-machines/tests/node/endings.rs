@@ -1,7 +1,6 @@
 //! Outcomes that lie, contexts that race, disks that refuse, and what a restart makes of them.
 
-mod home;
-
+use crate::home::{self, Home, agent, everything, succeeded, usage, work};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
 use fcp_proto_core::object::{AuditEventKind, CallOutcome, ConnectorState, Effect, SettledBy, Usage};
@@ -11,7 +10,6 @@ use fcp_state_machines::node::{
 };
 use fcp_state_machines::persist::{Batch, Class, Completion, Refusal};
 use fcp_state_machines::trust::audit::Entry;
-use home::{Home, agent, everything, succeeded, usage, work};
 
 const READ: &str = r#"{"note":"a"}"#;
 const WRITE: &str = r#"{"note":"a","text":"hello"}"#;
