@@ -41,7 +41,7 @@ async fn interrupted(step: u32, fault: &str) -> bool {
     let name = format!("{step} {fault}: {told:?}, then {phase:?}");
     if let Ok(done) = &told {
         let status = client.get::<fcp_api::routes::GetStatus>(&[], &Nothing {}).await.unwrap().body;
-        assert_eq!(status.authority.map(|it| it.owner_key), Some(done.body.owner_key.clone()), "{name}");
+        assert_eq!(status.authority.map(|it| it.owner_key), Some(done.body.owner_key), "{name}");
     }
     if phase != CeremonyPhase::Done {
         ceremony(&mut client).await;
