@@ -159,10 +159,12 @@ async fn after_a_fault(
     fault: &str,
     told: Result<(), ErrorBody>,
 ) -> Client {
-    if fault == "full" && place.answers().await {
-        // Nothing of it is stored, and the store goes on.
-        let code = told.as_ref().err().map(|error| error.code);
-        assert!(matches!(code, None | Some(Code::StoreFull | Code::StoreFailed)), "{name}: {told:?}");
+    let code = told.as_ref().err().map(|error| error.code);
+    if fault == "full" {
+        assert!(matches!(code, Some(Code::StoreFull | Code::StoreFailed)), "{name}: {told:?}");
+    }
+    if code == Some(Code::StoreFull) {
+        assert!(!planned.is_made(place).await, "{name}: it was refused and is in force");
     }
     place.kill_daemon_if_it_lives().await;
     place.restart().await;
