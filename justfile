@@ -61,6 +61,10 @@ citations:
 oracle:
     cargo test --release -p fcp-state-machines --test gate_oracle -- --ignored --nocapture
 
+# A thousand kills among calls, instead of the thirty of the gate.
+kills:
+    cargo test --workspace --test faults -- --ignored --nocapture a_thousand_kills
+
 # Every fuzz target, or those named, guided by coverage: three minutes or ten million runs each. Needs cargo-fuzz, a nightly
 # toolchain and a C++ compiler.
 fuzz *TARGETS:

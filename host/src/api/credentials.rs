@@ -152,6 +152,28 @@ async fn slot(
     checked.await?
 }
 
+/// What became of a credential's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is durable.
+    InForce,
+    /// Nothing of it is or will be stored.
+    Refused,
+    /// Nobody knows before the journal is read again; then the vault is brought in line with it.
+    Unknown,
+}
+
+impl Fate {
+    //= docs/spec/vault.md#changes
+    fn of<T>(admitted: &Result<T, ErrorBody>) -> Self {
+        match admitted {
+            Ok(_) => Self::InForce,
+            Err(error) if matches!(error.code, Code::StoreFailed | Code::Draining) => Self::Unknown,
+            Err(_) => Self::Refused,
+        }
+    }
+}
+
 impl Serve for PutCredential {
     async fn serve(ask: Ask<Self>) -> Result<CredentialView, ErrorBody> {
         let name: CredentialId = ask.path(0)?;
@@ -193,21 +215,17 @@ async fn put(
         removed: false,
     };
     let admitted = admit(&app, &operator, &key.zone, record).await.map(|_| ());
-    settle(&app, vault, key, version).await.and(admitted)
+    settle(vault, key, version, Fate::of(&admitted)).await.and(admitted)
 }
 
-/// Removes the secret that its record has not put in force, or those before it. A node that stops may have made the record
-/// durable without having said so: then both stay, and the next start sees which stands.
-//= docs/spec/vault.md#changes
-async fn settle(app: &App, vault: Arc<Vault>, key: CredentialKey, version: u64) -> Result<(), ErrorBody> {
-    let name = key.name.clone();
-    let in_force = app.query(move |node, _| {
-        let mut records = node.catalog().credentials().map(|it| &it.record);
-        records.any(|it| it.credential == name && it.version == version)
-    });
-    let Ok(in_force) = in_force.await else { return Ok(()) };
+/// Removes the secret that its record has not put in force, or those before it.
+async fn settle(vault: Arc<Vault>, key: CredentialKey, version: u64, fate: Fate) -> Result<(), ErrorBody> {
     blocking(move || {
-        let settled = if in_force { vault.settle(&key, version) } else { vault.discard(&key, version) };
+        let settled = match fate {
+            Fate::InForce => vault.settle(&key, version),
+            Fate::Refused => vault.discard(&key, version),
+            Fate::Unknown => Ok(()),
+        };
         settled.map_err(|error| vault_failed(&error))
     })
     .await
