@@ -1,6 +1,8 @@
 //! A call that is interrupted at each point of its life, and what is known of it afterwards.
 
 use fcp_api::client::Client;
+use fcp_api::routes::Explain;
+use fcp_api::types::Nothing;
 
 use crate::accounts::{Caller, Told, account_for, ask, unsettled};
 use crate::place::Place;
@@ -139,7 +141,12 @@ async fn strike_amid(place: &mut Place, name: &str, stage: Stage, victim: Victim
         place.restart().await;
     }
     place.service.release().await;
-    assert_eq!(unsettled(place).await.len(), 1, "{name}");
+    let waiting = unsettled(place).await;
+    assert_eq!(waiting.len(), 1, "{name}");
+    let call = waiting[0].call_id.to_string();
+    let told = place.operator.get::<Explain>(&[&call], &Nothing {}).await.unwrap().body;
+    assert!(told.story.iter().any(|it| it.starts_with("ledger.list is the read")), "{name}: {told:?}");
+    assert!(told.next.is_some_and(|next| next.starts_with("fwc settle ")), "{name}");
     let mut agent = place.session().await;
     account_for(place, &mut Caller::Bot(&mut agent), name, told).await;
 }
