@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::heads::InWords;
 use super::listen::{Accepted, Listeners};
 use super::places::{Place, Places};
 use super::{exchange, sessions};
@@ -106,7 +107,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(app: &Arc<App>,
         let (app, peer) = (Arc::clone(app), Arc::clone(&peer));
         async move { Ok::<_, Infallible>(exchange::run(app, peer, request).await) }
     });
-    let served = protocol().serve_connection(TokioIo::new(stream), service);
+    let served = protocol().serve_connection(TokioIo::new(InWords::new(stream)), service);
     tokio::pin!(served);
     let mut draining = app.draining.subscribe();
     let ended = tokio::select! {

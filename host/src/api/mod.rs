@@ -24,6 +24,7 @@ mod exchange;
 mod explain;
 mod grant_requests;
 mod grants;
+mod heads;
 mod history;
 mod inputs;
 mod install;

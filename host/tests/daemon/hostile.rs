@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use fcp_api::types::ErrorBody;
+use fcp_proto_core::error::Code;
 
 use crate::world::{Daemon, folder};
 
@@ -108,10 +109,10 @@ async fn what_a_path_takes_is_named_to_who_asked_for_another_method() {
     }
 }
 
-/// What the transport answers before there is a request: by its status alone.
+/// What the transport answers before there is a request.
 //= docs/spec/api.md#transport
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_is_none_is_answered_by_its_status_alone_and_closed() {
+async fn a_head_that_is_none_is_refused_in_words_and_closed() {
     let (_folder, home) = folder();
     let daemon = Daemon::start(&home).await;
     let many = format!("GET /v1/health HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(100));
@@ -128,7 +129,11 @@ async fn a_head_that_is_none_is_answered_by_its_status_alone_and_closed() {
     ] {
         let answer = raw(&daemon.socket(), head.as_bytes());
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-        assert!(answer.contains("content-length: 0\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.ends_with(&format!("\r\ncontent-length: {}", body.len())), "{answer}");
+        let error: ErrorBody = serde_json::from_str(body).expect("a failure");
+        assert_eq!(error.code, if status == "400" { Code::MalformedInput } else { Code::InputTooLarge });
+        assert!(error.why.is_some() && !error.next.is_empty(), "{answer}");
     }
     for body in ["5\r\n{}\r\n0\r\n\r\n", "zz\r\n{}\r\n", "2;a=b\r\n{}\r\n0\r\nx: y\r\n\r\n"] {
         let head = "POST /v1/ceremony/begin HTTP/1.1\r\nhost: fcp\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
