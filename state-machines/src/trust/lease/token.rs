@@ -15,7 +15,7 @@ pub const fn epoch_of(token: u64) -> u64 {
 /// What all tokens of `epoch` are above; none if the epoch has no tokens.
 //= docs/spec/leases.md#tokens
 pub(super) fn floor(epoch: u64) -> Option<u64> {
-    (epoch <= u64::from(u32::MAX)).then(|| epoch << COUNTER_BITS)
+    (epoch <= u64::from(u32::MAX)).then_some(epoch << COUNTER_BITS)
 }
 
 /// The next token of `epoch` above `highest`; none if the epoch's are used up.

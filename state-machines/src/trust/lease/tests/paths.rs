@@ -265,14 +265,7 @@ fn an_old_grant_comes_late(without: Without) -> Result<(), alloc::string::String
     }
     let grant = world.wire.remove(late.unwrap());
     world.settle(&[]);
-    let promised = world.voter(0).promise(&subject()).map(|promise| promise.token);
-    assert!(promised.is_some());
-    // Without its floor a holder would not know what to give back either; the voters are told by hand.
     world.release(0, None);
-    let token = promised.unwrap();
-    for to in 0..3 {
-        world.wire.push((0, to, Message::Release { subject: subject(), token, successor: None }));
-    }
     world.settle(&[]);
     world.advance(6_000);
     world.want(1);

@@ -61,6 +61,9 @@ fn released(successor: Option<usize>) -> Voter {
     voter
 }
 
+/// A state of a voter by its name.
+type State = (&'static str, fn() -> Voter);
+
 #[test]
 fn every_state_of_a_promise_answers_every_proposal_as_the_table_says() {
     //= docs/spec/leases.md#voting
@@ -71,7 +74,7 @@ fn every_state_of_a_promise_answers_every_proposal_as_the_table_says() {
     let shorter = Proposal { ttl_secs: 299, ..proposal(5) };
     let purpose = Proposal { purpose: LeasePurpose::Migration, ..proposal(5) };
     let no = || Err(VoteRefusal::NotRenewable);
-    let states: [(&str, fn() -> Voter); 4] = [
+    let states: [State; 4] = [
         ("held", promised),
         ("freed", || released(None)),
         ("freed to 2", || released(Some(2))),

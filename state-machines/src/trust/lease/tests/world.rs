@@ -35,6 +35,9 @@ enum Machine {
     Holder,
 }
 
+/// Whose write it is, its name, and what is written.
+type Write = (Machine, BatchToken, Box<Object<Certified<Lease>>>);
+
 struct Member {
     voter: Voter,
     coordinator: Coordinator,
@@ -42,7 +45,7 @@ struct Member {
     /// A holder that was told to give back and goes on.
     stubborn: Option<Holder>,
     disk: Vec<Object<Certified<Lease>>>,
-    writes: VecDeque<(Machine, BatchToken, Box<Object<Certified<Lease>>>)>,
+    writes: VecDeque<Write>,
     /// How far its wall clock is ahead of true time, in milliseconds.
     ahead: i64,
     /// How often it started.
@@ -113,17 +116,13 @@ impl World {
         self.time += millis;
     }
 
-    pub(super) fn voter(&self, i: usize) -> &Voter {
-        &self.members[i].voter
-    }
-
     fn promised(&self, i: usize) -> Option<u64> {
-        let known = self.members[i].voter.promise(&subject()).map(|promise| promise.token);
-        if self.without == Without::Floor { None } else { known }
+        self.members[i].voter.promise(&subject()).map(|promise| promise.token)
     }
 
     pub(super) fn want(&mut self, i: usize) {
-        let (term, now, promised, mut out) = (self.term_at(i), self.now(i), self.promised(i), Vec::new());
+        let (term, now, mut out) = (self.term_at(i), self.now(i), Vec::new());
+        let promised = self.promised(i).filter(|_| self.without != Without::Floor);
         let purpose = LeasePurpose::ConnectorStateWrite;
         let asked = self.members[i].holder.want(&subject(), purpose, promised, &term, now, &mut out);
         assert!(asked, "one subject is within the bounds");
