@@ -166,6 +166,29 @@ fn votes_that_do_not_survive_a_crash_let_two_hold() {
     assert!(votes_are_lost(Without::Memory).unwrap_err().starts_with("two hold"));
 }
 
+/// One of five votes for everybody; 0 reaches all but some, then 2 does.
+fn one_of_five_lies(model: FaultModel, cut: [&[usize]; 2]) -> Result<(), alloc::string::String> {
+    let mut world = World::under(model, 5, Without::MemoryOf(4));
+    for (i, cut) in [(0, cut[0]), (2, cut[1])] {
+        for _ in 0..5 {
+            world.want(i);
+            world.settle(cut);
+            world.advance(6_000);
+        }
+        world.check()?;
+        assert!(world.holders().contains(&0), "the first holds");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_member_that_votes_twice_makes_two_holders_only_where_none_was_said_to_lie() {
+    //= docs/spec/quorum.md#fault-models
+    let crash = one_of_five_lies(FaultModel::Crash, [&[2, 3], &[0, 1]]);
+    assert!(crash.unwrap_err().starts_with("two hold"));
+    one_of_five_lies(FaultModel::Byzantine, [&[3], &[0]]).unwrap();
+}
+
 fn everyone_asks_in_turn(without: Without) -> Result<(), alloc::string::String> {
     let mut world = World::new(3, without);
     for i in 0..3 {

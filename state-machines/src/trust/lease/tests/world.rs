@@ -27,6 +27,8 @@ pub(super) enum Without {
     Quorum,
     /// Voters forget what they promised whenever they are asked.
     Memory,
+    /// One voter does so.
+    MemoryOf(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(n: usize, without: Without) -> Self {
+        Self::under(FaultModel::Crash, n, without)
+    }
+
+    pub(super) fn under(model: FaultModel, n: usize, without: Without) -> Self {
         let member = |i| Member {
             voter: Voter::restore(node(i), []),
             coordinator: Coordinator::default(),
@@ -87,7 +93,7 @@ impl World {
             Term { electorate, opens_at: UnixTime::from_secs(0) }
         });
         Self {
-            term: term(n),
+            term: term_of(n, EPOCH, model),
             alone: alone.collect(),
             without,
             members: (0..n).map(member).collect(),
@@ -164,7 +170,8 @@ impl World {
         let (term, now) = (self.term_at(to), self.now(to));
         let (mut votes, mut rounds, mut leases) = (Vec::new(), Vec::new(), Vec::new());
         let member = &mut self.members[to];
-        if self.without == Without::Memory && matches!(message, Message::Ask { .. }) {
+        let forgets = self.without == Without::Memory || self.without == Without::MemoryOf(to);
+        if forgets && matches!(message, Message::Ask { .. }) {
             member.voter = Voter::restore(node(to), []);
         }
         member.voter.handle(&node(from), &message, (&term, &key(to)), now, &mut votes);
