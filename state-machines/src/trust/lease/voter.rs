@@ -157,7 +157,6 @@ impl Voter {
         let earliest = self.clock.saturating_sub(2 * CLOCK_BOUND_SECS + PATIENCE.as_secs());
         (MIN_TTL_SECS..=MAX_TTL_SECS).contains(&proposal.ttl_secs)
             && (earliest..=latest).contains(&proposal.created_at)
-            && proposal.exp().as_secs() - proposal.created_at.as_secs() == proposal.ttl_secs
     }
 
     // Forgotten in a crash, and so without a write: what was freed is then held to its end.
