@@ -3,4 +3,6 @@
 pub mod audit;
 pub mod authority;
 pub mod ceremony;
+pub mod lease;
+pub mod quorum;
 pub mod revocation;
