@@ -144,9 +144,12 @@ async fn strike_amid(place: &mut Place, name: &str, stage: Stage, victim: Victim
     let waiting = unsettled(place).await;
     assert_eq!(waiting.len(), 1, "{name}");
     let call = waiting[0].call_id.to_string();
-    let told = place.operator.get::<Explain>(&[&call], &Nothing {}).await.unwrap().body;
-    assert!(told.story.iter().any(|it| it.starts_with("ledger.list is the read")), "{name}: {told:?}");
-    assert!(told.next.is_some_and(|next| next.starts_with("fwc settle ")), "{name}");
+    let explained = place.operator.get::<Explain>(&[&call], &Nothing {}).await.unwrap().body;
+    assert!(
+        explained.story.iter().any(|it| it.starts_with("ledger.list is the read")),
+        "{name}: {explained:?}"
+    );
+    assert!(explained.next.is_some_and(|next| next.starts_with("fwc settle ")), "{name}");
     let mut agent = place.session().await;
     account_for(place, &mut Caller::Bot(&mut agent), name, told).await;
 }
