@@ -57,7 +57,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     renderer.finish(run(cli, renderer.clone()))
 }
 
+/// Secrets that are typed or piped in leave no trace in a core file, and are not read by others of the same user.
+//= docs/spec/keys.md#memory
+fn keep_memory_private() -> Result<()> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let kept =
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).and_then(|()| setrlimit(Resource::Core, none));
+    kept.map_err(|error| internal(&format!("its memory cannot be kept from others: {error}")))
+}
+
 fn run(cli: Cli, renderer: Renderer) -> Result<render::Outcome> {
+    keep_memory_private()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| internal(&format!("the runtime does not start: {error}")))?;
     let mut context = Context::new(&cli.global, renderer)?;

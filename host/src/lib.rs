@@ -8,5 +8,6 @@ pub mod egress;
 pub mod examination;
 pub mod home;
 pub mod keys;
+pub mod private_memory;
 pub mod sandbox;
 pub mod vault;

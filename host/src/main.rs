@@ -7,11 +7,17 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use fcp_host::daemon::{self, Connecting, Runner, StartError};
 use fcp_host::home::{Config, LogLevel};
+use fcp_proto_core::error::Code;
 use fcp_runtime_tokio::storage::Options;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// Buffers of HTTP, TLS and JSON hold secrets on their way, and their libraries free them as they are.
+//= docs/spec/keys.md#memory
+#[global_allocator]
+static WIPED: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
 
 /// The FCP daemon and its egress process.
 #[derive(Debug, Parser)]
@@ -49,9 +55,15 @@ fn main() -> ExitCode {
 }
 
 fn daemon(home: &std::path::Path) -> ExitCode {
+    // Owners' secrets pass through here on their way to the vault and to egress.
+    let private = fcp_host::private_memory::make();
     let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(lines).init();
+    if let Err(error) = private {
+        let message = format!("its memory cannot be kept from others: {error}");
+        return failed(&StartError::Runner { code: Code::Internal, message });
+    }
     let set_level = move |config: &Config| {
         if let Err(error) = handle.modify(|filter| *filter = level(config.log.level)) {
             tracing::error!(%error, "the log's level was not changed");

@@ -29,7 +29,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use fcp_proto_core::time::UnixTime;
-use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 pub use client::{ClientError, EgressClient, Refreshed};
 pub use control::{
@@ -60,7 +59,7 @@ impl Environment {
 /// # Errors
 /// If the process cannot be hardened or the control socket fails.
 pub fn run(control: OwnedFd) -> io::Result<()> {
-    harden()?;
+    crate::private_memory::make()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(control, Environment::system()))
 }
@@ -83,13 +82,6 @@ fn stream(descriptor: OwnedFd) -> io::Result<tokio::net::UnixStream> {
     let stream = UnixStream::from(descriptor);
     stream.set_nonblocking(true)?;
     tokio::net::UnixStream::from_std(stream)
-}
-
-/// No core dump, no ptrace by others of the same user: neither would respect that secrets are wiped.
-fn harden() -> io::Result<()> {
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    Ok(())
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place where the egress process reads the wall clock")]

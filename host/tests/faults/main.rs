@@ -25,4 +25,5 @@ mod place;
 mod processes;
 #[path = "../../../fwc/tests/programs/mod.rs"]
 mod programs;
+#[allow(dead_code, reason = "the tests of secrets need the rest of it")]
 mod service;

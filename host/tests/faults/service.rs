@@ -5,6 +5,8 @@ use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -20,6 +22,11 @@ use tokio::sync::watch;
 
 /// What it takes as a credential.
 pub const SECRET: &str = "s3cret-Token-of-the-ledger-7";
+
+/// An entry whose name begins so is answered with the credential that made it, in every form that a service may choose.
+pub const ECHO: &str = "echo";
+/// As [`ECHO`], with a failure.
+pub const FAIL: &str = "fail";
 
 /// Where a request waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +51,8 @@ pub struct Service {
 }
 
 struct State {
+    /// The credential that it takes.
+    takes: Mutex<String>,
     /// How often each entry was made.
     effects: Mutex<BTreeMap<String, u32>>,
     /// Requests that were heard, and of them those that wait or are being done.
@@ -73,6 +82,7 @@ impl Service {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
+            takes: Mutex::new(SECRET.into()),
             effects: Mutex::default(),
             heard: watch::Sender::new((0, 0)),
             hold: watch::Sender::new(None),
@@ -83,6 +93,11 @@ impl Service {
 
     pub fn base_url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// From now on it takes this credential and no other.
+    pub fn take(&self, secret: &str) {
+        secret.clone_into(&mut self.state.takes.lock().unwrap());
     }
 
     /// How often the entry was made.
@@ -130,9 +145,10 @@ async fn accept(listener: TcpListener, config: Arc<rustls::ServerConfig>, state:
 async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let right = format!("Bearer {SECRET}");
-    if head.headers.get("authorization").is_none_or(|value| value.as_bytes() != right.as_bytes()) {
-        return Ok(answer(401, &json!({ "message": "who are you" })));
+    let given = head.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = given.strip_prefix("Bearer ").unwrap_or_default();
+    if *given != *state.takes.lock().unwrap() {
+        return Ok(answer(401, &json!({ "message": format!("who is {given}") })));
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let Some(entry) = body["text"].as_str().filter(|_| head.method == "POST") else {
@@ -140,7 +156,25 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     };
     // A task of its own: the service does what it was asked, also for someone who has gone meanwhile.
     tokio::spawn(make(entry.to_owned(), state)).await.unwrap();
-    Ok(answer(201, &json!({ "entry": entry })))
+    let echoed = if entry.starts_with(ECHO) || entry.starts_with(FAIL) { forms(given) } else { Vec::new() };
+    let status = if entry.starts_with(FAIL) { 500 } else { 201 };
+    Ok(answer(status, &json!({ "entry": entry, "echo": echoed })))
+}
+
+/// A secret as services write it.
+pub fn forms(secret: &str) -> Vec<String> {
+    let hex = |upper: bool| {
+        let digits =
+            secret.bytes().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") });
+        digits.collect::<String>()
+    };
+    let percent = secret.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    });
+    let base64 =
+        [STANDARD.encode(secret), URL_SAFE.encode(secret), STANDARD.encode(format!("user:{secret}"))];
+    [secret.to_owned(), hex(false), hex(true), percent.collect()].into_iter().chain(base64).collect()
 }
 
 async fn make(entry: String, state: Arc<State>) {
