@@ -24,6 +24,8 @@ pub(super) struct Fetch {
     pub(super) reserved: usize,
     /// When something was received last, or the present way of cutting was chosen.
     pub(super) progress: Instant,
+    /// Whether what this node keeps of it is among what is received.
+    pub(super) took_own: bool,
 }
 
 /// Somebody who may have it.
@@ -58,7 +60,14 @@ pub(super) enum Say {
 
 impl Fetch {
     pub(super) fn new(epoch_id: u64, now: Instant) -> Self {
-        Self { epoch_id, sources: BTreeMap::new(), received: None, reserved: 0, progress: now }
+        Self {
+            epoch_id,
+            sources: BTreeMap::new(),
+            received: None,
+            reserved: 0,
+            progress: now,
+            took_own: false,
+        }
     }
 
     /// Adds somebody who may have it; when there are enough, one who is silent makes room.

@@ -283,6 +283,7 @@ impl Delivery {
         let sets: Vec<_> = self.fetches.keys().cloned().collect();
         for set in sets {
             self.choose(&set, now);
+            self.take_own(&set, context);
             let Some(fetch) = self.fetches.get_mut(&set) else { continue };
             let epoch_id = fetch.epoch_id;
             for (peer, say) in fetch.ask(now) {
@@ -369,6 +370,11 @@ impl Delivery {
         fetches.chain(self.admission.deadline()).min()
     }
 
+    /// Bytes of symbols that are kept, which is never more than what is reserved.
+    pub fn held(&self) -> usize {
+        self.fetches.values().filter_map(|fetch| fetch.received.as_ref()).map(Received::held).sum()
+    }
+
     /// The budgets.
     pub const fn admission(&self) -> &Admission {
         &self.admission
@@ -414,6 +420,26 @@ impl Delivery {
         kept.then(|| Kept { set: set.clone(), from: from.clone(), information, frame: sealed })
     }
 
+    /// What this node keeps of the object for others counts like what others send.
+    fn take_own(&mut self, set: &EncodingSet, context: &mut Context<'_, '_>) {
+        let holdings = context.holdings;
+        let Some(Holding::Part(part)) = holdings.holding(set) else { return };
+        let (me, now) = (context.local.me.clone(), context.local.now.mono);
+        let Some(fetch) = self.fetches.get_mut(set) else { return };
+        fetch.add(&me, false, now);
+        fetch.offered(&me, part.information, now);
+        self.choose(set, now);
+        let Some(fetch) = self.fetches.get_mut(set) else { return };
+        let cut = fetch.received.as_ref().map(Received::information);
+        if fetch.took_own || cut != Some(part.information) {
+            return;
+        }
+        fetch.took_own = true;
+        for mut frame in self.provider.own(set, fetch.epoch_id, part, context) {
+            self.take(&me, set, &mut frame, context);
+        }
+    }
+
     /// Settles how the object is cut, and reserves room for it.
     //= docs/spec/delivery.md#bounds
     fn choose(&mut self, set: &EncodingSet, now: Instant) {
@@ -425,6 +451,7 @@ impl Delivery {
         let share = Received::share_bytes(chosen);
         if self.admission.reserve(share).is_ok() {
             (fetch.received, fetch.reserved, fetch.progress) = (Some(Received::new(chosen)), share, now);
+            fetch.took_own = false;
         }
     }
 

@@ -86,6 +86,11 @@ impl Received {
         if self.doubt { self.shares.iter().filter(|share| !share.lied).count().max(1) } else { 1 }
     }
 
+    /// Bytes of frames.
+    pub(super) fn held(&self) -> usize {
+        self.shares.iter().flat_map(|share| &share.frames).map(Vec::len).sum()
+    }
+
     /// Distinct symbols.
     pub(super) fn count(&self) -> u32 {
         count(&self.union(self.all()))

@@ -19,7 +19,7 @@ use fcp_proto_core::object::{
 use fcp_proto_core::symbol::{Encoder, EncodingSet, PayloadId, Plans, TransmissionInformation};
 use fcp_proto_core::time::Instant;
 
-use super::{Context, Holding, MAX_UNHINTED};
+use super::{Context, Holding, MAX_UNHINTED, Part};
 use crate::link::admission::{Admission, Cost, Ticket};
 
 /// Transfers to one peer that are remembered.
@@ -246,6 +246,25 @@ impl Provider {
             self.stop(peer, &set, admission, now);
         }
         false
+    }
+
+    /// What this node keeps for others, sealed as it would be for them.
+    //= docs/spec/delivery.md#what-counts
+    pub(super) fn own(
+        &mut self,
+        set: &EncodingSet,
+        epoch_id: u64,
+        part: &Part,
+        context: &mut Context<'_, '_>,
+    ) -> Vec<Vec<u8>> {
+        let max = PREFIX_BYTES + HEADER_BYTES + RECORD_OVERHEAD + part.information.symbol_size();
+        let (mut frames, mut out) = (Vec::new(), Vec::new());
+        for id in part.symbols.keys() {
+            if self.write(set, epoch_id, &[*id], max, context, &mut out) {
+                frames.push(out.split_off(PREFIX_BYTES));
+            }
+        }
+        frames
     }
 
     fn write(
