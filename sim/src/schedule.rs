@@ -45,7 +45,8 @@ pub enum Character {
 }
 
 impl Character {
-    const ALL: [Self; 7] =
+    /// Every character.
+    pub const ALL: [Self; 7] =
         [Self::Liar, Self::Boaster, Self::Forger, Self::Replayer, Self::Greedy, Self::Babbler, Self::Idler];
 }
 

@@ -217,7 +217,7 @@ fn only_what_is_used_is_paid_for() {
     let mut admission = Admission::new(few(), at(0));
     let ticket = admission.request(&peer(1), cost(1_000, 10), HOLD, at(0)).unwrap();
     let refused = admission.request(&peer(1), cost(1, 1), HOLD, at(0)).unwrap_err();
-    assert_eq!(refused.bound, Bound::Bytes);
+    assert_eq!(refused.bound, Bound::Symbols, "of two waits, the longer one is named");
     admission.end(ticket, cost(900, 9), at(0));
     let ticket = admission.request(&peer(1), cost(900, 9), HOLD, at(0)).unwrap();
     assert_eq!(admission.size(), (1, 1));

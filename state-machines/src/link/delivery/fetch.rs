@@ -45,6 +45,8 @@ pub(super) struct Source {
     pub(super) brought: bool,
     /// How often it was asked in a row without a word.
     pub(super) silent: u32,
+    /// Most symbols to ask it for at once.
+    pub(super) most: usize,
 }
 
 /// What to say to a source.
@@ -109,24 +111,31 @@ impl Fetch {
         source.asked.clear();
         if gone {
             source.information = None;
+        } else if retry.is_none() {
+            // No time would help; less at once may.
+            source.most = (source.most / 2).max(1);
         }
         source.wait = (source.wait * 2).min(LONGEST_WAIT);
         source.due = now.saturating_add(retry.unwrap_or(source.wait).min(LONGEST_WAIT));
     }
 
-    /// Symbols came from the source.
-    pub(super) fn brought(&mut self, name: &NodeId, symbols: &BTreeSet<PayloadId>, now: Instant) {
+    /// Symbols came from the source; `new` says whether there was any use in them. Nobody is asked at once for more who
+    /// sends what is there already: two nodes would do nothing else.
+    //= docs/spec/delivery.md#asking
+    pub(super) fn brought(&mut self, name: &NodeId, symbols: &BTreeSet<PayloadId>, new: bool, now: Instant) {
         let Some(source) = self.sources.get_mut(name) else { return };
-        // A source that has other symbols than those asked for sends as many of them.
         for symbol in symbols {
-            if !source.asked.remove(symbol) {
+            // A source that has other symbols than those asked for sends as many of them.
+            if !source.asked.remove(symbol) && new {
                 source.asked.pop_last();
             }
         }
-        source.brought = true;
-        source.heard(now);
-        if source.asked.is_empty() {
-            source.due = now;
+        if new {
+            source.brought = true;
+            source.heard(now);
+            if source.asked.is_empty() {
+                source.due = now;
+            }
         }
     }
 
@@ -184,17 +193,18 @@ impl Fetch {
     fn symbols_for(&self, name: &NodeId) -> Option<Vec<PayloadId>> {
         let received = self.received.as_ref()?;
         let (needed, missing) = received.missing(name);
-        let others = self.sources.iter().filter(|(other, _)| *other != name && !received.in_doubt());
+        // Who has been silent for long keeps nobody from asking others.
+        let others = self.sources.iter().filter(|(other, source)| *other != name && source.silent <= 1);
         let asked: BTreeSet<_> = others.flat_map(|(_, source)| source.asked.iter().copied()).collect();
-        let sharing = self.sources.values().filter(|source| source.up && source.information.is_some());
-        let share = (needed as usize).div_ceil(sharing.count().max(1)).clamp(1, MAX_ASKED);
-        let free: Vec<_> = missing.iter().filter(|id| !asked.contains(id)).copied().take(share).collect();
-        if !free.is_empty() {
-            return Some(free);
-        }
-        // Everything is asked of somebody. Another symbol of those that are left does no harm, and if it is a repair
-        // symbol, it even helps.
-        missing.first().map(|id| alloc::vec![*id])
+        // Who has not had time to answer yet may have it, too.
+        let sharing = self
+            .sources
+            .values()
+            .filter(|source| source.up && (source.information.is_some() || source.silent <= 1));
+        let most = self.sources.get(name).map_or(1, |source| source.most);
+        let share = (needed as usize).div_ceil(sharing.count().max(1)).clamp(1, most);
+        let free = missing.into_iter().filter(|id| received.in_doubt() || !asked.contains(id)).take(share);
+        Some(free.collect()).filter(|free: &Vec<_>| !free.is_empty())
     }
 
     /// When to come back.
@@ -213,6 +223,7 @@ impl Source {
             wait: FIRST_WAIT,
             brought: false,
             silent: 0,
+            most: MAX_ASKED,
         }
     }
 

@@ -413,7 +413,7 @@ impl Delivery {
                 received.keep_one();
             }
         }
-        fetch.brought(from, &opened.symbols, now);
+        fetch.brought(from, &opened.symbols, kept, now);
         if kept {
             fetch.progress = now;
         }

@@ -387,6 +387,7 @@ fn copies_of_one_symbol_are_not_an_object_and_distinct_ones_are() {
     (1..4).for_each(|peer| _ = net.peers[peer].shelf.parts.insert(object.id(), part(&object, [1])));
     net.want(0, &object);
     net.run(100, |_, _, _| true);
+    assert!(net.frames < 100, "{} frames for one symbol", net.frames);
     assert_eq!((net.has(0, &object), net.peers[0].delivery.received(&set(&object))), (false, 1));
     net.peers[3].shelf.parts.insert(object.id(), part(&object, [9]));
     net.run(70, |_, _, _| true);
@@ -398,13 +399,13 @@ fn copies_of_one_symbol_are_not_an_object_and_distinct_ones_are() {
 #[test]
 fn shares_of_all_nodes_together_are_the_object() {
     let (mut net, object) = (Net::new(3), object(8, 5_500));
-    for (peer, esis) in [(0, [0, 8]), (1, [1, 9]), (2, [2, 10])] {
+    for (peer, esis) in [(0, [0, 8, 12]), (1, [1, 9, 13]), (2, [2, 10, 14])] {
         net.peers[peer].shelf.parts.insert(object.id(), part(&object, esis));
     }
     net.want(0, &object);
-    net.run(5, |_, _, _| true);
+    net.run(30, |_, _, _| true);
     assert!(net.has(0, &object));
-    assert_eq!(net.frames, 4);
+    assert!((3..=6).contains(&net.frames), "what is here already is not sent for");
 }
 
 /// S7: the object comes from those who are honest, and the liar is named, and nobody else.
