@@ -125,9 +125,24 @@ pub struct Admission {
 
 #[derive(Debug)]
 struct Rates {
+    came: Flow,
+    goes: Flow,
+    decode: Bucket,
+}
+
+/// What passes one way. If both ways had one budget, to ask again would cost what was waited for.
+#[derive(Debug)]
+struct Flow {
     bytes: Bucket,
     symbols: Bucket,
-    decode: Bucket,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// From the peer.
+    Came,
+    /// To the peer.
+    Goes,
 }
 
 #[derive(Debug)]
@@ -170,8 +185,8 @@ impl Admission {
     pub fn received(&mut self, peer: &NodeId, cost: Cost, now: Instant) -> Result<(), Refused> {
         self.hears(peer, now)?;
         self.remember(peer, now)?;
-        self.afford(peer, cost, now)?;
-        self.pay(peer, cost, now);
+        self.afford(peer, Way::Came, cost, now)?;
+        self.pay(peer, Way::Came, cost, now);
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.amplification.received(cost.bytes);
         }
@@ -193,8 +208,8 @@ impl Admission {
         self.hears(peer, now)?;
         self.remember(peer, now)?;
         self.place(peer, now)?;
-        self.afford(peer, answer, now)?;
-        self.pay(peer, answer, now);
+        self.afford(peer, Way::Goes, answer, now)?;
+        self.pay(peer, Way::Goes, answer, now);
         if let Some(entry) = self.peers.get_mut(peer) {
             entry.requests = entry.requests.saturating_add(1);
         }
@@ -208,9 +223,9 @@ impl Admission {
     //= docs/spec/admission.md#requests
     pub fn end(&mut self, ticket: Ticket, unused: Cost, now: Instant) {
         let Some(held) = self.tickets.remove(&ticket) else { return };
-        self.node.give_back(unused, now);
+        self.node.goes.give_back(unused, now);
         if let Some(peer) = self.peers.get_mut(&held.peer) {
-            peer.rates.give_back(unused, now);
+            peer.rates.goes.give_back(unused, now);
             peer.requests = peer.requests.saturating_sub(1);
         }
     }
@@ -325,16 +340,16 @@ impl Admission {
     }
 
     /// The longest of all waits, so that none is left when it is over.
-    fn afford(&self, peer: &NodeId, cost: Cost, now: Instant) -> Result<(), Refused> {
-        let of_peer = self.peers.get(peer).map(|peer| peer.rates.afford(cost, now));
-        let waits = [of_peer.unwrap_or(Ok(())), self.node.afford(cost, now)];
+    fn afford(&self, peer: &NodeId, way: Way, cost: Cost, now: Instant) -> Result<(), Refused> {
+        let of_peer = self.peers.get(peer).map(|peer| peer.rates.flow(way).afford(cost, now));
+        let waits = [of_peer.unwrap_or(Ok(())), self.node.flow(way).afford(cost, now)];
         waits.into_iter().filter_map(Result::err).reduce(longer).map_or(Ok(()), Err)
     }
 
-    fn pay(&mut self, peer: &NodeId, cost: Cost, now: Instant) {
-        self.node.pay(cost, now);
+    fn pay(&mut self, peer: &NodeId, way: Way, cost: Cost, now: Instant) {
+        self.node.flow_mut(way).pay(cost, now);
         if let Some(peer) = self.peers.get_mut(peer) {
-            peer.rates.pay(cost, now);
+            peer.rates.flow_mut(way).pay(cost, now);
         }
     }
 }
@@ -342,10 +357,35 @@ impl Admission {
 impl Rates {
     fn new(allowance: &Allowance, now: Instant) -> Self {
         Self {
-            bytes: Bucket::new(allowance.bytes, now),
-            symbols: Bucket::new(allowance.symbols, now),
+            came: Flow::new(allowance, now),
+            goes: Flow::new(allowance, now),
             decode: Bucket::new(allowance.decode_millis, now),
         }
+    }
+
+    fn flow(&self, way: Way) -> &Flow {
+        match way {
+            Way::Came => &self.came,
+            Way::Goes => &self.goes,
+        }
+    }
+
+    fn flow_mut(&mut self, way: Way) -> &mut Flow {
+        match way {
+            Way::Came => &mut self.came,
+            Way::Goes => &mut self.goes,
+        }
+    }
+
+    fn buckets(&self) -> [&Bucket; 5] {
+        let Self { came, goes, decode } = self;
+        [&came.bytes, &came.symbols, &goes.bytes, &goes.symbols, decode]
+    }
+}
+
+impl Flow {
+    fn new(allowance: &Allowance, now: Instant) -> Self {
+        Self { bytes: Bucket::new(allowance.bytes, now), symbols: Bucket::new(allowance.symbols, now) }
     }
 
     fn afford(&self, cost: Cost, now: Instant) -> Result<(), Refused> {
@@ -362,10 +402,6 @@ impl Rates {
     fn give_back(&mut self, cost: Cost, now: Instant) {
         self.bytes.give_back(cost.bytes, now);
         self.symbols.give_back(cost.symbols, now);
-    }
-
-    fn buckets(&self) -> [&Bucket; 3] {
-        [&self.bytes, &self.symbols, &self.decode]
     }
 }
 

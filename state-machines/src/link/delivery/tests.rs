@@ -604,6 +604,8 @@ proptest! {
                 prop_assert_eq!(net.peers[0].delivery.received(&set(&object)) as usize, distinct.len());
             }
         }
+        // Whoever lost much waits long.
+        net.run(if net.has(0, &object) { 0 } else { 300 }, |_, _, _| true);
         prop_assert!(net.has(0, &object));
         prop_assert_eq!(net.peers[0].fetched.len(), 1);
     }
