@@ -28,10 +28,7 @@ fn missed(flaw: Flaw, change: impl Fn(&mut Schedule)) -> String {
         schedule.flaw = Some(flaw);
         change(schedule);
     });
-    broken
-        .into_iter()
-        .find_map(|outcome| outcome.violation)
-        .unwrap_or_else(|| panic!("{flaw:?} is not missed"))
+    worlds.find_map(|outcome| outcome.violation).unwrap_or_else(|| panic!("{flaw:?} is not missed"))
 }
 
 /// Somebody dies every two seconds.
