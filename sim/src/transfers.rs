@@ -12,6 +12,7 @@ use fcp_proto_core::object::{Header, MissingHint, Object, SymbolRequest, Transcr
 use fcp_proto_core::symbol::{EncodingSet, PayloadId};
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::{Label, Level};
+use fcp_state_machines::link::admission::Limits;
 use fcp_state_machines::link::delivery::{Event as Delivered, Kept};
 use zeroize::Zeroizing;
 
@@ -121,7 +122,10 @@ impl World {
                 }
             }
             if !self.nodes[node].delivery.can_decode(self.now) {
-                return objects::bounded(node, &self.nodes[node].delivery, &LIMITS);
+                // Nodes without a bound are held to one that they surely reach.
+                let unbounded = self.flaw == Some(Flaw::NoMemoryBound);
+                let memory = if unbounded { LIMITS.memory / 4 } else { LIMITS.memory };
+                return objects::bounded(node, &self.nodes[node].delivery, &Limits { memory, ..LIMITS });
             }
             let decode = self.nodes[node].transfer(&self.known, self.now, |delivery, context| {
                 let wasted = delivery.decode(context);
