@@ -113,11 +113,11 @@ impl World {
                         self.trace
                             .note(self.now, format_args!("{node} has {} without {liars:?}", set.object_id));
                         if self.flaw == Some(Flaw::ChangesObjects) {
-                            object = self.objects.make(&mut self.random);
+                            *object = self.objects.make(&mut self.random);
                         }
                         self.objects.fetched(&set, &object)?;
                         self.accused(&liars)?;
-                        self.nodes[node].shelf.fetched(&set, object);
+                        self.nodes[node].shelf.fetched(&set, *object);
                     }
                 }
             }

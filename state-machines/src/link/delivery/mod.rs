@@ -25,6 +25,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
@@ -113,7 +114,7 @@ pub enum Event {
         /// What was wanted.
         set: EncodingSet,
         /// The object.
-        object: IdentifiedObject,
+        object: Box<IdentifiedObject>,
         /// Who sent symbols of something else.
         liars: Vec<NodeId>,
     },

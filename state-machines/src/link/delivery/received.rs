@@ -4,6 +4,7 @@
 //! rebuilt says that. So if a decode gives another object, somebody lied, and the symbols of some senders are left out
 //! until the rest gives the right one.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -50,7 +51,7 @@ struct Share {
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// The object, and who sent symbols of another.
-    Object(IdentifiedObject, Vec<NodeId>),
+    Object(Box<IdentifiedObject>, Vec<NodeId>),
     /// More symbols are needed.
     More,
     /// Somebody among these lied; alone, it is proven.
@@ -204,7 +205,7 @@ impl Received {
         match decodes.finish(set, key, now) {
             Ok(object) => {
                 let liars = if self.doubt { self.liars(set, &object, context) } else { Vec::new() };
-                Attempt::Object(object, liars)
+                Attempt::Object(Box::new(object), liars)
             }
             Err(AdmissionError::Incomplete { needed }) => {
                 decodes.cancel(set);
