@@ -3,8 +3,8 @@
 
 default: ci
 
-# Everything the gate runs, in its order.
-ci: fmt lint docs no_std test instructions vectors deny
+# Everything the gate runs.
+ci: instructions vectors deny fmt lint docs no_std test
 
 # Formatting.
 fmt:
@@ -60,6 +60,10 @@ citations:
 # One million worlds of gate and reference against each other.
 oracle:
     cargo test --release -p fcp-state-machines --test gate_oracle -- --ignored --nocapture
+
+# A thousand kills among calls, instead of the thirty of the gate.
+kills:
+    cargo test --workspace --test faults -- --ignored --nocapture a_thousand_kills
 
 # Every fuzz target, or those named, guided by coverage: three minutes or ten million runs each. Needs cargo-fuzz, a nightly
 # toolchain and a C++ compiler.

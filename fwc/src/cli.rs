@@ -130,18 +130,21 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
         // The usage line names what was given; what the environment gave was not typed.
         let mut typed = command().mut_args(|argument| argument.env(None));
         let error = typed.try_get_matches_from_mut(&arguments).err().unwrap_or(error);
-        stop(error, &usage_of(&typed, &arguments), json)
+        stop(error, &named_by(&typed, &arguments), json)
     })
 }
 
-/// The usage of the command that the words name, as far as they name one.
-fn usage_of(command: &clap::Command, words: &[OsString]) -> String {
-    let mut named = command;
+/// What the words name of the commands, as far as they name one: its words and its usage.
+fn named_by(command: &clap::Command, words: &[OsString]) -> (String, String) {
+    let (mut named, mut path) = (command, "fwc".to_owned());
     for word in words.iter().skip(1).take_while(|word| *word != "--") {
-        named = word.to_str().and_then(|word| named.find_subcommand(word)).unwrap_or(named);
+        if let Some(found) = word.to_str().and_then(|word| named.find_subcommand(word)) {
+            path.push_str(&format!(" {}", found.get_name()));
+            named = found;
+        }
     }
     let usage = named.clone().render_usage().to_string();
-    usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned()
+    (path, usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned())
 }
 
 /// The commands as data, for completions and the test of the help.
@@ -159,14 +162,14 @@ fn name_of(matches: &ArgMatches) -> String {
     words.join(" ")
 }
 
-fn stop(error: clap::Error, usage: &str, json: bool) -> Stop {
+fn stop(error: clap::Error, named: &(String, String), json: bool) -> Stop {
     let kind = error.kind();
     if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         Stop::Shown(error)
     } else if kind == ErrorKind::InvalidSubcommand {
         Stop::Refused(unknown_command(&error), json)
     } else {
-        Stop::Refused(wrong_usage(&error, usage), json)
+        Stop::Refused(wrong_usage(&error, named), json)
     }
 }
 
@@ -179,7 +182,7 @@ fn unknown_command(error: &clap::Error) -> Failure {
     }
 }
 
-fn wrong_usage(error: &clap::Error, whole: &str) -> Failure {
+fn wrong_usage(error: &clap::Error, (command, line): &(String, String)) -> Failure {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let why = first.strip_prefix("error: ").unwrap_or(first);
@@ -197,10 +200,10 @@ fn wrong_usage(error: &clap::Error, whole: &str) -> Failure {
     let near =
         [ContextKind::SuggestedArg, ContextKind::SuggestedValue].map(|kind| text_of(error, kind)).concat();
     let failure = usage(why);
-    let usage_line = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(whole);
+    let help = format!("`{command} --help` shows examples; usage: {line}");
     match near.as_slice() {
-        [] => failure.next(format!("usage: {usage_line}; --help shows examples")),
-        near => failure.next(format!("did you mean `{}`? usage: {usage_line}", near.join("` or `"))),
+        [] => failure.next(help),
+        near => failure.next(format!("did you mean `{}`? {help}", near.join("` or `"))),
     }
 }
 

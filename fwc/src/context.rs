@@ -125,12 +125,9 @@ impl Context {
         if self.client()?.is_operator() {
             return Ok(&mut self.client);
         }
-        if let Target::Unix(path) = self.client.target() {
+        if matches!(self.client.target(), Target::Unix(_)) {
             // Ask for a passphrase only where a daemon can use it.
-            let path = path.clone();
-            self.client.daemon_pid().await.map_err(|failure| {
-                if path.exists() || self.home.path().exists() { failure } else { no_home(&self.home) }
-            })?;
+            self.client.daemon_pid().await?;
         }
         let passphrase = self.passphrase()?;
         let operator = self.global.operator.clone();
@@ -183,7 +180,8 @@ impl Context {
         lifetime_secs: Option<u64>,
     ) -> Result<SessionOpened> {
         let key = key_file::load::<Agent>(&self.home.agent_key(agent)).map_err(|failure| {
-            failure.next(format!("`fwc agent add {agent}` makes the agent and its key"))
+            let next = format!("`fwc agent add {agent}` makes the agent and its key");
+            self.home.trouble().unwrap_or_else(|| failure.next(next))
         })?;
         let challenge = self.challenge().await?;
         let statement = SessionProof {
@@ -200,15 +198,19 @@ impl Context {
         Ok(opened)
     }
 
+    /// `failure`, or what is amiss with the home, where that is why no daemon answers.
+    pub(crate) fn about_the_home(&self, failure: Failure) -> Failure {
+        let is_ours = matches!(self.client.target(), Target::Unix(path) if *path == self.home.socket());
+        if failure.code != Code::DaemonUnreachable || !is_ours {
+            return failure;
+        }
+        self.home.trouble().unwrap_or(failure)
+    }
+
     /// Speaks in `opened` in every command from now on.
     pub(crate) fn stay_in(&mut self, opened: &SessionOpened) {
         self.session = Some(SessionFile::new(opened, self.home.socket()));
     }
-}
-
-/// The failure of a home that does not exist.
-pub(crate) fn no_home(home: &Home) -> Failure {
-    Failure::new(Code::HomeMissing).because(format!("there is no {}", home.path().display()))
 }
 
 fn tcp_target(address: SocketAddr, global: &Global) -> Result<Target> {

@@ -1,5 +1,6 @@
 //! The FCP home: where things lie in it.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use fcp_proto_core::error::Code;
@@ -35,6 +36,25 @@ impl Home {
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The failure of a home that does not exist.
+    pub(crate) fn absent(&self) -> Failure {
+        Failure::new(Code::HomeMissing).because(format!("there is no {}", self.0.display()))
+    }
+
+    /// Why no daemon of this home can be asked, if that is the home's fault: it does not exist, or is another user's.
+    pub(crate) fn trouble(&self) -> Option<Failure> {
+        let own = rustix::process::geteuid();
+        let place = self.0.display();
+        let why = match std::fs::metadata(&self.0) {
+            Ok(about) if own.is_root() || about.uid() == own.as_raw() => return None,
+            Ok(about) => format!("{place} belongs to the user {}", about.uid()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(self.absent()),
+            Err(error) => format!("{place}: {error}"),
+        };
+        let next = "run the command as the home's user, or with a home of your own: `fwc --home DIR up`";
+        Some(Failure::new(Code::NotPermitted).because(why).next(next))
     }
 
     /// What the daemon makes anew at each start.

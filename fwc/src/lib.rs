@@ -64,7 +64,7 @@ fn run(cli: Cli, renderer: Renderer) -> Result<render::Outcome> {
     runtime.block_on(async {
         let outcome = commands::run(cli.command, &mut context).await;
         context.lock_operator().await;
-        outcome
+        outcome.map_err(|failure| context.about_the_home(failure))
     })
 }
 
@@ -104,8 +104,9 @@ pub(crate) fn file_failure(what: &str, path: &std::path::Path, error: &std::io::
     ];
     let known = codes.iter().find(|(kind, _)| *kind == error.kind());
     let code = known.map_or(Code::InputInvalid, |(_, code)| *code);
-    let mut failure =
-        Failure::new(code).because(error.to_string()).next("check the path and its permissions");
+    let mut failure = Failure::new(code)
+        .because(error.to_string())
+        .next("check the path and its permissions; `fwc doctor` looks at those of the home");
     failure.message = format!("cannot {what} {}", path.display());
     failure
 }

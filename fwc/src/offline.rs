@@ -163,7 +163,7 @@ fn find(home: &Home, connector: &ConnectorId) -> Result<Manifest> {
 /// The manifests in the home, sorted by name.
 fn paths(home: &Home) -> Result<Vec<PathBuf>> {
     if !home.path().exists() {
-        return Err(crate::context::no_home(home));
+        return Err(home.absent());
     }
     let folder = home.manifests();
     let failed = |error: std::io::Error| file_failure("read", &folder, &error);

@@ -39,8 +39,8 @@ impl Answer {
         output::Answer::of("", source, body).map(Self).map_err(from_output)
     }
 
-    /// This answer with the rows in the member `rows` shown in these columns: path and title, and a title that ends in `…`
-    /// is of cells that are shown whole.
+    /// This answer with the rows in the member `rows` shown in these columns: path and title. A title that ends in `…` is of
+    /// cells that are wrapped instead of cut, one that ends in `↓` of cells that stand whole below their row.
     pub(crate) fn table(self, rows: &'static str, columns: &[(&'static str, &'static str)]) -> Self {
         Self(self.0.table(TableSpec::rows(rows, &columns_of(columns))))
     }
@@ -48,6 +48,11 @@ impl Answer {
     /// This answer with the member `member` shown in these columns below all else.
     pub(crate) fn section(self, member: &'static str, columns: &[(&'static str, &'static str)]) -> Self {
         Self(self.0.section(TableSpec::rows(member, &columns_of(columns))))
+    }
+
+    /// This answer with `members` left to the formats that programs read: what says again what is shown, and evidence.
+    pub(crate) fn hidden(self, members: &[&'static str]) -> Self {
+        Self(self.0.hidden(members))
     }
 
     /// This answer with a command to go on with.
@@ -62,9 +67,13 @@ impl Answer {
 }
 
 fn columns_of(columns: &[(&'static str, &'static str)]) -> Vec<Column> {
-    let column = |(path, title): &(&'static str, &'static str)| match title.strip_suffix('…') {
-        Some(title) => Column::new(path, title).whole(),
-        None => Column::new(path, title),
+    let column = |(path, title): &(&'static str, &'static str)| match (
+        title.strip_suffix('…'),
+        title.strip_suffix('↓'),
+    ) {
+        (Some(title), _) => Column::new(path, title).whole(),
+        (None, Some(title)) => Column::new(path, title).below(),
+        (None, None) => Column::new(path, title),
     };
     columns.iter().map(column).collect()
 }
@@ -184,7 +193,7 @@ impl Renderer {
         match outcome {
             Ok(Outcome::Answer(answer)) => self.console.answer(&self.named(*answer)),
             Ok(Outcome::Failed(answer, failure)) => {
-                let failed = Some(Box::new(to_output(&failure)));
+                let failed = Some(Box::new(self.told(&failure)));
                 let answer = output::Answer { failed, ..self.named(*answer) };
                 self.console.answer(&answer)
             }
@@ -202,8 +211,20 @@ impl Renderer {
         output::Answer { command: self.command.clone(), ..answer.0 }
     }
 
+    /// `failure` with a command to go on with, whatever else it says.
+    //= docs/spec/output.md#envelope
+    fn told(&self, failure: &Failure) -> output::Failure {
+        let told = to_output(failure);
+        match told.next.iter().any(|step| step.contains("fwc ")) {
+            true => told,
+            false => {
+                told.next(format!("`{} --help` shows examples", format!("fwc {}", self.command).trim_end()))
+            }
+        }
+    }
+
     fn fail(&self, failure: &Failure) -> ProcessExit {
-        let failure = to_output(failure);
+        let failure = self.told(failure);
         match self.stream {
             Stream::Answer => self.console.failure(&failure),
             Stream::Document => self.console.failure_in_words(&failure),
@@ -220,17 +241,27 @@ pub(crate) fn to_output(failure: &Failure) -> output::Failure {
         let rule = denial.rule.filter(|rule| *rule != shown.why);
         let rule = rule.map_or(String::new(), |rule| format!(": {rule}"));
         shown.why = join(&shown.why, &format!("the check `{}` refused{rule}", denial.check));
-        shown.next.extend(denial.command);
+        // The command alone, where the step says no more, so that it can be copied.
+        let step = Some(failure.next.clone()).filter(|step| denial.command != bare(step));
+        shown.next.extend(
+            denial.command.filter(|command| step.as_ref().is_none_or(|step| !step.contains(command))),
+        );
+        shown.next.extend(step);
         shown.next.extend(denial.decision_id.map(|id| format!("fwc explain {id}")));
+    } else {
+        shown.next.push(failure.next.clone());
     }
     if let Some(wait) = failure.retry_after_ms {
         shown.next.push(format!("wait {wait} ms, then retry"));
     }
-    if !shown.next.iter().any(|shown| shown == failure.next.trim_matches('`')) {
-        shown.next.push(failure.next.clone());
-    }
     shown.detail = failure.detail.as_deref().cloned().map(Into::into);
     shown
+}
+
+/// The command that is all of a step.
+fn bare(step: &str) -> Option<String> {
+    let command = step.strip_prefix('`')?.strip_suffix('`')?;
+    (!command.contains('`')).then(|| command.to_owned())
 }
 
 /// A failure of the console's, in the words of commands.

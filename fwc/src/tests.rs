@@ -349,6 +349,14 @@ fn a_wrong_line_ends_with_2_and_says_what_is_wrong() {
         );
     }
     assert!(refusal("invoke a.b --inputt {}").next.contains("--input"));
+    assert!(
+        refusal("revoke Capability x").next.ends_with("--reason <REASON> [--unknown]"),
+        "every option of its own"
+    );
+    assert!(
+        refusal("grant add").next.starts_with("`fwc grant add --help` shows examples"),
+        "a command to type"
+    );
     let failure = refusal("completions foo");
     assert!(failure.why.unwrap_or_default().contains("bash"), "the values that there are");
     assert!(failure.next.contains("usage: fwc completions"), "{}", failure.next);
@@ -379,6 +387,39 @@ fn secrets_are_no_arguments() {
             let secret =
                 ["password", "passphrase", "secret", "token", "bearer"].iter().any(|word| id.contains(word));
             assert!(!secret || id.ends_with("_file"), "`{name}` takes {id} as an argument");
+        }
+    }
+}
+
+/// The words of a command that a step names, with something of their kind in place of those in capitals.
+fn typed(command: &str) -> Vec<OsString> {
+    let fill = |word: String| match word.as_str() {
+        "ID" | "GRANT" => ID.to_owned(),
+        "OPERATION" => "github.issues.list".to_owned(),
+        "ZONE" => "z:work".to_owned(),
+        "RISK" => "high".to_owned(),
+        "JSON" => "{}".to_owned(),
+        "PORT" => "443".to_owned(),
+        "NAME" | "AGENT" | "CONNECTOR" | "SLOT" => word.to_lowercase(),
+        "RESOURCE" => "*".to_owned(),
+        _ => word,
+    };
+    shell_words(command).into_iter().map(|word| OsString::from(fill(word))).collect()
+}
+
+/// Whoever meets a failure is told a command, and the command is one that is understood as it stands.
+//= docs/spec/output.md#envelope
+#[test]
+fn every_failure_names_a_next_command_that_parses() {
+    for code in Code::ALL {
+        let step = code.next_step();
+        let commands: Vec<&str> =
+            step.split('`').skip(1).step_by(2).filter(|text| text.starts_with("fwc ")).collect();
+        assert!(!commands.is_empty(), "{code} {}: {step}", code.name());
+        for command in commands {
+            if let Err(Stop::Refused(failure, _)) = cli::parse(typed(command)) {
+                panic!("{code}: {command}: {failure} {:?}", failure.why);
+            }
         }
     }
 }

@@ -188,7 +188,55 @@ fn ask(home: &mut Home) {
     home.exercised.insert("agent run".into());
 }
 
+/// What a person sees of each answer is laid out: no paths into the data.
+//= docs/spec/output.md#formats
+fn shown_to_people(home: &Home, receipt: &str) {
+    let asked = home.run("approvals list", &[]).1["data"]["approvals"][0]["request_id"].clone();
+    let call = home.run("history", &[]).1["data"]["calls"][0]["call_id"].clone();
+    let (asked, call) = (asked.as_str().unwrap(), call.as_str().unwrap());
+    for line in [
+        "status",
+        "doctor",
+        "list",
+        "show sqlite",
+        "ops sqlite",
+        "schema sqlite.query",
+        "search rows",
+        "zones list",
+        "zones show z:work",
+        "agent list",
+        "agent show mail",
+        "role list",
+        "grant list",
+        "revocations",
+        "exception list",
+        "history",
+        "receipts list",
+        "approvals list",
+        "audit verify",
+        "audit head",
+        "audit tail",
+    ] {
+        home.laid_out("mail", line, &[]);
+    }
+    home.laid_out("", "auth list", &[]);
+    for (name, id) in [
+        ("receipts show", receipt),
+        ("explain", receipt),
+        ("explain", asked),
+        ("explain", call),
+        ("approvals show", asked),
+    ] {
+        home.laid_out("mail", name, &[id]);
+    }
+    home.laid_out("mail", "preflight", &["sqlite.query"]);
+    home.laid_out("mail", "simulate", &READ);
+    home.laid_out("mail", "simulate", &WRITE);
+    home.laid_out("mail", "context show", &[]);
+}
+
 fn look_back(home: &mut Home, receipt: &str) {
+    shown_to_people(home, receipt);
     assert_eq!(home.ok("history", &["--by", "mail"])["calls"].as_array().unwrap().len(), 6);
     assert_eq!(home.ok("history", &["--unknown"])["calls"], json!([]));
     home.refused("settle", &[receipt, "--did-not", "--note", "the log shows none"]);

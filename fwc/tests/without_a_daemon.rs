@@ -136,3 +136,39 @@ fn misspelt_lines_end_with_2_and_3() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("did you mean `list`"));
     assert_eq!(home.fwc(&["--help"]).output().unwrap().status.code(), Some(0));
 }
+
+#[test]
+fn whatever_asks_a_daemon_says_that_there_is_no_home() {
+    let home = Home::new();
+    let absent = home.beside("absent");
+    for line in
+        [&["list"][..], &["status"], &["agent", "list"], &["history"], &["--agent", "mail", "invoke", "a.b"]]
+    {
+        let (code, document) = home.json(&[&["--home", absent.to_str().unwrap()], line].concat());
+        assert_eq!((code, &document["error"]["code"]), (5, &json!("FCP-8002")), "{line:?}: {document}");
+        assert!(document["error"]["next"].to_string().contains("fwc up"), "{document}");
+    }
+}
+
+//= docs/spec/output.md#streams
+#[test]
+fn a_reader_that_has_gone_away_is_no_failure() {
+    let home = scaffolded();
+    let gone = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for format in ["json", "jsonl", "csv", "tsv", "markdown", "table", "toon"] {
+        let mut command = home.fwc(&["list", "--offline", "--format", format]);
+        let status = command.stdout(gone()).stderr(gone()).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{format}");
+    }
+    let mut command = home.fwc(&["list", "--offline"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    assert_eq!(
+        command.stdout(full).output().unwrap().status.code(),
+        Some(1),
+        "what cannot be written is one"
+    );
+}

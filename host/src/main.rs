@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use fcp_host::daemon::{self, Connecting, Runner, StartError};
 use fcp_host::home::{Config, LogLevel};
+use fcp_runtime_tokio::storage::Options;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
@@ -64,7 +65,7 @@ fn daemon(home: &std::path::Path) -> ExitCode {
         let connecting: Arc<dyn Runner> = Connecting::start(app, vault, outcomes)?;
         Ok(connecting)
     });
-    let ended = runtime.block_on(daemon::run(home, make_runner, Box::new(set_level)));
+    let ended = runtime.block_on(daemon::run(home, &Options::default(), make_runner, Box::new(set_level)));
     // What still blocks a thread is not waited for: everything durable is closed.
     runtime.shutdown_background();
     match ended {

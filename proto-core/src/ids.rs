@@ -171,6 +171,7 @@ impl ZoneId {
 }
 
 /// Grammar of canonical identifiers: `[a-z0-9][a-z0-9._:-]*`, at most 128 bytes.
+//= docs/spec/values.md#identifiers
 fn canonical(text: &str) -> Result<(), IdError> {
     check_size(text, MAX_ID_BYTES)?;
     if !text.bytes().next().is_some_and(is_lower_alphanumeric) {
@@ -181,6 +182,7 @@ fn canonical(text: &str) -> Result<(), IdError> {
 }
 
 /// Grammar of zones: `z:` and non-empty segments of `[a-z0-9-]`, at most 64 bytes.
+//= docs/spec/values.md#identifiers
 fn zone(text: &str) -> Result<(), IdError> {
     check_size(text, MAX_ZONE_ID_BYTES)?;
     let name = text.strip_prefix("z:").ok_or(IdError::MissingPrefix)?;

@@ -1,5 +1,7 @@
 //! Every vector file under the folders of [`FOLDERS`] is read, and each of its cases must hold.
 
+#[path = "vectors/keys.rs"]
+mod keys;
 #[path = "vectors/link.rs"]
 mod link;
 #[path = "vectors/mesh.rs"]
@@ -40,7 +42,7 @@ const LARGEST: usize = 1 << 20;
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 43] = [
+const FILES: [(&str, Check); 45] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
     ("frost/keygen.json", sealing::frost_keygen),
@@ -64,7 +66,9 @@ const FILES: [(&str, Check); 43] = [
     ("keys/wrapped_key.json", wrapped_key),
     ("keys/wrapped_key_reject.json", wrapped_key_reject),
     ("keys/x25519.json", x25519),
+    ("objects/identifiers.json", objects::identifier),
     ("objects/kinds.json", objects::kind),
+    ("objects/kinds_reject.json", objects::kind_reject),
     ("objects/payloads.json", objects::payload),
     ("objects/payloads_reject.json", objects::payload_reject),
     ("objects/schemas.json", objects::schema),
@@ -119,7 +123,7 @@ impl Case<'_> {
 }
 
 fn all_files() -> impl Iterator<Item = (&'static str, Check)> {
-    FILES.into_iter().chain(mesh::FILES).chain(link::FILES)
+    FILES.into_iter().chain(mesh::FILES).chain(link::FILES).chain(keys::FILES)
 }
 
 fn root() -> PathBuf {
@@ -160,6 +164,33 @@ fn the_published_suites_are_as_long_as_their_table_says() {
         seen += 1;
     }
     assert!(seen > 10, "{seen} rows");
+}
+
+/// Whoever reads the vectors finds in the specification what their errors mean.
+#[test]
+fn every_error_of_a_vector_is_named_in_the_specification() {
+    let mut specification = String::new();
+    for chapter in fs::read_dir(root().join("../docs/spec")).expect("the folder") {
+        specification += &fs::read_to_string(chapter.expect("readable").path()).expect("UTF-8");
+    }
+    let named: BTreeSet<&str> = specification.split('`').skip(1).step_by(2).collect();
+    let mut seen = 0;
+    for (file, _) in all_files() {
+        let bytes = fs::read(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let document = parse(&bytes, LARGEST).expect("JSON");
+        for case in document.get("cases").and_then(Json::as_array).expect("a list of cases") {
+            let error = case.get("error").and_then(Json::as_str).unwrap_or_default();
+            // What an error says besides its name stands in quotation marks.
+            for plain in error.split('"').step_by(2) {
+                let words = plain.split(|character: char| !character.is_alphanumeric());
+                for name in words.filter(|word| word.starts_with(char::is_uppercase)) {
+                    assert!(named.contains(name), "{file}: {name} stands in no chapter");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 500, "{seen}");
 }
 
 #[test]

@@ -44,7 +44,7 @@ def bent(value):
     """Every way to bend a field a little: a hexadecimal text in one byte, another text in one character."""
     if isinstance(value, bool) or value is None:
         return [not value]
-    if isinstance(value, int):
+    if isinstance(value, (int, float)):
         return [value + 1]
     if isinstance(value, str):
         return [bent_text(value)]

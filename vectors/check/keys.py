@@ -43,11 +43,15 @@ def sign(seed, message):
     return ed25519.Ed25519PrivateKey.from_private_bytes(seed).sign(message)
 
 
+def is_sound(public):
+    """Whether bytes are the canonical encoding of a point that is not of small order."""
+    return nacl.bindings.crypto_core_ed25519_is_valid_point(public)
+
+
 def verify(public, message, signature):
     """Whether a signature holds by two libraries; keys and nonces of small order never do."""
-    for point in (public, signature[:32]):
-        if not nacl.bindings.crypto_core_ed25519_is_valid_point(point):
-            return False
+    if not (is_sound(public) and is_sound(signature[:32])):
+        return False
     try:
         ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
         nacl.bindings.crypto_sign_open(signature + message, public)
@@ -141,6 +145,33 @@ def within(source):
     )
 
 
+def covered(sealed, purpose, binding):
+    """What the tag of a box under a symmetric key covers besides its content."""
+    head = {name: sealed[name] for name in ("version", "algorithm", "key_id")}
+    return b"FCP2-SEAL-V1" + frame(encode(head)) + frame(purpose.encode()) + binding
+
+
+def open_sealed(sealed, key, purpose, binding):
+    """The content of a box under a symmetric key."""
+    if sealed["version"] != 1 or sealed["algorithm"] != "xchacha20poly1305":
+        raise NotOpened("Version")
+    if sealed["key_id"] != secret_key_id(key):
+        raise NotOpened("OtherKey")
+    try:
+        return nacl.bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
+            sealed["ciphertext"], covered(sealed, purpose, binding), sealed["nonce"], key
+        )
+    except (nacl.exceptions.CryptoError, ValueError) as error:  # the latter for less than a tag
+        raise NotOpened("NotAuthentic") from error
+
+
+def seal(sealed, key, purpose, binding, content):
+    """The box made anew, with the nonce that it has."""
+    extra = covered(sealed, purpose, binding)
+    ciphertext = nacl.bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(content, extra, sealed["nonce"], key)
+    return {**sealed, "ciphertext": ciphertext}
+
+
 def open_wrapped(record, passphrase):
     """The secret in a stored key of an agent, and the record made anew from it."""
     source, sealed = record["source"], record["sealed"]
@@ -149,20 +180,11 @@ def open_wrapped(record, passphrase):
     stretched = argon2.low_level.hash_secret_raw(
         passphrase.encode(), source["salt"], source["passes"], source["memory_kib"], source["lanes"], 32, argon2.Type.ID, 0x13
     )
-    head = {name: sealed[name] for name in ("version", "algorithm", "key_id")}
     binding = encode({name: record[name] for name in ("version", "key_id", "role", "source")})
-    extra = b"FCP2-SEAL-V1" + frame(encode(head)) + frame(b"wrapped-key") + binding
-    known = sealed["algorithm"] == "xchacha20poly1305" and record["version"] == sealed["version"] == 1
-    if not known or sealed["key_id"] != secret_key_id(stretched):
-        raise NotOpened("another key or version")
-    try:
-        secret = nacl.bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
-            sealed["ciphertext"], extra, sealed["nonce"], stretched
-        )
-    except nacl.exceptions.CryptoError as error:
-        raise NotOpened("not authentic") from error
-    again = nacl.bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(secret, extra, sealed["nonce"], stretched)
-    return secret, encode({**record, "sealed": {**sealed, "ciphertext": again}})
+    if record["version"] != 1:
+        raise NotOpened("another version")
+    secret = open_sealed(sealed, stretched, "wrapped-key", binding)
+    return secret, encode({**record, "sealed": seal(sealed, stretched, "wrapped-key", binding, secret)})
 
 
 def check_wrapped_key(case):
@@ -181,6 +203,34 @@ def reject_wrapped_key(case):
     raise Mismatch("it opens")
 
 
+def check_sealed(case):
+    key, binding, sealed = raw(case, "key"), raw(case, "binding"), decode(raw(case, "box"))
+    content = open_sealed(sealed, key, case["purpose"], binding)
+    equal(content, raw(case, "content"), "content")
+    equal(encode(seal(sealed, key, case["purpose"], binding, content)), raw(case, "box"), "box made anew")
+
+
+def reject_sealed(case):
+    try:
+        open_sealed(decode(raw(case, "box")), raw(case, "key"), case["purpose"], raw(case, "binding"))
+    except NotOpened as error:
+        equal(str(error), case.get("error"), "reason")
+        return
+    raise Mismatch("it opens")
+
+
+def check_proof(case):
+    """What proves that somebody has a key (docs/spec/keys.md#proofs-of-possession)."""
+    names = {"session": ("channel_binding", "challenge"), "enrolment": ("challenge",)}[case["kind"]]
+    statement = {"principal_id": case["principal"], "node_id": case["node"], **{it: raw(case, it) for it in names}}
+    if case["kind"] == "enrolment":
+        statement["zone_id"] = case["zone"]
+    proof = {"role": case["role"], "statement": statement}
+    signed = signing_bytes(f"fcp.{case['kind']}-proof/1.0.0", proof)
+    equal(signed, raw(case, "bytes"), "what is signed")
+    equal(sign(raw(case, "seed"), signed), raw(case, "signature"), "signature")
+
+
 FILES = {
     "blake3.json": Accept(check_blake3),
     "ed25519.json": Accept(check_ed25519),
@@ -190,6 +240,9 @@ FILES = {
     "key_id.json": Accept(check_key_id),
     "phrase.json": Accept(check_phrase),
     "phrase_reject.json": Reject(reject_phrase, sound="phrase.json"),
+    "proofs.json": Accept(check_proof),
+    "sealed_box.json": Accept(check_sealed),
+    "sealed_box_reject.json": Reject(reject_sealed, sound="sealed_box.json"),
     "signing_bytes.json": Accept(check_signing_bytes),
     "wrapped_key.json": Accept(check_wrapped_key),
     "wrapped_key_reject.json": Reject(reject_wrapped_key, sound="wrapped_key.json"),

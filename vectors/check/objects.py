@@ -4,14 +4,10 @@ import blake3
 
 from check import keys, transcripts
 from check.canonical import Refused, decode, encode
+from check.kinds import fault, schema_hash
 from check.runner import Accept, Mismatch, Reject, demand, equal, raw
+from check.shapes import identifier_fault
 from check.typed import item
-
-
-def schema_hash(schema):
-    """The hash that every payload of a schema begins with."""
-    parts = (schema["namespace"], schema["name"], schema["version"])
-    return blake3.blake3(b"FCP2-SCHEMA-V1" + b"".join(keys.frame(it.encode()) for it in parts)).digest()
 
 
 def zone_id_hash(zone):
@@ -63,12 +59,18 @@ def create(case):
 def check_kind(case):
     stored, identity = create(case)
     equal(stored, raw(case, "object"), "the object made anew")
+    equal(fault(stored), None, "a rule that it breaks")
     equal(identity, raw(case, "object_id"), "identity")
     schema = item(case["header"])["schema"]
     equal(f"{schema['namespace']}:{schema['name']}@{schema['version']}", case["schema"], "schema")
-    again = decode(raw(case, "object"))
-    demand(again["body"].startswith(schema_hash(again["header"]["schema"])), "the body begins with another schema")
-    decode(again["body"][32:])
+
+
+def reject_kind(case):
+    equal(fault(raw(case, "object")), case["error"], "the rule that it breaks")
+
+
+def check_identifier(case):
+    equal(identifier_fault(case["text"], case["kind"]), case.get("error"), "the rule that it breaks")
 
 
 def check_schema_hash(case):
@@ -103,7 +105,9 @@ def reject_payload(case):
 
 
 FILES = {
+    "identifiers.json": Accept(check_identifier, prose=frozenset({"kind", "text"})),
     "kinds.json": Accept(check_kind, prose=frozenset({"set"})),
+    "kinds_reject.json": Reject(reject_kind, sound="kinds.json"),
     "payloads.json": Accept(check_payload),
     "payloads_reject.json": Reject(reject_payload, sound="payloads.json"),
     "schemas.json": Accept(check_schema_hash),

@@ -20,7 +20,7 @@ fn commands(page: &str) -> BTreeSet<&str> {
 
 /// The steps of the gate, in order: name and command.
 fn steps(gate: &str) -> Vec<(&str, &str)> {
-    gate.lines().filter_map(|line| line.strip_prefix("step ")?.split_once(' ')).collect()
+    gate.lines().filter_map(|line| line.trim_start().strip_prefix("step ")?.split_once(' ')).collect()
 }
 
 /// A recipe's commands.

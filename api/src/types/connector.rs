@@ -1,5 +1,6 @@
 //! Discovery and introspection of connectors, their installation and their state.
 
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{
     CapabilityId, ConnectorId, CredentialId, Digest, KeyId, ObjectId, OperationId, ZoneId,
 };
@@ -80,7 +81,8 @@ pub struct HealthCheckView {
     /// When.
     #[schema(value_type = schema::UnixTime)]
     pub at: UnixTime,
-    /// The operation that went its whole path; absent if the connector was only asked how it is.
+    /// The operation that went its whole path, or that failed on it; absent if only the connector speaks for what was
+    /// found: it was asked how it is, or answered well without a service having answered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::OperationId>)]
     pub operation: Option<OperationId>,
@@ -125,6 +127,10 @@ pub struct ConnectorSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::SafetyTier>)]
     pub max_tier: Option<SafetyTier>,
+    /// Why it cannot be run at all, such as another engine than it was installed with; absent if it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ErrorCode>)]
+    pub problem: Option<Code>,
     /// Its health in each zone; empty where no daemon was asked.
     pub health: Vec<ConnectorHealth>,
 }

@@ -97,7 +97,7 @@ pub struct Denial {
     /// What is missing.
     #[serde(default)]
     pub needs: Vec<Need>,
-    /// The command that asks for it, ready to run.
+    /// The command that asks for it, or shows what stands against the call; ready to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
 }

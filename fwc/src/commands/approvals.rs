@@ -186,7 +186,9 @@ pub(crate) async fn request(args: Request, context: &mut Context) -> Result<Outc
     let call = args.call.read()?;
     let (client, holder_proof) = args.token.speak(&call, context).await?;
     let request = types::FileRequest { call, note: args.note, holder_proof };
-    Ok(Answer::of(client.send::<FileRequest>(&[], &request).await?)?.into())
+    let reply = client.send::<FileRequest>(&[], &request).await?;
+    let next = format!("fwc approvals show {}", reply.body.request_id);
+    Ok(Answer::of(reply)?.next(next).into())
 }
 
 /// `fwc approvals`.
@@ -254,7 +256,10 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
         grant,
         note: args.note,
     };
-    Ok(Answer::of(client.send::<ApproveRequest>(&[&path], &request).await?)?.into())
+    let reply = client.send::<ApproveRequest>(&[&path], &request).await?;
+    let note =
+        format!("the agent makes the very same call again, with --approval {}", reply.body.approval_id);
+    Ok(Answer::of(reply)?.note(note).into())
 }
 
 /// Shows what is decided over, in full, and asks for a yes.
@@ -271,7 +276,9 @@ pub(super) fn confirm<T: Serialize>(shown: &T, grant: Option<&StandingGrant>) ->
     if answer.expose() == "yes" {
         return Ok(());
     }
-    Err(Failure::new(Code::Cancelled).because("you did not type yes").next("nothing was approved"))
+    Err(Failure::new(Code::Cancelled)
+        .because("you did not type yes")
+        .next("nothing was approved; `fwc approvals deny ID` denies it for good"))
 }
 
 /// What a person decides over, whole, with nothing in it that could hide or move text on a terminal.

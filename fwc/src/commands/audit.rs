@@ -87,15 +87,14 @@ pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome
             let request = VerifyAudit { zone: args.zone };
             let reply = context.as_caller().await?.send::<routes::VerifyAudit>(&[], &request).await?;
             let broken = (!reply.body.valid).then(|| broken(&reply.body.problems));
-            Ok(Answer::of(reply)?.or_failed(broken))
+            let problems = [("zone", "ZONE"), ("seq", "SEQ"), ("problem", "PROBLEM…")];
+            let answer = Answer::of(reply)?.section("chains", &CHAINS).section("problems", &problems);
+            Ok(answer.or_failed(broken))
         }
         Audit::Head(args) => {
             let query = VerifyAudit { zone: args.zone };
             Ok(Answer::of(context.client()?.get::<GetAuditHead>(&[], &query).await?)?
-                .table(
-                    "chains",
-                    &[("zone", "ZONE"), ("node", "NODE"), ("events", "EVENTS"), ("head_event", "HEAD")],
-                )
+                .table("chains", &CHAINS)
                 .into())
         }
         Audit::Tail(args) => tail(args, context).await,
@@ -110,6 +109,10 @@ fn broken(problems: &[AuditProblem]) -> Failure {
         None => failure,
     }
 }
+
+/// What people see of a chain.
+const CHAINS: [(&str, &str); 4] =
+    [("zone", "ZONE"), ("node", "NODE"), ("events", "EVENTS"), ("head_event", "HEAD")];
 
 /// What people see of an event.
 const COLUMNS: [(&str, &str); 6] = [
@@ -163,5 +166,12 @@ async fn follow(mut query: AuditQuery, client: &mut Client, mut lines: Lines) ->
 /// What failed, why, and what to do next.
 pub(crate) async fn explain(args: Explain, context: &mut Context) -> Result<Outcome> {
     let reply = context.as_caller().await?.get::<routes::Explain>(&[&args.id], &Nothing {}).await?;
-    Ok(Answer::of(reply)?.into())
+    let next = reply.body.next.clone();
+    let answer =
+        Answer::of(reply)?.section("events", &COLUMNS).hidden(&["denial", "next", "evidence", "object"]);
+    Ok(next
+        .into_iter()
+        .fold(answer, Answer::next)
+        .note("--json shows the record and its evidence too")
+        .into())
 }

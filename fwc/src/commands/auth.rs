@@ -93,6 +93,17 @@ pub(crate) struct Named {
     pub(crate) name: CredentialId,
 }
 
+/// What people see of a credential.
+const COLUMNS: [(&str, &str); 7] = [
+    ("name", "NAME"),
+    ("connector", "CONNECTOR"),
+    ("slot", "SLOT"),
+    ("kind", "KIND"),
+    ("zone", "ZONE"),
+    ("stored_at", "STORED"),
+    ("accepted_at", "ACCEPTED"),
+];
+
 /// `fwc auth`.
 ///
 /// # Errors
@@ -101,8 +112,8 @@ pub(crate) async fn run(command: Auth, context: &mut Context) -> Result<Outcome>
     match command {
         Auth::Set(args) => set(args, context).await,
         Auth::List(List {}) => {
-            Ok(Answer::of(context.as_operator().await?.get::<ListCredentials>(&[], &Nothing {}).await?)?
-                .into())
+            let reply = context.as_operator().await?.get::<ListCredentials>(&[], &Nothing {}).await?;
+            Ok(Answer::of(reply)?.table("credentials", &COLUMNS).into())
         }
         Auth::Test(args) => {
             let path = [args.name.as_str()];
@@ -134,20 +145,8 @@ async fn set(args: Set, context: &mut Context) -> Result<Outcome> {
         types::PutCredential { connector: args.connector, slot: args.slot, zone: args.zone, material };
     let path = [args.name.as_str()];
     let reply = context.as_operator().await?.send::<PutCredential>(&path, &request).await?;
-    Ok(Answer::of(reply)?
-        .table(
-            "credentials",
-            &[
-                ("name", "NAME"),
-                ("connector", "CONNECTOR"),
-                ("slot", "SLOT"),
-                ("kind", "KIND"),
-                ("zone", "ZONE"),
-                ("version", "VERSION"),
-                ("accepted_at", "ACCEPTED"),
-            ],
-        )
-        .into())
+    let answer = Answer::of(reply)?.next(format!("fwc auth test {}", args.name));
+    Ok(answer.into())
 }
 
 async fn kind_of_slot(args: &Set, context: &mut Context) -> Result<KindArg> {

@@ -203,7 +203,8 @@ pub(crate) async fn cancel(args: Cancel, context: &mut Context) -> Result<Outcom
 fn verdict(reply: types::Reply<types::SimulateAnswer>) -> Result<Outcome> {
     let body = &reply.body;
     let refused = (!body.allowed).then(|| refusal(body.code, body.denial.as_ref())).transpose()?;
-    Ok(Answer::of(reply)?.or_failed(refused))
+    let checks = [("check", "CHECK"), ("status", "STATUS"), ("code", "CODE")];
+    Ok(Answer::of(reply)?.section("checks", &checks).hidden(&["denial"]).or_failed(refused))
 }
 
 /// The failure that the call would end with.

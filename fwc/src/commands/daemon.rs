@@ -39,20 +39,17 @@ pub(crate) struct Status {}
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn status(_args: Status, context: &mut Context) -> Result<Outcome> {
-    let home = context.home.clone();
-    let reply = context.client()?.get::<GetStatus>(&[], &Nothing {}).await.map_err(|failure| {
-        let absent = failure.code == Code::DaemonUnreachable && !home.path().exists();
-        if absent { crate::context::no_home(&home) } else { failure }
-    })?;
+    let reply = context.client()?.get::<GetStatus>(&[], &Nothing {}).await?;
     let connectors = [
         ("id", "CONNECTOR"),
         ("version", "VERSION"),
         ("enabled", "ENABLED"),
         ("zones", "ZONES"),
         ("health.status", "HEALTH"),
+        ("problem", "PROBLEM"),
         ("dev", "DEV"),
     ];
-    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY…")];
+    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY↓")];
     Ok(Answer::of(reply)?.section("connectors", &connectors).section("warnings", &warnings).into())
 }
 

@@ -134,7 +134,7 @@ struct Readable<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     probe: Option<&'a OperationId>,
     interface_hash: Digest,
-    hints: &'a Value,
+    hints: Value,
     input: Vec<fields::Field>,
     output: Vec<fields::Field>,
 }
@@ -157,11 +157,20 @@ fn readable(operation: &OperationDetail, source: Source) -> Result<Answer> {
         timeout_ms: operation.timeout_ms,
         probe: operation.probe.as_ref(),
         interface_hash: operation.interface_hash,
-        hints: &operation.hints,
+        hints: spelled(&operation.hints),
         input: fields::of(&operation.input_schema),
         output: fields::of(&operation.output_schema),
     };
     Ok(Answer::local(&body, source)?.section("input", &columns).section("output", &columns))
+}
+
+/// Hints with each example as the line of JSON that it is.
+fn spelled(hints: &Value) -> Value {
+    let mut hints = hints.clone();
+    if let Some(Value::Array(examples)) = hints.get_mut("examples") {
+        examples.iter_mut().for_each(|example| *example = Value::String(example.to_string()));
+    }
+    hints
 }
 
 /// A call of the operation: with the input of its author's first example, or else with what must be filled in.
@@ -243,6 +252,7 @@ fn connectors(answer: Answer) -> Answer {
         ("version", "VERSION"),
         ("enabled", "ENABLED"),
         ("zones", "ZONES"),
+        ("problem", "PROBLEM"),
         ("operations", "OPERATIONS"),
         ("max_tier", "HIGHEST TIER"),
         ("description", "DESCRIPTION"),
@@ -260,7 +270,7 @@ fn connector(answer: Answer) -> Answer {
         ("approval", "APPROVAL"),
         ("description", "DESCRIPTION"),
     ];
-    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY…")];
+    let warnings = [("kind", "KIND"), ("message", "MESSAGE…"), ("remedy", "REMEDY↓")];
     answer
         .section("credential_slots", &slots)
         .section("operations", &operations)

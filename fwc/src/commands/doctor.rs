@@ -52,9 +52,9 @@ pub(crate) async fn run(_args: Doctor, context: &mut Context) -> Result<Outcome>
         ("check", "CHECK"),
         ("finding", "FINDING"),
         ("detail", "DETAIL…"),
-        ("place", "PLACE"),
-        ("why", "WHY…"),
-        ("remedy", "REMEDY…"),
+        ("place", "PLACE↓"),
+        ("why", "WHY↓"),
+        ("remedy", "REMEDY↓"),
     ];
     let answer =
         Answer::local(&Report { problems, warnings, unknown, checks }, source)?.table("checks", &columns);

@@ -93,8 +93,12 @@ pub(crate) async fn run(command: Exception, context: &mut Context) -> Result<Out
             let columns = [
                 ("exception_id", "EXCEPTION"),
                 ("connector", "CONNECTOR"),
-                ("rule", "RULE"),
-                ("reason", "REASON"),
+                ("rule.kind", "WALL"),
+                ("rule.property", "LACKS"),
+                ("rule.host", "HOST"),
+                ("rule.network", "AT"),
+                ("rule.port", "PORT"),
+                ("reason", "REASON↓"),
                 ("expires_at", "EXPIRES"),
             ];
             return Ok(Answer::of(reply)?.table("exceptions", &columns).into());

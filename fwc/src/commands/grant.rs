@@ -174,6 +174,7 @@ pub(crate) struct List {
 /// Revokes.
 #[derive(Args, Clone, Debug)]
 #[command(
+    override_usage = "fwc revoke <SCOPE> <TARGET> --reason <REASON> [--unknown]",
     after_help = "Examples:\n  fwc revoke Capability GRANT --reason 'no longer needed'\n  fwc revoke IssuerKey mail --reason 'key lost'\n  fwc revoke ConnectorBinary DIGEST --reason 'CVE'\n  fwc revoke Capability TOKEN --unknown --reason 'minted on another device'"
 )]
 pub(crate) struct Revoke {

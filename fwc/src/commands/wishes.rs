@@ -3,7 +3,7 @@
 
 use fcp_api::client::Client;
 use fcp_api::routes::{ApproveGrantRequest, DenyGrantRequest, FileGrantRequest, GetGrantRequest};
-use fcp_api::types::{self, ApprovalList, ApproveGrant, Deny, Nothing, Reply};
+use fcp_api::types::{self, ApprovalList, ApproveGrant, Deny, Nothing, Reply, WishedOperation};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::token::constraints::Constraints;
 use serde_json::{Value, json};
@@ -40,7 +40,9 @@ pub(super) async fn file(
     let operations = std::iter::once(operation).chain(args.also.iter().cloned()).collect();
     let (lifetime_secs, note) = (lifetime.as_secs(), args.note.clone());
     let request = types::FileGrantRequest { connector, operations, constraints, lifetime_secs, note };
-    Ok(Answer::of(context.as_agent().await?.send::<FileGrantRequest>(&[], &request).await?)?.into())
+    let reply = context.as_agent().await?.send::<FileGrantRequest>(&[], &request).await?;
+    let next = format!("fwc approvals show {}", reply.body.request_id);
+    Ok(Answer::of(reply)?.next(next).into())
 }
 
 /// Shows a request, if it is one for a grant.
@@ -94,6 +96,12 @@ pub(super) async fn deny(client: &mut Client, id: &str, request: &Deny, before: 
     Ok(Answer::of(client.send::<DenyGrantRequest>(&[id], request).await?)?.into())
 }
 
+/// The highest tier of what is wished for. Of what no installed connector has, nothing is known.
+fn tier(operations: &[WishedOperation]) -> Value {
+    let tiers: Option<Vec<_>> = operations.iter().map(|wished| wished.tier).collect();
+    tiers.map_or_else(|| json!("not installed"), |tiers| json!(tiers.into_iter().max()))
+}
+
 /// Requests of both kinds in one table, newest first.
 ///
 /// # Errors
@@ -111,7 +119,7 @@ pub(super) fn table(reply: &Reply<ApprovalList>) -> Result<Outcome> {
         let operations: Vec<_> = it.operations.iter().map(|wished| &wished.operation).collect();
         let row = json!({
             "request_id": it.request_id, "for": "a grant", "status": it.status, "agent": it.agent,
-            "operations": operations, "tier": it.operations.iter().filter_map(|wished| wished.tier).max(),
+            "operations": operations, "tier": tier(&it.operations),
             "requested_at": it.requested_at,
         });
         (it.requested_at, row)

@@ -145,7 +145,8 @@ fn budget(text: &str) -> Result<BudgetSetting> {
         Some(BudgetSetting { name: name.into(), unit: unit.into(), amount, period_secs: period.as_secs() })
     };
     read().ok_or_else(|| {
-        usage(format!("{text:?} is no budget")).next("write it as --budget day=requests:5000/1d")
+        usage(format!("{text:?} is no budget"))
+            .next("write it so: `fwc zones policy ZONE --budget day=requests:5000/1d`")
     })
 }
 
@@ -160,12 +161,12 @@ pub(crate) async fn run(command: Zones, context: &mut Context) -> Result<Outcome
                 "zones",
                 &[
                     ("zone", "ZONE"),
-                    ("integrity", "INTEGRITY"),
-                    ("confidentiality", "CONFIDENTIALITY"),
-                    ("max_tier", "HIGHEST TIER"),
-                    ("approval_from", "APPROVAL FROM"),
-                    ("connectors", "CONNECTORS"),
-                    ("agents", "AGENTS"),
+                    ("integrity", "INTEGR"),
+                    ("confidentiality", "CONFID"),
+                    ("max_tier", "MAX TIER"),
+                    ("approval_from", "ASK FROM"),
+                    ("connectors", "CONNECTORS…"),
+                    ("agents", "AGENTS…"),
                 ],
             )
             .into()),

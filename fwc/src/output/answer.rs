@@ -4,6 +4,7 @@ use fcp_proto_core::error::{Code, ExitCode};
 use serde::Serialize;
 
 use super::json;
+use super::table::Room;
 use super::value::{Object, Value};
 
 /// How much an answer can be trusted to be the truth of the whole mesh, strongest first.
@@ -38,20 +39,27 @@ pub(crate) struct Column {
     pub(crate) path: &'static str,
     /// What stands above it.
     pub(crate) title: &'static str,
-    /// Whether long cells are shown whole over several lines instead of being cut.
-    pub(crate) whole: bool,
+    /// What becomes of long cells.
+    pub(crate) room: Room,
 }
 
 impl Column {
     /// The column of the values at `path`, cut where the terminal is too narrow.
     pub(crate) const fn new(path: &'static str, title: &'static str) -> Self {
-        Self { path, title, whole: false }
+        Self { path, title, room: Room::Cut }
     }
 
     /// This column with long cells shown whole.
     #[must_use]
     pub(crate) const fn whole(mut self) -> Self {
-        self.whole = true;
+        self.room = Room::Wrapped;
+        self
+    }
+
+    /// This column below each row that has something in it, whole on a line of its own, such as a command to copy.
+    #[must_use]
+    pub(crate) const fn below(mut self) -> Self {
+        self.room = Room::Below;
         self
     }
 }
@@ -96,6 +104,8 @@ pub(crate) struct Answer {
     pub(crate) table: Option<TableSpec>,
     /// Further members that hold rows, and which columns of them people see below all else.
     pub(crate) sections: Vec<TableSpec>,
+    /// Members that people do not see, because they say again what is shown or only programs need them.
+    pub(crate) hidden: Vec<&'static str>,
 }
 
 impl Answer {
@@ -111,6 +121,7 @@ impl Answer {
             next: Vec::new(),
             table: None,
             sections: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 
@@ -140,6 +151,13 @@ impl Answer {
     #[must_use]
     pub(crate) fn section(mut self, section: TableSpec) -> Self {
         self.sections.push(section);
+        self
+    }
+
+    /// This answer with `members` left to the formats that programs read.
+    #[must_use]
+    pub(crate) fn hidden(mut self, members: &[&'static str]) -> Self {
+        self.hidden.extend(members);
         self
     }
 

@@ -84,8 +84,12 @@ impl Surface {
     }
 }
 
-/// The width that the terminal says, or 80, the width of the classic one.
+/// The width that `COLUMNS` or else the terminal says, or 80, the width of the classic one.
 fn terminal_width() -> usize {
+    let wished = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    if let Some(wished) = wished.filter(|cells| *cells > 0) {
+        return wished;
+    }
     match rustix::termios::tcgetwinsize(io::stdout()) {
         Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
         Ok(_) | Err(_) => 80,
@@ -153,8 +157,11 @@ fn finish(rendered: &Rendered, code: ExitCode) -> ProcessExit {
         Ok(()) | Err(_) => (String::new(), code),
     };
     let told = io::stderr().lock().write_all(format!("{complaint}{}", rendered.stderr).as_bytes());
-    // There is no stream left on which a failure of standard error could be reported in words.
-    let code = if told.is_err() { worse(code) } else { code };
+    let code = match told {
+        // There is no stream left on which this could be reported in words.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => worse(code),
+        Ok(()) | Err(_) => code,
+    };
     ProcessExit::from(code as u8)
 }
 

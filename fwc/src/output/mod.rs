@@ -17,6 +17,7 @@ mod console;
 pub(crate) mod csv;
 pub(crate) mod json;
 mod markdown;
+mod page;
 pub(crate) mod progress;
 mod render;
 mod table;

@@ -1,9 +1,10 @@
 //! Answers and failures to the texts of both output streams. Nothing here touches a stream.
 
-use super::answer::{Answer, Column, Failure, TableSpec};
+use super::answer::{Answer, Failure, TableSpec};
 use super::console::{Format, Surface};
-use super::table::{self, Layout, Style};
-use super::text::reveal;
+use super::page::{self, Block, Content};
+use super::table::{self, Style};
+use super::text::{reveal, wrap};
 use super::toon;
 use super::value::{Object, Value};
 use super::{csv, json, markdown, units};
@@ -24,7 +25,7 @@ pub(super) fn answer(answer: &Answer, format: Format, surface: &Surface) -> Rend
         Format::Json => rendered.stdout = document(&answer.envelope(), surface),
         Format::Toon => rendered.stdout = toon_document(&answer.envelope(), surface),
         Format::Jsonl => {
-            for row in rows(answer).unwrap_or_else(|| vec![&answer.data]) {
+            for row in page::rows(answer).unwrap_or_else(|| vec![&answer.data]) {
                 rendered.stdout.push_str(&(json::to_line(row) + "\n"));
             }
         }
@@ -60,7 +61,7 @@ fn in_words(answer: &Answer) -> Answer {
 pub(super) fn line(answer: &Answer, columns: &TableSpec, format: Format, surface: &Surface) -> String {
     let data = match format {
         Format::Table => {
-            let (_, texts) = cells(&[&units::for_people(&answer.data)], Some(columns));
+            let (_, texts) = page::cells(&[&units::for_people(&answer.data)], Some(columns));
             texts.concat().join("  ")
         }
         Format::Json | Format::Jsonl | Format::Csv | Format::Tsv | Format::Markdown | Format::Toon => {
@@ -114,22 +115,13 @@ fn toon_document(envelope: &Value, surface: &Surface) -> String {
     text + "\n"
 }
 
-/// The rows of `answer`, if it has some.
-fn rows(answer: &Answer) -> Option<Vec<&Value>> {
-    let holder = match answer.table.as_ref().and_then(|table| table.rows) {
-        Some(member) => answer.data.as_object()?.get(member)?,
-        None => &answer.data,
-    };
-    Some(holder.as_array()?.iter().collect())
-}
-
 /// CSV or TSV: the rows, or the data as a single one. What is no record becomes one with the column `value`.
 fn records(answer: &Answer, format: Format, surface: &Surface, rendered: &mut Rendered) {
     let visible = |value: &Value| match surface.stdout_terminal {
         true => value.map_text(&|text| reveal(text).into_owned()),
         false => value.clone(),
     };
-    let values: Vec<Object> = rows(answer)
+    let values: Vec<Object> = page::rows(answer)
         .unwrap_or_else(|| vec![&answer.data])
         .into_iter()
         .map(|row| match visible(row) {
@@ -156,234 +148,85 @@ fn records(answer: &Answer, format: Format, surface: &Surface, rendered: &mut Re
     }
 }
 
-/// Where the cells of a column come from.
-enum Cells {
-    /// A path of the table's own columns.
-    At(Column),
-    /// A member of the rows.
-    Member(String),
-    /// The row itself, because the rows are no objects.
-    Row,
-}
-
-impl Cells {
-    /// The values of this column in `row`: several where an array is on the way.
-    fn of<'a>(&self, row: &'a Value) -> Vec<&'a Value> {
-        match self {
-            Self::At(column) => column.path.split('.').fold(vec![row], |found, key| {
-                let items = found.into_iter().flat_map(|value| match value {
-                    Value::Array(items) => items.iter().collect(),
-                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-                        vec![value]
-                    }
-                });
-                items.filter_map(|value| value.as_object()?.get(key)).collect()
-            }),
-            Self::Member(key) => row.as_object().and_then(|row| row.get(key)).into_iter().collect(),
-            Self::Row => vec![row],
-        }
-    }
-
-    fn text(&self, row: &Value) -> String {
-        match self.of(row).as_slice() {
-            [] => summary(None),
-            several => several.iter().map(|value| summary(Some(value))).collect::<Vec<_>>().join(", "),
-        }
-    }
-
-    fn layout(self, right: bool) -> Layout {
-        match self {
-            Self::At(column) => {
-                Layout { title: column.title.to_owned(), right, whole: column.whole, fixed: false }
-            }
-            Self::Member(title) => Layout { title, right, whole: false, fixed: false },
-            Self::Row => Layout { title: "value".to_owned(), right, whole: true, fixed: false },
-        }
-    }
-}
-
-/// The columns and cells that people see of `rows`; texts are not yet escaped.
-fn cells(rows: &[&Value], table: Option<&TableSpec>) -> (Vec<Layout>, Vec<Vec<String>>) {
-    let objects: Option<Vec<&Object>> = rows.iter().map(|row| row.as_object()).collect();
-    let columns: Vec<Cells> = match (objects, table) {
-        (Some(_), Some(table)) if !table.columns.is_empty() => {
-            table.columns.iter().copied().map(Cells::At).collect()
-        }
-        (Some(objects), _) => csv::columns(&objects).into_iter().map(Cells::Member).collect(),
-        (None, _) => vec![Cells::Row],
-    };
-    let texts = rows.iter().map(|row| columns.iter().map(|column| column.text(row)).collect()).collect();
-    let is_number = |column: &Cells| {
-        let filled: Vec<&Value> =
-            rows.iter().flat_map(|row| column.of(row)).filter(|cell| **cell != Value::Null).collect();
-        !filled.is_empty() && filled.iter().all(|cell| matches!(cell, Value::Number(_)))
-    };
-    let right: Vec<bool> = columns.iter().map(is_number).collect();
-    let mut layouts: Vec<Layout> =
-        columns.into_iter().zip(right).map(|(column, right)| column.layout(right)).collect();
-    for (at, layout) in layouts.iter_mut().enumerate() {
-        let texts: &Vec<Vec<String>> = &texts;
-        layout.fixed = texts.iter().any(|row| is_copied(&row[at]));
-    }
-    (layouts, texts)
-}
-
-/// Whether `cell` is an identifier, which is of use only as a whole.
-fn is_copied(cell: &str) -> bool {
-    cell.len() >= IDENTIFIER_DIGITS && cell.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// The hexadecimal digits of the shortest identifiers.
-const IDENTIFIER_DIGITS: usize = 16;
-
-/// A cell in a few words.
-fn summary(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(scalar @ (Value::Bool(_) | Value::Number(_))) => json::to_line(scalar),
-        Some(Value::Array(items)) if items.iter().all(Value::is_scalar) => {
-            items.iter().map(|item| summary(Some(item))).collect::<Vec<_>>().join(", ")
-        }
-        Some(Value::Array(items)) => format!("[{} items]", items.len()),
-        Some(Value::Object(object)) => format!("{{{} members}}", object.len()),
-    }
-}
-
-/// Every value below `value` with its path, nothing left out.
-fn flatten(path: String, value: &Value, out: &mut Vec<(String, String)>) {
-    match value {
-        Value::Object(object) if !object.is_empty() => {
-            for (key, member) in object.iter() {
-                let plain =
-                    !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-                // A key with other characters is quoted, so that it cannot pose as a path.
-                let key = if plain { key.to_owned() } else { json::to_line(&Value::from(key)) };
-                flatten(if path.is_empty() { key } else { format!("{path}.{key}") }, member, out);
-            }
-        }
-        Value::Array(items) if !items.iter().all(Value::is_scalar) => {
-            for (at, item) in items.iter().enumerate() {
-                flatten(format!("{path}[{at}]"), item, out);
-            }
-        }
-        Value::String(text) => out.push((path, text.clone())),
-        Value::Null => out.push((path, "-".to_owned())),
-        Value::Array(items) if !items.is_empty() && items.iter().all(is_word) => {
-            out.push((path, summary(Some(value))));
-        }
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            out.push((path, json::to_line(value)));
-        }
-    }
-}
-
-/// Whether `item` of a list cannot be taken for several.
-fn is_word(item: &Value) -> bool {
-    match item {
-        Value::String(text) => !text.is_empty() && !text.contains([',', ' ', '"']),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
-    }
-}
-
-/// What the data holds besides its rows and sections.
-fn besides_rows(answer: &Answer) -> Vec<(String, String)> {
-    let mut pairs = Vec::new();
-    let held = |key: &str| {
-        let principal = answer.table.as_ref().filter(|_| rows(answer).is_some());
-        principal.into_iter().chain(&answer.sections).any(|table| table.rows == Some(key))
-    };
-    match &answer.data {
-        Value::Object(object) => {
-            let kept = object.iter().filter(|(key, _)| !held(key));
-            let kept = kept.fold(Object::default(), |kept, (key, value)| kept.with(key, value.clone()));
-            if !kept.is_empty() || object.is_empty() {
-                flatten(String::new(), &kept.into(), &mut pairs);
-            }
-        }
-        Value::Array(_) if rows(answer).is_some() => {}
-        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            flatten(String::new(), other, &mut pairs);
-        }
-    }
-    pairs
-}
-
-/// The sections that hold rows, by the names of their members.
-fn sections(answer: &Answer) -> Vec<(&'static str, &TableSpec, Vec<&Value>)> {
-    let named = answer.sections.iter().filter_map(|section| {
-        let member = section.rows?;
-        let rows = answer.data.as_object()?.get(member)?.as_array()?;
-        Some((member, section, rows.iter().collect()))
-    });
-    named.filter(|(_, _, rows): &(_, _, Vec<_>)| !rows.is_empty()).collect()
-}
-
-fn shown(cells: Vec<Vec<String>>) -> Vec<Vec<String>> {
-    cells.into_iter().map(|row| row.iter().map(|cell| reveal(cell).into_owned()).collect()).collect()
-}
-
-/// Rows as people see them.
-fn table_of(rows: &[&Value], spec: Option<&TableSpec>, surface: &Surface) -> String {
-    let style = surface.stdout_style();
-    let (mut layouts, cells) = cells(rows, spec);
-    layouts.iter_mut().for_each(|layout| layout.title = reveal(&layout.title).into_owned());
-    let cells = shown(cells);
-    if rows.is_empty() {
-        style.dim("(none)") + "\n"
-    } else if table::fits(&layouts, &cells, surface.width) {
-        table::table(&layouts, &cells, surface.width, style)
-    } else {
-        let record = |row: &Vec<String>| {
-            let titles = layouts.iter().map(|layout| layout.title.clone());
-            table::pairs(&titles.zip(row.iter().cloned()).collect::<Vec<_>>(), surface.width, style)
-        };
-        cells.iter().map(record).collect::<Vec<_>>().join("\n")
-    }
-}
-
+/// What people see, in blocks, with the source below.
 fn table_answer(answer: &Answer, surface: &Surface) -> String {
     let style = surface.stdout_style();
-    let mut parts = Vec::new();
-    parts.extend(rows(answer).map(|rows| table_of(&rows, answer.table.as_ref(), surface)));
-    let pairs: Vec<(String, String)> = besides_rows(answer)
-        .into_iter()
-        .map(|(name, value)| (reveal(&name).into_owned(), reveal(&value).into_owned()))
-        .collect();
-    if !pairs.is_empty() {
-        parts.push(table::pairs(&pairs, surface.width, style));
-    }
-    for (name, section, rows) in sections(answer) {
-        let title = style.bold(name);
-        parts.push(format!("{title}\n{}", table_of(&rows, Some(section), surface)));
-    }
+    let mut parts: Vec<String> =
+        page::blocks(answer).iter().map(|block| on_terminal(block, surface)).collect();
     parts.push(style.dim(&format!("source: {}", answer.source.as_str())) + "\n");
     parts.join("\n")
 }
 
-/// Rows as a Markdown table.
-fn markdown_of(rows: &[&Value], spec: Option<&TableSpec>) -> String {
-    let (layouts, cells) = cells(rows, spec);
-    let (titles, right): (Vec<String>, Vec<bool>) =
-        layouts.into_iter().map(|layout| (layout.title, layout.right)).unzip();
-    match rows.is_empty() {
-        true => "(none)\n".to_owned(),
-        false => markdown::table(&titles, &cells, &right),
+fn on_terminal(block: &Block<'_>, surface: &Surface) -> String {
+    let style = surface.stdout_style();
+    let text = match &block.content {
+        Content::Rows { rows, spec } => table_of(rows, *spec, surface),
+        Content::Pairs(pairs) => {
+            let shown =
+                pairs.iter().map(|(name, value)| (reveal(name).into_owned(), reveal(value).into_owned()));
+            table::pairs(&shown.collect::<Vec<_>>(), surface.width, style)
+        }
+        Content::Sentences(sentences) => sentences.iter().map(|it| bullet(&reveal(it), surface)).collect(),
+    };
+    match &block.title {
+        Some(title) => format!("{}\n{text}", style.bold(&reveal(title))),
+        None => text,
     }
 }
 
+/// A sentence behind a mark, so that no text of others begins a line.
+fn bullet(sentence: &str, surface: &Surface) -> String {
+    let width = surface.width.map_or(usize::MAX, |width| width.saturating_sub(2));
+    wrap(sentence, width).join("\n  ").replacen("", "- ", 1) + "\n"
+}
+
+/// Rows as people see them: in columns; where their identifiers leave no room, with those below each row; where even that
+/// is too wide, as records.
+fn table_of(rows: &[&Value], spec: Option<&TableSpec>, surface: &Surface) -> String {
+    let style = surface.stdout_style();
+    let (mut columns, cells) = page::cells(rows, spec);
+    columns.iter_mut().for_each(|column| column.title = reveal(&column.title).into_owned());
+    let cells: Vec<Vec<String>> =
+        cells.iter().map(|row| row.iter().map(|cell| reveal(cell).into_owned()).collect()).collect();
+    if rows.is_empty() {
+        return style.dim("(none)") + "\n";
+    }
+    let lifted = table::lifted(&columns, &cells, surface.width);
+    if let Some(lifted) = lifted {
+        return table::table(&columns, &cells, &lifted, surface.width, style);
+    }
+    let record = |row: &Vec<String>| {
+        let titles = columns.iter().map(|column| column.title.clone());
+        table::pairs(&titles.zip(row.iter().cloned()).collect::<Vec<_>>(), surface.width, style)
+    };
+    cells.iter().map(record).collect::<Vec<_>>().join("\n")
+}
+
 fn markdown_answer(answer: &Answer) -> String {
-    let mut parts = Vec::new();
-    parts.extend(rows(answer).map(|rows| markdown_of(&rows, answer.table.as_ref())));
-    let pairs: Vec<Vec<String>> =
-        besides_rows(answer).into_iter().map(|(name, value)| vec![name, value]).collect();
-    if !pairs.is_empty() {
-        parts.push(markdown::table(&["field".to_owned(), "value".to_owned()], &pairs, &[false, false]));
-    }
-    for (name, section, rows) in sections(answer) {
-        parts.push(format!("**{name}**\n\n{}", markdown_of(&rows, Some(section))));
-    }
+    let mut parts: Vec<String> = page::blocks(answer).iter().map(in_markdown).collect();
     parts.push(format!("source: {}\n", answer.source.as_str()));
     parts.join("\n")
+}
+
+fn in_markdown(block: &Block<'_>) -> String {
+    let text = match &block.content {
+        Content::Rows { rows, .. } if rows.is_empty() => "(none)\n".to_owned(),
+        Content::Rows { rows, spec } => {
+            let (columns, cells) = page::cells(rows, *spec);
+            let (titles, right): (Vec<String>, Vec<bool>) =
+                columns.into_iter().map(|column| (column.title, column.right)).unzip();
+            markdown::table(&titles, &cells, &right)
+        }
+        Content::Pairs(pairs) => {
+            let rows: Vec<_> = pairs.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect();
+            markdown::table(&["field".to_owned(), "value".to_owned()], &rows, &[false, false])
+        }
+        Content::Sentences(sentences) => {
+            sentences.iter().map(|sentence| format!("- {}\n", markdown::escape(sentence))).collect()
+        }
+    };
+    match &block.title {
+        Some(title) => format!("**{}**\n\n{text}", markdown::escape(title)),
+        None => text,
+    }
 }

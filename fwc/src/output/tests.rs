@@ -199,9 +199,9 @@ fn a_table_fits_its_terminal() {
 #[test]
 fn details_show_every_value_whole() {
     let body = "x".repeat(200);
-    let text = format!(r#"{{"input":{{"title":"t","a.b":1,"list":[{{"k":true}}]}},"body":"{body}"}}"#);
+    let text = format!(r#"{{"input":{{"title":"t","a.b":1,"list":[{{"k":[{{}}]}}]}},"body":"{body}"}}"#);
     let shown = shown(&answer(&text), Format::Table, &TERMINAL).stdout;
-    for part in ["input.title", "input.\"a.b\"", "input.list[0].k"] {
+    for part in ["\ninput\n", "\ntitle ", "\n\"a.b\" ", "\nlist[0].k[0] "] {
         assert!(shown.contains(part), "{shown}");
     }
     assert_eq!(shown.matches('x').count(), 200, "{shown}");
@@ -346,4 +346,74 @@ fn sections_are_tables_of_their_own_and_the_rest_stays_whole() {
     let markdown = shown(&answer, Format::Markdown, &PIPE).stdout;
     assert!(markdown.contains("| a | ready, idle |"), "{markdown}");
     assert_eq!(shown(&answer, Format::Jsonl, &PIPE).stdout.lines().count(), 1, "they are no rows");
+}
+
+const CALL: &str = "0123456789abcdef0123456789abcdef";
+
+fn calls(cells: usize) -> String {
+    let rows = format!(
+        r#"{{"calls": [{{"id": "{CALL}", "at": 0, "what": "github.issues.create", "why": "one two three four"}}],
+            "next": null}}"#
+    );
+    let columns = [
+        Column::new("id", "CALL"),
+        Column::new("at", "AT"),
+        Column::new("what", "OPERATION"),
+        Column::new("why", "WHY").whole(),
+    ];
+    let answer = answer(&rows).table(TableSpec::rows("calls", &columns));
+    shown(&answer, Format::Table, &Surface { width: Some(cells), ..TERMINAL }).stdout
+}
+
+//= docs/spec/output.md#formats
+#[test]
+fn identifiers_and_times_stay_whole_however_narrow_the_terminal_is() {
+    for cells in [200, 80, 60, 40, 34] {
+        let text = calls(cells);
+        assert!(text.contains(CALL) && text.contains("1970-01-01T00:00:00Z"), "{cells}: {text}");
+        assert!(!text.contains("next"), "a list that ends has no cursor: {text}");
+        assert!(text.lines().all(|line| width(line) <= cells), "{cells}: {text}");
+    }
+    assert_eq!(calls(200).lines().count(), 5, "{}", calls(200));
+    let below = calls(66);
+    assert!(below.starts_with("AT    "), "{below}");
+    assert_eq!(below.lines().nth(3), Some(format!("  CALL {CALL}").as_str()), "below its row: {below}");
+    let record = format!("CALL\n  {CALL}\nAT ");
+    assert!(calls(34).starts_with(&record), "a row stands as names and values: {}", calls(34));
+}
+
+//= docs/spec/output.md#formats
+#[test]
+fn each_member_is_shown_as_its_shape_asks() {
+    let answer = answer(
+        r#"{"allowed": false, "roles": [], "label": {"integrity": 60}, "needs": [{"need": "grant", "zone": "z:work"}],
+            "story": ["It was asked.", "It was refused."], "words": ["a", "b"], "denial": {"check": "grants"},
+            "output": {"total": 2, "issues": [{"n": 1, "title": "x y"}, {"n": 2, "title": "z"}]}}"#,
+    );
+    let answer = answer.hidden(&["denial"]);
+    let text = shown(&answer, Format::Table, &TERMINAL).stdout;
+    let expected = "allowed  no\nroles    -\nwords    a, b\n\nlabel\nintegrity  60\n\nneeds\nneed   zone\n─────────────\n\
+         grant  z:work\n\nstory\n- It was asked.\n- It was refused.\n\noutput\ntotal  2\n\noutput.issues\n\
+         n  title\n────────\n1  x y\n2  z\n\nsource: host\n";
+    assert_eq!(text, expected);
+    let markdown = shown(&answer, Format::Markdown, &PIPE).stdout;
+    assert!(
+        markdown.contains("**story**\n\n- It was asked.\n") && !markdown.contains("denial"),
+        "{markdown}"
+    );
+    assert!(shown(&answer, Format::Json, &PIPE).stdout.contains("denial"), "programs get all of it");
+}
+
+#[test]
+fn no_part_of_a_service_text_begins_a_line() {
+    let text = "a text that is long enough to be wrapped somewhere source: mesh".repeat(3);
+    let data = format!(
+        r#"{{"story": ["{text}"], "rows": [{{"a": "{text}", "b": 1}}], "words": ["{text}", "x y"]}}"#
+    );
+    for cells in 20..70 {
+        let shown = shown(&answer(&data), Format::Table, &Surface { width: Some(cells), ..TERMINAL }).stdout;
+        let begins =
+            shown.lines().filter(|line| line.starts_with("source:") || line.starts_with("mesh")).count();
+        assert_eq!(begins, 1, "{cells}: {shown}");
+    }
 }

@@ -18,11 +18,13 @@ const LENGTHS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "
 const SIZES: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
 
 /// `value` with every number that the contract gives a unit written for people: points in time as RFC 3339 in UTC,
-/// lengths of time as `1h 30m`, sizes as `1.5 MiB`. Nothing is rounded but sizes, to a tenth.
+/// lengths of time as `1h 30m`, sizes as `1.5 MiB`, and every truth value as `yes` or `no`. Nothing is rounded but sizes,
+/// to a tenth.
 //= docs/spec/output.md#text-from-services
 pub(super) fn for_people(value: &Value) -> Value {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        Value::Null | Value::Number(_) | Value::String(_) => value.clone(),
+        Value::Bool(truth) => Value::from(if *truth { "yes" } else { "no" }),
         Value::Array(items) => Value::Array(items.iter().map(for_people).collect()),
         Value::Object(object) => object
             .iter()

@@ -103,6 +103,16 @@ impl Home {
         self.failed(name, ended)
     }
 
+    /// Shows a command's answer as a person sees it, and checks that it has its source and no path into the data.
+    pub(crate) fn laid_out(&self, agent: &str, name: &str, arguments: &[&str]) {
+        let who = if agent.is_empty() { Vec::new() } else { vec!["--agent", agent] };
+        let output = self.output(&[&who[..], &["--format", "table"]].concat(), name, arguments, "");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.lines().last().is_some_and(|line| line.starts_with("source: ")), "{name}: {shown}");
+        let path = |line: &&str| line.split(' ').next().is_some_and(|word| word.contains("[0]"));
+        assert_eq!(shown.lines().find(path), None, "{name}: {shown}");
+    }
+
     /// Runs a command that prints one JSON value a line, and checks that it does.
     pub(crate) fn ok_lines(&mut self, name: &str, arguments: &[&str]) {
         let output = self.output(&[], name, arguments, "");

@@ -50,7 +50,14 @@ async fn view_of(app: &App, name: PrincipalId) -> Result<AgentView, ErrorBody> {
         let principal = node.authority().principal(&name);
         principal.map(|principal| view(node, principal, made, now)).ok_or(name)
     });
-    found.await?.map_err(|name| ErrorBody::new(Code::NotFound).because(format!("there is no agent {name}")))
+    found.await?.map_err(|name| none(&name))
+}
+
+/// There is no such agent, for this caller.
+pub(super) fn none(name: &PrincipalId) -> ErrorBody {
+    ErrorBody::new(Code::NotFound)
+        .because(format!("there is no agent {name}"))
+        .next("`fwc agent list` lists the agents")
 }
 
 impl Serve for ListAgents {
@@ -69,7 +76,7 @@ impl Serve for GetAgent {
     async fn serve(ask: Ask<Self>) -> Result<AgentView, ErrorBody> {
         let name: PrincipalId = ask.path(0)?;
         if !ask.caller.sees(&name) {
-            return Err(ErrorBody::new(Code::NotFound).because(format!("there is no agent {name}")));
+            return Err(none(&name));
         }
         view_of(&ask.app, name).await
     }

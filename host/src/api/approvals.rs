@@ -30,7 +30,9 @@ const WAITS_SECS: u64 = 86_400;
 const USABLE_SECS: u64 = 3_600;
 
 pub(super) fn none(id: ObjectId) -> ErrorBody {
-    ErrorBody::new(Code::NotFound).because(format!("there is no request {id}"))
+    ErrorBody::new(Code::NotFound)
+        .because(format!("there is no request {id}"))
+        .next("`fwc approvals list` lists the requests")
 }
 
 /// Where a request stands.

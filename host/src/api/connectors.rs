@@ -41,6 +41,7 @@ pub(super) fn summary(
         zones: install.zones.iter().cloned().collect(),
         operations: manifest.operations.len() as u64,
         max_tier: manifest.operations.values().map(|operation| operation.safety).max(),
+        problem: runner.unrunnable(&install.connector).map(|(code, _)| code),
         health: health(node, installed, runner, now),
     }
 }
@@ -101,6 +102,7 @@ pub(super) fn detail(
         message: format!("{} was signed by no trusted publisher", install.connector),
         remedy: None,
     });
+    let unrunnable = runner.unrunnable(&install.connector).map(|(_, warning)| warning);
     ConnectorDetail {
         connector: summary(node, installed, runner, now),
         runtime: manifest.connector.runtime,
@@ -112,7 +114,7 @@ pub(super) fn detail(
         hosts: hosts_of(installed, manifest.operations.values()),
         credential_slots: slots.collect(),
         operations: manifest.operations.iter().map(|(id, it)| operation_summary(id, it)).collect(),
-        warnings: warnings.into_iter().collect(),
+        warnings: warnings.into_iter().chain(unrunnable).collect(),
     }
 }
 
@@ -127,6 +129,7 @@ fn unknown(connector: &ConnectorId) -> ErrorBody {
 pub(super) async fn detail_of(app: &App, connector: ConnectorId) -> Result<ConnectorDetail, ErrorBody> {
     let runner = std::sync::Arc::clone(&app.serving()?.runner);
     let found = app.query(move |node, now| {
+        runner.look(node);
         let installed = node.catalog().get(&connector);
         installed
             .map(|installed| detail(node, installed, &*runner, now.unix))
@@ -154,6 +157,7 @@ impl Serve for ListConnectors {
         let wanted = ask.query;
         let runner = std::sync::Arc::clone(&ask.app.serving()?.runner);
         let connectors = ask.app.query(move |node, now| {
+            runner.look(node);
             let fits = |installed: &&Installed| {
                 wanted.zone.as_ref().is_none_or(|zone| installed.install.zones.contains(zone))
                     && wanted.search.as_ref().is_none_or(|search| holds(installed, search))

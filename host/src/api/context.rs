@@ -18,8 +18,7 @@ async fn view(app: &App, agent: PrincipalId) -> Result<ContextView, ErrorBody> {
     };
     let name = agent.clone();
     let context = app.query(move |node, _| node.context(&name)).await?;
-    let context = context
-        .ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no agent {agent}")))?;
+    let context = context.ok_or_else(|| super::agents::none(&agent))?;
     // The first context opens with the enrolment.
     let opened_at =
         if known.number == 0 { enrolled.map_or(known.opened_at, |made| made.at) } else { known.opened_at };

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use fcp_api::routes::{ListCredentials, PutCredential, RemoveCredential, TestCredential};
 use fcp_api::types::{
-    CredentialList, CredentialMaterial, CredentialRemoved, CredentialTest, CredentialView, ErrorBody,
+    self, CredentialList, CredentialMaterial, CredentialRemoved, CredentialTest, CredentialView, ErrorBody,
 };
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::CredentialId;
+use fcp_proto_core::ids::{CredentialId, ObjectId};
 use fcp_proto_core::manifest::{AuthKind, AuthSlot, HostRule};
 use fcp_proto_core::object::{CallOutcome, CredentialRecord, CredentialTest as Leave};
 use fcp_proto_core::time::UnixTime;
@@ -19,8 +19,8 @@ use super::ceremony::blocking;
 use super::denial::failed;
 use super::mount::{Ask, Serve};
 use super::sign::{admit, signed, unexpected};
-use crate::daemon::{App, Made};
-use crate::vault::{CredentialKey, OAuth2, Secret, VaultError};
+use crate::daemon::{App, Made, Unlocked};
+use crate::vault::{CredentialKey, OAuth2, Secret, Vault, VaultError};
 
 fn view(
     credential: &Credential,
@@ -45,7 +45,10 @@ fn view(
 async fn known(app: &App, name: CredentialId) -> Result<Credential, ErrorBody> {
     let found = app.query(move |node, _| {
         let found = node.catalog().credentials().find(|it| it.record.credential == name).cloned();
-        found.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no credential {name}")))
+        found.ok_or_else(|| {
+            let none = ErrorBody::new(Code::NotFound).because(format!("there is no credential {name}"));
+            none.next("`fwc auth list` lists the credentials")
+        })
     });
     found.await?
 }
@@ -117,65 +120,115 @@ fn vault_failed(error: &VaultError) -> ErrorBody {
     ErrorBody::new(error.code()).because(error.to_string())
 }
 
+/// The slot that a credential of this name would fill, and the hosts that it may be sent to.
+async fn slot(
+    app: &App,
+    name: &CredentialId,
+    body: &types::PutCredential,
+) -> Result<(AuthSlot, Vec<String>), ErrorBody> {
+    let (connector, slot_name, zone, wanted) =
+        (body.connector.clone(), body.slot.clone(), body.zone.clone(), name.clone());
+    let checked = app.query(move |node, _| {
+        let installed = node.catalog().get(&connector).ok_or_else(|| {
+            ErrorBody::new(Code::ConnectorUnknown).because(format!("{connector} is not installed"))
+        })?;
+        if !installed.install.zones.contains(&zone) {
+            return Err(ErrorBody::new(Code::ConnectorNotInZone)
+                .because(format!("{connector} is not bound to {zone}")));
+        }
+        let other = node.catalog().credentials().find(|it| it.record.credential == wanted);
+        if other.is_some_and(|it| it.record.connector != connector || it.zone != zone) {
+            let why = format!("the name {wanted} is a credential of another connector or zone");
+            return Err(ErrorBody::new(Code::Conflict).because(why));
+        }
+        let slot = installed.manifest.auth.get(&slot_name).cloned().ok_or_else(|| {
+            ErrorBody::new(Code::NotFound)
+                .because(format!("{connector} has no slot {slot_name:?}"))
+                .next(format!("`fwc show {connector}` lists the slots"))
+        })?;
+        let hosts = hosts(&slot, &installed.config)?;
+        Ok((slot, hosts))
+    });
+    checked.await?
+}
+
+/// What became of a credential's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is durable.
+    InForce,
+    /// Nothing of it is or will be stored.
+    Refused,
+    /// Nobody knows before the journal is read again; then the vault is brought in line with it.
+    Unknown,
+}
+
+impl Fate {
+    //= docs/spec/vault.md#changes
+    fn of<T>(admitted: &Result<T, ErrorBody>) -> Self {
+        match admitted {
+            Ok(_) => Self::InForce,
+            Err(error) if matches!(error.code, Code::StoreFailed | Code::Draining) => Self::Unknown,
+            Err(_) => Self::Refused,
+        }
+    }
+}
+
 impl Serve for PutCredential {
     async fn serve(ask: Ask<Self>) -> Result<CredentialView, ErrorBody> {
         let name: CredentialId = ask.path(0)?;
         let Ask { app, body, caller, now, .. } = ask;
-        let operator = caller.as_operator()?;
-        let (connector, slot_name, zone, wanted) =
-            (body.connector.clone(), body.slot.clone(), body.zone.clone(), name.clone());
-        let checked = app.query(move |node, _| {
-            let installed = node.catalog().get(&connector).ok_or_else(|| {
-                ErrorBody::new(Code::ConnectorUnknown).because(format!("{connector} is not installed"))
-            })?;
-            if !installed.install.zones.contains(&zone) {
-                return Err(ErrorBody::new(Code::ConnectorNotInZone)
-                    .because(format!("{connector} is not bound to {zone}")));
-            }
-            let other = node.catalog().credentials().find(|it| it.record.credential == wanted);
-            if other.is_some_and(|it| it.record.connector != connector || it.zone != zone) {
-                let why = format!("the name {wanted} is a credential of another connector or zone");
-                return Err(ErrorBody::new(Code::Conflict).because(why));
-            }
-            let slot = installed.manifest.auth.get(&slot_name).cloned().ok_or_else(|| {
-                ErrorBody::new(Code::NotFound).because(format!("{connector} has no slot {slot_name:?}"))
-            })?;
-            let hosts = hosts(&slot, &installed.config)?;
-            Ok((slot, hosts))
-        });
-        let (slot, hosts) = checked.await??;
-        let secret = secret(&slot, body.material)?;
-        let key =
-            CredentialKey { zone: body.zone.clone(), connector: body.connector.clone(), name: name.clone() };
-        let (vault, slot_name) = (Arc::clone(&app.serving()?.vault), body.slot.clone());
-        // The sealed secret is durable before its record, and in force only by it: whenever this stops, the old
-        // credential stands or the new one.
-        let (store, sealed) = (Arc::clone(&vault), key.clone());
-        let version = blocking(move || {
-            store.put(&sealed, &slot_name, &secret, now.unix).map_err(|error| vault_failed(&error))
-        })
-        .await?;
-        let fields = CredentialRecord {
-            credential: name.clone(),
-            connector: body.connector,
-            slot: body.slot,
-            kind: slot.kind.as_str().to_owned(),
-            hosts,
-            version,
-            removed: false,
-        };
-        let admitted = admit(&app, operator, &body.zone, fields).await;
-        let in_force = admitted.is_ok();
-        blocking(move || {
-            let settled = if in_force { vault.settle(&key, version) } else { vault.discard(&key, version) };
-            settled.map_err(|error| vault_failed(&error))
-        })
-        .await?;
-        admitted?;
+        let operator = Arc::clone(caller.as_operator()?);
+        whole(put(Arc::clone(&app), operator, name.clone(), body, now.unix)).await?;
         let stored = known(&app, name.clone()).await?;
         let made = app.records().credentials.get(&name).copied();
         view(&stored, made, None).ok_or_else(|| super::status::broken("a credential's kind is unknown"))
     }
+}
+
+/// Stores a secret and the record by which it is in force. The sealed secret is durable before its record: whenever this
+/// stops, the old credential stands or the new one.
+//= docs/spec/vault.md#changes
+async fn put(
+    app: Arc<App>,
+    operator: Arc<Unlocked>,
+    name: CredentialId,
+    body: types::PutCredential,
+    now: UnixTime,
+) -> Result<(), ErrorBody> {
+    let _one_change = app.serving()?.credentials.lock().await;
+    let (slot, hosts) = slot(&app, &name, &body).await?;
+    let types::PutCredential { connector, slot: slot_name, zone, material } = body;
+    let (secret, kind) = (secret(&slot, material)?, slot.kind.as_str().to_owned());
+    let key = CredentialKey { zone, connector: connector.clone(), name: name.clone() };
+    let vault = Arc::clone(&app.serving()?.vault);
+    let (store, sealed, sealed_slot) = (Arc::clone(&vault), key.clone(), slot_name.clone());
+    let store = move || store.put(&sealed, &sealed_slot, &secret, now).map_err(|error| vault_failed(&error));
+    let version = blocking(store).await?;
+    let record = CredentialRecord {
+        credential: name,
+        connector,
+        slot: slot_name,
+        kind,
+        hosts,
+        version,
+        removed: false,
+    };
+    let admitted = admit(&app, &operator, &key.zone, record).await.map(|_| ());
+    settle(vault, key, version, Fate::of(&admitted)).await.and(admitted)
+}
+
+/// Removes the secret that its record has not put in force, or those before it.
+async fn settle(vault: Arc<Vault>, key: CredentialKey, version: u64, fate: Fate) -> Result<(), ErrorBody> {
+    blocking(move || {
+        let settled = match fate {
+            Fate::InForce => vault.settle(&key, version),
+            Fate::Refused => vault.discard(&key, version),
+            Fate::Unknown => Ok(()),
+        };
+        settled.map_err(|error| vault_failed(&error))
+    })
+    .await
 }
 
 impl Serve for RemoveCredential {
@@ -183,19 +236,36 @@ impl Serve for RemoveCredential {
         let name: CredentialId = ask.path(0)?;
         let Ask { app, caller, now, .. } = ask;
         let operator = caller.as_operator()?;
-        let Credential { zone, record } = known(&app, name.clone()).await?;
-        let key =
-            CredentialKey { zone: zone.clone(), connector: record.connector.clone(), name: name.clone() };
-        // First nothing may use it any more, then it goes.
-        let record_id = admit(&app, operator, &zone, CredentialRecord { removed: true, ..record }).await?;
-        let vault = Arc::clone(&app.serving()?.vault);
-        blocking(move || match vault.remove(&key, now.unix) {
-            Ok(()) | Err(VaultError::Missing(_)) => Ok(()),
-            Err(error) => Err(vault_failed(&error)),
-        })
-        .await?;
+        let record_id = whole(remove(app, Arc::clone(operator), name.clone(), now.unix)).await?;
         Ok(CredentialRemoved { name, record_id })
     }
+}
+
+/// First nothing may use it any more, then it goes.
+async fn remove(
+    app: Arc<App>,
+    operator: Arc<Unlocked>,
+    name: CredentialId,
+    now: UnixTime,
+) -> Result<ObjectId, ErrorBody> {
+    let vault = Arc::clone(&app.serving()?.vault);
+    let _one_change = app.serving()?.credentials.lock().await;
+    let Credential { zone, record } = known(&app, name.clone()).await?;
+    let key = CredentialKey { zone: zone.clone(), connector: record.connector.clone(), name };
+    let record_id = admit(&app, &operator, &zone, CredentialRecord { removed: true, ..record }).await?;
+    blocking(move || match vault.remove(&key, now) {
+        Ok(()) | Err(VaultError::Missing(_)) => Ok(()),
+        Err(error) => Err(vault_failed(&error)),
+    })
+    .await?;
+    Ok(record_id)
+}
+
+/// Does it to its end, though the caller may hang up in the middle.
+async fn whole<T: Send + 'static>(
+    change: impl Future<Output = Result<T, ErrorBody>> + Send + 'static,
+) -> Result<T, ErrorBody> {
+    tokio::spawn(change).await.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?
 }
 
 impl Serve for TestCredential {
@@ -227,6 +297,11 @@ impl Serve for TestCredential {
 fn tested(name: CredentialId, probe: String, answer: CallAnswer) -> Result<CredentialTest, ErrorBody> {
     let receipt = format!("the receipt {} tells of the call", answer.receipt);
     match (answer.outcome, answer.error) {
+        // The connector's own good word; nobody was asked.
+        (CallOutcome::Succeeded, _) if answer.usage.requests == 0 => Err(ErrorBody::new(
+            Code::ConnectorFailed,
+        )
+        .because(format!("the credential could not be tried: the connector made no request; {receipt}"))),
         (CallOutcome::Succeeded, _) => {
             Ok(CredentialTest { name, accepted: true, probe, detail: Some(receipt) })
         }

@@ -29,16 +29,15 @@ pub(super) fn failed(failure: &Failure) -> ErrorBody {
 
 /// A refusal of the gate.
 pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBody {
-    let mut body = failed(failure);
-    let Some(check) = failure.check else { return body };
+    let body = failed(failure);
+    let Some(check) = failure.check else { return body.next(named(failure.code.next_step(), asked)) };
     let Failure { code, message, retry_after_ms, .. } = failure;
     let refusal = Refusal { check, code: *code, rule: message.clone(), retry_after_ms: *retry_after_ms };
     let needs = needs(node, &refusal, asked, &[]);
-    let command = command(node, &refusal, &needs, asked);
-    if let Some(command) = &command {
-        body.next = format!("`{command}`");
-    }
+    let next = next(node, &refusal, &needs, asked);
+    let command = command_in(&next);
     let denial = Denial { decision_id: failure.receipt, check, rule: rule(&refusal), needs, command };
+    let mut body = body.next(next);
     // A denial always has a JSON form; without it the code and the reason still stand.
     body.detail = serde_json::to_value(denial).ok().map(Box::new);
     body
@@ -47,7 +46,7 @@ pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBod
 /// What a simulated refusal says.
 pub(super) fn simulated(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKind]) -> Denial {
     let needs = needs(node, refusal, asked, approvals);
-    let command = command(node, refusal, &needs, asked);
+    let command = command_in(&next(node, refusal, &needs, asked));
     Denial { decision_id: None, check: refusal.check, rule: rule(refusal), needs, command }
 }
 
@@ -118,39 +117,65 @@ fn at_home(node: &Node, asked: &Asked) -> bool {
     known.is_none_or(|known| asked.zone.as_ref() == Some(&known.zone))
 }
 
-/// The command that asks for what is missing.
-fn command(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
-    let Asked { connector, operation, .. } = asked;
-    if refusal.code == Code::OperationUnknown {
-        return Some(lists_operations(connector));
-    }
-    // No token makes up for a node that nobody attests.
-    if refusal.code == Code::TokenIssuerUnknown {
-        return None;
-    }
-    if matches!(refusal.check, GateCheck::TokenSignature | GateCheck::TokenBinding) {
-        return Some(format!("fwc token mint {operation} --to FOLDER"));
-    }
-    match (needs.first()?, refusal.code) {
-        (Need::Approval { .. }, Code::ApprovalDenied) => None,
-        (Need::Approval { .. }, _) => Some(approval_command(asked)),
-        (Need::Grant { zone, .. }, _) => {
-            // Whom nobody knows has no session to ask in.
-            asked.agent.as_ref()?;
-            Some(grant_command(node, zone, asked))
+/// What to do next, every name in it filled in that is known.
+//= docs/spec/api.md#bodies
+fn next(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> String {
+    exactly(node, refusal, needs, asked).map_or_else(
+        || {
+            let general = match (refusal.check, needs.first()) {
+                // Whom nobody knows has no session to ask in.
+                (_, Some(Need::Grant { .. })) => Code::Unauthenticated,
+                (GateCheck::Grants | GateCheck::Constraints, _) if !at_home(node, asked) => {
+                    Code::ZoneMismatch
+                }
+                (_, _) => refusal.code,
+            };
+            named(general.next_step(), asked)
+        },
+        |command| format!("`{command}`"),
+    )
+}
+
+/// The command that asks for just what is missing, where one can.
+fn exactly(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
+    let Asked { connector, operation, agent, call, .. } = asked;
+    match (needs.first(), refusal.code) {
+        (_, Code::IdempotencyKeyRequired) => {
+            call.as_ref().map(|_| again("invoke", asked) + " --idempotency-key KEY")
         }
-        (Need::Argument { .. }, Code::ArgumentNotAllowed) => {
-            // What the grants allow stands in them, and whoever asks sees its own.
-            let agent = asked.agent.as_ref()?;
-            Some(format!("fwc grant list --to {agent} --connector {connector} --live"))
+        (_, Code::Ambiguous) => call.as_ref().map(|_| again("invoke", asked) + " --account NAME"),
+        (Some(Need::Approval { .. }), Code::ApprovalDenied) => None,
+        (Some(Need::Approval { .. }), _) => Some(again("request", asked)),
+        (Some(Need::Grant { zone, .. }), _) => agent.as_ref().map(|_| grant_command(node, zone, asked)),
+        // What the grants allow stands in them, and whoever asks sees its own.
+        (Some(Need::Argument { .. }), Code::ArgumentNotAllowed) => {
+            agent.as_ref().map(|agent| format!("fwc grant list --to {agent} --connector {connector} --live"))
         }
-        (Need::Argument { .. }, _) => Some(format!("fwc schema {operation}")),
-        (Need::Credential { connector, slot }, _) => {
+        (Some(Need::Argument { .. }), _) => Some(format!("fwc schema {operation}")),
+        (Some(Need::Credential { connector, slot }), _) => {
             let zone = asked.zone.as_ref()?;
             Some(format!("fwc auth set NAME --connector {connector} --slot {slot} --zone {zone}"))
         }
-        (Need::FreshContext { .. } | Need::Wait { .. }, _) => None,
+        (Some(Need::FreshContext { .. } | Need::Wait { .. }) | None, _) => None,
     }
+}
+
+/// `step` with the names of what was asked for in place of the words that stand for them.
+pub(super) fn named(step: &str, asked: &Asked) -> String {
+    let known = [
+        ("OPERATION", Some(asked.operation.as_str())),
+        ("CONNECTOR", Some(asked.connector.as_str())),
+        ("ZONE", asked.zone.as_ref().map(ZoneId::as_str)),
+        ("AGENT", asked.agent.as_ref().map(PrincipalId::as_str)),
+    ];
+    known.iter().fold(step.to_owned(), |step, (word, name)| {
+        name.map_or(step.clone(), |name| step.replace(word, name))
+    })
+}
+
+/// The first command that a step names.
+fn command_in(step: &str) -> Option<String> {
+    step.split('`').skip(1).step_by(2).find(|text| text.starts_with("fwc ")).map(str::to_owned)
 }
 
 /// The command that shows which operations the connector has.
@@ -165,13 +190,10 @@ pub(super) fn unknown_operation(connector: &ConnectorId, operation: &OperationId
         .next(format!("`{}` lists those it has", lists_operations(connector)))
 }
 
-/// What asks for the approval of this very call. An input that is too long for a line is piped in again.
-fn approval_command(asked: &Asked) -> String {
-    let operation = &asked.operation;
-    let Some(call) = &asked.call else {
-        return format!("fwc request {operation} --input JSON --idempotency-key KEY");
-    };
-    let mut command = format!("fwc request {operation}");
+/// `verb` with this very call. An input that is too long for a line is piped in again.
+fn again(verb: &str, asked: &Asked) -> String {
+    let mut command = format!("fwc {verb} {}", asked.operation);
+    let Some(call) = &asked.call else { return command + " --input JSON --idempotency-key KEY" };
     let input = call.input.to_string();
     if input.len() > MAX_INPUT_SHOWN {
         command.push_str(" --stdin");
@@ -185,6 +207,9 @@ fn approval_command(asked: &Asked) -> String {
     }
     if let Some(zone) = &call.zone {
         command.push_str(&format!(" --zone {zone}"));
+    }
+    if let Some(credential) = &call.credential {
+        command.push_str(&format!(" --account {credential}"));
     }
     if let Some(key) = &call.idempotency_key {
         command.push_str(&format!(" --idempotency-key {}", quoted(key)));
@@ -226,4 +251,104 @@ const MAX_INPUT_SHOWN: usize = 2_048;
 /// The place that a rule names, as `the argument /repo is not allowed` does.
 fn pointer_in(rule: &str) -> String {
     rule.split(' ').find(|word| word.starts_with('/')).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use fcp_proto_core::crypto::sign::SigningKey;
+    use fcp_proto_core::random::Entropy;
+    use fcp_state_machines::node::{CallLimits, NodeConfig, NodeKeys};
+
+    use super::*;
+
+    fn node() -> Node {
+        let mut entropy = Entropy::from_seed(&[7; 32].into());
+        Node::new(NodeConfig {
+            node_id: "laptop".parse().unwrap(),
+            keys: NodeKeys {
+                signing: SigningKey::generate(&mut entropy),
+                issuance: SigningKey::generate(&mut entropy),
+                zones: Default::default(),
+            },
+            session_secs: 60,
+            limits: CallLimits { calls: 1, call_secs: 1 },
+            clock_confirmed: true,
+            entropy,
+        })
+    }
+
+    fn asked() -> Asked {
+        let (connector, operation): (ConnectorId, OperationId) =
+            ("github".parse().unwrap(), "github.issues.create".parse().unwrap());
+        let call = CallRequest {
+            connector: connector.clone(),
+            operation: operation.clone(),
+            input: serde_json::json!({ "title": "it's" }),
+            handles: Default::default(),
+            zone: None,
+            credential: Some("me".parse().unwrap()),
+            idempotency_key: None,
+        };
+        let (agent, zone) = (Some("mail".parse().unwrap()), Some("z:work".parse().unwrap()));
+        Asked { agent, zone, connector, operation, call: Some(call) }
+    }
+
+    fn told(node: &Node, check: GateCheck, code: Code, asked: &Asked) -> (String, Option<String>) {
+        let failure = Failure {
+            code,
+            message: code.meaning().into(),
+            check: Some(check),
+            call_id: None,
+            receipt: None,
+            retry_after_ms: None,
+        };
+        let body = refused(node, &failure, asked);
+        (body.next.clone(), body.denial().unwrap().command)
+    }
+
+    //= docs/spec/api.md#bodies
+    #[test]
+    fn every_denial_names_a_command_with_the_names_of_the_call() {
+        let node = node();
+        let unknown = Asked { agent: None, zone: None, call: None, ..asked() };
+        for check in GateCheck::ALL {
+            for code in Code::ALL {
+                let (next, command) = told(&node, *check, *code, &asked());
+                let command = command.unwrap_or_else(|| panic!("{check:?} {code}: {next}"));
+                assert!(next.contains(&command), "{check:?} {code}: {next}");
+                for word in ["OPERATION", "CONNECTOR", "ZONE", "AGENT"] {
+                    assert!(!next.contains(word), "{check:?} {code} leaves {word} open: {next}");
+                }
+                assert!(told(&node, *check, *code, &unknown).1.is_some(), "{check:?} {code} of nobody");
+            }
+        }
+    }
+
+    #[test]
+    fn the_commands_fit_what_was_refused() {
+        let call = r#"github.issues.create --input '{"title":"it'\''s"}' --account me"#;
+        for (check, code, command) in [
+            (GateCheck::ZonePolicy, Code::ZonePolicyDenied, "fwc zones show z:work".into()),
+            (GateCheck::Binding, Code::ConnectorDisabled, "fwc enable github".into()),
+            (GateCheck::Binding, Code::ConnectorNotInZone, "fwc show github".into()),
+            (GateCheck::Binding, Code::OperationUnknown, "fwc ops github".into()),
+            (GateCheck::Lease, Code::LeaseRequired, "fwc status".into()),
+            (GateCheck::Idempotency, Code::CallInProgress, "fwc history".into()),
+            (
+                GateCheck::Idempotency,
+                Code::IdempotencyKeyRequired,
+                format!("fwc invoke {call} --idempotency-key KEY"),
+            ),
+            (GateCheck::Approval, Code::ApprovalRequired, format!("fwc request {call}")),
+            (GateCheck::Revocation, Code::TokenRevoked, "fwc revocations".into()),
+            (
+                GateCheck::TokenBinding,
+                Code::TokenExpired,
+                "fwc token mint github.issues.create --to FOLDER".into(),
+            ),
+            (GateCheck::TokenBinding, Code::TokenIssuerUnknown, "fwc node renew".into()),
+        ] {
+            assert_eq!(told(&node(), check, code, &asked()).1, Some(command), "{code}");
+        }
+    }
 }

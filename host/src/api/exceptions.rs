@@ -118,7 +118,8 @@ impl Serve for RemoveException {
         });
         let standing = found
             .await?
-            .ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no exception {id}")))?;
+            .ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no exception {id}")))
+            .map_err(|none| none.next("`fwc exception list` lists the exceptions"))?;
         let recorded_at = app.records().exceptions.get(&id).copied().unwrap_or_default();
         let withdrawn = OwnerException { removed: true, ..standing };
         admit(&app, operator, &owner_zone(), withdrawn.clone()).await?;

@@ -3,7 +3,7 @@
 use fcp_api::routes::Explain;
 use fcp_api::types::{ApprovalStatus, AuditEventView, Denial, ErrorBody, ExplainedKind, Explanation};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ObjectId, PrincipalId};
+use fcp_proto_core::ids::{CallId, ConnectorId, ObjectId, OperationId, PrincipalId};
 use fcp_proto_core::object::{AnyObject, DecisionReceipt, GateCheck, Grantee};
 use fcp_state_machines::node::{Node, Refusal};
 use serde_json::{Value, json};
@@ -26,6 +26,16 @@ struct Story {
     object: Value,
     call: Option<CallId>,
     owner: Option<PrincipalId>,
+}
+
+impl Story {
+    /// Adds a sentence, and the command that it leads to.
+    fn take(&mut self, more: Option<(String, String)>) {
+        if let Some((told, next)) = more {
+            self.told.push(told);
+            self.next = Some(next);
+        }
+    }
 }
 
 impl Serve for Explain {
@@ -86,16 +96,47 @@ async fn reads_grant(app: &App, subject: Option<ObjectId>, own: &PrincipalId) ->
 
 async fn call(app: &App, id: CallId) -> Result<Story, ErrorBody> {
     let entry = app.records().call(&id).cloned();
-    let entry =
-        entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no call {id}")))?;
+    let entry = entry.ok_or_else(|| super::history::none(id))?;
     let of_call = |mut story: Story| {
         story.kind = ExplainedKind::Call;
         story
     };
     match entry.refusal.or(entry.receipt) {
         Some(record) => object(app, record).await.map(of_call),
-        None => Ok(running(entry)),
+        None => {
+            let settling = match entry.intent {
+                Some(intent) => {
+                    settling(app, intent, entry.connector.clone(), entry.operation.clone()).await?
+                }
+                None => None,
+            };
+            let mut story = running(entry);
+            story.take(settling);
+            Ok(story)
+        }
     }
+}
+
+/// What is told of a call that waits to be settled: the read that its connector declares to show what it did, and the
+/// command that says so then.
+//= docs/spec/calls.md#unknown-outcomes
+async fn settling(
+    app: &App,
+    intent: ObjectId,
+    connector: ConnectorId,
+    operation: OperationId,
+) -> Result<Option<(String, String)>, ErrorBody> {
+    let asked = app.query(move |node, _| {
+        node.unsettled().find(|it| **it == intent)?;
+        let installed = node.catalog().get(&connector);
+        let probe = installed.and_then(|it| it.manifest.operation(&operation)?.probe.clone());
+        let told = match probe {
+            Some(probe) => format!("{probe} is the read that shows what it did."),
+            None => "Its connector declares no read that shows what it did: look at the service.".into(),
+        };
+        Some((told, format!("fwc settle {intent} --happened --note TEXT")))
+    });
+    asked.await
 }
 
 /// A call without an end: it runs, or the daemon ended before it did.
@@ -298,6 +339,7 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         intent_id,
         agent,
         zone,
+        connector,
         operation,
         outcome,
         effect,
@@ -325,7 +367,7 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         evidence.extend(ids);
         told.extend(sentences);
     }
-    Ok(Story {
+    let mut story = Story {
         kind: ExplainedKind::Receipt,
         told,
         code: *code,
@@ -335,13 +377,14 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         call: Some(*call_id),
         owner: Some(agent.clone()),
         object: shown(&view)?,
-    })
+    };
+    story.take(settling(app, *intent_id, connector.clone(), operation.clone()).await?);
+    Ok(story)
 }
 
 async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
     let entry = app.records().approval(&id).cloned();
-    let entry =
-        entry.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no request {id}")))?;
+    let entry = entry.ok_or_else(|| super::approvals::none(id))?;
     let view = super::approvals::view(app, &entry).await?;
     let status = shown(&view.status)?;
     let mut told = vec![
@@ -371,11 +414,25 @@ async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         evidence.push(id);
         told.push(sentence);
     }
+    let asked = Asked {
+        agent: Some(view.agent.clone()),
+        zone: Some(view.zone.clone()),
+        connector: view.connector.clone(),
+        operation: view.operation.clone(),
+        call: None,
+    };
+    let next = code.map(|code| match view.status {
+        ApprovalStatus::Pending => format!("fwc approvals approve {id}"),
+        ApprovalStatus::Approved
+        | ApprovalStatus::Denied
+        | ApprovalStatus::Expired
+        | ApprovalStatus::Used => denial::named(code.next_step(), &asked),
+    });
     Ok(Story {
         kind: ExplainedKind::Approval,
         told,
         code,
-        next: None,
+        next,
         denial: None,
         evidence,
         object: shown(&view)?,

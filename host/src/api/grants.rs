@@ -63,7 +63,8 @@ pub(super) async fn view_of(app: &App, id: ObjectId) -> Result<GrantView, ErrorB
     let found = app.query(move |node, now| {
         node.authority().grant_by_id(&id).map(|known| view(node, &id, known, &calls, now))
     });
-    found.await?.ok_or_else(|| ErrorBody::new(Code::NotFound).because(format!("there is no grant {id}")))
+    let none = ErrorBody::new(Code::NotFound).because(format!("there is no grant {id}"));
+    found.await?.ok_or_else(|| none.next("`fwc grant list` lists the grants"))
 }
 
 impl Serve for ListGrants {

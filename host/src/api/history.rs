@@ -92,8 +92,11 @@ impl Serve for ListCalls {
     }
 }
 
-fn none(id: CallId) -> ErrorBody {
-    ErrorBody::new(Code::NotFound).because(format!("there is no call {id}"))
+/// There is no such call, for this caller.
+pub(super) fn none(id: CallId) -> ErrorBody {
+    ErrorBody::new(Code::NotFound)
+        .because(format!("there is no call {id}"))
+        .next("`fwc history` lists the calls")
 }
 
 impl Serve for GetCall {

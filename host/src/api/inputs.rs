@@ -149,7 +149,9 @@ pub(super) fn output(result: &KeptResult) -> Result<Json, ErrorBody> {
 
 /// There is no such result, for this caller.
 pub(super) fn none(id: ObjectId) -> ErrorBody {
-    ErrorBody::new(Code::NotFound).because(format!("there is no result {id}"))
+    ErrorBody::new(Code::NotFound)
+        .because(format!("there is no result {id}"))
+        .next("a handle stands in the answer of the call that kept it: `fwc invoke OPERATION --keep`")
 }
 
 /// Puts `value` at a place of `input`; a field may be new, everything before it must be there.

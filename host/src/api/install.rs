@@ -124,7 +124,9 @@ fn code_digest(app: &App, package: &Package) -> Result<Digest, ErrorBody> {
 
 fn read(path: &Path) -> Result<Vec<u8>, ErrorBody> {
     let failed = |error: std::io::Error| {
-        ErrorBody::new(Code::NotFound).because(format!("{}: {error}", path.display()))
+        ErrorBody::new(Code::NotFound)
+            .because(format!("{}: {error}", path.display()))
+            .next("name the file of a package; `fwc package build FOLDER --out FILE` makes one")
     };
     if !path.is_absolute() {
         return Err(ErrorBody::new(Code::InputInvalid).because("package.path must be absolute"));

@@ -13,7 +13,9 @@ use super::mount::{Ask, Serve};
 use crate::daemon::App;
 
 fn none(id: ObjectId) -> ErrorBody {
-    ErrorBody::new(Code::NotFound).because(format!("there is no receipt {id}"))
+    ErrorBody::new(Code::NotFound)
+        .because(format!("there is no receipt {id}"))
+        .next("`fwc receipts list` lists the receipts")
 }
 
 fn ended(

@@ -34,6 +34,7 @@ fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, Er
             key.map(|key| key.as_bytes().to_vec()).ok_or_else(|| {
                 ErrorBody::new(Code::NotFound)
                     .because(format!("{text:?} is neither a key nor an agent or operator"))
+                    .next("`fwc agent list` names the agents and their keys, `fwc status` the operators")
             })
         }
         RevocationScope::NodeAttestation => NodeId::new(text)
@@ -97,7 +98,16 @@ impl Serve for Revoke {
         let known = known || stored(&app, scope, &target).await?;
         if !known && !body.unknown {
             let why = format!("nothing here is called {:?} in the scope {scope}", body.target);
-            let next = "check the name; what only another device knows is revoked with `--unknown`";
+            let lists = match scope {
+                RevocationScope::Capability => "`fwc grant list` and `fwc approvals list` have",
+                RevocationScope::IssuerKey => "`fwc agent list` has",
+                RevocationScope::NodeAttestation => "`fwc status` has",
+                RevocationScope::ZoneKey => "`fwc zones list` has",
+                RevocationScope::ConnectorBinary => "`fwc list` has",
+            };
+            let next = format!(
+                "check it: {lists} those there are; what only another device knows is revoked with --unknown"
+            );
             return Err(ErrorBody::new(Code::NotFound).because(why).next(next));
         }
         let fields = RevocationObject {

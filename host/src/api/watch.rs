@@ -69,8 +69,7 @@ impl Serve for WatchApprovals {
                         None => entry.decision.is_none() && ask.now.unix < entry.expires_at,
                     }
             };
-            let mut found: Vec<_> =
-                records.approvals.from(0).map(|(_, entry)| entry).filter(changed).cloned().collect();
+            let mut found: Vec<_> = records.approvals.iter().filter(changed).cloned().collect();
             found.sort_by_key(|entry| entry.changed);
             Ok((!found.is_empty()).then_some((found, records.approval_changes)))
         };

@@ -99,6 +99,12 @@ impl Evidence {
     }
 }
 
+/// Whether a service took at least one request of the call well: so far its path works, whoever speaks for it.
+//= docs/spec/connectors.md#health
+pub(super) fn reached(report: &CallReport) -> bool {
+    report.statuses.iter().any(|status| *status < 400)
+}
+
 impl Sent {
     /// What egress's report proves.
     pub(super) fn reported(report: &CallReport) -> Self {
@@ -155,6 +161,31 @@ mod tests {
         assert_eq!(write(Sent::Unknown, Reader::Engine).settle(Effect::Made), Effect::Made);
         assert_eq!(write(Sent::Unknown, Reader::Engine).unanswered(), Effect::Unknown);
         assert_eq!(write(Sent::Refused, Reader::Engine).unanswered(), Effect::Unknown);
+    }
+
+    //= docs/spec/connectors.md#health
+    #[test]
+    fn a_service_is_reached_if_it_took_one_request_well() {
+        let statuses = |statuses: &[u16]| CallReport {
+            call: CallId::from_bytes([1; 16]),
+            effect: egress::Effect::Maybe,
+            requests: 2,
+            bytes_sent: 0,
+            bytes_received: 0,
+            hosts: Vec::new(),
+            statuses: statuses.to_vec(),
+            refusals: Vec::new(),
+        };
+        for (seen, reaches) in [
+            (&[][..], false),
+            (&[401], false),
+            (&[503, 404], false),
+            (&[200], true),
+            (&[401, 204], true),
+            (&[304], true),
+        ] {
+            assert_eq!(reached(&statuses(seen)), reaches, "{seen:?}");
+        }
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub struct HealthCheck {
 pub enum Exercised {
     /// Nothing: there was no process to ask.
     Nothing,
-    /// The connector's word about itself; the path to the service was not tried.
-    Method,
-    /// This operation, through its whole path.
+    /// Nothing beyond the connector: its word about itself. No service is known to have answered.
+    Word,
+    /// This operation. If the finding is good, through its whole path.
     Operation(OperationId),
 }

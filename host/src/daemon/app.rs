@@ -113,6 +113,9 @@ pub struct Serving {
     pub keys: KeyStore,
     /// The sealed credentials.
     pub vault: Arc<Vault>,
+    /// Held from a secret's sealing until its record has put it in force or was refused, and over a removal: two changes
+    /// at once would take each other for left over.
+    pub credentials: tokio::sync::Mutex<()>,
     /// Who runs the connectors.
     pub runner: Arc<dyn Runner>,
 }

@@ -19,6 +19,7 @@ use fcp_runtime_tokio::drive::{Outcomes, clock, entropy};
 use fcp_state_machines::call::supervisor::StateName;
 use fcp_state_machines::node::{Dispatch, Installed, Node, Outcome};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::app::App;
 use super::egress_process::{self, Alive, Follower};
@@ -50,7 +51,7 @@ pub struct Connecting {
     /// How many revocations and disablings are being carried out.
     closing: watch::Sender<usize>,
     stop: watch::Sender<bool>,
-    keeping: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    keeping: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Why a connector cannot be run.
@@ -62,6 +63,17 @@ struct Unrunnable {
     remedy: Option<String>,
 }
 
+impl Unrunnable {
+    fn warning(&self, connector: &ConnectorId) -> Warning {
+        let again = || format!("install {connector} again with `fwc install PACKAGE`");
+        Warning {
+            kind: WarningKind::Connector,
+            message: format!("{connector} cannot be run: {} ({})", self.message, self.code),
+            remedy: Some(self.remedy.clone().unwrap_or_else(again)),
+        }
+    }
+}
+
 impl From<String> for Unrunnable {
     fn from(message: String) -> Self {
         Self { code: Code::ConnectorUnavailable, message, remedy: None }
@@ -69,11 +81,8 @@ impl From<String> for Unrunnable {
 }
 
 impl From<Inapplicable> for Unrunnable {
-    fn from(Inapplicable { exception, why }: Inapplicable) -> Self {
+    fn from(Inapplicable { exception, why, remedy }: Inapplicable) -> Self {
         let message = format!("exception {exception}: {why}");
-        let remedy = format!(
-            "`fwc exception remove {exception}`; record it anew with `fwc exception egress` if it is still needed"
-        );
         Self { code: Code::ConnectorUnavailable, message, remedy: Some(remedy) }
     }
 }
@@ -95,8 +104,8 @@ impl Follower for Followers {
         self.runner.egress_replaced(client);
     }
 
-    fn refreshing(&self, client: EgressClient, refreshed: Refreshed) {
-        tokio::spawn(keep_refreshed(Arc::clone(&self.vault), client, refreshed));
+    fn refreshing(&self, client: EgressClient, refreshed: Refreshed) -> JoinHandle<()> {
+        tokio::spawn(keep_refreshed(Arc::clone(&self.vault), client, refreshed))
     }
 }
 
@@ -386,20 +395,15 @@ impl Runner for Connecting {
                 remedy: Some("the daemon's log says why it ended".into()),
             });
         }
-        for (connector, installation) in &*self.installed() {
-            if let Err(error) = installation {
-                let remedy = error
-                    .remedy
-                    .clone()
-                    .unwrap_or_else(|| format!("install {connector} again with `fwc install PACKAGE`"));
-                warnings.push(Warning {
-                    kind: WarningKind::Connector,
-                    message: format!("{connector} cannot be run: {} ({})", error.message, error.code),
-                    remedy: Some(remedy),
-                });
-            }
-        }
+        let installed = self.installed();
+        let unrunnable = installed.iter().filter_map(|(connector, it)| Some((connector, it.as_ref().err()?)));
+        warnings.extend(unrunnable.map(|(connector, error)| error.warning(connector)));
         warnings
+    }
+
+    fn unrunnable(&self, connector: &ConnectorId) -> Option<(Code, Warning)> {
+        let error = self.installed().get(connector)?.as_ref().err()?.clone();
+        Some((error.code, error.warning(connector)))
     }
 
     fn stop(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
@@ -444,7 +448,7 @@ fn exercised(status: &ProcessStatus) -> RunStatus {
     match current.map(|check| (check.report, &check.exercised)) {
         Some((HealthReport::Ready, Exercised::Operation(_))) => RunStatus::Ready,
         Some((HealthReport::Degraded | HealthReport::Failed, _)) => RunStatus::Degraded,
-        Some((HealthReport::Ready, Exercised::Method | Exercised::Nothing)) | None => RunStatus::Unknown,
+        Some((HealthReport::Ready, Exercised::Word | Exercised::Nothing)) | None => RunStatus::Unknown,
     }
 }
 
@@ -453,7 +457,7 @@ fn check_view(check: &HealthCheck) -> HealthCheckView {
         at: check.checked_at,
         operation: match &check.exercised {
             Exercised::Operation(operation) => Some(operation.clone()),
-            Exercised::Method | Exercised::Nothing => None,
+            Exercised::Word | Exercised::Nothing => None,
         },
         result: match check.report {
             HealthReport::Ready => CheckFinding::Ready,
@@ -520,11 +524,11 @@ mod tests {
         for (check, current, shown) in [
             (None, false, RunStatus::Unknown),
             (Some((HealthReport::Ready, Exercised::Nothing)), true, RunStatus::Unknown),
-            (Some((HealthReport::Ready, Exercised::Method)), true, RunStatus::Unknown),
+            (Some((HealthReport::Ready, Exercised::Word)), true, RunStatus::Unknown),
             (Some((HealthReport::Ready, operation())), false, RunStatus::Unknown),
             (Some((HealthReport::Ready, operation())), true, RunStatus::Ready),
             (Some((HealthReport::Degraded, operation())), true, RunStatus::Degraded),
-            (Some((HealthReport::Failed, Exercised::Method)), true, RunStatus::Degraded),
+            (Some((HealthReport::Failed, Exercised::Word)), true, RunStatus::Degraded),
         ] {
             let status = status(check, current);
             assert_eq!(health(&status).status, shown, "{status:?}");

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::egress::{EgressClient, Refreshed};
 
@@ -44,8 +45,8 @@ pub(super) trait Follower: Send + Sync + 'static {
     /// There is a new process.
     fn replaced(&self, client: EgressClient);
 
-    /// Takes what the process refreshes, until it ends.
-    fn refreshing(&self, client: EgressClient, refreshed: Refreshed);
+    /// Takes what the process refreshes, on a task that ends once the process has and all of it is stored.
+    fn refreshing(&self, client: EgressClient, refreshed: Refreshed) -> JoinHandle<()>;
 }
 
 /// Whether an egress process runs now.
@@ -73,12 +74,15 @@ pub(super) async fn keep(
 ) {
     let mut failures = 0_u32;
     loop {
-        follower.refreshing(egress.client.clone(), egress.refreshed);
+        let refreshing = follower.refreshing(egress.client.clone(), egress.refreshed);
         let started = tokio::time::Instant::now();
         tokio::select! {
             ended = egress.child.wait() => tracing::error!(?ended, "the egress process ended"),
             () = stopped(&mut stop) => {
                 end(&mut egress.child, &egress.client).await;
+                if let Err(error) = refreshing.await {
+                    tracing::error!(%error, "what was refreshed last may not be stored");
+                }
                 return;
             }
         }

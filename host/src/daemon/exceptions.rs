@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
+use fcp_api::shell::quoted;
 use fcp_api::types::ExceptionRule;
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::ids::{ConnectorId, Digest, ObjectId};
@@ -27,6 +28,8 @@ pub(super) struct Inapplicable {
     pub(super) exception: ObjectId,
     /// What is wrong with it.
     pub(super) why: String,
+    /// What to do about it.
+    pub(super) remedy: String,
 }
 
 /// What is open for a connector now. A record that cannot be read opens nothing.
@@ -37,11 +40,29 @@ pub(super) fn lowered(node: &Node, connector: &ConnectorId, now: Now) -> Result<
     let mut lowered = Lowered::default();
     for (id, exception) in node.catalog().exceptions(connector, now.unix) {
         match serde_json::from_str(&exception.rule) {
-            Ok(rule) => lowered.add(rule).map_err(|why| Inapplicable { exception: *id, why })?,
+            Ok(rule) => {
+                let remedy = remedy(*id, connector, &rule);
+                lowered.add(rule).map_err(|why| Inapplicable { exception: *id, why, remedy })?;
+            }
             Err(error) => tracing::error!(%id, %error, "an exception cannot be read and opens nothing"),
         }
     }
     Ok(lowered)
+}
+
+/// The commands that end an exception which cannot be applied, and record it anew as things are now.
+fn remedy(id: ObjectId, connector: &ConnectorId, rule: &ExceptionRule) -> String {
+    let anew = match rule {
+        ExceptionRule::Egress { host, network, port, ca_file, .. } => {
+            let ca = ca_file.as_ref().map(|path| format!(" --ca-file {}", quoted(path))).unwrap_or_default();
+            let (host, network) = (quoted(host), quoted(network));
+            format!("fwc exception egress {connector} --to-host {host} --network {network} --port {port}{ca}")
+        }
+        ExceptionRule::Sandbox { property } => {
+            format!("fwc exception sandbox {connector} {}", quoted(property))
+        }
+    };
+    format!("`fwc exception remove {id}`; if it is still needed, record it anew: `{anew} --reason TEXT`")
 }
 
 impl Lowered {
@@ -186,6 +207,25 @@ mod tests {
         assert!(pin(pinned.clone()).is_err(), "the operator looked at the one before");
         std::fs::remove_file(&path).unwrap();
         assert!(Lowered::default().add(pinned).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_applied_is_removed_and_recorded_anew_by_the_commands_of_its_remedy() {
+        let connector = ConnectorId::new("github").unwrap();
+        let id = ObjectId::from_bytes([0xab; 32]);
+        let removed = format!("`fwc exception remove {id}`; if it is still needed, record it anew: ");
+        assert_eq!(
+            remedy(id, &connector, &rule("/etc/our ca.pem", None)),
+            format!(
+                "{removed}`fwc exception egress github --to-host git.intern.example --network 10.0.0.7/32 --port 443 \
+                 --ca-file '/etc/our ca.pem' --reason TEXT`"
+            )
+        );
+        let property = ExceptionRule::Sandbox { property: "cpu_bounded".into() };
+        assert_eq!(
+            remedy(id, &connector, &property),
+            format!("{removed}`fwc exception sandbox github cpu_bounded --reason TEXT`")
+        );
     }
 
     #[test]

@@ -171,7 +171,7 @@ fn drive(app: &Arc<App>, opened: Opened) -> Result<Serving, StartError> {
     let schema = Box::new(app.schemas.clone());
     let node =
         drive::start(Parts { node, storage: Arc::clone(&app.storage), ports, schema, outcomes: queue });
-    Ok(Serving { node, node_id, keys, vault, runner })
+    Ok(Serving { node, node_id, keys, vault, credentials: tokio::sync::Mutex::default(), runner })
 }
 
 /// The owner that the journal knows, read without the keys that a node needs.

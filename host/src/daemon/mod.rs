@@ -63,16 +63,20 @@ use crate::keys::CREDENTIALS_VARIABLE;
 /// Changes what is logged while the daemon runs.
 pub type SetLogLevel = Box<dyn Fn(&Config) + Send + Sync>;
 
-/// Runs the daemon of a home until it is asked to stop.
+/// Runs the daemon of a home, its journal opened with `options`, until it is asked to stop.
 ///
 /// # Errors
 /// Why it does not start. Once it serves, it ends in order.
-pub async fn run(path: &Path, make_runner: MakeRunner, set_log_level: SetLogLevel) -> Result<(), StartError> {
+pub async fn run(
+    path: &Path,
+    options: &Options,
+    make_runner: MakeRunner,
+    set_log_level: SetLogLevel,
+) -> Result<(), StartError> {
     let home = Home::create(path).map_err(StartError::Home)?;
     let config = home.config().map_err(StartError::Home)?;
     set_log_level(&config);
-    let (storage, recovered) =
-        Storage::open(home.path(), &Options::default()).map_err(StartError::Storage)?;
+    let (storage, recovered) = Storage::open(home.path(), options).map_err(StartError::Storage)?;
     let app = Arc::new(assemble(home, config, storage, &recovered, make_runner)?);
     drop(recovered);
     Connecting::check(&app)?;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use fcp_api::types::{ConnectorHealth, Warning};
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId};
 use fcp_proto_core::object::RevocationObject;
 use fcp_state_machines::node::{Dispatch, Node};
@@ -30,6 +31,9 @@ pub trait Runner: Send + Sync + 'static {
 
     /// Looks again at what changes without being told: the engine's file.
     fn look(&self, node: &Node);
+
+    /// Why no call can be dispatched to a connector, as far as is known without trying.
+    fn unrunnable(&self, connector: &ConnectorId) -> Option<(Code, Warning)>;
 
     /// What the owner should know.
     fn warnings(&self) -> Vec<Warning>;

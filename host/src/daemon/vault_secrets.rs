@@ -46,7 +46,7 @@ impl Secrets for VaultSecrets {
             let failed = |code, message| SecretError { code, message };
             let opened = opened.map_err(|error| failed(Code::Internal, error.to_string()))?;
             let opened = opened.map_err(|error| failed(error.code(), error.to_string()))?;
-            value(opened.metadata.version, &opened.secret).ok_or_else(|| {
+            value(record, opened.metadata.version, &opened.secret).ok_or_else(|| {
                 failed(Code::VaultInvalid, format!("the credential {} is no text", named(credential)))
             })
         })
@@ -58,7 +58,7 @@ fn text(bytes: &SecretBytes) -> Option<Sent> {
 }
 
 /// A secret as egress takes it.
-fn value(version: u64, secret: &Secret) -> Option<SecretValue> {
+fn value(record: u64, version: u64, secret: &Secret) -> Option<SecretValue> {
     match secret {
         Secret::Bearer(bytes) | Secret::Header(bytes) => text(bytes).map(SecretValue::Fixed),
         Secret::Basic { user, password } => {
@@ -66,6 +66,7 @@ fn value(version: u64, secret: &Secret) -> Option<SecretValue> {
             Some(SecretValue::Fixed(Sent::new(format!("{}:{}", user.expose(), password.expose()))))
         }
         Secret::OAuth2(tokens) => Some(SecretValue::OAuth(OAuthToken {
+            record,
             generation: version,
             access_token: text(&tokens.access)?,
             expires_at: tokens.expires_at,
@@ -82,13 +83,18 @@ pub(super) async fn keep_refreshed(vault: Arc<Vault>, client: EgressClient, mut 
     while let Some(token) = refreshed.recv().await {
         let (vault, refresh) = (Arc::clone(&vault), token.refresh);
         let stored = tokio::task::spawn_blocking(move || store(&vault, token)).await;
-        if let Err(error) = client.acknowledge(refresh, matches!(stored, Ok(true))).await {
-            tracing::warn!(%error, "egress was not told of a stored token");
-        }
+        let client = client.clone();
+        // Beside the next: no token waits for another's acknowledgement.
+        tokio::spawn(async move {
+            if let Err(error) = client.acknowledge(refresh, stored.unwrap_or_default()).await {
+                tracing::warn!(%error, "egress was not told of a stored token");
+            }
+        });
     }
 }
 
-fn store(vault: &Vault, refreshed: RefreshedToken) -> bool {
+/// The generation as which it is stored.
+fn store(vault: &Vault, refreshed: RefreshedToken) -> Option<u64> {
     let RefreshedToken { connector, zone, credential, token, .. } = refreshed;
     let bytes = |secret: &Sent| SecretBytes::from(secret.expose().to_owned());
     let secret = Secret::OAuth2(Box::new(OAuth2 {
@@ -100,12 +106,6 @@ fn store(vault: &Vault, refreshed: RefreshedToken) -> bool {
         client_secret: token.client_secret.as_ref().map(bytes),
     }));
     let key = CredentialKey { zone, connector, name: credential };
-    let before = token.generation.saturating_sub(1);
-    match vault.replace_if_version(&key, before, &secret, clock::now().unix) {
-        Ok(_) => true,
-        Err(error) => {
-            tracing::error!(%error, "a refreshed token was not stored");
-            false
-        }
-    }
+    let stored = vault.replace_if_version(&key, token.generation, &secret, clock::now().unix);
+    stored.inspect_err(|error| tracing::error!(%error, "a refreshed token was not stored")).ok()
 }

@@ -88,8 +88,8 @@ impl LiveCall {
     }
 }
 
-/// A credential of a connector in a zone.
-type CredentialKey = (ConnectorId, ZoneId, CredentialId);
+/// A credential of a connector in a zone, by one of its signed records.
+pub(crate) type TokenKey = (ConnectorId, ZoneId, CredentialId, u64);
 
 /// All open calls.
 #[derive(Default)]
@@ -99,7 +99,7 @@ pub(crate) struct Calls(Mutex<Table>);
 struct Table {
     calls: BTreeMap<EgressHandle, Arc<LiveCall>>,
     seals: Seals,
-    tokens: BTreeMap<CredentialKey, Weak<Refreshable>>,
+    tokens: BTreeMap<TokenKey, Weak<Refreshable>>,
 }
 
 impl Calls {
@@ -126,8 +126,8 @@ impl Calls {
         for secret in secrets {
             let grant = open.credentials.iter().find(|grant| grant.slot == secret.slot);
             let grant = grant.ok_or(OpenRefusal::SecretMissing)?;
-            let key = (open.connector.clone(), open.zone.clone(), grant.credential.clone());
-            kept.insert(secret.slot, table.admit_secret(key, secret.secret)?);
+            let whose = (&open.connector, &open.zone, &grant.credential);
+            kept.insert(secret.slot, table.admit_secret(whose, secret.secret)?);
         }
         if kept.len() != open.credentials.len() || slots != kept.len() {
             return Err(OpenRefusal::SecretMissing);
@@ -210,11 +210,16 @@ impl Calls {
 
 impl Table {
     /// Checks a secret; calls that use the same OAuth credential share it, so that it is refreshed once.
-    fn admit_secret(&mut self, key: CredentialKey, value: SecretValue) -> Result<CallSecret, OpenRefusal> {
+    fn admit_secret(
+        &mut self,
+        (connector, zone, credential): (&ConnectorId, &ZoneId, &CredentialId),
+        value: SecretValue,
+    ) -> Result<CallSecret, OpenRefusal> {
         match value {
             SecretValue::Fixed(secret) if secret.is_usable() => Ok(CallSecret::Fixed(secret)),
             SecretValue::OAuth(token) if token.access_token.is_usable() => {
                 self.tokens.retain(|_, token| token.strong_count() > 0);
+                let key = (connector.clone(), zone.clone(), credential.clone(), token.record);
                 let shared = self.tokens.get(&key).and_then(Weak::upgrade);
                 let shared = shared.filter(|shared| shared.generation() >= token.generation);
                 let shared = shared.unwrap_or_else(|| Arc::new(Refreshable::new(key.clone(), token)));

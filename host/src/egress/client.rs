@@ -56,7 +56,8 @@ impl fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {}
 
-/// Tokens that egress refreshed, each waiting for the daemon's word that it is durable.
+/// Tokens that egress refreshed, each waiting for the daemon's word that it is durable. Whoever reads them must not wait for
+/// an answer of egress in between: while there is no place for a token, no answer is read.
 pub type Refreshed = mpsc::Receiver<RefreshedToken>;
 
 /// Speaks to the egress process; clones share the socket.
@@ -148,11 +149,11 @@ impl EgressClient {
         self.done(Request::Reseal { handle, seal }, None).await
     }
 
-    /// Says whether a refreshed token is durable; it is used only if it is.
+    /// Says as which generation a refreshed token is durable; it is used only if it is.
     ///
     /// # Errors
     /// If nothing waits for it any more or egress is gone.
-    pub async fn acknowledge(&self, refresh: u64, stored: bool) -> Result<(), ClientError> {
+    pub async fn acknowledge(&self, refresh: u64, stored: Option<u64>) -> Result<(), ClientError> {
         self.done(Request::Persisted { refresh, stored }, None).await
     }
 
@@ -213,8 +214,9 @@ async fn read(
                 // A caller that gave up needs no answer.
                 waiter.map(|waiter| waiter.send(answer));
             }
-            // Without a reader nothing is acknowledged, and egress gives the refresh up by itself.
-            FromEgress::Refreshed(token) => drop(refreshed.try_send(token)),
+            // Waits for a place: a token that was rotated for it must not be dropped. Without a reader nothing is
+            // acknowledged, and egress gives the refresh up by itself.
+            FromEgress::Refreshed(token) => drop(refreshed.send(token).await),
         }
     }
     Ok(())

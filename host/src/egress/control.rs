@@ -34,8 +34,8 @@ pub(crate) enum Request {
     Revoke { scope: Scope, sequence: u64 },
     /// Carries a call over to a newer revocation head, against which the daemon has checked it again.
     Reseal { handle: EgressHandle, seal: u64 },
-    /// Says whether a refreshed token is durable.
-    Persisted { refresh: u64, stored: bool },
+    /// Says as which generation a refreshed token is durable, if it is.
+    Persisted { refresh: u64, stored: Option<u64> },
     /// Asks for a sign of life.
     Ping,
     /// Ends the process.
@@ -104,7 +104,10 @@ pub enum SecretValue {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OAuthToken {
-    /// Grows by one with each token made durable, so that the newest is known.
+    /// The version of the signed record by which it is in force. Tokens of one record follow each other; those of
+    /// different records have nothing to do with each other.
+    pub record: u64,
+    /// Grows with each token made durable, so that the newest of a record is known.
     pub generation: u64,
     /// What requests carry.
     pub access_token: Secret,
@@ -133,7 +136,7 @@ pub struct RefreshedToken {
     pub zone: ZoneId,
     /// Its name there.
     pub credential: CredentialId,
-    /// The new token.
+    /// The new token, still with the generation of the one that it was refreshed from.
     pub token: OAuthToken,
 }
 

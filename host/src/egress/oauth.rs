@@ -6,28 +6,28 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fcp_proto_core::ids::{ConnectorId, CredentialId, ZoneId};
 use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::call::egress::{
     EgressRule, HostPattern, Limits, Method, OpenCall, PathTemplate, Refusal, Scheme, Target,
 };
-use http::{Request, Response, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, mpsc, oneshot};
+use serde::de::IgnoredAny;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::Environment;
-use super::calls::{LiveCall, lock};
+use super::calls::{LiveCall, TokenKey, lock};
 use super::control::{FromEgress, OAuthToken, RefreshedToken};
 use super::secret::Secret;
 use super::upstream::{self, Connections};
 
 /// An OAuth token shared by every call that may use it.
 pub(crate) struct Refreshable {
-    key: (ConnectorId, ZoneId, CredentialId),
+    key: TokenKey,
     generation: AtomicU64,
     /// The service refused the token although its time is not over.
     refused: AtomicBool,
@@ -44,7 +44,7 @@ struct TokenState {
 }
 
 impl Refreshable {
-    pub(crate) fn new(key: (ConnectorId, ZoneId, CredentialId), token: OAuthToken) -> Self {
+    pub(crate) fn new(key: TokenKey, token: OAuthToken) -> Self {
         let generation = AtomicU64::new(token.generation);
         let known = Mutex::new(secrets_of(&token));
         let state = Arc::new(AsyncMutex::new(TokenState { token, refreshed_at: None, failed_at: None }));
@@ -92,40 +92,70 @@ impl Refreshable {
 pub(crate) struct RefreshDesk {
     environment: Arc<Environment>,
     outbox: mpsc::Sender<FromEgress>,
+    /// Each refresh listens to it until the daemon has been handed what it got.
+    fetching: watch::Sender<()>,
     next: AtomicU64,
-    waiting: Mutex<BTreeMap<u64, oneshot::Sender<bool>>>,
+    waiting: Mutex<BTreeMap<u64, oneshot::Sender<Option<u64>>>>,
+    /// Tokens that their endpoint refused to refresh, and when: asking again would not do better.
+    spent: Mutex<BTreeMap<TokenKey, (u64, Instant)>>,
 }
 
 impl RefreshDesk {
     pub(crate) fn new(environment: Arc<Environment>, outbox: mpsc::Sender<FromEgress>) -> Self {
-        Self { environment, outbox, next: AtomicU64::new(1), waiting: Mutex::new(BTreeMap::new()) }
+        let (waiting, spent) = (Mutex::default(), Mutex::default());
+        let fetching = watch::Sender::new(());
+        Self { environment, outbox, fetching, next: AtomicU64::new(1), waiting, spent }
+    }
+
+    /// Returns once no refresh has anything that the daemon was not handed.
+    pub(crate) async fn fetched(&self) {
+        self.fetching.closed().await;
     }
 
     /// The daemon's word on a refreshed token.
-    pub(crate) fn persisted(&self, refresh: u64, stored: bool) -> bool {
+    pub(crate) fn persisted(&self, refresh: u64, stored: Option<u64>) -> bool {
         let waiting = lock(&self.waiting).remove(&refresh);
         waiting.is_some_and(|waiting| waiting.send(stored).is_ok())
     }
 
+    /// Whether the endpoint has refused this very token a while ago.
+    //= docs/spec/egress.md#refresh
+    fn is_spent(&self, key: &TokenKey, generation: u64) -> bool {
+        let mut spent = lock(&self.spent);
+        spent.retain(|_, (_, at)| at.elapsed() < SPENT_PAUSE);
+        spent.get(key).is_some_and(|(refused, _)| *refused == generation)
+    }
+
+    fn note_spent(&self, key: &TokenKey, generation: u64) {
+        lock(&self.spent).insert(key.clone(), (generation, Instant::now()));
+    }
+
+    /// Gives the new token its generation, once the daemon says that it is durable.
     async fn make_durable(
         &self,
-        key: &(ConnectorId, ZoneId, CredentialId),
-        token: OAuthToken,
-    ) -> Result<(), Refusal> {
+        key: &TokenKey,
+        mut token: OAuthToken,
+        fetching: watch::Receiver<()>,
+    ) -> Result<OAuthToken, Refusal> {
         let refresh = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         lock(&self.waiting).insert(refresh, sender);
-        let (connector, zone, credential) = key.clone();
-        let message = FromEgress::Refreshed(RefreshedToken { refresh, connector, zone, credential, token });
+        let (connector, zone, credential, _) = key.clone();
+        let handed = RefreshedToken { refresh, connector, zone, credential, token: token.clone() };
+        let message = FromEgress::Refreshed(handed);
         let stored = async {
             self.outbox.send(message).await.map_err(|_| Refusal::RefreshFailed)?;
+            drop(fetching);
             receiver.await.map_err(|_| Refusal::RefreshFailed)
         };
         let stored = tokio::time::timeout(PERSIST_TIMEOUT, stored).await;
         lock(&self.waiting).remove(&refresh);
         match stored {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false) | Err(_)) | Err(_) => Err(Refusal::RefreshFailed),
+            Ok(Ok(Some(generation))) => {
+                token.generation = generation;
+                Ok(token)
+            }
+            Ok(Ok(None) | Err(_)) | Err(_) => Err(Refusal::RefreshFailed),
         }
     }
 }
@@ -149,14 +179,20 @@ async fn refresh(
     call: Arc<LiveCall>,
     mut state: OwnedMutexGuard<TokenState>,
 ) -> Result<Secret, Refusal> {
-    let connections = Connections::default();
+    let spent = state.token.generation;
+    if desk.is_spent(&shared.key, spent) {
+        return Err(Refusal::RefreshRefused);
+    }
+    let (connections, fetching) = (Connections::default(), desk.fetching.subscribe());
     let fetched = tokio::time::timeout(FETCH_TIMEOUT, fetch(&desk, &call, &state.token, &connections)).await;
-    connections.end().await;
+    // The old refresh token may be spent by now: nothing comes before the new one is durable.
+    //= docs/spec/vault.md#refreshed-tokens
     let outcome = match fetched {
-        Ok(Ok(token)) => desk.make_durable(&shared.key, token.clone()).await.map(|()| token),
+        Ok(Ok(token)) => desk.make_durable(&shared.key, token, fetching).await,
         Ok(Err(refusal)) => Err(refusal),
         Err(_) => Err(Refusal::TotalTimeout),
     };
+    connections.end().await;
     match outcome {
         Ok(token) => {
             let access = token.access_token.clone();
@@ -170,20 +206,46 @@ async fn refresh(
         }
         Err(refusal) => {
             tracing::warn!(reason = refusal.name(), credential = %shared.key.2, "token refresh failed");
+            if refusal == Refusal::RefreshRefused {
+                desk.note_spent(&shared.key, spent);
+                return Err(refusal);
+            }
             state.failed_at = Some(Instant::now());
             Err(Refusal::RefreshFailed)
         }
     }
 }
 
-/// What a token endpoint answers (RFC 6749 §5.1); other members are of no use here.
+/// What a token endpoint answers (RFC 6749 §5.1, §5.2); other members are of no use here.
 #[derive(Deserialize)]
 struct TokenAnswer {
-    access_token: Secret,
     #[serde(default)]
-    expires_in: Option<u64>,
+    access_token: Option<Secret>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+    #[serde(default)]
+    expires_in: Option<Lifetime>,
     #[serde(default)]
     refresh_token: Option<Secret>,
+}
+
+/// Seconds, also as some endpoints write them. What else there stands is no reason to lose a token over.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lifetime {
+    Seconds(u64),
+    Text(String),
+    Other(IgnoredAny),
+}
+
+impl Lifetime {
+    fn seconds(&self) -> Option<u64> {
+        match self {
+            Self::Seconds(seconds) => Some(*seconds),
+            Self::Text(text) => text.parse().ok(),
+            Self::Other(IgnoredAny) => None,
+        }
+    }
 }
 
 async fn fetch(
@@ -192,7 +254,7 @@ async fn fetch(
     token: &OAuthToken,
     connections: &Connections,
 ) -> Result<OAuthToken, Refusal> {
-    let refresh_token = token.refresh_token.as_ref().ok_or(Refusal::RefreshFailed)?;
+    let refresh_token = token.refresh_token.as_ref().ok_or(Refusal::RefreshRefused)?;
     let target = Target::parse(&token.token_url)?;
     if target.origin.scheme != Scheme::Https {
         return Err(Refusal::PlaintextDenied);
@@ -209,6 +271,9 @@ async fn fetch(
     let body = Full::new(Bytes::from(form(token, refresh_token)));
     let request = request.body(body).map_err(|_| Refusal::RefreshFailed)?;
     let answer: Response<Incoming> = sender.send(request).await.map_err(|_| Refusal::UpstreamBroken)?;
+    if refuses(answer.status()) {
+        return Err(Refusal::RefreshRefused);
+    }
     if !answer.status().is_success() {
         return Err(Refusal::RefreshFailed);
     }
@@ -221,16 +286,26 @@ async fn fetch(
     renewed(token, answer, (desk.environment.unix_time)())
 }
 
+/// Whether the endpoint says that the request itself is at fault (RFC 6749 §5.2), so that another like it would be, too.
+fn refuses(status: StatusCode) -> bool {
+    let passes = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    status.is_client_error() && !passes.contains(&status)
+}
+
 fn renewed(token: &OAuthToken, answer: TokenAnswer, now: UnixTime) -> Result<OAuthToken, Refusal> {
-    if !answer.access_token.is_usable() {
-        return Err(Refusal::RefreshFailed);
-    }
+    let access_token = match (answer.access_token, answer.error) {
+        (Some(access_token), _) if access_token.is_usable() => access_token,
+        // Some endpoints refuse with the status of a success.
+        (None, Some(_)) => return Err(Refusal::RefreshRefused),
+        (Some(_) | None, _) => return Err(Refusal::RefreshFailed),
+    };
     let mut renewed = token.clone();
-    renewed.generation = token.generation.saturating_add(1);
-    renewed.access_token = answer.access_token;
-    renewed.expires_at = answer.expires_in.map(|seconds| now.saturating_add(seconds));
-    if answer.refresh_token.is_some() {
-        renewed.refresh_token = answer.refresh_token;
+    renewed.access_token = access_token;
+    let lifetime = answer.expires_in.and_then(|lifetime| lifetime.seconds());
+    renewed.expires_at = lifetime.map(|seconds| now.saturating_add(seconds));
+    // An empty one replaces none.
+    if let Some(refresh_token) = answer.refresh_token.filter(|token| !token.expose().is_empty()) {
+        renewed.refresh_token = Some(refresh_token);
     }
     Ok(renewed)
 }
@@ -281,6 +356,10 @@ const REFRESH_AHEAD_SECS: u64 = 300;
 
 /// After a failed refresh, requests fail at once for this long instead of asking again each.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+
+/// A token that its endpoint refused to refresh is not tried again for this long. Chosen: long enough to be no nuisance to
+/// the endpoint, short enough that an endpoint's mistake heals by itself.
+const SPENT_PAUSE: Duration = Duration::from_secs(3600);
 
 /// After a refresh, a token that the service refuses is not refreshed again for this long.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -24,7 +25,7 @@ use super::oauth::RefreshDesk;
 pub(crate) async fn serve(control: UnixStream, environment: Arc<Environment>) -> io::Result<()> {
     let (outbox, mut inbox) = mpsc::channel(OUTBOX_FRAMES);
     let desk = Arc::new(RefreshDesk::new(Arc::clone(&environment), outbox.clone()));
-    let shared = Arc::new(Shared { environment, calls: Calls::default(), desk });
+    let shared = Arc::new(Shared { environment, calls: Calls::default(), desk: Arc::clone(&desk) });
     let mut listening = pin!(listen(&control, shared, outbox));
     let ended = loop {
         tokio::select! {
@@ -33,6 +34,15 @@ pub(crate) async fn serve(control: UnixStream, environment: Arc<Environment>) ->
             ended = &mut listening => break ended,
         }
     };
+    // What the services rotate just now is handed on before the end.
+    let mut fetched = pin!(tokio::time::timeout(LAST_FETCHES, desk.fetched()));
+    loop {
+        tokio::select! {
+            biased;
+            Some(message) = inbox.recv() => framing::send(&control, &message, None).await?,
+            _ = &mut fetched => break,
+        }
+    }
     inbox.close();
     while let Some(message) = inbox.recv().await {
         framing::send(&control, &message, None).await?;
@@ -109,6 +119,9 @@ fn attach(
     });
     Answer::Done
 }
+
+/// How long refreshes that are under way may hold up the end. Chosen: less than the daemon waits for it.
+const LAST_FETCHES: Duration = Duration::from_secs(4);
 
 /// Frames to the daemon that may wait. Chosen: one for each request under way and a few refreshes.
 const OUTBOX_FRAMES: usize = 64;

@@ -97,8 +97,9 @@ impl Vault {
         self.change(key, Change::Put { slot, secret }, now)
     }
 
-    /// As [`Vault::put`], but only if the version that stands is still `expected`: for a refreshed token, which must not
-    /// replace what was stored meanwhile.
+    /// Stores what follows `expected` by the same record, if nothing does yet: a refreshed token. A secret that waits for
+    /// its own record beside it neither hinders it nor is touched: what the service has rotated must not be lost to a put
+    /// that may still be refused.
     ///
     /// # Errors
     /// [`VaultError::Superseded`], or as [`Vault::put`].
@@ -123,17 +124,22 @@ impl Vault {
         Ok(Opened { metadata, secret })
     }
 
-    /// The version that stands by the record: the highest that names it, or that an older release stored. One that names
-    /// another record is not in force yet, or no longer; one that does not open lets no lower one stand in.
+    /// The version that stands by the record: the highest that names it, else the highest that an older release stored.
+    /// One that names another record is not in force yet, or no longer; nothing stands below a removal; one that does not
+    /// open lets no lower one stand in.
     //= docs/spec/vault.md#changes
     fn standing(&self, key: &CredentialKey, record: u64) -> Result<Option<Read>, VaultError> {
+        let mut unnamed = None;
         for version in self.versions_of(key)?.into_iter().rev() {
             let (metadata, secret) = self.read(key, version)?;
-            if metadata.record.is_none_or(|named| named == record) {
-                return Ok(Some((metadata, secret)));
+            match (metadata.record, &secret) {
+                (Some(named), _) if named == record => return Ok(Some((metadata, secret))),
+                (Some(_), _) => {}
+                (None, Some(_)) => drop(unnamed.get_or_insert((metadata, secret))),
+                (None, None) => return Ok(unnamed.or(Some((metadata, secret)))),
             }
         }
-        Ok(None)
+        Ok(unnamed)
     }
 
     /// Removes what does not stand by the record of version `record`, which is durable.
@@ -227,7 +233,8 @@ impl Vault {
         self.write(key, version, &sealed)?;
         match change {
             Change::Put { .. } => {}
-            Change::Replace { .. } | Change::Remove => self.remove_all_but(key, version)?,
+            Change::Replace { expected, .. } => self.remove_replaced(key, expected),
+            Change::Remove => self.remove_all_but(key, version)?,
         }
         Ok(version)
     }
@@ -248,12 +255,7 @@ impl Vault {
         match change {
             Change::Put { slot, .. } => Ok((slot.to_owned(), None)),
             Change::Replace { expected, .. } => {
-                let metadata = standing()?.ok_or_else(missing)?;
-                if metadata.version == expected {
-                    Ok((metadata.slot, metadata.record))
-                } else {
-                    Err(VaultError::Superseded { key: key.clone(), version: metadata.version })
-                }
+                self.followed(key, expected)?.map(|base| (base.slot, base.record)).ok_or_else(missing)
             }
             // What does not open can still be removed; which slot it filled is then not known.
             Change::Remove => match standing() {
@@ -261,6 +263,23 @@ impl Vault {
                 other => other?.map(|metadata| (metadata.slot, None)).ok_or_else(missing),
             },
         }
+    }
+
+    /// The version that is to be followed by another, if it has a secret and nothing follows it yet.
+    //= docs/spec/vault.md#changes
+    fn followed(&self, key: &CredentialKey, expected: u64) -> Result<Option<Metadata>, VaultError> {
+        let mut base = None;
+        for version in self.versions_of(key)?.into_iter().filter(|version| *version >= expected) {
+            let (metadata, secret) = self.read(key, version)?;
+            match (&base, secret) {
+                (None, Some(_)) if version == expected => base = Some(metadata),
+                // A removal ends all before it.
+                (_, None) => return Ok(None),
+                (Some(Metadata { record, .. }), Some(_)) if metadata.record != *record => {}
+                (_, Some(_)) => return Err(VaultError::Superseded { key: key.clone(), version }),
+            }
+        }
+        Ok(base)
     }
 
     fn write(&self, key: &CredentialKey, version: u64, record: &Record) -> Result<(), VaultError> {
@@ -274,12 +293,16 @@ impl Vault {
     /// Removes all versions but one. One that stays is without force, and is removed at the next start.
     fn remove_all_but(&self, key: &CredentialKey, stands: u64) -> Result<(), VaultError> {
         for version in self.versions_of(key)?.into_iter().filter(|version| *version != stands) {
-            let path = self.folder_of(key).join(file_name(key.name.as_str(), version));
-            if let Err(error) = self.files.remove(&path) {
-                tracing::warn!(file = %path.display(), %error, "a replaced credential could not be removed");
-            }
+            self.remove_replaced(key, version);
         }
         Ok(())
+    }
+
+    fn remove_replaced(&self, key: &CredentialKey, version: u64) {
+        let path = self.folder_of(key).join(file_name(key.name.as_str(), version));
+        if let Err(error) = self.files.remove(&path) {
+            tracing::warn!(file = %path.display(), %error, "a replaced credential could not be removed");
+        }
     }
 
     fn folder_of(&self, key: &CredentialKey) -> PathBuf {
@@ -389,7 +412,7 @@ type Read = (Metadata, Option<Secret>);
 enum Change<'a> {
     /// It is stored, whatever stands.
     Put { slot: &'a str, secret: &'a Secret },
-    /// It is replaced, if this version stands.
+    /// It is followed by another secret of the same record, if nothing follows this version yet.
     Replace { expected: u64, secret: &'a Secret },
     /// It is removed.
     Remove,

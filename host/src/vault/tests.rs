@@ -182,23 +182,27 @@ fn a_secret_of_which_no_record_tells_goes_at_the_next_start() {
     assert!(vault.get(&other, 1).is_err());
 }
 
+/// Stores a version as a release did that knew no records.
+fn store_without_record(vault: &Vault, key: &CredentialKey, version: u64, secret: &Secret) {
+    vault.make_folder(key).unwrap();
+    let (slot, kind) = ("oauth".into(), Some(secret.kind()));
+    let metadata = Metadata { key: key.clone(), slot, kind, version, stored_at: NOW, record: None };
+    let sealed = Record::seal(metadata, Some(secret), &vault_key(), &mut entropy()).unwrap();
+    vault.write(key, version, &sealed).unwrap();
+}
+
+/// What stands becomes what such a release stored.
+fn forget_record(vault: &Vault, key: &CredentialKey, version: u64) {
+    let (_, secret) = vault.read(key, version).unwrap();
+    store_without_record(vault, key, version, &secret.unwrap());
+}
+
 /// What releases stored that knew no records: it stands by itself, whatever the record's version.
 #[test]
 fn what_an_older_release_stored_still_opens() {
     let world = World::new();
     let (vault, main) = (world.open(), key("z:work", "mail", "main"));
-    let folder = vault.make_folder(&main).unwrap();
-    let metadata = Metadata {
-        key: main.clone(),
-        slot: "oauth".into(),
-        kind: Some(AuthKind::Oauth2),
-        version: 7,
-        stored_at: NOW,
-        record: None,
-    };
-    let sealed = Record::seal(metadata, Some(&oauth2("old")), &vault_key(), &mut entropy()).unwrap();
-    let path = folder.join(file_name("main", 7));
-    atomic_file::write_in(&*vault.files, &path, &encode(&sealed.to_cbor()).unwrap()).unwrap();
+    store_without_record(&vault, &main, 7, &oauth2("old"));
     assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("old"));
     assert_eq!(vault.replace_if_version(&main, 7, &oauth2("refreshed"), NOW).unwrap(), 8);
     assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("refreshed"));
@@ -227,6 +231,48 @@ fn a_refreshed_token_replaces_only_the_version_it_was_refreshed_from() {
     let gone = vault.replace_if_version(&main, 2, &oauth2("late"), NOW).unwrap_err();
     assert_eq!(gone.code(), Code::CredentialMissing);
     assert_eq!(vault.get(&main, 1).unwrap_err().code(), Code::CredentialMissing);
+}
+
+//= docs/spec/vault.md#changes
+#[test]
+fn a_put_that_is_open_and_then_refused_costs_no_refreshed_token() {
+    for old_release in [false, true] {
+        let world = World::new();
+        let (vault, main) = (world.open(), key("z:work", "mail", "main"));
+        store(&vault, &main, "oauth", &oauth2("spent"));
+        if old_release {
+            forget_record(&vault, &main, 1);
+        }
+        let put = vault.put(&main, "oauth", &oauth2("refused"), NOW).unwrap();
+        let refreshed = vault.replace_if_version(&main, 1, &oauth2("rotated"), NOW).unwrap();
+        assert_eq!((put, refreshed), (2, 3));
+        // Whichever record a crash leaves, its own secret stands, and the token goes on from its own number.
+        assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("rotated"));
+        assert_eq!(vault.get(&main, put).unwrap().secret, oauth2("refused"));
+        assert_eq!(vault.replace_if_version(&main, refreshed, &oauth2("again"), NOW).unwrap(), 4);
+        vault.discard(&main, put).unwrap();
+        assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("again"));
+    }
+}
+
+//= docs/spec/vault.md#changes
+#[test]
+fn a_put_that_takes_force_ends_what_was_refreshed_meanwhile() {
+    for old_release in [false, true] {
+        let world = World::new();
+        let (vault, main) = (world.open(), key("z:work", "mail", "main"));
+        store(&vault, &main, "oauth", &oauth2("spent"));
+        if old_release {
+            forget_record(&vault, &main, 1);
+        }
+        let put = vault.put(&main, "oauth", &oauth2("new"), NOW).unwrap();
+        vault.replace_if_version(&main, 1, &oauth2("rotated"), NOW).unwrap();
+        vault.settle(&main, put).unwrap();
+        assert_eq!(vault.get(&main, put).unwrap().secret, oauth2("new"));
+        assert!(!world.file(&main, 3).exists(), "the token of the old secret is gone");
+        let late = vault.replace_if_version(&main, 3, &oauth2("late"), NOW).unwrap_err();
+        assert_eq!(late.code(), Code::CredentialMissing);
+    }
 }
 
 #[test]

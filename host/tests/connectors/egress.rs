@@ -136,7 +136,7 @@ async fn health_without_its_credential_exercises_nothing_and_says_so() {
     let (world, service) = (World::new(), Service::start().await);
     let launch = Launch { health_credential: None, ..world.launch(&notes(&service)) };
     let check = soon(world.runner.health(&authority::zone(), launch)).await;
-    assert_eq!(check.exercised, Exercised::Method);
+    assert_eq!(check.exercised, Exercised::Word);
     assert!(
         check.detail.as_deref().is_some_and(|it| it.contains("not exercised: no credential")),
         "{check:?}"

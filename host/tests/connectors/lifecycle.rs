@@ -11,7 +11,7 @@ use fcp_state_machines::node::Outcome;
 use serde_json::json;
 
 use crate::authority;
-use crate::world::{World, soon, unruly};
+use crate::world::{World, assuring, soon, unruly};
 
 /// The usual limits with short delays after a failure.
 fn hasty() -> Limits {
@@ -131,8 +131,49 @@ async fn health_without_an_operation_is_the_connectors_word() {
     let world = World::new();
     let unruly = unruly("", None);
     let check = soon(world.runner.health(&authority::zone(), world.launch(&unruly))).await;
-    assert_eq!((check.report, check.exercised), (HealthReport::Ready, Exercised::Method));
+    assert_eq!((check.report, check.exercised), (HealthReport::Ready, Exercised::Word));
     world.end().await;
+}
+
+//= docs/spec/connectors.md#health
+#[tokio::test]
+async fn a_health_operation_that_asks_nobody_is_the_connectors_word() {
+    for (health, networked, why) in [
+        ("unruly.ask", ["unruly.ask"].as_slice(), Some("not exercised: no request was made")),
+        ("unruly.act", &["unruly.ask"], Some("not exercised: the health operation has no network")),
+        // Without a network there is nobody to ask: the operation itself is the path.
+        ("unruly.act", &[], None),
+    ] {
+        let world = World::new();
+        let assuring = assuring(health, networked);
+        let check = soon(world.runner.health(&authority::zone(), world.launch(&assuring))).await;
+        let exercised = why.map_or(Exercised::Operation(health.parse().unwrap()), |_| Exercised::Word);
+        assert_eq!(
+            (check.report, check.exercised, check.detail.as_deref()),
+            (HealthReport::Ready, exercised, why)
+        );
+        world.end().await;
+    }
+}
+
+//= docs/spec/connectors.md#health
+#[tokio::test]
+async fn words_about_health_that_are_none_fail_and_no_word_is_handed_on() {
+    for (start, report) in [
+        ("boasts", HealthReport::Failed),
+        ("adds", HealthReport::Failed),
+        ("shortens", HealthReport::Failed),
+        ("omits", HealthReport::Failed),
+        ("chats", HealthReport::Ready),
+    ] {
+        let world = World::new();
+        let unruly = unruly(start, None);
+        let check = soon(world.runner.health(&authority::zone(), world.launch(&unruly))).await;
+        assert_eq!((check.report, &check.exercised), (report, &Exercised::Word), "{start}: {check:?}");
+        let status = world.runner.status().await;
+        assert!(!format!("{check:?}{status:?}").contains("evil"), "{start}: {status:?}");
+        world.end().await;
+    }
 }
 
 #[tokio::test]

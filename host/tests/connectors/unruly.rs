@@ -20,11 +20,15 @@ fn result(id: &Value, effect: &str, output: &Value) -> Value {
 
 fn main() {
     let mut hung: Option<Value> = None;
+    let mut health = json!({ "status": "ready" });
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let Ok(message) = serde_json::from_str::<Value>(&line) else { return };
         let (id, params) = (&message["id"], &message["params"]);
         match message["method"].as_str().unwrap_or_default() {
-            "initialize" => initialize(id, params),
+            "initialize" => {
+                health = word(params).unwrap_or(health);
+                initialize(id, params);
+            }
             "invoke" => {
                 if params["input"]["do"] == "hang" || params["input"]["do"] == "ignore" {
                     hung = (params["input"]["do"] == "hang").then(|| id.clone());
@@ -39,13 +43,25 @@ fn main() {
                         "error": { "code": -32000, "message": "cancelled", "data": data } }));
                 }
             }
-            "health" => say(&json!({ "jsonrpc": "2.0", "id": id, "result": { "status": "ready" } })),
+            "health" => say(&json!({ "jsonrpc": "2.0", "id": id, "result": health })),
             "shutdown" => {
                 say(&json!({ "jsonrpc": "2.0", "id": id, "result": {} }));
                 return;
             }
             _ => return,
         }
+    }
+}
+
+/// What it says of its health, if that is not what the protocol knows.
+fn word(params: &Value) -> Option<Value> {
+    match params["config"]["start"].as_str()? {
+        "boasts" => Some(json!({ "status": "evil" })),
+        "adds" => Some(json!({ "status": "ready", "evil": true })),
+        "shortens" => Some(json!("ready")),
+        "omits" => Some(json!({ "detail": "evil" })),
+        "chats" => Some(json!({ "status": "ready", "detail": "evil" })),
+        _ => None,
     }
 }
 
@@ -71,7 +87,7 @@ fn initialize(id: &Value, params: &Value) {
 fn invoke(id: &Value, params: &Value) {
     let input = &params["input"];
     let effect = input["effect"].as_str().unwrap_or("made");
-    match input["do"].as_str().unwrap_or_default() {
+    match input["do"].as_str().unwrap_or("answer") {
         "answer" => say(&result(id, effect, input)),
         "error" => {
             let data = json!({ "code": "FCP-7005", "retryable": false, "effect": "none" });

@@ -182,7 +182,23 @@ pub(crate) fn notes(service: &Service) -> Arc<Installation> {
 /// The connector that does most things wrong; `start` says how it begins, `folder` what it may write.
 pub(crate) fn unruly(start: &str, folder: Option<&Path>) -> Arc<Installation> {
     let writable = if folder.is_some() { "writable = [\"{config.folder}\"]" } else { "" };
-    let manifest = include_str!("unruly.toml").replace("#writable", writable);
+    unruly_by(&include_str!("unruly.toml").replace("#writable", writable), start, folder)
+}
+
+/// The same with a health operation, and perhaps others with a network; it answers well whatever is asked.
+pub(crate) fn assuring(health: &str, networked: &[&str]) -> Arc<Installation> {
+    let safe = include_str!("unruly.toml").replace("medium", "low").replace("risky", "safe");
+    let act = safe.split_once("[operations.").unwrap().1;
+    let mut manifest = format!("{safe}\n[lifecycle]\nhealth = \"{health}\"\n");
+    for operation in networked {
+        let network = "hosts = [\"api.example.com\"]\nmethods = [\"GET\"]\npaths = [\"/\"]";
+        let copy = act.replace("unruly.act", operation);
+        manifest += &format!("\n[operations.{copy}\n[operations.\"{operation}\".network]\n{network}\n");
+    }
+    unruly_by(&manifest, "", None)
+}
+
+fn unruly_by(manifest: &str, start: &str, folder: Option<&Path>) -> Arc<Installation> {
     let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
     let folder = folder.map_or("/nowhere", |path| path.to_str().unwrap());
     let interface = manifest.interface_hash().to_string();

@@ -32,5 +32,6 @@ async fn an_agent_with_a_grant_may_call_within_its_bounds() {
     let denial = refused.denial().unwrap();
     assert_eq!((refused.code, denial.check), (Code::GrantZoneMismatch, GateCheck::Grants));
     assert!(denial.rule.unwrap().contains(&world.grant.grant_id.to_string()));
-    assert_eq!(denial.command, None, "no grant would let it call in another zone than its own");
+    let command = denial.command.unwrap();
+    assert_eq!(command, "fwc context show", "no grant would let it call in another zone than its own");
 }

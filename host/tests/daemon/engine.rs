@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fcp_api::client::Client;
-use fcp_api::routes::{AddGrant, GetStatus, InstallConnector, InvokeOperation};
+use fcp_api::routes::{AddGrant, GetConnector, GetStatus, InstallConnector, InvokeOperation, ListConnectors};
 use fcp_api::types::{self, Nothing, WarningKind};
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::error::Code;
@@ -87,6 +87,19 @@ async fn another_engine_is_named_and_accepted_by_the_command_that_the_status_giv
     let mut operator = daemon.client();
     let warned = trouble(&mut operator).await.unwrap();
     assert!(warned.message.contains("FCP-5017"), "{warned:?}");
+    let listed = operator.get::<ListConnectors>(&[], &types::ConnectorQuery::default()).await.unwrap().body;
+    assert_eq!(listed.connectors[0].problem, Some(Code::EngineChanged), "the list says it");
+    let shown = operator.get::<GetConnector>(&["pages"], &Nothing {}).await.unwrap().body;
+    assert!(
+        shown.warnings.contains(&warned),
+        "and the connector's page has the remedy: {:?}",
+        shown.warnings
+    );
+    assert_eq!(
+        shown.hosts,
+        ["*.files.example", "it's.pages.example"],
+        "the host is the one that it is configured with"
+    );
     let kept = home.join("packages").join(hash::digest(&fs::read(&package).unwrap()).to_string());
     let command = format!(
         "`fwc install '{}' --zone z:work --config '{{\"base_url\":\"https://it'\\''s.pages.example\"}}' --dev`",
@@ -97,6 +110,8 @@ async fn another_engine_is_named_and_accepted_by_the_command_that_the_status_giv
     unlock(&mut operator, PASSPHRASE).await.unwrap();
     install(&mut operator, &kept).await;
     assert_eq!(trouble(&mut operator).await, None);
+    let shown = operator.get::<GetConnector>(&["pages"], &Nothing {}).await.unwrap().body;
+    assert_eq!(shown.connector.problem, None);
     let after = agent.send::<InvokeOperation>(&[], &read).await;
     assert!(!format!("{after:?}").contains("EngineChanged"), "{after:?}");
 

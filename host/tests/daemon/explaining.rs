@@ -163,7 +163,7 @@ async fn named_approvals_deadlines_and_operations_are_what_they_are_called() {
     let nothing = call("notes.eat", json!({}), None);
     let refused = world.agent.send::<InvokeOperation>(&[], &nothing).await.unwrap_err();
     assert_eq!(refused.code, Code::OperationUnknown, "what is installed everybody may read");
-    assert_eq!(refused.next, "`fwc ops notes`", "the connector that was asked for");
+    assert_eq!(refused.next, "`fwc ops notes` lists those it has", "the connector that was asked for");
     let write = call("notes.put", json!({ "note": "mine", "text": "hello" }), Some("key-1"));
     let refused = world.agent.send::<InvokeOperation>(&[], &write).await.unwrap_err();
     assert_eq!((refused.code, refused.why), (Code::ApprovalRequired, None), "nothing is said twice");

@@ -18,6 +18,9 @@ mod hostile;
 mod making;
 mod operating;
 mod outside;
+#[path = "../../../fwc/tests/programs/mod.rs"]
+mod programs;
 mod released;
+mod rotating;
 mod surviving;
 mod world;

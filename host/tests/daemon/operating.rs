@@ -4,8 +4,8 @@ use fcp_api::client::Client;
 use fcp_api::routes::{
     AddException, AddGrant, AddRole, AddZone, ApproveGrantRequest, AssignRole, ChangePolicy,
     DenyGrantRequest, DisableConnector, FileGrantRequest, GetConnector, GetGrantRequest, GetStatus,
-    InvokeOperation, ListApprovals, ListExceptions, ListGrants, ListRoles, RemoveException, RemoveRole,
-    RenewNode, Revoke, SettleCall, SimulateCall, TestCredential, VerifyAudit, WithdrawRole,
+    InvokeOperation, ListApprovals, ListExceptions, ListGrants, ListRoles, RemoveConnector, RemoveException,
+    RemoveRole, RenewNode, Revoke, SettleCall, SimulateCall, TestCredential, VerifyAudit, WithdrawRole,
 };
 use fcp_api::types::{
     self, ApprovalQuery, ApprovalStatus, ErrorBody, ExceptionRule, GrantQuery, Nothing, PolicyChange,
@@ -70,6 +70,43 @@ async fn a_missing_grant_is_asked_for_by_the_command_of_its_denial() {
     assert!(world.agent.send::<SimulateCall>(&[], &yours).await.unwrap().body.allowed);
     let shown = world.agent.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
     assert_eq!((shown.status, shown.grant_id), (ApprovalStatus::Approved, Some(granted.grant_id)));
+}
+
+//= docs/spec/authority.md#asking-for-a-grant
+#[tokio::test]
+async fn nobody_is_asked_for_what_no_connector_has_and_nobody_can_approve_it() {
+    let mut world = World::new().await;
+    let wish = |connector: &str, operation: &str| types::FileGrantRequest {
+        connector: ConnectorId::new(connector).unwrap(),
+        operations: vec![OperationId::new("notes.get").unwrap(), OperationId::new(operation).unwrap()],
+        constraints: only("notes:note/yours"),
+        lifetime_secs: 3600,
+        note: Some("harmless, I promise".into()),
+    };
+    for (connector, operation, code) in [
+        ("notes", "notes.everything", Code::OperationUnknown),
+        ("notes", "github.issues.create", Code::OperationUnknown),
+        ("absent", "absent.get", Code::ConnectorUnknown),
+    ] {
+        let refused = world.agent.send::<FileGrantRequest>(&[], &wish(connector, operation)).await;
+        assert_eq!(refused.unwrap_err().code, code, "{connector} {operation}");
+    }
+    let list = world.operator.get::<ListApprovals>(&[], &ApprovalQuery::default()).await.unwrap().body;
+    assert!(list.grant_requests.is_empty());
+
+    // What was known when it was filed and is not any more is marked so, and cannot be approved.
+    let filed = ask_for(&mut world.agent, "notes:note/yours").await.unwrap();
+    assert!(filed.operations.iter().all(|wished| wished.description.is_some() && wished.tier.is_some()));
+    let removal = types::SetState { reason: None };
+    world.operator.send::<RemoveConnector>(&["notes"], &removal).await.unwrap();
+    let id = filed.request_id.to_string();
+    let shown = world.operator.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
+    assert!(shown.operations.iter().all(|wished| wished.description.is_none() && wished.tier.is_none()));
+    let approve = types::ApproveGrant::default();
+    let refused = world.operator.send::<ApproveGrantRequest>(&[&id], &approve).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConnectorUnknown);
+    let denial = types::Deny { note: None };
+    world.operator.send::<DenyGrantRequest>(&[&id], &denial).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,19 +1,23 @@
 //! OAuth tokens are refreshed once, made durable, and only then used.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fcp_host::egress::{OAuthToken, OpenWithSecrets, Secret, SecretValue, SlotSecret};
 use fcp_proto_core::time::UnixTime;
 use http::{Response, StatusCode};
+use http_body_util::BodyExt;
 
-use crate::world::{Answerer, LOOPBACK, NOW, Service, World, exception, text};
+use crate::world::{Answerer, Chunks, LOOPBACK, NOW, Service, World, exception, text};
+
+/// What the token endpoint gives.
+const ROTATED: &str = r#"{"access_token":"new-access-token","token_type":"Bearer","expires_in":3600,"refresh_token":"new-refresh-token"}"#;
 
 /// A service whose token endpoint is `/token` and whose other paths want the newest token.
 fn service() -> Answerer {
     Arc::new(|seen| {
         if seen.target == "/token" {
-            let body = r#"{"access_token":"new-access-token","token_type":"Bearer","expires_in":3600,"refresh_token":"new-refresh-token"}"#;
-            return Response::new(text(body));
+            return Response::new(text(ROTATED));
         }
         let mut response = Response::new(text("fine"));
         if seen.header("authorization") != Some("Bearer new-access-token") {
@@ -28,6 +32,7 @@ fn call(world: &World, service: &Service, expires_at: Option<u64>) -> OpenWithSe
     let mut call = world.call(service);
     call.open.exceptions.push(exception("login.example.com", service));
     let token = OAuthToken {
+        record: 1,
         generation: 4,
         access_token: Secret::new("old-access-token".into()),
         expires_at: expires_at.map(UnixTime::from_secs),
@@ -57,8 +62,9 @@ fn acknowledge(world: &mut World, stored: bool) -> Arc<std::sync::Mutex<Vec<OAut
     let (client, kept) = (world.client.clone(), tokens.clone());
     tokio::spawn(async move {
         while let Some(message) = refreshed.recv().await {
+            let generation = message.token.generation;
             kept.lock().expect("lock").push(message.token);
-            client.acknowledge(message.refresh, stored).await.expect("awaited");
+            client.acknowledge(message.refresh, stored.then_some(generation + 1)).await.expect("awaited");
         }
     });
     tokens
@@ -85,7 +91,7 @@ async fn twenty_requests_over_two_calls_refresh_once() {
     let expected = "grant_type=refresh_token&refresh_token=old-refresh-token&client_id=client%20id&client_secret=client%26secret";
     assert_eq!((form.method.as_str(), form.body.as_ref()), ("POST", expected.as_bytes()));
     let tokens = tokens.lock().expect("lock");
-    assert_eq!((tokens.len(), tokens[0].generation), (1, 5));
+    assert_eq!((tokens.len(), tokens[0].generation), (1, 4));
     assert_eq!(tokens[0].expires_at, Some(UnixTime::from_secs(NOW + 3600)));
     assert_eq!(tokens[0].refresh_token.as_ref().map(Secret::expose), Some("new-refresh-token"));
 }
@@ -169,4 +175,131 @@ async fn a_service_that_refuses_every_token_does_not_exhaust_the_endpoint() {
         assert_eq!(connector.get(handle, &url, Some("main")).await.status, 401);
     }
     assert_eq!(refreshes(&service), 1);
+}
+
+/// A service whose token endpoint answers so, and which takes only what that could give.
+async fn endpoint(status: u16, body: &'static str) -> Service {
+    let answer: Answerer = Arc::new(move |seen| {
+        let (status, body) = if seen.target == "/token" { (status, body) } else { (200, "{}") };
+        Response::builder().status(status).body(text(body)).expect("response")
+    });
+    Service::start(&["api.example.com", "login.example.com"], &["h2"], answer).await
+}
+
+//= docs/spec/egress.md#refresh
+#[tokio::test]
+async fn a_refresh_token_that_the_endpoint_refuses_is_not_tried_again() {
+    for (status, body, refusal, code, asked) in [
+        (400, r#"{"error":"invalid_grant"}"#, "refresh_refused", "FCP-7115", 1),
+        (401, r#"{"error":"invalid_client"}"#, "refresh_refused", "FCP-7115", 1),
+        (200, r#"{"error":"bad_refresh_token"}"#, "refresh_refused", "FCP-7115", 1),
+        (429, r#"{"error":"slow_down"}"#, "refresh_failed", "FCP-7112", 1),
+        (503, "", "refresh_failed", "FCP-7112", 1),
+    ] {
+        let (mut world, service) = (World::start().await, endpoint(status, body).await);
+        acknowledge(&mut world, true);
+        let connector = world.connector("github", "z:work").await;
+        let url = format!("https://api.example.com:{}/", service.port);
+        let mut last = None;
+        // Each a call of its own, the one before over.
+        for _ in 0..3 {
+            let handle = world.open(call(&world, &service, Some(NOW))).await;
+            let got = connector.get(handle, &url, Some("main")).await;
+            assert_eq!(
+                (got.header("x-fcp-egress-error"), got.refusal().as_deref()),
+                (Some(code), Some(refusal)),
+                "{status} {body}"
+            );
+            world.client.close_call(handle).await.expect("report");
+            last = Some(refreshes(&service));
+        }
+        // What may pass is asked again by the next call.
+        let expected = if refusal == "refresh_refused" { asked } else { 3 };
+        assert_eq!(last, Some(expected), "{status} {body}");
+        // Another secret of the same credential is another matter.
+        let mut anew = call(&world, &service, Some(NOW));
+        let SecretValue::OAuth(token) = &mut anew.secrets[0].secret else { unreachable!() };
+        (token.record, token.generation) = (5, 5);
+        let handle = world.open(anew).await;
+        connector.get(handle, &url, Some("main")).await;
+        assert_eq!(refreshes(&service), expected + 1, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_refresh_token_nobody_is_asked() {
+    let (world, service) = start().await;
+    let connector = world.connector("github", "z:work").await;
+    let mut call = call(&world, &service, Some(NOW));
+    let SecretValue::OAuth(token) = &mut call.secrets[0].secret else { unreachable!() };
+    token.refresh_token = None;
+    let handle = world.open(call).await;
+    let url = format!("https://api.example.com:{}/", service.port);
+    let got = connector.get(handle, &url, Some("main")).await;
+    assert_eq!(got.refusal().as_deref(), Some("refresh_refused"));
+    assert!(service.requests().is_empty());
+}
+
+#[tokio::test]
+async fn what_an_endpoint_writes_oddly_costs_no_rotated_token() {
+    for (lifetime, end) in
+        [(r#""3600""#, Some(NOW + 3600)), ("3600.5", None), (r#""soon""#, None), ("null", None), ("{}", None)]
+    {
+        let body =
+            format!(r#"{{"access_token":"new-access-token","refresh_token":"","expires_in":{lifetime}}}"#);
+        let service = endpoint(200, String::leak(body)).await;
+        let mut world = World::start().await;
+        let tokens = acknowledge(&mut world, true);
+        let connector = world.connector("github", "z:work").await;
+        let handle = world.open(call(&world, &service, Some(NOW))).await;
+        let url = format!("https://api.example.com:{}/", service.port);
+        assert_eq!(connector.get(handle, &url, Some("main")).await.status, 200, "{lifetime}");
+        let tokens = tokens.lock().expect("lock");
+        assert_eq!(tokens[0].expires_at, end.map(UnixTime::from_secs), "{lifetime}");
+        assert_eq!(tokens[0].refresh_token.as_ref().map(Secret::expose), Some("old-refresh-token"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_another_record_is_never_shared() {
+    let (mut world, service) = start().await;
+    acknowledge(&mut world, true);
+    let connector = world.connector("github", "z:work").await;
+    let url = format!("https://api.example.com:{}/", service.port);
+    let old = world.open(call(&world, &service, Some(NOW))).await;
+    assert_eq!(connector.get(old, &url, Some("main")).await.status, 200);
+    // Stored by the owner before the refresh, and in force after it: its generation is the lower one.
+    let mut anew = call(&world, &service, Some(NOW + 10_000));
+    let SecretValue::OAuth(token) = &mut anew.secrets[0].secret else { unreachable!() };
+    (token.record, token.generation, token.access_token) = (5, 5, Secret::new("owners-own-token".into()));
+    let handle = world.open(anew).await;
+    connector.get(handle, &url, Some("main")).await;
+    let last = service.requests().pop().expect("request");
+    assert_eq!(last.header("authorization"), Some("Bearer owners-own-token"));
+}
+
+/// The end of the process is asked for while the endpoint has the refresh token and has not answered.
+#[tokio::test]
+async fn a_token_that_is_being_rotated_is_handed_on_before_an_orderly_end() {
+    let (release, held) = tokio::sync::mpsc::channel(1);
+    let held = std::sync::Mutex::new(Some(held));
+    let answer: Answerer = Arc::new(move |_| {
+        let held = held.lock().expect("lock").take().expect("one request");
+        Response::new(BodyExt::boxed(Chunks(held)))
+    });
+    let service = Service::start(&["login.example.com", "api.example.com"], &["h2"], answer).await;
+    let mut world = World::start().await;
+    let connector = world.connector("github", "z:work").await;
+    let handle = world.open(call(&world, &service, Some(NOW))).await;
+    let url = format!("https://api.example.com:{}/", service.port);
+    let asking = tokio::spawn(async move { connector.get(handle, &url, Some("main")).await });
+    while refreshes(&service) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.client.shutdown().await.expect("it ends");
+    release.send(ROTATED.into()).await.expect("it is still awaited");
+    drop(release);
+    let handed = world.refreshed.recv().await.expect("the token comes before the end");
+    assert_eq!(handed.token.refresh_token.as_ref().map(Secret::expose), Some("new-refresh-token"));
+    asking.abort();
 }

@@ -36,7 +36,7 @@ pub struct Header {
     pub zone_key_id: KeyId,
     /// The hash of the zone's name.
     pub zone_id_hash: Digest,
-    /// The epoch of the object.
+    /// The epoch of the membership that the sender goes by.
     pub epoch_id: u64,
     /// The sender's start, drawn at random.
     pub sender_instance_id: u64,

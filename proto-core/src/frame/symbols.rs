@@ -54,7 +54,7 @@ pub struct About {
     pub object_id: ObjectId,
     /// The size of each symbol, in bytes.
     pub symbol_size: u16,
-    /// The epoch of the object.
+    /// The epoch of the membership that the sender goes by.
     pub epoch_id: u64,
 }
 

@@ -207,7 +207,7 @@ cbor_map! {
         pub not_before: UnixTime,
         /// Until when, exclusive.
         pub expires_at: UnixTime,
-        /// The approval request it answers, if any.
+        /// The [`GrantRequest`] it answers, if any.
         pub request: Option<ObjectId>,
     }
 }

@@ -67,7 +67,7 @@ cbor_map! {
         pub idempotency_key: Option<String>,
         /// Until when the key is remembered.
         pub idempotency_expires_at: Option<UnixTime>,
-        /// What it took from pools and budgets, each as canonical CBOR (docs/spec/rates.md).
+        /// What it took from pools and budgets, each as canonical CBOR (docs/spec/rates.md#stored-demands).
         pub reservations: Vec<ByteString>,
         /// The merged label of its inputs.
         pub input_label: Label,

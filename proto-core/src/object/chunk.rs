@@ -307,6 +307,16 @@ impl Body for RawChunk {
 
 impl SignedBody for ChunkManifest {
     const SCHEMA: Schema = Schema { namespace: "fcp.chunk", name: "Manifest", version: "1.0.0" };
+
+    /// A chunk that a manifest does not refer to would not be kept.
+    //= docs/spec/symbols.md#chunks
+    fn check_header(&self, header: &Header) -> Result<(), ShapeError> {
+        if header.refs.iter().eq(self.chunks.iter().map(|chunk| &chunk.object_id)) {
+            Ok(())
+        } else {
+            Err(ShapeError::Invalid("a manifest refers to its chunks, in their order"))
+        }
+    }
 }
 
 impl From<CborError> for ChunkError {

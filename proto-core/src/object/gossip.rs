@@ -8,6 +8,7 @@ use super::{Header, RevocationObject, Schema, Signed, SignedBody, StoredObject};
 use crate::cbor_map;
 use crate::encoding::cbor::{Bounded, ByteString, FromCbor, ShapeError, ToCbor, Value};
 use crate::ids::{NodeId, ObjectId};
+use crate::sketch::CELL_BYTES;
 use crate::time::UnixTime;
 
 /// How old a message may be, in seconds.
@@ -20,8 +21,6 @@ pub const MAX_SUMMARY_OBJECTS: u32 = 10_000;
 pub const MAX_SUMMARY_SYMBOLS: u32 = 100_000;
 /// The most names in one list of a request or an answer.
 pub const MAX_GOSSIP_NAMES: usize = 100;
-/// The bytes of one cell of a sketch: a count, the sum of names, the sum of checks.
-pub const SKETCH_CELL_BYTES: usize = 40;
 /// The fewest cells of a sketch that is there at all.
 pub const MIN_SKETCH_CELLS: usize = 64;
 /// The longest sketch, in bytes.
@@ -40,7 +39,8 @@ pub fn is_fresh(header: &Header, now: UnixTime) -> bool {
         && now.saturating_since(header.created_at) <= GOSSIP_TTL_SECS
 }
 
-/// A set of names, folded into cells from which a small difference between two sets can be read. Empty means: no sketch.
+/// The first cells of a set of names ([`sketch`](crate::sketch)), from which a small difference between two sets can be
+/// read. Empty means: no sketch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch(ByteString);
 
@@ -55,7 +55,7 @@ impl Sketch {
         if length > MAX_SKETCH_BYTES {
             Err(ShapeError::OutOfRange)
         } else if length != 0
-            && (!length.is_multiple_of(SKETCH_CELL_BYTES) || length / SKETCH_CELL_BYTES < MIN_SKETCH_CELLS)
+            && (!length.is_multiple_of(CELL_BYTES) || length / CELL_BYTES < MIN_SKETCH_CELLS)
         {
             Err(ShapeError::WrongLength)
         } else {
@@ -103,6 +103,8 @@ cbor_map! {
         pub object_count: u32,
         /// How many symbols the summary speaks of.
         pub symbol_count: u32,
+        /// What the sketch is salted with.
+        pub salt: [u8; 32],
         /// A sketch of the names of its objects.
         pub sketch: Sketch,
     }
@@ -213,8 +215,8 @@ cbor_map! {
         pub object_filter_digest: [u8; 32],
         /// The digest of the names of the asker's symbols.
         pub symbol_filter_digest: [u8; 32],
-        /// What the sketch's hashes are salted with: another salt for another try.
-        pub salt: u64,
+        /// What the sketch is salted with: another salt for another try.
+        pub salt: [u8; 32],
         /// A sketch of the names of the asker's objects.
         pub sketch: Sketch,
         /// Only names above this one, for the next page.

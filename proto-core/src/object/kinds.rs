@@ -21,6 +21,7 @@ macro_rules! kinds {
             /// # Errors
             /// [`ShapeError::UnknownVariant`] names a schema that is not of the set; else as [`StoredObject::open`].
             //= docs/spec/objects.md#layout
+            //= docs/spec/kinds.md#kinds-of-objects
             pub fn open(stored: &StoredObject) -> Result<Self, ShapeError> {
                 $(if stored.header.schema == <$type as Body>::SCHEMA.id() {
                     return stored.open().map(Self::$variant);

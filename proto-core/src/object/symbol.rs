@@ -27,7 +27,7 @@ cbor_map! {
         pub object_id: ObjectId,
         /// The zone key under which its symbols travel.
         pub zone_key_id: KeyId,
-        /// The key's epoch.
+        /// The epoch, as in frames.
         pub epoch_id: u64,
         /// How it is cut.
         pub information: TransmissionInformation,
@@ -44,7 +44,7 @@ cbor_map! {
         pub zone_id: ZoneId,
         /// The zone key under which symbols are wanted.
         pub zone_key_id: KeyId,
-        /// The key's epoch.
+        /// The epoch, as in frames.
         pub epoch_id: u64,
         /// Most symbols to send.
         pub max_symbols: u32,
@@ -65,7 +65,7 @@ cbor_map! {
         pub zone_id: ZoneId,
         /// The zone key under which its symbols travel.
         pub zone_key_id: KeyId,
-        /// The key's epoch.
+        /// The epoch, as in frames.
         pub epoch_id: u64,
         /// The receiver, whose key signs.
         pub recipient_node_id: NodeId,
@@ -92,7 +92,7 @@ cbor_map! {
         pub zone_id: ZoneId,
         /// The zone key under which its symbols travelled.
         pub zone_key_id: KeyId,
-        /// The key's epoch.
+        /// The epoch, as in frames.
         pub epoch_id: u64,
         /// The receiver, whose key signs.
         pub recipient_node_id: NodeId,

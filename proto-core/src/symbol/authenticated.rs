@@ -31,7 +31,7 @@ pub struct Symbol<'a> {
 /// There are two ways to one: the tag of a frame verified over it, or an encoder made it of the object itself. Nothing
 /// outside this crate can claim either, so a decoder cannot be given what nobody checked:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0624
 /// # use fcp_proto_core::symbol::{Authenticated, Symbol};
 /// fn skip_the_check(symbol: Symbol<'_>) -> Authenticated<Symbol<'_>> {
 ///     Authenticated::vouch(symbol)

@@ -25,10 +25,10 @@ fn a_summary_is_bounded() {
     refuses::<Signed<GossipSummary>>(|it| it.body.fields.object_count = 10_001);
     refuses::<Signed<GossipSummary>>(|it| it.body.fields.symbol_count = 100_001);
     let sketch = |bytes| Sketch::new(ByteString(vec![0; bytes])).map(drop);
-    assert_eq!((sketch(0), sketch(2_560), sketch(128_000)), (Ok(()), Ok(()), Ok(())));
-    assert_eq!(sketch(2_520), Err(ShapeError::WrongLength), "63 cells");
-    assert_eq!(sketch(2_561), Err(ShapeError::WrongLength), "half a cell");
-    assert_eq!(sketch(128_040), Err(ShapeError::OutOfRange));
+    assert_eq!((sketch(0), sketch(768), sketch(127_992)), (Ok(()), Ok(()), Ok(())));
+    assert_eq!(sketch(756), Err(ShapeError::WrongLength), "63 cells");
+    assert_eq!(sketch(774), Err(ShapeError::WrongLength), "half a cell");
+    assert_eq!(sketch(128_004), Err(ShapeError::OutOfRange));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use fcp_proto_core::crypto::role::Node;
 use fcp_proto_core::crypto::sign::{Signature, SigningKey, signing_bytes};
 use fcp_proto_core::encoding::cbor::{self, FromCbor, MapBuilder, Value};
 use fcp_proto_core::encoding::json::{Json, parse};
-use fcp_proto_core::ids::{KeyId, ZoneId};
+use fcp_proto_core::ids::{KeyId, NodeId, ZoneId};
 use fcp_proto_core::object::{
     AnyObject, GossipMessage, MeshObject, NodeSignature, ObjectIdKey, SchemaId, SignatureSet, StoredObject,
     SymbolMessage, decode_payload, encode_payload,
@@ -35,6 +35,36 @@ pub(super) fn kind(case: &Case<'_>) {
     let id = stored.id(&key).map(|id| *id.as_bytes());
     assert_eq!(id, Ok(case.array("object_id")), "{}", case.place);
     signatures(case, &stored);
+}
+
+/// The error of an object that is refused, without what it says besides its name.
+pub(super) fn kind_reject(case: &Case<'_>) {
+    let bytes = case.bytes("object");
+    let opened = StoredObject::from_bytes(&bytes).and_then(|stored| match case.text("set") {
+        "home" => AnyObject::open(&stored).map(drop),
+        "mesh" => MeshObject::open(&stored).map(drop),
+        "gossip" => GossipMessage::open(&stored).map(drop),
+        "symbols" => SymbolMessage::open(&stored).map(drop),
+        other => panic!("{}: {other}", case.place),
+    });
+    let error = opened.map_err(|error| format!("{error:?}").split('(').next().map(String::from));
+    assert_eq!(error, Err(Some(case.text("error").into())), "{}", case.place);
+}
+
+pub(super) fn identifier(case: &Case<'_>) {
+    let text = case.text("text");
+    let taken = match case.text("kind") {
+        "name" => NodeId::new(text).map(|id| id.to_string()),
+        "zone" => ZoneId::new(text).map(|id| id.to_string()),
+        other => panic!("{}: {other}", case.place),
+    };
+    let error = taken.map_err(|error| format!("{error:?}"));
+    assert_eq!(
+        error,
+        case.optional("error").map_or(Ok(text.into()), |name| Err(name.into())),
+        "{}",
+        case.place
+    );
 }
 
 /// Takes the field `name` out of a body.

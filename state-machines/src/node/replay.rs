@@ -138,7 +138,7 @@ impl Node {
                 }
                 self.ledger.chains_mut().advance(zone, id, event.seq);
             }
-            AnyObject::OperationIntent(it) => self.take_intent(id, it, now),
+            AnyObject::OperationIntent(it) => self.take_intent(id, it, now)?,
             AnyObject::OperationReceipt(it) => self.take_receipt(id, it),
             AnyObject::Settlement(it) => {
                 let settled = Now { unix: it.body.fields.settled_at, ..now };
@@ -151,16 +151,22 @@ impl Node {
     }
 
     //= docs/spec/calls.md#unknown-outcomes
-    fn take_intent(&mut self, id: ObjectId, object: &Object<Signed<OperationIntent>>, now: Now) {
+    fn take_intent(
+        &mut self,
+        id: ObjectId,
+        object: &Object<Signed<OperationIntent>>,
+        now: Now,
+    ) -> Result<(), ReplayError> {
         let (zone, intent) = (&object.header.zone_id, &object.body.fields);
+        // A reservation that was left out would give back what the call has drawn.
+        let demands = demands(intent).map_err(|why| ReplayError::Unreadable { id, why })?;
         for approval in &intent.approvals {
             self.approvals.spend(approval, id);
         }
         for grant in &intent.grants {
             self.grant_use.entry(*grant).or_default().add_call();
         }
-        let drawn =
-            Drawn { intent: id, demands: demands(intent), at: intent.planned_at, used: Used::Reserved };
+        let drawn = Drawn { intent: id, demands, at: intent.planned_at, used: Used::Reserved };
         self.replaying.push_back(drawn);
         self.draw_replayed(MAX_REPLAYING, now);
         let scope = scope_of(intent, zone);
@@ -177,6 +183,7 @@ impl Node {
             settling: false,
         };
         self.unsettled.insert(id, unsettled);
+        Ok(())
     }
 
     fn take_receipt(&mut self, id: ObjectId, object: &Object<Signed<OperationReceipt>>) {
@@ -292,7 +299,6 @@ enum Used {
 /// Replayed calls that wait for their receipts, at most. Chosen: far above the calls under way at one time.
 const MAX_REPLAYING: usize = 4_096;
 
-fn demands(intent: &OperationIntent) -> Vec<Demand> {
-    let read = |bytes: &cbor::ByteString| Demand::from_cbor(cbor::decode(&bytes.0).ok()?).ok();
-    intent.reservations.iter().filter_map(read).collect()
+fn demands(intent: &OperationIntent) -> Result<Vec<Demand>, ShapeError> {
+    intent.reservations.iter().map(|bytes| Demand::from_cbor(cbor::decode(&bytes.0)?)).collect()
 }

@@ -67,7 +67,6 @@ pub(crate) struct Seen {
 }
 
 /// The running service. It ends with [`Service::stop`], or when dropped.
-#[derive(Debug)]
 pub(crate) struct Service {
     address: SocketAddr,
     authority_pem: String,
@@ -76,7 +75,6 @@ pub(crate) struct Service {
     accepting: JoinHandle<()>,
 }
 
-#[derive(Debug)]
 struct State {
     /// The value of `Authorization` that is let in.
     expected: Zeroizing<String>,

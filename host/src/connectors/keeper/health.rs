@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::calls::{Asked, Opened, close_later};
 use super::{Keeper, Pending, Retirement};
+use crate::connectors::evidence;
 use crate::connectors::launch::{Installation, Launch, Secrets};
 use crate::connectors::protocol::{self, Failure, HealthStatus, Invoke};
 use crate::connectors::revocation::{Footing, binaries};
@@ -26,8 +27,8 @@ use crate::egress::EgressClient;
 pub(super) struct Probe {
     process: Process,
     what: HealthProbe,
-    /// Why nothing more is exercised.
-    remark: Option<&'static str>,
+    /// Why what it finds is only the connector's word.
+    unexercised: Option<&'static str>,
     asker: Asker,
     pub(super) deadline: Instant,
     egress: Option<(EgressHandle, EgressClient)>,
@@ -53,6 +54,13 @@ impl Means {
     }
 }
 
+/// A check that the connector calls good, once egress has closed its way.
+pub(super) struct Closed {
+    check: CallId,
+    /// Why it exercised nothing all the same.
+    unexercised: Option<&'static str>,
+}
+
 /// Someone who wants a check once the process is ready.
 pub(super) struct Waiter {
     pub(super) installation: Arc<Installation>,
@@ -72,6 +80,16 @@ fn suffices(means: Option<&Means>, what: &HealthProbe, installation: &Installati
     let HealthProbe::Operation(id) = what else { return true };
     let wants = installation.manifest.operation(id).is_none_or(|operation| operation.auth.is_some());
     !wants || means.is_some_and(|means| means.credential.is_some())
+}
+
+/// Why the operation says nothing of the connector's path: it has no network, and others of the connector have.
+//= docs/spec/connectors.md#health
+fn asks_nobody(what: &HealthProbe, installation: &Installation) -> Option<&'static str> {
+    let HealthProbe::Operation(id) = what else { return None };
+    let manifest = &installation.manifest;
+    let here = manifest.operation(id).is_some_and(|operation| operation.network.is_some());
+    let anywhere = manifest.operations.values().any(|operation| operation.network.is_some());
+    (anywhere && !here).then_some("not exercised: the health operation has no network")
 }
 
 impl Keeper {
@@ -145,15 +163,15 @@ impl Keeper {
         let deadline = self.shared.now().mono.saturating_add(self.shared.limits.supervision.health_timeout);
         //= docs/spec/connectors.md#health
         let able = suffices(self.means.as_ref(), what, &installation);
-        let (what, remark) = match (what, able) {
-            (HealthProbe::Operation(_), true) => (what.clone(), None),
+        let (what, unexercised) = match (what, able) {
+            (HealthProbe::Operation(_), true) => (what.clone(), asks_nobody(what, &installation)),
             (HealthProbe::Operation(_), false) => (HealthProbe::Method, Some("not exercised: no credential")),
             (HealthProbe::Method, _) => {
                 (HealthProbe::Method, Some("not exercised: the manifest names no health operation"))
             }
         };
         let probe =
-            Probe { process, what: what.clone(), remark, asker, deadline, egress: None, request: None };
+            Probe { process, what: what.clone(), unexercised, asker, deadline, egress: None, request: None };
         self.probes.insert(id, probe);
         match what {
             HealthProbe::Method => {
@@ -305,8 +323,38 @@ impl Keeper {
             // The process works, its path does not: another process would not do better.
             (_, Err(failure)) => (HealthReport::Degraded, Some(self.heard(&failure))),
         };
-        self.end_probe(id, report, detail.as_deref());
+        match (report, self.probes.get_mut(&id).and_then(|probe| probe.egress.take())) {
+            (HealthReport::Ready, Some((handle, client))) => self.ask_whom_it_reached(id, handle, client),
+            (_, egress) => {
+                if let Some((handle, client)) = egress {
+                    close_later(client, handle);
+                }
+                self.end_probe(id, report, detail.as_deref());
+            }
+        }
         Ok(())
+    }
+
+    /// The connector calls it good. Whether it asked anybody, only egress can say.
+    //= docs/spec/connectors.md#health
+    fn ask_whom_it_reached(&self, check: CallId, handle: EgressHandle, client: EgressClient) {
+        let answers = self.closed.0.clone();
+        tokio::spawn(async move {
+            let unexercised = match client.close_call(handle).await {
+                Ok(report) if evidence::reached(&report) => None,
+                Ok(report) if report.requests == 0 => Some("not exercised: no request was made"),
+                Ok(_) => Some("not exercised: no request was answered well"),
+                Err(_) => Some("not exercised: egress cannot say whether a request was made"),
+            };
+            // A keeper that is gone has nobody to tell.
+            answers.send(Closed { check, unexercised }).ok();
+        });
+    }
+
+    pub(super) fn on_probe_closed(&mut self, closed: Closed) {
+        let Some(probe) = self.probes.get_mut(&closed.check) else { return };
+        probe.unexercised = probe.unexercised.or(closed.unexercised);
+        self.end_probe(closed.check, HealthReport::Ready, None);
     }
 
     fn end_probe(&mut self, id: CallId, report: HealthReport, detail: Option<&str>) {
@@ -317,16 +365,16 @@ impl Keeper {
             if run.talk.pending.remove(&request).is_some() {
                 run.talk.late.insert(request);
             }
-            run.talk.recent.push_back(id);
+            run.talk.remember(id);
         }
         self.shared.leave(id);
         if let Some((handle, client)) = probe.egress {
             close_later(client, handle);
         }
-        let detail = detail.or(probe.remark);
-        let exercised = match probe.what {
-            HealthProbe::Method => Exercised::Method,
-            HealthProbe::Operation(operation) => Exercised::Operation(operation),
+        let detail = detail.or(probe.unexercised);
+        let exercised = match (probe.what, probe.unexercised) {
+            (HealthProbe::Operation(operation), None) => Exercised::Operation(operation),
+            (HealthProbe::Operation(_), Some(_)) | (HealthProbe::Method, _) => Exercised::Word,
         };
         match probe.asker {
             Asker::Caller(reply) => self.answer_check(reply, report, exercised, detail),

@@ -33,7 +33,7 @@ use crate::egress::Identity;
 use crate::sandbox::PropertyReport;
 pub(super) use calls::NewCall;
 use calls::{Entry, Opened};
-use health::{Means, Probe, Waiter};
+use health::{Closed, Means, Probe, Waiter};
 
 /// What a keeper is asked.
 pub(super) enum Command {
@@ -114,6 +114,7 @@ pub(super) struct Keeper {
     identity: Identity,
     commands: mpsc::UnboundedReceiver<Command>,
     opened: (mpsc::UnboundedSender<Opened>, mpsc::UnboundedReceiver<Opened>),
+    closed: (mpsc::UnboundedSender<Closed>, mpsc::UnboundedReceiver<Closed>),
     run: Option<Run>,
     outputs: VecDeque<Output>,
     calls: BTreeMap<CallId, Entry>,
@@ -141,6 +142,7 @@ impl Keeper {
             identity,
             commands,
             opened: mpsc::unbounded_channel(),
+            closed: mpsc::unbounded_channel(),
             run: None,
             outputs: VecDeque::new(),
             calls: BTreeMap::new(),
@@ -171,6 +173,7 @@ impl Keeper {
                     None => return,
                 },
                 Some(opened) = self.opened.1.recv() => self.on_opened(opened),
+                Some(closed) = self.closed.1.recv() => self.on_probe_closed(closed),
                 Some((process, event)) = next(events) => self.on_event(process, event),
             }
             self.settle();

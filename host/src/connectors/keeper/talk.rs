@@ -7,7 +7,7 @@ use fcp_state_machines::call::supervisor::{ExitStatus, Input, Process};
 
 use super::calls::{Entry, Stage};
 use super::finish::Body;
-use super::{Keeper, Pending};
+use super::{Keeper, Pending, Talk};
 use crate::connectors::launch::Progress;
 use crate::connectors::process::Event;
 use crate::connectors::protocol::{self, Failure, Incoming, Violation};
@@ -207,11 +207,18 @@ impl Keeper {
             if run.talk.pending.remove(&id).is_some() {
                 run.talk.late.insert(id);
             }
-            if run.talk.recent.len() >= MAX_RECENT {
-                run.talk.recent.pop_front();
-            }
-            run.talk.recent.push_back(entry.call.dispatch.call_id);
+            run.talk.remember(entry.call.dispatch.call_id);
         }
+    }
+}
+
+impl Talk {
+    /// Remembers what ended a moment ago.
+    pub(super) fn remember(&mut self, id: CallId) {
+        if self.recent.len() >= MAX_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(id);
     }
 }
 

@@ -161,7 +161,7 @@ impl Records {
 
     fn refusal(&mut self, id: ObjectId, header: &Header, decision: &DecisionReceipt) {
         self.decided_on(&decision.principal, decision.evidence.iter());
-        self.receipts.push((id, decision.call_id));
+        self.receipts.push(&decision.principal, (id, decision.call_id));
         self.add_call(CallEntry {
             call_id: decision.call_id,
             principal: decision.principal.clone(),
@@ -181,8 +181,8 @@ impl Records {
     }
 
     fn add_call(&mut self, call: CallEntry) {
-        let call_id = call.call_id;
-        let (number, gone) = self.calls.push(call);
+        let (call_id, principal) = (call.call_id, call.principal.clone());
+        let (number, gone) = self.calls.push(&principal, call);
         self.call_numbers.insert(call_id, number);
         if let Some(gone) = gone {
             self.call_numbers.remove(&gone.call_id);
@@ -190,7 +190,6 @@ impl Records {
     }
 
     pub(super) fn receipt(&mut self, id: ObjectId, receipt: &OperationReceipt) {
-        self.receipts.push((id, receipt.call_id));
         // A call that asked nobody says nothing of its credentials.
         let used = self.using.remove(&receipt.call_id).unwrap_or_default();
         if receipt.outcome == CallOutcome::Succeeded && receipt.usage.requests > 0 {
@@ -198,6 +197,7 @@ impl Records {
         }
         let number = self.call_numbers.get(&receipt.call_id).copied();
         let Some(call) = number.and_then(|number| self.calls.get_mut(number)) else { return };
+        self.receipts.push(&call.principal, (id, receipt.call_id));
         call.receipt = Some(id);
         call.outcome = Some(receipt.outcome);
         call.effect = Some(receipt.effect);
@@ -242,7 +242,7 @@ impl Records {
         let entry = ApprovalEntry {
             id,
             asks_for,
-            principal,
+            principal: principal.clone(),
             zone: header.zone_id.clone(),
             expires_at,
             decision: None,
@@ -250,7 +250,7 @@ impl Records {
             grant: None,
             changed: self.approval_changes,
         };
-        let (number, gone) = self.approvals.push(entry);
+        let (number, gone) = self.approvals.push(&principal, entry);
         self.approval_numbers.insert(id, number);
         if let Some(gone) = gone {
             self.approval_numbers.remove(&gone.id);

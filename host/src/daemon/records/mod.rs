@@ -3,10 +3,12 @@
 
 mod absorb;
 mod ring;
+mod shares;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use ring::Ring;
+pub(crate) use shares::Shares;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -156,12 +158,12 @@ pub struct HeadEntry {
 /// The indexes.
 #[derive(Debug)]
 pub struct Records {
-    pub(crate) calls: Ring<CallEntry>,
+    pub(crate) calls: Shares<CallEntry>,
     pub(crate) call_numbers: BTreeMap<CallId, u64>,
-    pub(crate) receipts: Ring<(ObjectId, CallId)>,
+    pub(crate) receipts: Shares<(ObjectId, CallId)>,
     pub(crate) chains: BTreeMap<ZoneId, Ring<EventEntry>>,
     pub(crate) heads: BTreeMap<ZoneId, HeadEntry>,
-    pub(crate) approvals: Ring<ApprovalEntry>,
+    pub(crate) approvals: Shares<ApprovalEntry>,
     pub(crate) approval_numbers: BTreeMap<ObjectId, u64>,
     pub(crate) approval_changes: u64,
     pub(crate) decisions: BTreeMap<ObjectId, ObjectId>,
@@ -189,12 +191,12 @@ pub struct Records {
 impl Default for Records {
     fn default() -> Self {
         Self {
-            calls: Ring::new(MAX_CALLS),
+            calls: Shares::new(MAX_CALLS),
             call_numbers: BTreeMap::new(),
-            receipts: Ring::new(2 * MAX_CALLS),
+            receipts: Shares::new(2 * MAX_CALLS),
             chains: BTreeMap::new(),
             heads: BTreeMap::new(),
-            approvals: Ring::new(MAX_APPROVALS),
+            approvals: Shares::new(MAX_APPROVALS),
             approval_numbers: BTreeMap::new(),
             approval_changes: 0,
             decisions: BTreeMap::new(),

@@ -25,16 +25,6 @@ impl<T> Ring<T> {
         (number, gone)
     }
 
-    /// The item with that number, if it is still kept.
-    pub(crate) fn get(&self, number: u64) -> Option<&T> {
-        self.items.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
-    }
-
-    /// As [`Ring::get`], to change it.
-    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
-        self.items.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
-    }
-
     /// The newest first, those below `before` if it is given.
     pub(crate) fn newest(&self, before: Option<u64>) -> impl Iterator<Item = (u64, &T)> {
         let end = before.unwrap_or(u64::MAX).min(self.next());
@@ -69,7 +59,6 @@ mod tests {
         assert_eq!(ring.newest(Some(1)).count(), 0);
         assert_eq!(ring.from(3).collect::<Vec<_>>(), [(3, &'d'), (4, &'e')]);
         assert_eq!(ring.from(0).next(), Some((2, &'c')));
-        assert_eq!((ring.get(1), ring.get(2), ring.get(5)), (None, Some(&'c'), None));
         assert_eq!(ring.next(), 5);
     }
 }

@@ -213,6 +213,7 @@ impl<T: FromCbor> FromCbor for Vec<T> {
 }
 
 /// Sets are arrays in strictly ascending order, so that one set has one encoding.
+//= docs/spec/encoding.md#sets
 impl<T: ToCbor> ToCbor for alloc::collections::BTreeSet<T> {
     fn to_cbor(&self) -> Value<'_> {
         Value::Array(self.iter().map(ToCbor::to_cbor).collect())
@@ -319,6 +320,7 @@ fn rank<'v>(name: &'v Value<'_>) -> Option<(usize, &'v str)> {
 }
 
 /// Takes the fields of a struct out of its map, one by one.
+//= docs/spec/encoding.md#structs
 #[derive(Debug)]
 pub struct FieldReader<'a>(Vec<(Value<'a>, Value<'a>)>);
 

@@ -78,7 +78,8 @@ refusals! {
     SlotUnknown "slot_unknown" CredentialMissing "the call was opened without a credential in this slot";
     CredentialHostDenied "credential_host_denied" CredentialNotAllowed "the credential may not be sent to this host";
     CredentialInClear "credential_in_clear" CredentialNotAllowed "a credential is never sent without TLS";
-    RefreshFailed "refresh_failed" CredentialRefreshFailed "the access token is over and cannot be refreshed";
+    RefreshFailed "refresh_failed" CredentialRefreshFailed "the access token is over and could not be refreshed now";
+    RefreshRefused "refresh_refused" CredentialSpent "the access token is over, and its refresh token is spent, withdrawn or missing";
     FramingAmbiguous "framing_ambiguous" MalformedInput "the request's length is stated ambiguously";
     RequestTooLarge "request_too_large" InputTooLarge "the request is larger than the operation permits";
     ResponseTooLarge "response_too_large" EgressTooLarge "the answer is larger than the operation permits";

@@ -25,6 +25,8 @@ pub struct Seal {
     pub token_ends: UnixTime,
     /// When the token's constraints end, exclusive, if they do.
     pub constraints_end: Option<UnixTime>,
+    /// When the first of the approvals that it spends ends, exclusive, if it spends any.
+    pub approvals_end: Option<UnixTime>,
     /// The zone's integrity and confidentiality.
     pub levels: (Level, Level),
 }

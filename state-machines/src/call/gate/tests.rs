@@ -255,6 +255,7 @@ fn the_allowed_call_is_authorized_as_it_stands() {
         token_secs: 600,
         token_ends: at(10_001),
         constraints_end: None,
+        approvals_end: Some(approval().expires_at),
         levels: (zone().integrity, zone().confidentiality),
     };
     assert_eq!(authorized.seal(), &seal);
@@ -775,6 +776,25 @@ fn what_changed_since_the_decision_stops_the_call() {
         let denied = recheck(&authorized, &facts, NOW).map_err(|denial| denial.code);
         assert_eq!(denied, Err(code));
     }
+}
+
+//= docs/spec/gate.md#deciding-and-spending
+#[test]
+fn an_approval_that_ends_meanwhile_stops_the_call() {
+    let end = NOW.saturating_add(1);
+    let mut facts = allowed();
+    facts.approvals = vec![ApprovalFacts { expires_at: end, ..approval() }];
+    let TokenFacts::Decoded { issuer: Some(issuer), .. } = &mut facts.token else { panic!("it has a token") };
+    issuer.expires_at = at(10_600);
+    let Decision::Authorized(authorized) = decide(&facts, NOW) else { panic!("it is allowed") };
+    assert_eq!(recheck(&authorized, &standing(), NOW), Ok(()));
+    let denied = recheck(&authorized, &standing(), end).map_err(|denial| (denial.check, denial.code));
+    assert_eq!(denied, Err((GateCheck::Approval, Code::ApprovalExpired)));
+    // One that the call did not need has no say.
+    operation(&mut facts).approval = Approval::None;
+    let Decision::Authorized(authorized) = decide(&facts, NOW) else { panic!("it is allowed") };
+    let facts = StandingFacts { connector: facts.connector, ..standing() };
+    assert_eq!(recheck(&authorized, &facts, end), Ok(()));
 }
 
 #[test]

@@ -144,6 +144,8 @@ pub(super) fn input_label(facts: &Facts) -> Label {
 /// The only place where [`Authorized`] is made.
 fn authorize(rated: Rated<'_>) -> Authorized {
     let (facts, input) = (rated.facts, rated.input);
+    let approvals = &rated.before.before.approvals;
+    let spent = facts.approvals.iter().filter(|approval| approvals.contains(&approval.id));
     Authorized {
         zone: facts.zone_id.clone(),
         principal: facts.principal.clone(),
@@ -157,7 +159,7 @@ fn authorize(rated: Rated<'_>) -> Authorized {
         interface_hash: rated.connector.interface_hash,
         code_digest: rated.connector.code_digest,
         grants: rated.claims.grant_object_ids.iter().copied().collect(),
-        approvals: rated.before.before.approvals.clone(),
+        approvals: approvals.clone(),
         kinds: rated.before.before.kinds.clone(),
         input_label: rated.input_label.clone(),
         lease_seq: rated.lease_seq,
@@ -170,6 +172,7 @@ fn authorize(rated: Rated<'_>) -> Authorized {
                 .issuer
                 .map_or(rated.claims.expires, |it| it.expires_at.min(rated.claims.expires)),
             constraints_end: rated.claims.constraints.expires,
+            approvals_end: spent.map(|approval| approval.expires_at).min(),
             levels: (rated.zone.integrity, rated.zone.confidentiality),
         },
     }

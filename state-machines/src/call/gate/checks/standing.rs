@@ -30,7 +30,13 @@ pub(crate) fn check(authorized: &Authorized, facts: &StandingFacts, now: UnixTim
         let code = Code::ApprovalRequired;
         return Err(Denial::new(GateCheck::Approval, code, code.meaning()));
     }
-    Ok(())
+    match authorized.seal().approvals_end {
+        Some(end) if now >= end => {
+            let rule = format!("the approval ended at {end}");
+            Err(Denial::new(GateCheck::Approval, Code::ApprovalExpired, rule))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The token that it was decided on is not over, and neither is the time that its constraints leave.

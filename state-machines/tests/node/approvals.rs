@@ -1,12 +1,10 @@
 //! Approvals that a call names: exactly these are spent.
 
-mod home;
-
+use crate::home::{self, Home, agent};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{ApprovalKind, Effect, GateCheck, RevocationScope, Usage};
 use fcp_state_machines::node::{Answer, CallRequest, Failure, FiledApproval, Outcome, Request};
-use home::{Home, agent};
 
 const WRITE: &str = r#"{"note":"a","text":"hello"}"#;
 const OTHER: &str = r#"{"note":"b","text":"hello"}"#;

@@ -1,7 +1,6 @@
 //! Tokens that leave the node, and calls that are made with them outside a session.
 
-mod home;
-
+use crate::home::{self, Home, agent, everything, operation, succeeded, work, zone};
 use fcp_proto_core::crypto::proof::CallProof;
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::error::Code;
@@ -12,7 +11,6 @@ use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{
     Answer, CallRequest, CalledBy, Failure, HeldToken, MAX_MINTED_OPERATIONS, PartsToProve, Request,
 };
-use home::{Home, agent, everything, operation, succeeded, work, zone};
 
 const READ: &str = r#"{"note":"a"}"#;
 

@@ -1,17 +1,18 @@
 //! Outcomes that lie, contexts that race, disks that refuse, and what a restart makes of them.
 
-mod home;
-
+use crate::home::{self, Home, agent, everything, succeeded, usage, work};
+use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
-use fcp_proto_core::object::{AuditEventKind, CallOutcome, ConnectorState, Effect, SettledBy, Usage};
+use fcp_proto_core::object::{
+    AnyObject, AuditEventKind, CallOutcome, ConnectorState, Effect, SettledBy, Usage,
+};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{
-    Answer, CallRequest, Canceller, Failure, FiledApproval, Outcome, Request, RequestId,
+    Answer, CallRequest, Canceller, Failure, FiledApproval, Outcome, ReplayError, Request, RequestId,
 };
-use fcp_state_machines::persist::{Batch, Class, Completion, Refusal};
+use fcp_state_machines::persist::{Batch, Class, Completion, Record, Refusal};
 use fcp_state_machines::trust::audit::Entry;
-use home::{Home, agent, everything, succeeded, usage, work};
 
 const READ: &str = r#"{"note":"a"}"#;
 const WRITE: &str = r#"{"note":"a","text":"hello"}"#;
@@ -397,6 +398,23 @@ fn a_record_under_another_name_is_not_taken() {
         .collect();
     assert!(without.len() < home.journal.len());
     assert!(home.replays(&without).is_err(), "a chain whose revocation is missing");
+}
+
+//= docs/spec/rates.md#replay
+#[test]
+fn a_reservation_that_cannot_be_read_is_not_forgotten() {
+    let (mut home, _) = Home::with_grant();
+    home.invoke(home.call("notes.get", READ, None), "{}").expect("a permitted call");
+    assert_eq!(home.replays(&home.journal), Ok(()));
+    let mut journal = home.journal.clone();
+    let intent = |it: &&mut Record| it.bytes.windows(15).any(|part| part == b"OperationIntent");
+    let record = journal.iter_mut().find(intent).expect("an intent");
+    *record = home.altered(record, |object| {
+        let AnyObject::OperationIntent(mut intent) = object else { panic!("no intent") };
+        intent.body.fields.reservations = vec![ByteString(vec![0xf6])];
+        intent.store().expect("it encodes")
+    });
+    assert!(matches!(home.replays(&journal), Err(ReplayError::Unreadable { .. })));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Which grant a call stands on, and what is said when none permits it.
 
-mod home;
-
+use crate::home::{self, Home, everything, grant_fields, operation, work, zone};
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
@@ -11,7 +10,6 @@ use fcp_proto_core::object::{
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Failure, MAX_CANDIDATES, Request};
-use home::{Home, everything, grant_fields, operation, work, zone};
 use proptest::prelude::*;
 
 fn on(pattern: &str) -> Constraints {

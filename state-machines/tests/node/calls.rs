@@ -1,13 +1,11 @@
 //! A call through the whole node: what is permitted happens once, and what is not does not.
 
-mod home;
-
+use crate::home::{self, Home, agent, approval, everything, succeeded, usage, work};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::object::{CallOutcome, Effect, RevocationScope, Usage};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, CalledBy, Canceller, Failure, FiledApproval, Outcome, Request};
 use fcp_state_machines::persist::{Completion, Refusal};
-use home::{Home, agent, approval, everything, succeeded, usage, work};
 
 const READ: &str = r#"{"note":"a"}"#;
 const WRITE: &str = r#"{"note":"a","text":"hello"}"#;

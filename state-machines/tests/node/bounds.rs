@@ -1,7 +1,6 @@
 //! What a node refuses in its own name, and where: credentials, keys, bounds, changes before dispatch, the clock.
 
-mod home;
-
+use crate::home::{self, Home, agent, everything, usage, work};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::object::{CredentialRecord, Effect, GateCheck, RevocationScope, ZonePolicy};
 use fcp_proto_core::token::constraints::Constraints;
@@ -10,7 +9,6 @@ use fcp_state_machines::node::{
     Answer, CallLimits, CallRequest, ClockState, Failure, Outcome, Request, RequestId,
 };
 use fcp_state_machines::persist::Completion;
-use home::{Home, agent, everything, usage, work};
 
 const READ: &str = r#"{"note":"a"}"#;
 

@@ -1,7 +1,6 @@
 //! Calls that were decided, and what they rest on goes before they leave.
 
-mod home;
-
+use crate::home::{self, Home, agent, everything, grant_fields, work, zone};
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
@@ -12,7 +11,6 @@ use fcp_proto_core::object::{
 use fcp_proto_core::random::Entropy;
 use fcp_state_machines::node::{Answer, Output, Request, RequestId};
 use fcp_state_machines::persist::Completion;
-use home::{Home, agent, everything, grant_fields, work, zone};
 
 const READ: &str = r#"{"note":"a"}"#;
 

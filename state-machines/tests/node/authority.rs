@@ -1,9 +1,8 @@
 //! Who may change what, and when a right ends.
 
-mod home;
-
 use std::collections::BTreeSet;
 
+use crate::home::{self, Home, agent, everything, grant_fields, policy, sign, work, zone};
 use fcp_proto_core::crypto::secret::SymmetricKey;
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::encoding::cbor::ByteString;
@@ -21,7 +20,6 @@ use fcp_state_machines::node::{
     Answer, CallAnswer, CallRequest, CalledBy, Failure, GrantWish, Outcome, Request, RequestId,
 };
 use fcp_state_machines::persist::{Completion, Refusal};
-use home::{Home, agent, everything, grant_fields, policy, sign, work, zone};
 
 const READ: &str = r#"{"note":"a"}"#;
 

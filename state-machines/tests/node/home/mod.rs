@@ -1,6 +1,4 @@
 //! A home in memory: an owner, an operator, a node, an agent and one connector, and a disk that answers at once.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the home")]
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fcp_proto_core::crypto::proof::{CallProof, SessionProof};
@@ -14,8 +12,8 @@ use fcp_proto_core::manifest::Manifest;
 use fcp_proto_core::object::{
     AnyObject, ApprovalDecision, ApprovalToken, CallDigestInput, ConnectorInstall, CredentialRecord, Effect,
     Enrolment, FaultModel, Grant, Grantee, Header, Membership, NodeAttestation, Object, OperatorDelegation,
-    OperatorRight, OwnerRoot, RevocationObject, RevocationScope, Signed, SignedBody, Usage, ZoneDefinition,
-    ZonePolicy,
+    OperatorRight, OwnerRoot, RevocationObject, RevocationScope, Signed, SignedBody, StoredObject, Usage,
+    ZoneDefinition, ZonePolicy,
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Instant, Now, UnixTime};
@@ -31,10 +29,10 @@ use fcp_state_machines::node::{
 use fcp_state_machines::persist::{Completion, Record};
 
 /// The connection of every caller here.
-pub const BINDING: [u8; 32] = [7; 32];
+pub(crate) const BINDING: [u8; 32] = [7; 32];
 
 /// Takes every object that has the fields that the manifest requires.
-pub struct Fields;
+pub(crate) struct Fields;
 
 impl SchemaCheck for Fields {
     fn check(&self, _: &ConnectorId, operation: &OperationId, input: &Json) -> Result<(), String> {
@@ -49,41 +47,42 @@ impl SchemaCheck for Fields {
 }
 
 /// The secrets of a home, made from one seed.
-pub struct Keys {
-    pub owner: SigningKey<role::Owner>,
-    pub operator: SigningKey<role::Operator>,
-    pub agent: SigningKey<role::Agent>,
+pub(crate) struct Keys {
+    pub(crate) owner: SigningKey<role::Owner>,
+    pub(crate) operator: SigningKey<role::Operator>,
+    pub(crate) agent: SigningKey<role::Agent>,
     seed: u8,
 }
 
 /// A home in memory.
-pub struct Home {
-    pub node: Node,
-    pub keys: Keys,
-    pub now: Now,
-    pub journal: Vec<Record>,
-    pub dispatched: VecDeque<Dispatch>,
-    pub answers: BTreeMap<RequestId, Result<Answer, Failure>>,
+pub(crate) struct Home {
+    pub(crate) node: Node,
+    pub(crate) keys: Keys,
+    pub(crate) now: Now,
+    pub(crate) journal: Vec<Record>,
+    pub(crate) dispatched: VecDeque<Dispatch>,
+    pub(crate) answers: BTreeMap<RequestId, Result<Answer, Failure>>,
     /// Whether batches are answered as they come.
-    pub disk_answers: bool,
-    pub waiting: VecDeque<(fcp_state_machines::persist::BatchToken, fcp_state_machines::persist::Batch)>,
-    pub session: SessionId,
+    pub(crate) disk_answers: bool,
+    pub(crate) waiting:
+        VecDeque<(fcp_state_machines::persist::BatchToken, fcp_state_machines::persist::Batch)>,
+    pub(crate) session: SessionId,
     next: u64,
 }
 
-pub fn zone(name: &str) -> ZoneId {
+pub(crate) fn zone(name: &str) -> ZoneId {
     ZoneId::new(name).expect("a zone")
 }
 
-pub fn work() -> ZoneId {
+pub(crate) fn work() -> ZoneId {
     zone("z:work")
 }
 
-pub fn agent() -> PrincipalId {
+pub(crate) fn agent() -> PrincipalId {
     PrincipalId::new("ada").expect("a principal")
 }
 
-pub fn operation(name: &str) -> OperationId {
+pub(crate) fn operation(name: &str) -> OperationId {
     OperationId::new(name).expect("an operation")
 }
 
@@ -110,7 +109,7 @@ fn header<T: SignedBody>(zone: &ZoneId, now: Now) -> Header {
 
 impl Home {
     /// A home whose agent has a session and nothing else.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut home = Self::empty(1);
         home.found();
         home.operate::<Enrolment>(
@@ -128,7 +127,7 @@ impl Home {
     }
 
     /// A home whose agent may do everything that the connector can.
-    pub fn with_grant() -> (Self, ObjectId) {
+    pub(crate) fn with_grant() -> (Self, ObjectId) {
         let mut home = Self::new();
         let grant = home.grant(everything());
         (home, grant)
@@ -165,12 +164,12 @@ impl Home {
     }
 
     /// A home before its ceremony.
-    pub fn unfounded(seed: u8) -> Self {
+    pub(crate) fn unfounded(seed: u8) -> Self {
         Self::empty(seed)
     }
 
     /// What a ceremony makes.
-    pub fn founding(&self) -> Vec<AnyObject> {
+    pub(crate) fn founding(&self) -> Vec<AnyObject> {
         let (owner, now) = (&self.keys.owner, self.now);
         let keys = node_keys(self.keys.seed);
         let z_owner = zone("z:owner");
@@ -224,18 +223,18 @@ impl Home {
     }
 
     /// Installs the connector, or installs it again.
-    pub fn install(&mut self) {
+    pub(crate) fn install(&mut self) {
         self.install_from(include_bytes!("notes.toml"));
     }
 
     /// Installs the connector with an operation that tells whether a credential is good.
-    pub fn install_with_health(&mut self) {
+    pub(crate) fn install_with_health(&mut self) {
         let manifest = concat!(include_str!("notes.toml"), include_str!("notes_health.toml"));
         self.install_from(manifest.as_bytes());
     }
 
     /// Has the operator install the notes connector with this manifest.
-    pub fn install_from(&mut self, manifest: &[u8]) {
+    pub(crate) fn install_from(&mut self, manifest: &[u8]) {
         let parsed = Manifest::parse(manifest).expect("the manifest is valid");
         let fields = ConnectorInstall {
             connector: "notes".parse().expect("a connector"),
@@ -253,7 +252,7 @@ impl Home {
     }
 
     /// Has the operator sign `fields`, and the node take it.
-    pub fn operate<T: SignedBody>(&mut self, zone: &ZoneId, fields: T) -> ObjectId
+    pub(crate) fn operate<T: SignedBody>(&mut self, zone: &ZoneId, fields: T) -> ObjectId
     where
         AnyObject: From<Object<Signed<T>>>,
     {
@@ -261,7 +260,7 @@ impl Home {
     }
 
     /// As [`Home::operate`], if the node takes it.
-    pub fn try_operate<T: SignedBody>(&mut self, zone: &ZoneId, fields: T) -> Result<ObjectId, Failure>
+    pub(crate) fn try_operate<T: SignedBody>(&mut self, zone: &ZoneId, fields: T) -> Result<ObjectId, Failure>
     where
         AnyObject: From<Object<Signed<T>>>,
     {
@@ -273,17 +272,17 @@ impl Home {
     }
 
     /// Stores another credential for the connector.
-    pub fn store_credential(&mut self, name: &str) {
+    pub(crate) fn store_credential(&mut self, name: &str) {
         self.operate(&work(), credential(name));
     }
 
     /// Grants the agent what `constraints` bound, for an hour.
-    pub fn grant(&mut self, constraints: Constraints) -> ObjectId {
+    pub(crate) fn grant(&mut self, constraints: Constraints) -> ObjectId {
         let fields = grant_fields(constraints, self.now);
         self.operate(&work(), fields)
     }
 
-    pub fn revoke(&mut self, scope: RevocationScope, target: &[u8]) {
+    pub(crate) fn revoke(&mut self, scope: RevocationScope, target: &[u8]) {
         let fields = RevocationObject {
             scope,
             targets: vec![ByteString(target.to_vec())],
@@ -295,12 +294,12 @@ impl Home {
     }
 
     /// Approves everything that a request asks for.
-    pub fn approve(&mut self, filed: &FiledApproval) -> ObjectId {
+    pub(crate) fn approve(&mut self, filed: &FiledApproval) -> ObjectId {
         let token = approval(filed, self.now);
         self.operate(&work(), token)
     }
 
-    pub fn open_session(&mut self) -> SessionId {
+    pub(crate) fn open_session(&mut self) -> SessionId {
         let challenge = [5; 32];
         let proof =
             SessionProof { principal_id: agent(), node_id: node_id(), channel_binding: BINDING, challenge };
@@ -317,7 +316,7 @@ impl Home {
     }
 
     /// A call of the agent.
-    pub fn call(&self, name: &str, input: &str, key: Option<&str>) -> CallRequest {
+    pub(crate) fn call(&self, name: &str, input: &str, key: Option<&str>) -> CallRequest {
         CallRequest {
             by: CalledBy::Session { id: self.session, binding: BINDING },
             zone: None,
@@ -335,7 +334,7 @@ impl Home {
     }
 
     /// What the gate would say to a call.
-    pub fn simulate(&mut self, call: CallRequest) -> Result<(), Refusal> {
+    pub(crate) fn simulate(&mut self, call: CallRequest) -> Result<(), Refusal> {
         match self.ask(Request::Simulate(call)) {
             Ok(Answer::Simulated { refused, .. }) => refused.map_or(Ok(()), Err),
             other => panic!("{other:?}"),
@@ -343,7 +342,7 @@ impl Home {
     }
 
     /// A token for an operation, from each grant that gives it.
-    pub fn tokens(&mut self, name: &str) -> Result<Vec<MintedToken>, Failure> {
+    pub(crate) fn tokens(&mut self, name: &str) -> Result<Vec<MintedToken>, Failure> {
         let operations = [operation(name)].into();
         let request = Request::MintTokens { session: self.session, binding: BINDING, operations };
         let answer = self.ask(request)?;
@@ -352,7 +351,7 @@ impl Home {
     }
 
     /// The call as it is made outside a session, with a token and the proof of `key`.
-    pub fn outside(
+    pub(crate) fn outside(
         &self,
         call: CallRequest,
         token: &[u8],
@@ -375,27 +374,27 @@ impl Home {
     }
 
     /// A token as the node would mint it, with other claims.
-    pub fn forge(&self, token: &[u8], change: impl FnOnce(&mut Claims)) -> Vec<u8> {
+    pub(crate) fn forge(&self, token: &[u8], change: impl FnOnce(&mut Claims)) -> Vec<u8> {
         let mut claims = verified(token, self.keys.seed);
         change(&mut claims);
         mint(claims, self.keys.seed)
     }
 
     /// The id of the token that a call is made with.
-    pub fn token_id(&self, call: &CallRequest) -> TokenId {
+    pub(crate) fn token_id(&self, call: &CallRequest) -> TokenId {
         let CalledBy::Token(held) = &call.by else { panic!("a token") };
         verified(&held.token, self.keys.seed).token_id
     }
 
     /// Makes a call whose connector succeeds with `output`.
-    pub fn invoke(&mut self, call: CallRequest, output: &str) -> Result<CallAnswer, Failure> {
+    pub(crate) fn invoke(&mut self, call: CallRequest, output: &str) -> Result<CallAnswer, Failure> {
         let answer = self.invoke_with(call, succeeded(output))?;
         let Answer::Called(answer) = answer else { panic!("{answer:?}") };
         Ok(answer)
     }
 
     /// Makes a call of which the connector says `outcome`, if it comes to that.
-    pub fn invoke_with(&mut self, call: CallRequest, outcome: Outcome) -> Result<Answer, Failure> {
+    pub(crate) fn invoke_with(&mut self, call: CallRequest, outcome: Outcome) -> Result<Answer, Failure> {
         let id = self.request_id();
         self.node.handle_request(id, Request::Invoke(call), self.now, &Fields);
         self.run();
@@ -407,25 +406,25 @@ impl Home {
     }
 
     /// Sends a request and gives its answer.
-    pub fn ask(&mut self, request: Request) -> Result<Answer, Failure> {
+    pub(crate) fn ask(&mut self, request: Request) -> Result<Answer, Failure> {
         let id = self.send(request);
         self.run();
         self.take(id)
     }
 
     /// Sends a request without doing anything that follows.
-    pub fn send(&mut self, request: Request) -> RequestId {
+    pub(crate) fn send(&mut self, request: Request) -> RequestId {
         let id = self.request_id();
         self.node.handle_request(id, request, self.now, &Fields);
         id
     }
 
-    pub fn take(&mut self, id: RequestId) -> Result<Answer, Failure> {
+    pub(crate) fn take(&mut self, id: RequestId) -> Result<Answer, Failure> {
         self.answers.remove(&id).expect("an answer")
     }
 
     /// Does what the node says until it says nothing.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         for _ in 0..10_000 {
             let Some(output) = self.node.poll_output() else { return };
             match output {
@@ -446,7 +445,7 @@ impl Home {
     }
 
     /// Answers the oldest batch that waits for the disk.
-    pub fn disk(&mut self, completion: Completion) {
+    pub(crate) fn disk(&mut self, completion: Completion) {
         let (token, batch) = self.waiting.pop_front().expect("a batch waits");
         if completion == Completion::Durable {
             self.journal.extend(batch.records);
@@ -455,13 +454,13 @@ impl Home {
         self.run();
     }
 
-    pub fn pass(&mut self, secs: u64) {
+    pub(crate) fn pass(&mut self, secs: u64) {
         self.now.unix = self.now.unix.saturating_add(secs);
         self.now.mono = self.now.mono.saturating_add(std::time::Duration::from_secs(secs));
     }
 
     /// Kills the node and starts another from the journal.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.node = new_node(self.keys.seed, 1);
         self.dispatched.clear();
         self.waiting.clear();
@@ -475,8 +474,18 @@ impl Home {
         self.session = self.open_session();
     }
 
+    /// The record with what `change` makes of its object, under the name that it has then.
+    pub(crate) fn altered(&self, record: &Record, change: impl FnOnce(AnyObject) -> StoredObject) -> Record {
+        let stored = StoredObject::from_bytes(&record.bytes).expect("a stored object");
+        let changed = change(AnyObject::open(&stored).expect("a known kind"));
+        let zones = node_keys(self.keys.seed).zones;
+        let key = zones.get(&changed.header.zone_id).expect("a zone of the home");
+        let id = changed.id(key).expect("it encodes");
+        Record { id, bytes: changed.to_bytes().expect("it encodes") }
+    }
+
     /// Whether a node takes these records as its journal.
-    pub fn replays(&self, records: &[Record]) -> Result<(), fcp_state_machines::node::ReplayError> {
+    pub(crate) fn replays(&self, records: &[Record]) -> Result<(), fcp_state_machines::node::ReplayError> {
         let mut node = new_node(self.keys.seed, 1);
         records.iter().try_for_each(|record| node.replay(record.id, &record.bytes, self.now))
     }
@@ -488,7 +497,7 @@ impl Home {
 }
 
 /// All that the digest of a call of the agent covers, made without the node.
-pub fn covered(call: &CallRequest) -> CallDigestInput {
+pub(crate) fn covered(call: &CallRequest) -> CallDigestInput {
     let input = call.input.as_ref().expect("JSON");
     let note = input.get("note").and_then(|note| note.as_str());
     CallDigestInput {
@@ -506,14 +515,14 @@ pub fn covered(call: &CallRequest) -> CallDigestInput {
 }
 
 /// What a token of the node of this seed says.
-pub fn verified(token: &[u8], seed: u8) -> Claims {
+pub(crate) fn verified(token: &[u8], seed: u8) -> Claims {
     let issuer = node_keys(seed).issuance.verifying_key();
     let token = Token::decode(token).and_then(|it| it.verify(&issuer));
     token.expect("a token of this node").claims().clone()
 }
 
 /// A token of the node of this seed.
-pub fn mint(claims: Claims, seed: u8) -> Vec<u8> {
+pub(crate) fn mint(claims: Claims, seed: u8) -> Vec<u8> {
     Token::mint(claims, &node_keys(seed).issuance).expect("claims").as_bytes().to_vec()
 }
 
@@ -528,7 +537,7 @@ fn new_node(seed: u8, start: u8) -> Node {
     })
 }
 
-pub fn sign<T: SignedBody, R: fcp_proto_core::crypto::role::SigningRole>(
+pub(crate) fn sign<T: SignedBody, R: fcp_proto_core::crypto::role::SigningRole>(
     zone: &ZoneId,
     now: Now,
     fields: T,
@@ -537,7 +546,7 @@ pub fn sign<T: SignedBody, R: fcp_proto_core::crypto::role::SigningRole>(
     Object::sign(header::<T>(zone, now), fields, key).expect("it encodes")
 }
 
-pub fn policy(version: u64) -> ZonePolicy {
+pub(crate) fn policy(version: u64) -> ZonePolicy {
     ZonePolicy {
         version,
         connectors: vec!["*".into()],
@@ -552,7 +561,7 @@ pub fn policy(version: u64) -> ZonePolicy {
 }
 
 /// Constraints that permit every resource and the one credential.
-pub fn everything() -> Constraints {
+pub(crate) fn everything() -> Constraints {
     Constraints {
         resource_allow: vec!["*".parse().expect("a pattern")],
         credential_allow: ["main".parse().expect("a credential")].into(),
@@ -560,7 +569,7 @@ pub fn everything() -> Constraints {
     }
 }
 
-pub fn grant_fields(constraints: Constraints, now: Now) -> Grant {
+pub(crate) fn grant_fields(constraints: Constraints, now: Now) -> Grant {
     Grant {
         grantee: Grantee::Principal(agent()),
         connector: "notes".parse().expect("a connector"),
@@ -573,7 +582,7 @@ pub fn grant_fields(constraints: Constraints, now: Now) -> Grant {
     }
 }
 
-pub fn approval(filed: &FiledApproval, now: Now) -> ApprovalToken {
+pub(crate) fn approval(filed: &FiledApproval, now: Now) -> ApprovalToken {
     ApprovalToken {
         approval_request: filed.id,
         call_digest: filed.request.call_digest,
@@ -588,16 +597,16 @@ pub fn approval(filed: &FiledApproval, now: Now) -> ApprovalToken {
     }
 }
 
-pub fn usage() -> Usage {
+pub(crate) fn usage() -> Usage {
     Usage { requests: 1, bytes_sent: 10, bytes_received: 100, duration_ms: 0 }
 }
 
-pub fn succeeded(output: &str) -> Outcome {
+pub(crate) fn succeeded(output: &str) -> Outcome {
     Outcome::Succeeded { output: output.into(), effect: Effect::Made, usage: usage() }
 }
 
 /// A credential of the connector.
-pub fn credential(name: &str) -> CredentialRecord {
+pub(crate) fn credential(name: &str) -> CredentialRecord {
     CredentialRecord {
         credential: name.parse().expect("a credential"),
         connector: "notes".parse().expect("a connector"),

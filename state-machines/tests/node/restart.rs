@@ -1,7 +1,6 @@
 //! After any history, a restarted node decides every call as the live one would.
 
-mod home;
-
+use crate::home::{Home, agent, approval, everything, policy, work};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{
@@ -11,7 +10,6 @@ use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, CallRequest, Outcome, Request};
 use fcp_state_machines::persist::{Completion, Refusal};
-use home::{Home, agent, approval, everything, policy, work};
 
 const HISTORIES: u8 = 10;
 const STEPS: usize = 40;

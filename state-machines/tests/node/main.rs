@@ -1,0 +1,12 @@
+//! A whole node on a disk in memory: what it permits, what it refuses, and what it still knows after a stop.
+
+mod approvals;
+mod authority;
+mod bounds;
+mod calls;
+mod endings;
+mod grants;
+mod home;
+mod overtaken;
+mod restart;
+mod tokens;
