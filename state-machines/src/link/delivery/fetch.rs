@@ -10,8 +10,9 @@ use fcp_proto_core::time::Instant;
 
 use super::received::Received;
 use super::{FIRST_WAIT, LONGEST_WAIT, MAX_ASKED, MAX_SOURCES};
+use crate::link::admission::Admission;
 
-/// How long nobody of those who say one length brings anything before those who say another are asked instead.
+/// How long nobody who is believed brings anything before others are believed instead.
 const STALLED: Duration = Duration::from_secs(120);
 
 /// An object that is wanted.
@@ -150,13 +151,59 @@ impl Fetch {
                 *says.entry(information).or_default() += 1;
             }
         }
-        let stalled = now.saturating_since(self.progress) > STALLED;
+        // All who can be left out have their turn first.
+        let turns = self.received.as_ref().is_some_and(Received::has_others_to_leave_out);
+        let stalled = self.is_stalled(now) && !turns;
         if let Some(current) = current.filter(|current| !stalled && says.contains_key(current)) {
             return Some(current);
         }
         let others = says.iter().filter(|(information, _)| Some(**information) != current);
         let most = others.max_by_key(|(_, count)| **count).map(|(information, _)| *information);
         most.or(current.filter(|current| says.contains_key(current)))
+    }
+
+    /// There is room for one set of symbols only, and somebody lied or those who are believed bring nothing: others are
+    /// left out, and the rest are asked anew.
+    pub(super) fn leave_out(&mut self, now: Instant) {
+        if let Some(received) = &mut self.received {
+            received.leave_out();
+        }
+        (self.progress, self.took_own) = (now, false);
+        self.ask_all_anew(now);
+    }
+
+    /// Reserves room for the symbols of all senders beside each other, or leaves some of them out.
+    //= docs/spec/delivery.md#bounds
+    pub(super) fn make_room(&mut self, admission: &mut Admission, now: Instant) {
+        let Some(received) = &self.received else { return };
+        let share = Received::share_bytes(received.information());
+        let more = received.shares().saturating_mul(share).saturating_sub(self.reserved);
+        if admission.reserve(more).is_ok() {
+            self.reserved = self.reserved.saturating_add(more);
+        } else {
+            self.leave_out(now);
+            admission.release(self.reserved.saturating_sub(share));
+            self.reserved = share;
+        }
+    }
+
+    /// All may be asked for other symbols than before.
+    pub(super) fn ask_all_anew(&mut self, now: Instant) {
+        for source in self.sources.values_mut() {
+            source.asked.clear();
+            source.heard(now);
+            source.due = now;
+        }
+    }
+
+    /// Whether those who are left out have been for so long, to no avail, that it is the turn of others.
+    pub(super) fn others_have_their_turn(&self, now: Instant) -> bool {
+        let some_left_out = self.received.as_ref().is_some_and(|received| !received.is_worth_storing());
+        some_left_out && self.is_stalled(now)
+    }
+
+    fn is_stalled(&self, now: Instant) -> bool {
+        now.saturating_since(self.progress) > STALLED
     }
 
     /// What to say now, and to whom. A symbol that one source was asked for is not asked of another.
@@ -168,12 +215,12 @@ impl Fetch {
     }
 
     fn ask_one(&mut self, name: &NodeId, now: Instant) -> Option<Say> {
-        let lied = self.received.as_ref().is_some_and(|received| received.lied(name));
+        let believed = self.received.as_ref().is_none_or(|received| received.believes(name));
         let chosen = self.received.as_ref().map(Received::information);
         let source = self.sources.get_mut(name)?;
         let (lost, brought) = (core::mem::take(&mut source.asked), core::mem::take(&mut source.brought));
         source.give_up(brought || (lost.is_empty() && source.information.is_some()), now);
-        if lied {
+        if !believed {
             return None;
         }
         if source.information.is_none() {
@@ -203,7 +250,7 @@ impl Fetch {
             .filter(|source| source.up && (source.information.is_some() || source.silent <= 1));
         let most = self.sources.get(name).map_or(1, |source| source.most);
         let share = (needed as usize).div_ceil(sharing.count().max(1)).clamp(1, most);
-        let free = missing.into_iter().filter(|id| received.in_doubt() || !asked.contains(id)).take(share);
+        let free = missing.into_iter().filter(|id| received.is_apart() || !asked.contains(id)).take(share);
         Some(free.collect()).filter(|free: &Vec<_>| !free.is_empty())
     }
 

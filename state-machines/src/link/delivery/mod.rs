@@ -21,6 +21,7 @@ mod holdings;
 mod messages;
 pub mod range;
 mod received;
+mod reception;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use fcp_proto_core::crypto::hash;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::frame::header::Header;
 use fcp_proto_core::ids::NodeId;
@@ -96,7 +96,7 @@ pub enum Event {
         /// The message.
         message: Vec<u8>,
     },
-    /// A frame with symbols that were not there; whoever stores it may give it back after a restart.
+    /// A frame with symbols that were not there before; whoever stores it may give it back after a restart.
     Keep(Kept),
     /// A peer has an object that nobody here wants yet.
     Offered {
@@ -284,6 +284,7 @@ impl Delivery {
         let sets: Vec<_> = self.fetches.keys().cloned().collect();
         for set in sets {
             self.choose(&set, now);
+            self.take_turns(&set, now);
             self.take_own(&set, context);
             let Some(fetch) = self.fetches.get_mut(&set) else { continue };
             let epoch_id = fetch.epoch_id;
@@ -379,98 +380,6 @@ impl Delivery {
     /// The budgets.
     pub const fn admission(&self) -> &Admission {
         &self.admission
-    }
-
-    /// The fetch that a frame is of.
-    fn set_of(&self, header: &Header) -> Option<EncodingSet> {
-        let named = |set: &&EncodingSet| {
-            set.object_id == header.object_id
-                && set.zone_key_id == header.zone_key_id
-                && hash::zone_id_hash(&set.zone_id) == header.zone_id_hash
-        };
-        self.fetches.keys().find(named).cloned()
-    }
-
-    /// Takes a frame's symbols; what is kept of them.
-    fn take(
-        &mut self,
-        from: &NodeId,
-        set: &EncodingSet,
-        frame: &mut [u8],
-        context: &Context<'_, '_>,
-    ) -> Option<Kept> {
-        let now = context.local.now.mono;
-        let fetch = self.fetches.get_mut(set)?;
-        let received = fetch.received.as_mut()?;
-        let (sealed, information) = (frame.to_vec(), received.information());
-        let opened = received::symbols(from, frame, set, information, context);
-        (0..opened.bad).for_each(|_| self.admission.failed(from, now));
-        let share = Received::share_bytes(information);
-        let kept = received.keep(from, sealed.clone(), &opened.symbols);
-        if kept && received.shares().saturating_mul(share) > fetch.reserved {
-            if self.admission.reserve(share).is_ok() {
-                fetch.reserved = fetch.reserved.saturating_add(share);
-            } else {
-                received.keep_one();
-            }
-        }
-        fetch.brought(from, &opened.symbols, kept, now);
-        if kept {
-            fetch.progress = now;
-        }
-        kept.then(|| Kept { set: set.clone(), from: from.clone(), information, frame: sealed })
-    }
-
-    /// What this node keeps of the object for others counts like what others send.
-    fn take_own(&mut self, set: &EncodingSet, context: &mut Context<'_, '_>) {
-        let holdings = context.holdings;
-        let Some(Holding::Part(part)) = holdings.holding(set) else { return };
-        let (me, now) = (context.local.me.clone(), context.local.now.mono);
-        let Some(fetch) = self.fetches.get_mut(set) else { return };
-        fetch.add(&me, false, now);
-        fetch.offered(&me, part.information, now);
-        self.choose(set, now);
-        let Some(fetch) = self.fetches.get_mut(set) else { return };
-        let cut = fetch.received.as_ref().map(Received::information);
-        if fetch.took_own || cut != Some(part.information) {
-            return;
-        }
-        fetch.took_own = true;
-        for mut frame in self.provider.own(set, fetch.epoch_id, part, context) {
-            self.take(&me, set, &mut frame, context);
-        }
-    }
-
-    /// Settles how the object is cut, and reserves room for it.
-    //= docs/spec/delivery.md#bounds
-    fn choose(&mut self, set: &EncodingSet, now: Instant) {
-        let Some(fetch) = self.fetches.get_mut(set) else { return };
-        let current = fetch.received.as_ref().map(Received::information);
-        let Some(chosen) = fetch.choose(now).filter(|chosen| Some(*chosen) != current) else { return };
-        self.admission.release(fetch.reserved);
-        (fetch.received, fetch.reserved) = (None, 0);
-        let share = Received::share_bytes(chosen);
-        if self.admission.reserve(share).is_ok() {
-            (fetch.received, fetch.reserved, fetch.progress) = (Some(Received::new(chosen)), share, now);
-            fetch.took_own = false;
-        }
-    }
-
-    /// From now on each sender's symbols stand apart, and need room of their own.
-    fn doubted(&mut self, set: &EncodingSet, now: Instant) {
-        let Some(fetch) = self.fetches.get_mut(set) else { return };
-        let Some(received) = fetch.received.as_mut() else { return };
-        let share = Received::share_bytes(received.information());
-        let needed = received.shares().saturating_mul(share);
-        let more = needed.saturating_sub(fetch.reserved);
-        if self.admission.reserve(more).is_ok() {
-            fetch.reserved = fetch.reserved.saturating_add(more);
-        } else {
-            received.keep_one();
-        }
-        for source in fetch.sources.values_mut() {
-            source.due = now;
-        }
     }
 }
 

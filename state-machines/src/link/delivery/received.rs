@@ -2,7 +2,8 @@
 //!
 //! A tag says that a holder of the zone's key made a symbol, not that the symbol is true; only the identity of what is
 //! rebuilt says that. So if a decode gives another object, somebody lied, and the symbols of some senders are left out
-//! until the rest gives the right one.
+//! until the rest gives the right one: all of them are kept and put together in turn, or, without room for that, others
+//! are left out each time.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -31,12 +32,22 @@ type Senders = u8;
 pub(super) struct Received {
     information: TransmissionInformation,
     shares: Vec<Share>,
-    /// Somebody lied: from now on each sender's symbols count alone.
-    doubt: bool,
+    belief: Belief,
     /// Senders whose symbols do not give the object together, so that one of them lied.
     wrong: BTreeSet<Senders>,
     /// How many symbols these senders need for another attempt.
     again_at: BTreeMap<Senders, u32>,
+}
+
+/// Whose symbols count, and how.
+#[derive(Debug, PartialEq, Eq)]
+enum Belief {
+    /// Everybody's, together.
+    All,
+    /// Somebody lied: each sender's count alone, and those of some senders together are right.
+    Apart,
+    /// Somebody lied, and there is no room for more than one set: everybody's but these senders', together.
+    Without(Senders),
 }
 
 #[derive(Debug)]
@@ -65,7 +76,7 @@ impl Received {
         Self {
             information,
             shares: Vec::new(),
-            doubt: false,
+            belief: Belief::All,
             wrong: BTreeSet::new(),
             again_at: BTreeMap::new(),
         }
@@ -84,7 +95,7 @@ impl Received {
 
     /// How many senders' symbols there may be beside each other.
     pub(super) fn shares(&self) -> usize {
-        if self.doubt { self.shares.iter().filter(|share| !share.lied).count().max(1) } else { 1 }
+        if self.is_apart() { self.shares.iter().filter(|share| !share.lied).count().max(1) } else { 1 }
     }
 
     /// Bytes of frames.
@@ -97,9 +108,24 @@ impl Received {
         count(&self.union(self.all()))
     }
 
-    /// Whether somebody lied.
-    pub(super) const fn in_doubt(&self) -> bool {
-        self.doubt
+    /// Whether each sender's symbols count alone.
+    pub(super) fn is_apart(&self) -> bool {
+        self.belief == Belief::Apart
+    }
+
+    /// Whether what comes now comes once. Where senders are left out, what they sent is asked for again in their turn.
+    pub(super) const fn is_worth_storing(&self) -> bool {
+        !matches!(self.belief, Belief::Without(_))
+    }
+
+    /// Whether the symbols of `from` count now.
+    pub(super) fn believes(&self, from: &NodeId) -> bool {
+        let out = self.left_out();
+        !self
+            .shares
+            .iter()
+            .enumerate()
+            .any(|(at, share)| share.from == *from && (share.lied || out >> at & 1 == 1))
     }
 
     pub(super) fn lied(&self, from: &NodeId) -> bool {
@@ -109,11 +135,10 @@ impl Received {
     /// Keeps a sealed frame with these symbols, if all of them are new and there is room.
     //= docs/spec/delivery.md#what-counts
     pub(super) fn keep(&mut self, from: &NodeId, frame: Vec<u8>, symbols: &BTreeSet<PayloadId>) -> bool {
-        if self.lied(from) || symbols.is_empty() {
+        if !self.believes(from) || symbols.is_empty() {
             return false;
         }
-        let seen =
-            if self.doubt { self.own(from).cloned().unwrap_or_default() } else { self.union(self.all()) };
+        let seen = self.seen(from);
         let room = |id: &PayloadId| {
             let beside = seen.iter().chain(symbols).filter(|it| it.block() == id.block()).count();
             let most = self.information.block(id.block()).map(|block| u32::from(block.source_symbols));
@@ -130,8 +155,7 @@ impl Received {
 
     /// How many more symbols of `from` are wanted, and which source symbols would do.
     pub(super) fn missing(&self, from: &NodeId) -> (u32, Vec<PayloadId>) {
-        let seen =
-            if self.doubt { self.own(from).cloned().unwrap_or_default() } else { self.union(self.all()) };
+        let seen = self.seen(from);
         let needed: u32 = self
             .information
             .blocks()
@@ -147,21 +171,55 @@ impl Received {
         (needed.max(1), sources.filter(|id| !seen.contains(id)).collect())
     }
 
-    /// Only one sender's symbols may stay, because there is no room for those of more.
-    pub(super) fn keep_one(&mut self) {
-        self.wrong.clear();
+    /// There is no room for more than one set: other senders than before are left out, what they sent is dropped, and the
+    /// symbols of the rest count together.
+    //= docs/spec/delivery.md#who-lied
+    pub(super) fn leave_out(&mut self) {
+        let (next, first) = (self.next_left_out(), self.ways_to_leave_out().first().copied());
+        let out = next.or(first).unwrap_or(0);
+        // What stood apart may be more than one set.
+        let dropped = if self.is_apart() { Senders::MAX } else { out };
+        self.belief = Belief::Without(out);
         self.again_at.clear();
-        let mut shares = core::mem::take(&mut self.shares).into_iter();
-        self.shares.extend(shares.by_ref().find(|share| !share.lied));
-        // Who is proven to have lied stays known.
-        self.shares.extend(shares.filter(|share| share.lied));
+        for (at, share) in self.shares.iter_mut().enumerate() {
+            if dropped >> at & 1 == 1 {
+                share.drop_symbols();
+            }
+        }
+    }
+
+    /// Whether senders are left out, and others have not had that turn.
+    pub(super) fn has_others_to_leave_out(&self) -> bool {
+        !self.is_worth_storing() && self.next_left_out().is_some()
+    }
+
+    /// Who is left out after those who are.
+    fn next_left_out(&self) -> Option<Senders> {
+        let Belief::Without(out) = self.belief else { return None };
+        self.ways_to_leave_out().into_iter().find(|other| few_first(*other) > few_first(out))
+    }
+
+    /// All senders that can be left out together so that the rest can be right, the fewest first.
+    fn ways_to_leave_out(&self) -> Vec<Senders> {
+        let all = self.all();
+        let mut ways: Vec<_> =
+            (0..all).filter(|out| out & !all == 0 && !self.contains_wrong(all & !out)).collect();
+        ways.sort_by_key(|out| few_first(*out));
+        ways
+    }
+
+    const fn left_out(&self) -> Senders {
+        match self.belief {
+            Belief::All | Belief::Apart => 0,
+            Belief::Without(out) => out,
+        }
     }
 
     /// The senders with whose symbols an attempt is worth it, the most of them first.
     fn candidate(&self) -> Option<Senders> {
-        let all = self.all();
+        let all = self.all() & !self.left_out();
         let mut candidates: Vec<_> = (1..=all).filter(|set| set & !all == 0).collect();
-        if !self.doubt {
+        if !self.is_apart() {
             candidates.retain(|set| *set == all);
         }
         candidates.sort_by_key(|set| (core::cmp::Reverse(set.count_ones()), *set));
@@ -171,7 +229,7 @@ impl Received {
     /// Whether these senders' symbols suffice, and did not prove wrong. More symbols of somebody who lied make nothing
     /// right, and neither do those of others.
     fn is_worth_it(&self, set: Senders) -> bool {
-        if self.wrong.iter().any(|wrong| wrong & !set == 0) {
+        if self.contains_wrong(set) {
             return false;
         }
         let symbols = self.union(set);
@@ -180,6 +238,10 @@ impl Received {
             have >= usize::from(block.source_symbols)
         });
         enough && self.again_at.get(&set).is_none_or(|at| count(&symbols) >= *at)
+    }
+
+    fn contains_wrong(&self, set: Senders) -> bool {
+        self.wrong.iter().any(|wrong| wrong & !set == 0)
     }
 
     /// Whether an attempt is worth it.
@@ -204,7 +266,8 @@ impl Received {
         self.fill(set, senders, decodes, context);
         match decodes.finish(set, key, now) {
             Ok(object) => {
-                let liars = if self.doubt { self.liars(set, &object, context) } else { Vec::new() };
+                let liars =
+                    if self.belief != Belief::All { self.liars(set, &object, context) } else { Vec::new() };
                 Attempt::Object(Box::new(object), liars)
             }
             Err(AdmissionError::Incomplete { needed }) => {
@@ -220,7 +283,9 @@ impl Received {
 
     /// These senders' symbols give another object, or none.
     fn is_wrong(&mut self, senders: Senders) -> Vec<NodeId> {
-        self.doubt = true;
+        if self.belief == Belief::All {
+            self.belief = Belief::Apart;
+        }
         self.wrong.insert(senders);
         let among = |at: usize| senders >> at & 1 == 1;
         let alone = senders.count_ones() == 1;
@@ -229,8 +294,7 @@ impl Received {
             names.push(share.from.clone());
             if alone {
                 share.lied = true;
-                share.frames = Vec::new();
-                share.symbols = BTreeSet::new();
+                share.drop_symbols();
             }
         }
         names
@@ -287,8 +351,14 @@ impl Received {
         self.shares.get_mut(at)
     }
 
-    fn own(&self, from: &NodeId) -> Option<&BTreeSet<PayloadId>> {
-        self.shares.iter().find(|share| share.from == *from).map(|share| &share.symbols)
+    /// The symbols beside which one of `from` must be new.
+    fn seen(&self, from: &NodeId) -> BTreeSet<PayloadId> {
+        if self.is_apart() {
+            let own = self.shares.iter().find(|share| share.from == *from);
+            own.map(|share| share.symbols.clone()).unwrap_or_default()
+        } else {
+            self.union(self.all())
+        }
     }
 
     /// All senders that did not lie.
@@ -300,6 +370,12 @@ impl Received {
     fn union(&self, senders: Senders) -> BTreeSet<PayloadId> {
         let chosen = self.shares.iter().enumerate().filter(|(at, _)| senders >> at & 1 == 1);
         chosen.flat_map(|(_, share)| share.symbols.iter().copied()).collect()
+    }
+}
+
+impl Share {
+    fn drop_symbols(&mut self) {
+        (self.frames, self.symbols) = (Vec::new(), BTreeSet::new());
     }
 }
 
@@ -360,6 +436,11 @@ fn open(
         }
     }
     bad
+}
+
+/// An order of sets of senders.
+const fn few_first(set: Senders) -> (u32, Senders) {
+    (set.count_ones(), set)
 }
 
 fn count(symbols: &BTreeSet<PayloadId>) -> u32 {

@@ -2,6 +2,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
 
+use fcp_proto_core::crypto::hash;
 use fcp_proto_core::crypto::role::Node as NodeRole;
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::encoding::cbor::ByteString;
@@ -434,6 +435,53 @@ fn halves_of_honest_sources_are_not_lost_to_a_liar() {
     net.want(0, &object);
     net.run(400, |_, _, _| true);
     assert_eq!(net.peers[0].fetched, [(set(&object), vec![name(1)])]);
+}
+
+/// A node fetches with room for one sender's symbols: whether the object comes from what its sources have.
+fn fetched_in_one_set(object: &IdentifiedObject, parts: Vec<Part>) -> bool {
+    let mut net = Net::new(parts.len() + 1);
+    let memory = Received::share_bytes(parts[0].information);
+    net.peers[0].delivery = Delivery::new(Limits { memory, ..Limits::default() }, at(0).mono);
+    for (peer, part) in (1..).zip(parts) {
+        net.peers[0].delivery.up(&name(peer), at(0).mono);
+        net.peers[peer].shelf.parts.insert(object.id(), part);
+    }
+    net.want(0, object);
+    // 31 choices of five sources, each with its time.
+    for _ in 0..31 {
+        if !net.has(0, object) {
+            net.run(130, |_, _, _| true);
+        }
+    }
+    let accused: Vec<_> = net.peers[0].fetched.iter().flat_map(|(_, liars)| liars.clone()).collect();
+    let liars: Vec<_> =
+        net.peers.iter().filter(|peer| peer.shelf.parts.get(&object.id()) == Some(&lie(object))).collect();
+    assert!(accused.iter().all(|name| liars.iter().any(|liar| liar.node.me == *name)), "{accused:?}");
+    net.has(0, object)
+}
+
+/// Wherever the liars stand among the sources, and whether the honest have all or shares.
+//= docs/spec/delivery.md#who-lied
+#[test]
+fn without_room_for_more_than_one_set_the_honest_are_put_together() {
+    let object = object(17, 5_500);
+    let shares = [part(&object, 0..3), part(&object, 3..6)];
+    for liar in 0..3 {
+        let mut parts = shares.to_vec();
+        parts.insert(liar, lie(&object));
+        assert!(fetched_in_one_set(&object, parts), "shares beside the liar {liar}");
+        let mut parts = vec![part(&object, [0]), part(&object, 0..8)];
+        parts.insert(liar, lie(&object));
+        assert!(fetched_in_one_set(&object, parts), "one that has all beside the liar {liar}");
+    }
+    for (one, other) in [(0, 1), (1, 3), (3, 4)] {
+        let mut parts = [&shares[..], &[part(&object, [9, 10])]].concat();
+        parts.insert(one, lie(&object));
+        parts.insert(other, lie(&object));
+        assert!(fetched_in_one_set(&object, parts), "shares beside the liars {one} and {other}");
+    }
+    let parts = vec![lie(&object), shares[0].clone()];
+    assert!(!fetched_in_one_set(&object, parts), "half of it is not enough");
 }
 
 /// Who says that it is longer is believed until nothing comes of it.
