@@ -26,8 +26,7 @@ use zeroize::Zeroizing;
 /// Steps of a schedule that are played.
 const MAX_STEPS: usize = 300;
 
-/// Seconds in which, once nothing goes wrong any more, the object must come. Only those in which there is something to do
-/// are played.
+/// Seconds in which, once nothing goes wrong any more, the object must come.
 const PEACE: u64 = 400;
 
 /// The first node wants what the second has, whatever the third is and whatever happens between them.
@@ -189,21 +188,16 @@ impl Play {
 
     fn settle(&mut self) {
         (0..3).for_each(|node| self.sessions(node, true));
-        let end = self.seconds + PEACE;
-        while !self.fetched && self.seconds < end {
-            self.later(self.pause());
+        for _ in 0..PEACE {
+            if self.fetched {
+                break;
+            }
+            self.later(1);
             self.drain();
             while !self.wire.is_empty() {
                 self.deliver();
             }
         }
-    }
-
-    /// Whole seconds until some node has something to do.
-    fn pause(&self) -> u64 {
-        let deadlines = self.nodes.iter().filter_map(|node| node.delivery.deadline());
-        let wait = deadlines.min().map_or(PEACE, |next| next.saturating_since(self.now().mono).as_secs());
-        wait.clamp(1, PEACE)
     }
 
     /// Does what the nodes ask for.

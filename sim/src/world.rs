@@ -30,7 +30,7 @@ pub(crate) const LIMITS: Limits = Limits {
     peer: Allowance { bytes: 4 * 1024 * 1024, symbols: 4_000, decode_millis: 2_000, requests: 8 },
     node: Allowance { bytes: 16 * 1024 * 1024, symbols: 16_000, decode_millis: 10_000, requests: 20 },
     failures: 100,
-    memory: 100 * 1024,
+    memory: 400 * 1024,
     peers: 64,
 };
 
