@@ -4,6 +4,7 @@
 //! replayed by `tests/replay.rs`; a fuzzer calls [`Target::run`].
 
 mod connectors;
+mod delivery;
 mod encoding;
 mod frames;
 mod objects;
@@ -58,6 +59,7 @@ impl Target {
         Self { name: "opening", run: frames::opening },
         Self { name: "sketch", run: frames::sketch },
         Self { name: "session", run: session::schedule },
+        Self { name: "delivery", run: delivery::schedule },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },
     ];

@@ -5,7 +5,7 @@ use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::ids::{KeyId, ZoneId};
 use fcp_proto_core::object::{
     Body, ChunkManifest, DecodeStatus, Header, Object, ObjectIdKey, RawChunk, SymbolAck, SymbolOffer,
-    SymbolRequest, TranscriptSigned,
+    SymbolRefusal, SymbolRequest, TranscriptSigned,
 };
 use fcp_proto_core::symbol::{
     AdmissionError, DecodeLimits, Decodes, Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans,
@@ -48,6 +48,7 @@ pub(crate) fn message(input: &[u8]) {
     typed::<TranscriptSigned<DecodeStatus>>(input);
     typed::<TranscriptSigned<SymbolAck>>(input);
     typed::<SymbolOffer>(input);
+    typed::<SymbolRefusal>(input);
     typed::<ChunkManifest>(input);
     typed::<RawChunk>(input);
 }

@@ -3,17 +3,23 @@
 //! * [`schedule`]: what goes wrong, and when, drawn from a seed;
 //! * [`network`]: carriers between nodes, which are slow, break, and are kept apart;
 //! * [`node`]: a node of the mesh with its clock, its links and something to say;
+//! * [`objects`]: what is fetched, and what must hold of it;
 //! * [`oracle`]: what must hold after every step, in a world that knows everything;
+//! * [`shelf`]: what a node keeps;
+//! * `transfers`: how objects go from node to node;
 //! * [`world`]: the order of events;
 //! * [`shrink`]: the fewest faults that still break it.
 #![forbid(unsafe_code)]
 
 pub mod network;
 pub mod node;
+pub mod objects;
 pub mod oracle;
 pub mod schedule;
+pub mod shelf;
 pub mod shrink;
 pub mod trace;
+mod transfers;
 pub mod world;
 
 use std::time::Duration;

@@ -48,10 +48,11 @@ fn main() -> ExitCode {
         let outcome = World::play(&schedule);
         simulated += hours;
         println!(
-            "seed {seed} trace {} events {} heard {}",
+            "seed {seed} trace {} events {} heard {} fetched {}",
             outcome.trace.digest(),
             outcome.trace.events(),
-            outcome.heard
+            outcome.heard,
+            outcome.fetched
         );
         if let Some(violation) = outcome.violation {
             violations += 1;

@@ -119,6 +119,18 @@ impl Network {
         Some(arrives)
     }
 
+    /// When a datagram arrives: not at all, once, or more than once, and perhaps behind later ones.
+    pub fn datagram(&mut self, from: usize, to: usize, bytes: usize, now: Instant) -> Vec<Instant> {
+        let times = match self.random.below(100) {
+            _ if !self.passes(from, to, now) => 0,
+            0..12 => 0,
+            12..95 => 1,
+            _ => 2,
+        };
+        let moving = Duration::from_nanos(bytes as u64 * 1_000_000_000 / BANDWIDTH);
+        (0..times).map(|_| now.saturating_add(self.latency()).saturating_add(moving)).collect()
+    }
+
     /// A frame of `node` left the carrier; whether the carrier still stands.
     pub fn arrived(&mut self, id: CarrierId, node: usize, bytes: usize) -> bool {
         let Some(carrier) = self.carriers.get_mut(&id) else { return false };

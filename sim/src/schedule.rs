@@ -21,6 +21,48 @@ pub enum Fault {
     Crash(usize),
     /// A wall clock is set to be off by so many seconds.
     Clock(usize, i64),
+    /// A disk is lost with all objects on it, and its process dies.
+    Lose(usize),
+}
+
+/// How a node that is not honest behaves. Its links are sound; what goes over them is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Character {
+    /// It keeps symbols of something else under the names of objects, cut as they are, and seals them well.
+    Liar,
+    /// It says that objects are longer than they are.
+    Boaster,
+    /// Bits of its frames are turned.
+    Forger,
+    /// It sends every frame many times, and once more much later.
+    Replayer,
+    /// It asks everybody for everything, all the time.
+    Greedy,
+    /// It says what is no message, and sends what is no frame.
+    Babbler,
+    /// It says that it has what it is asked for, and sends nothing.
+    Idler,
+}
+
+impl Character {
+    /// Every character.
+    pub const ALL: [Self; 7] =
+        [Self::Liar, Self::Boaster, Self::Forger, Self::Replayer, Self::Greedy, Self::Babbler, Self::Idler];
+}
+
+/// A guard that is left out, to see that its loss is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// What was fetched is changed before it is kept.
+    ChangesObjects,
+    /// A process that starts does not remember what it wanted.
+    ForgetsWants,
+    /// Nothing is asked for.
+    NeverAsks,
+    /// Strangers count as known.
+    KnowsStrangers,
+    /// Transfers may hold any amount of memory.
+    NoMemoryBound,
 }
 
 /// A world's dimensions and its faults.
@@ -34,6 +76,10 @@ pub struct Schedule {
     pub span: Duration,
     /// What goes wrong, in order of time.
     pub faults: Vec<(Instant, Fault)>,
+    /// Who is not honest, and how.
+    pub hostile: Option<(usize, Character)>,
+    /// What is left out.
+    pub flaw: Option<Flaw>,
 }
 
 impl Schedule {
@@ -52,16 +98,22 @@ impl Schedule {
             let long = between(&mut random, Duration::from_secs(2), Duration::from_secs(200));
             faults.push((
                 at,
-                match random.below(12) {
+                match random.below(13) {
                     0..4 => Fault::Cut(one, other),
                     4..6 => Fault::Partition(one, other, long),
                     6 => Fault::OneWay(one, other, long),
                     7..9 => Fault::Sleep(one, long * 20),
                     9..11 => Fault::Crash(one),
+                    11 => Fault::Lose(one),
                     _ => Fault::Clock(one, random.below(160) as i64 - 80),
                 },
             ));
         }
-        Self { seed, nodes, span, faults }
+        // Enough others must be honest for anything to be had.
+        let hostile = (nodes > 2 && random.below(3) > 0).then(|| {
+            let character = Character::ALL[random.below(7) as usize];
+            (random.below(nodes as u64) as usize, character)
+        });
+        Self { seed, nodes, span, faults, hostile, flaw: None }
     }
 }

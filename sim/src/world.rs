@@ -6,14 +6,17 @@ use std::time::Duration;
 use fcp_proto_core::frame::content::Lane;
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::Instant;
+use fcp_state_machines::link::admission::{Allowance, Limits};
 use fcp_state_machines::link::lanes::Backlog;
 use fcp_state_machines::link::links::{CarrierId, Event as LinkEvent};
 
 use crate::network::{Network, TIMEOUT};
-use crate::node::{Known, Node, known, name};
+use crate::node::{Known, Node, known, name, stranger};
+use crate::objects::Objects;
 use crate::oracle::{Oracle, Pair, Violation};
-use crate::schedule::{Fault, Schedule};
+use crate::schedule::{Character, Fault, Flaw, Schedule};
 use crate::trace::Trace;
+use crate::transfers::stranger_key;
 use crate::{between, entropy};
 
 /// How long the world is left in peace at the end, in which everything must come right.
@@ -22,8 +25,17 @@ pub const PEACE: Duration = Duration::from_secs(600);
 /// Events in one virtual second above which something spins.
 const MOST_EVENTS_A_SECOND: u64 = 200_000;
 
+/// What the transfers of a node may cost: so little that some must wait for others.
+pub(crate) const LIMITS: Limits = Limits {
+    peer: Allowance { bytes: 4 * 1024 * 1024, symbols: 4_000, decode_millis: 2_000, requests: 8 },
+    node: Allowance { bytes: 16 * 1024 * 1024, symbols: 16_000, decode_millis: 10_000, requests: 20 },
+    failures: 100,
+    memory: 400 * 1024,
+    peers: 64,
+};
+
 #[derive(Debug)]
-enum Event {
+pub(crate) enum Event {
     Fault(Fault),
     Wake(usize),
     /// Somebody says something.
@@ -38,6 +50,18 @@ enum Event {
         bytes: Vec<u8>,
     },
     Lost(usize, CarrierId),
+    /// Somebody makes an object.
+    Make(usize),
+    /// Symbols arrive.
+    Datagram {
+        from: usize,
+        to: usize,
+        bytes: Vec<u8>,
+    },
+    /// A node that is not honest does something.
+    Prowl,
+    /// Somebody unknown asks a node for something.
+    Stranger(usize),
 }
 
 /// What came of a schedule.
@@ -47,6 +71,8 @@ pub struct Outcome {
     pub trace: Trace,
     /// Messages that were heard.
     pub heard: usize,
+    /// Objects that were fetched.
+    pub fetched: usize,
     /// What was broken, if something was.
     pub violation: Option<Violation>,
 }
@@ -56,35 +82,41 @@ type Unsaid = VecDeque<(Lane, Vec<u8>)>;
 
 /// A world under way.
 pub struct World {
-    now: Instant,
+    pub(crate) now: Instant,
     events: BTreeMap<(Instant, u64), Event>,
     order: u64,
-    nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
     /// What each node said and its link had no room for yet.
     unsaid: BTreeMap<Pair, Unsaid>,
-    known: Known,
-    network: Network,
+    pub(crate) known: Known,
+    pub(crate) network: Network,
     oracle: Oracle,
-    random: Entropy,
-    trace: Trace,
-    end: Instant,
+    pub(crate) random: Entropy,
+    pub(crate) trace: Trace,
+    pub(crate) end: Instant,
     /// Events in the virtual second that is under way.
     in_second: (u64, u64),
+    pub(crate) objects: Objects,
+    pub(crate) hostile: Option<(usize, Character)>,
+    pub(crate) flaw: Option<Flaw>,
 }
 
 impl World {
     /// Plays a schedule to its end.
     pub fn play(schedule: &Schedule) -> Outcome {
         let mut world = Self::new(schedule);
-        let violation = world.run().err().or_else(|| world.unfinished());
-        Outcome { heard: world.oracle.count(), trace: world.trace, violation }
+        let violation = world.run().err().or_else(|| world.unfinished()).or_else(|| world.unfetched());
+        let (heard, fetched) = (world.oracle.count(), world.objects.count());
+        Outcome { heard, fetched, trace: world.trace, violation }
     }
 
     fn new(schedule: &Schedule) -> Self {
         let now = Instant::default();
         let seed = schedule.seed;
-        let nodes =
-            (0..schedule.nodes).map(|n| Node::new(n, entropy(seed ^ ((n as u64 + 1) << 40), b'N'), now));
+        let unbounded = schedule.flaw == Some(Flaw::NoMemoryBound);
+        let limits = Limits { memory: if unbounded { usize::MAX } else { LIMITS.memory }, ..LIMITS };
+        let nodes = (0..schedule.nodes)
+            .map(|n| Node::new(n, limits, entropy(seed ^ ((n as u64 + 1) << 40), b'N'), now));
         let mut world = Self {
             now,
             events: BTreeMap::new(),
@@ -98,7 +130,16 @@ impl World {
             trace: Trace::default(),
             end: now.saturating_add(schedule.span),
             in_second: (0, 0),
+            objects: Objects::default(),
+            hostile: schedule.hostile,
+            flaw: schedule.flaw,
         };
+        if schedule.flaw == Some(Flaw::KnowsStrangers) {
+            world.known.0.insert(stranger(), stranger_key().verifying_key());
+        }
+        for event in [Event::Make(0), Event::Prowl, Event::Stranger(0)] {
+            world.plan(now, event);
+        }
         for (at, fault) in &schedule.faults {
             world.plan(*at, Event::Fault(*fault));
         }
@@ -119,7 +160,7 @@ impl World {
         self.plan(self.now, Event::Wake(node));
     }
 
-    fn plan(&mut self, at: Instant, event: Event) {
+    pub(crate) fn plan(&mut self, at: Instant, event: Event) {
         self.order += 1;
         self.events.insert((at.max(self.now), self.order), event);
     }
@@ -159,6 +200,10 @@ impl World {
                 self.settle(from)
             }
             Event::Frame { carrier, from, to, bytes } => self.frame(carrier, from, to, bytes),
+            Event::Make(node) => self.make(node),
+            Event::Datagram { from, to, bytes } => self.datagram(from, to, bytes),
+            Event::Prowl => self.prowl(),
+            Event::Stranger(node) => self.ask_as_stranger(node),
             Event::Lost(node, carrier) => {
                 if self.asleep(node, |at| (at, Event::Lost(node, carrier))) {
                     return Ok(());
@@ -187,6 +232,7 @@ impl World {
         }
         let (links, mut local) = self.nodes[node].parts(&self.known, self.now);
         links.tick(&mut local);
+        self.tick_transfers(node);
         self.settle(node)
     }
 
@@ -205,16 +251,24 @@ impl World {
                 self.nodes[node].sleeps = Some(until);
                 self.cut(self.network.of(node), TIMEOUT);
             }
-            Fault::Crash(node) => {
-                self.cut(self.network.of(node), Duration::ZERO);
-                self.nodes[node].restart(self.now);
-                self.unsaid.retain(|(from, _), _| *from != node);
-                self.oracle.forget(node);
-                self.begin(node);
+            Fault::Crash(node) => self.crash(node),
+            Fault::Lose(node) => {
+                self.nodes[node].shelf.lose();
+                self.crash(node);
             }
             Fault::Clock(node, off) => self.nodes[node].clock = off,
         }
         Ok(())
+    }
+
+    /// A process dies and starts again.
+    fn crash(&mut self, node: usize) {
+        self.cut(self.network.of(node), Duration::ZERO);
+        self.nodes[node].restart(self.now);
+        self.unsaid.retain(|(from, _), _| *from != node);
+        self.oracle.forget(node);
+        self.remember(node);
+        self.begin(node);
     }
 
     /// Carriers break, and both ends find out after a while.
@@ -284,15 +338,17 @@ impl World {
     }
 
     /// Everything that a node does before it waits again.
-    fn settle(&mut self, node: usize) -> Result<(), Violation> {
+    pub(crate) fn settle(&mut self, node: usize) -> Result<(), Violation> {
         loop {
             self.link_events(node)?;
             self.hand_over(node);
             self.hear(node)?;
+            self.transfers(node)?;
             if !self.send(node) {
                 break;
             }
         }
+        self.datagrams(node);
         self.arrange(node);
         Ok(())
     }
@@ -316,12 +372,15 @@ impl World {
                 LinkEvent::Up(peer) => {
                     self.trace.note(self.now, format_args!("{node} has a session with {peer}"));
                     self.oracle.begin((number(&peer), node));
+                    self.nodes[node].delivery.up(&peer, self.now);
                 }
                 LinkEvent::Down { peer, ended, undelivered } => {
                     self.trace.note(self.now, format_args!("{node} has none with {peer}: {ended:?}"));
+                    self.nodes[node].delivery.down(&peer, self.now);
                     let pair = (node, number(&peer));
+                    let undelivered = undelivered.into_iter().filter(|(_, it)| !Self::is_transfer(it));
                     let unsaid = self.unsaid.entry(pair).or_default();
-                    for (place, (lane, message)) in undelivered.into_iter().enumerate() {
+                    for (place, (lane, message)) in undelivered.enumerate() {
                         self.oracle.doubt(pair, message_number(&message)?);
                         unsaid.insert(place.min(unsaid.len()), (lane, message));
                     }
@@ -350,14 +409,19 @@ impl World {
     /// Takes what the links brought.
     fn hear(&mut self, node: usize) -> Result<(), Violation> {
         for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
-            let Some(session) = self.nodes[node].links.session(&name(peer)) else { continue };
             for lane in Lane::ALL {
-                while let Some(message) = session.receive(lane) {
-                    self.oracle.hear((peer, node), lane, message_number(&message)?)?;
+                while let Some(message) = self.receive(node, peer, lane) {
+                    if !self.hear_transfer(node, peer, &message) {
+                        self.oracle.hear((peer, node), lane, message_number(&message)?)?;
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    fn receive(&mut self, node: usize, peer: usize, lane: Lane) -> Option<Vec<u8>> {
+        self.nodes[node].links.session(&name(peer))?.receive(lane)
     }
 
     /// Fills the carriers that have room; whether anything was sent.
@@ -380,7 +444,9 @@ impl World {
 
     /// Arranges to be woken.
     fn arrange(&mut self, node: usize) {
-        let Some(deadline) = self.nodes[node].links.deadline() else { return };
+        let transfers = self.nodes[node].delivery.deadline().filter(|_| self.flaw != Some(Flaw::NeverAsks));
+        let deadlines = [self.nodes[node].links.deadline(), transfers];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else { return };
         let at = deadline.max(self.now);
         if self.nodes[node].wakes.is_none_or(|arranged| at < arranged) {
             self.nodes[node].wakes = Some(at);
@@ -406,7 +472,7 @@ impl World {
     }
 }
 
-fn number(name: &fcp_proto_core::ids::NodeId) -> usize {
+pub(crate) fn number(name: &fcp_proto_core::ids::NodeId) -> usize {
     name.as_str().strip_prefix("node-").and_then(|number| number.parse().ok()).expect("a node of this world")
 }
 

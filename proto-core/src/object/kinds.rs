@@ -199,5 +199,7 @@ kinds! {
         DecodeStatus(TranscriptSigned<super::DecodeStatus>),
         /// Send no more.
         Ack(TranscriptSigned<super::SymbolAck>),
+        /// Nothing is sent.
+        Refusal(Signed<super::SymbolRefusal>),
     }
 }

@@ -28,6 +28,7 @@ mod signed;
 mod state;
 mod stored;
 mod symbol;
+mod symbol_refusal;
 #[cfg(test)]
 mod tests;
 mod zones;
@@ -87,4 +88,5 @@ pub use symbol::{
     DecodeStatus, HintError, MissingHint, SymbolAck, SymbolAckReason, SymbolAllowance, SymbolMessageError,
     SymbolOffer, SymbolRequest, Transcribed, TranscriptSigned,
 };
+pub use symbol_refusal::{SymbolRefusal, SymbolRefusalReason};
 pub use zones::{Budget, ZoneDefinition, ZonePolicy};

@@ -1,12 +1,16 @@
 //! What two nodes have between them, without sockets.
 //!
+//! * [`admission`]: what one peer, and all of them, may cost;
+//! * [`delivery`]: objects by their symbols;
 //! * [`handshake`]: how a session comes about, and what a responder spends on strangers;
 //! * [`lanes`]: ordered streams of messages with room for both sides and an order of importance;
 //! * [`links`]: all links of a node, over carriers that come and go;
 //! * [`session`]: an established session: sealing, rekeys, carriers that come and go, the end.
 //!
-//! Spec: docs/spec/mesh-sessions.md, docs/spec/fcpc.md.
+//! Spec: docs/spec/mesh-sessions.md, docs/spec/fcpc.md, docs/spec/delivery.md, docs/spec/admission.md.
 
+pub mod admission;
+pub mod delivery;
 pub mod handshake;
 pub mod lanes;
 pub mod links;
