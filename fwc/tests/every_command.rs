@@ -306,6 +306,27 @@ fn end(home: &mut Home) {
     assert_eq!(refused.1["error"]["name"], "daemon_unreachable", "{:#}", refused.1);
 }
 
+/// A folder is looked at before anything is made in it.
+//= docs/spec/home.md#the-home
+#[test]
+fn a_folder_that_is_no_home_is_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    let up = |home: &Home| {
+        home.run("up", &["--passphrase-file", home.passphrase(), "--phrase-file", &home.beside("p")])
+    };
+    std::fs::write(home.path().join("letter"), "x").unwrap();
+    for mode in [0o700, 0o755] {
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let (_, refused) = up(&home);
+        assert_eq!(refused["error"]["code"], "FCP-6005", "{refused:#}");
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "only the letter");
+    }
+    std::fs::remove_file(home.path().join("letter")).unwrap();
+    assert_eq!(up(&home).1["error"]["code"], "FCP-2009");
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn the_tree_of_commands_is_read_whole() {
     let all = all_commands();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use fcp_host::daemon::{self, Connecting, Runner, StartError};
-use fcp_host::home::{Config, LogLevel};
+use fcp_host::home::{Config, Home, LogLevel};
 use fcp_proto_core::error::Code;
 use fcp_runtime_tokio::storage::Options;
 use tracing_subscriber::filter::LevelFilter;
@@ -35,6 +35,12 @@ enum Command {
         #[arg(long, env = "FCP_HOME")]
         home: PathBuf,
     },
+    /// Makes a folder a home, or says why it is none; a folder that is refused stays as it is.
+    Make {
+        /// The home's folder.
+        #[arg(long, env = "FCP_HOME")]
+        home: PathBuf,
+    },
     /// Looks at a home for what is wrong with it, changes nothing, and prints what it found as JSON.
     Examine {
         /// The home's folder.
@@ -49,17 +55,32 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Daemon { home } => daemon(&home),
+        Command::Make { home } => make(&home),
         Command::Examine { home } => examine(&home),
         Command::Egress => egress(),
     }
 }
 
-fn daemon(home: &std::path::Path) -> ExitCode {
-    // Owners' secrets pass through here on their way to the vault and to egress.
-    let private = fcp_host::private_memory::make();
+fn make(home: &std::path::Path) -> ExitCode {
+    drop(log());
+    match Home::create(home) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => failed(&StartError::Home(error)),
+    }
+}
+
+/// Logs to standard error; what is given back changes the level.
+fn log() -> reload::Handle<LevelFilter, tracing_subscriber::Registry> {
     let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(filter).with(lines).init();
+    handle
+}
+
+fn daemon(home: &std::path::Path) -> ExitCode {
+    // Owners' secrets pass through here on their way to the vault and to egress.
+    let private = fcp_host::private_memory::make();
+    let handle = log();
     if let Err(error) = private {
         let message = format!("its memory cannot be kept from others: {error}");
         return failed(&StartError::Runner { code: Code::Internal, message });

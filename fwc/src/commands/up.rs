@@ -126,8 +126,7 @@ pub(crate) fn find_program(name: &str) -> Result<PathBuf> {
 /// What cannot be found, made or run.
 pub(crate) fn start(home: &Home) -> Result<Child> {
     let program = find_host()?;
-    private_file::create_folder(home.path())?;
-    private_file::create_folder(&home.run())?;
+    make(&program, home)?;
     let log = home.daemon_output();
     let failed = |error: std::io::Error| file_failure("write", &log, &error);
     let output =
@@ -145,6 +144,21 @@ pub(crate) fn start(home: &Home) -> Result<Child> {
         .process_group(0)
         .spawn()
         .map_err(|error| file_failure("run", &program, &error))
+}
+
+/// Has the daemon's program make the home, or say why the folder is none. Nothing of ours is put into it before.
+//= docs/spec/home.md#the-home
+fn make(program: &Path, home: &Home) -> Result<()> {
+    let made = Command::new(program).arg("make").arg("--home").arg(home.path()).stdin(Stdio::null()).output();
+    let made = made.map_err(|error| file_failure("run", program, &error))?;
+    if made.status.success() {
+        return Ok(());
+    }
+    let status = made.status;
+    Err(last_words(&made.stderr).unwrap_or_else(|| {
+        Failure::new(Code::Internal)
+            .because(format!("the home was not made ({status}), and nothing says why"))
+    }))
 }
 
 /// Asks until the daemon has left its start behind it.
@@ -190,22 +204,24 @@ pub(crate) async fn wait_until_healthy(
 /// Why the daemon ended, as its last words say: what the registry has for their code, and what was found.
 fn not_started(log: &Path, status: &str) -> Failure {
     let output = std::fs::read(log).unwrap_or_default();
-    let shown = String::from_utf8_lossy(&output[output.len().saturating_sub(SHOWN_OUTPUT)..]).into_owned();
-    let last = shown.lines().rev().find_map(LastWords::read);
-    let mut failure = match last {
-        Some(LastWords { code, message, next }) => {
-            let failure = Failure::new(code).because(message);
-            match next {
-                Some(next) => failure.next(next),
-                None => failure,
-            }
-        }
-        None => Failure::new(Code::DaemonUnreachable)
+    let mut failure = last_words(&output).unwrap_or_else(|| {
+        Failure::new(Code::DaemonUnreachable)
             .because(format!("the daemon ended ({status}) and did not say why"))
-            .next(format!("read {}; `fwc doctor` looks for what is wrong", log.display())),
-    };
+            .next(format!("read {}; `fwc doctor` looks for what is wrong", log.display()))
+    });
     failure.retryable = false;
     failure
+}
+
+/// Why the daemon's program ended, if the end of what it wrote says so.
+fn last_words(output: &[u8]) -> Option<Failure> {
+    let shown = String::from_utf8_lossy(&output[output.len().saturating_sub(SHOWN_OUTPUT)..]).into_owned();
+    let LastWords { code, message, next } = shown.lines().rev().find_map(LastWords::read)?;
+    let failure = Failure::new(code).because(message);
+    Some(match next {
+        Some(next) => failure.next(next),
+        None => failure,
+    })
 }
 
 /// What a daemon that does not start writes last.

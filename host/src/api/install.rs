@@ -11,15 +11,19 @@ use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{Digest, KeyId};
-use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::manifest::package::Package;
+use fcp_proto_core::manifest::{Manifest, Runtime};
 use fcp_proto_core::object::ConnectorInstall;
-use fcp_runtime_tokio::storage::atomic_file;
+use fcp_state_machines::node::Node;
+
+use serde_json::Value;
 
 use super::ceremony::blocking;
 use super::mount::{Ask, Serve};
 use super::sign::admit;
-use crate::daemon::{App, check_manifest, owner_zone};
+use crate::connectors;
+use crate::daemon::{App, check_manifest, owner_zone, packages};
+use crate::home::HomeError;
 
 /// Largest package file: the largest code and its head.
 const MAX_PACKAGE_BYTES: u64 = 80 * 1024 * 1024;
@@ -43,12 +47,12 @@ impl Serve for InstallConnector {
         }
         let given = if body.config.is_null() { serde_json::json!({}) } else { body.config };
         let config = fcp_proto_core::encoding::json::Json::try_from(given);
-        let config = config
-            .map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))?
-            .to_string();
+        let config =
+            config.map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))?;
         let (inner, source, wanted, dev) = (Arc::clone(&app), body.package, body.package_digest, body.dev);
         let checked = blocking(move || check(&inner, &source, wanted, dev)).await?;
         let manifest = checked.package.manifest();
+        check_paths(&app, manifest, &Value::from(config.clone()))?;
         let fields = ConnectorInstall {
             connector: manifest.connector.id.clone(),
             version: manifest.connector.version.clone(),
@@ -57,17 +61,34 @@ impl Serve for InstallConnector {
             code_digest: checked.code_digest,
             interface_hash: manifest.interface_hash(),
             zones: body.zones.into_iter().collect(),
-            config,
+            config: config.to_string(),
             publishers: checked.publishers.iter().copied().collect(),
             dev: checked.dev,
         };
         let connector = fields.connector.clone();
         // The package is on the disk before anything says that it is installed.
         let (inner, bytes, digest) = (Arc::clone(&app), checked.bytes, checked.digest);
-        blocking(move || keep(&inner, &bytes, digest)).await?;
-        let install_id = admit(&app, operator, &owner_zone(), fields).await?;
+        let installing = app.installing.lock().await;
+        blocking(move || packages::keep(&inner.home, &bytes, digest).map_err(not_stored)).await?;
+        let admitted = admit(&app, operator, &owner_zone(), fields).await;
+        if admitted.as_ref().is_err_and(is_refusal) {
+            discard(&app).await;
+        }
+        drop(installing);
+        let install_id = admitted?;
         Ok(Installed { install_id, connector: super::connectors::detail_of(&app, connector).await? })
     }
+}
+
+/// Nothing is installed that could not be started with the paths it is given. What else is wrong with a configuration
+/// is the node's to say.
+//= docs/spec/connectors.md#walls
+fn check_paths(app: &App, manifest: &Manifest, config: &Value) -> Result<(), ErrorBody> {
+    let Ok(resolved) = manifest.resolve_config(config) else { return Ok(()) };
+    connectors::check_paths(manifest, &resolved, &app.off_limits()).map_err(|why| {
+        let next = "name folders that hold the connector's data and nothing else: `fwc install PACKAGE --config JSON`";
+        ErrorBody::new(Code::InputInvalid).because(format!("the configuration: {why}")).next(next)
+    })
 }
 
 fn check(app: &App, source: &PackageSource, wanted: Digest, dev: bool) -> Result<Checked, ErrorBody> {
@@ -139,9 +160,26 @@ fn read(path: &Path) -> Result<Vec<u8>, ErrorBody> {
     std::fs::read(path).map_err(failed)
 }
 
-/// Keeps a package under its digest.
-fn keep(app: &App, bytes: &[u8], digest: Digest) -> Result<(), ErrorBody> {
-    let path = app.home.packages().join(digest.to_string());
-    atomic_file::write_in(&**app.home.files(), &path, bytes)
-        .map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))
+/// Whether there is certainly no record: one whose writing failed may be there at the next start.
+fn is_refusal(error: &ErrorBody) -> bool {
+    !matches!(
+        error.code,
+        Code::StoreFailed | Code::StoreFull | Code::StoreCorrupt | Code::Draining | Code::Internal
+    )
+}
+
+/// Removes what a refused installation brought. What cannot be removed now, the next start removes.
+//= docs/spec/package.md#kept-packages
+async fn discard(app: &Arc<App>) {
+    let recorded = |node: &Node, _| node.catalog().iter().map(|it| it.install.package_digest).collect();
+    let Ok(recorded) = app.query(recorded).await else { return };
+    let inner = Arc::clone(app);
+    let removed = blocking(move || packages::remove_others(&inner.home, &recorded).map_err(not_stored)).await;
+    if let Err(error) = removed {
+        tracing::warn!(why = error.why, "the package of a refused installation stays until the next start");
+    }
+}
+
+fn not_stored(error: HomeError) -> ErrorBody {
+    ErrorBody::new(error.code()).because(error.to_string())
 }

@@ -14,6 +14,7 @@ mod engine;
 mod evidence;
 mod keeper;
 mod launch;
+mod off_limits;
 mod outputs;
 mod process;
 mod protocol;
@@ -44,11 +45,13 @@ use crate::sandbox::Sandbox;
 pub use engine::Engine;
 use keeper::{Command, Keeper, NewCall};
 pub use launch::{Installation, Launch, Opening, Program, Progress, SecretError, Secrets};
+pub use off_limits::{Forbidden, OffLimits};
 pub(crate) use outputs::compile as compile_schema;
 pub use protocol::Violation;
 use revocation::Footing;
 use shared::{Barred, Overtaken, Shared, lock};
 pub use status::{Exercised, HealthCheck, HealthReport, ProcessStatus, StateName};
+pub(crate) use walls::check_paths;
 
 /// What a runner needs.
 pub struct RunnerConfig {
@@ -64,6 +67,8 @@ pub struct RunnerConfig {
     pub entropy: Entropy,
     /// Bounds.
     pub limits: Limits,
+    /// What no connector is given.
+    pub off_limits: OffLimits,
 }
 
 /// Bounds of every connector.

@@ -11,8 +11,8 @@ use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::Now;
 use fcp_state_machines::call::egress::EgressHandle;
 
-use super::Limits;
 use super::revocation::{Footing, Verdict, verdict};
+use super::{Limits, OffLimits};
 use crate::egress::EgressClient;
 use crate::sandbox::{CodeImages, Sandbox};
 
@@ -22,6 +22,7 @@ pub(super) struct Shared {
     pub(super) engine: PathBuf,
     pub(super) images: CodeImages,
     pub(super) limits: Limits,
+    pub(super) off_limits: OffLimits,
     pub(super) clock: fn() -> Now,
     pub(super) egress: Mutex<EgressClient>,
     entropy: Mutex<Entropy>,
@@ -83,6 +84,7 @@ impl Shared {
             engine: config.engine,
             images: CodeImages::default(),
             limits: config.limits,
+            off_limits: config.off_limits,
             clock: config.clock,
             egress: Mutex::new(config.egress),
             entropy: Mutex::new(config.entropy),

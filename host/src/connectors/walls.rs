@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use fcp_proto_core::manifest::{PathSource, SandboxProfile};
+use fcp_proto_core::manifest::{Manifest, PathSource, Sandbox, SandboxProfile};
 use serde_json::Value;
 
 use super::evidence::Local;
 use super::launch::Installation;
+use super::off_limits::OffLimits;
 use crate::sandbox::{CpuLimit, Limits, Profile, SandboxSpec};
 
 /// The order for a connector's process. It has no environment and no arguments.
@@ -23,9 +24,7 @@ pub(super) fn spec(installation: &Installation, file_size_mib: u32) -> SandboxSp
         // Permissive lowers no wall by itself: only the owner's exceptions do.
         SandboxProfile::Moderate | SandboxProfile::Permissive => Profile::Moderate,
     };
-    spec.writable = paths(&wanted.writable, &installation.config);
-    spec.read_only = paths(&wanted.read_only, &installation.config);
-    spec.read_only.retain(|path| !spec.writable.contains(path));
+    (spec.writable, spec.read_only) = granted(wanted, &installation.config);
     spec.limits = Limits {
         memory_mib: wanted.memory_mb,
         processes: wanted.processes,
@@ -49,6 +48,30 @@ pub(super) fn local(installation: &Installation) -> Local {
     } else {
         Local::Files
     }
+}
+
+/// Whether everything that a configuration names may be given to the connector.
+///
+/// # Errors
+/// The path, and why not.
+//= docs/spec/connectors.md#walls
+pub(crate) fn check_paths(manifest: &Manifest, config: &Value, off_limits: &OffLimits) -> Result<(), String> {
+    let wanted = &manifest.sandbox;
+    let mut spec = SandboxSpec::new(manifest.connector.id.as_str());
+    spec.name.truncate(MAX_NAME);
+    (spec.writable, spec.read_only) = granted(wanted, config);
+    spec.validate().map_err(|error| error.problem)?;
+    let each = [(&spec.writable, true), (&spec.read_only, false)];
+    each.into_iter().try_for_each(|(paths, writable)| {
+        paths.iter().try_for_each(|path| off_limits.check(path, writable)).map_err(|error| error.to_string())
+    })
+}
+
+/// What may be written, and what may only be read.
+fn granted(wanted: &Sandbox, config: &Value) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
+    let (writable, mut read_only) = (paths(&wanted.writable, config), paths(&wanted.read_only, config));
+    read_only.retain(|path| !writable.contains(path));
+    (writable, read_only)
 }
 
 fn paths(sources: &[PathSource], config: &Value) -> BTreeSet<PathBuf> {

@@ -26,6 +26,7 @@ use super::runner::Runner;
 use super::schemas::Schemas;
 use super::tries::Tries;
 use crate::api::Versions;
+use crate::connectors::OffLimits;
 use crate::home::{Config, Home};
 use crate::keys::KeyStore;
 use crate::vault::Vault;
@@ -66,6 +67,8 @@ pub struct App {
     pub refused_settings: Mutex<Option<String>>,
     /// Held by who verifies the audit chains: one at a time.
     pub verifying: tokio::sync::Mutex<()>,
+    /// Held while a package is kept and its record made: whoever removes a refused one must not take another's.
+    pub installing: tokio::sync::Mutex<()>,
     /// Which answers were given, and since when.
     pub versions: Versions,
     /// Whether the daemon stops.
@@ -206,6 +209,14 @@ impl App {
     pub fn programs(&self) -> PathBuf {
         let own = std::env::current_exe().ok();
         own.and_then(|own| own.parent().map(PathBuf::from)).unwrap_or_default()
+    }
+
+    /// What no connector is given: the home, what its settings name outside it, and the programs.
+    //= docs/spec/connectors.md#walls
+    pub fn off_limits(&self) -> OffLimits {
+        let listen = self.config().listen.clone();
+        let outside = [listen.socket, listen.tcp_token_file, self.credentials.clone()];
+        OffLimits::new(&self.home, self.programs()).and(outside.into_iter().flatten())
     }
 
     /// Whether the daemon stops.

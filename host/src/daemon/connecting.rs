@@ -28,8 +28,8 @@ use super::exceptions::{self, Inapplicable};
 use super::runner::Runner;
 use super::vault_secrets::{VaultSecrets, keep_refreshed};
 use crate::connectors::{
-    self, Engine, Exercised, HealthCheck, HealthReport, Installation, Launch, Limits, ProcessStatus, Program,
-    RunnerConfig,
+    self, Engine, Exercised, HealthCheck, HealthReport, Installation, Launch, Limits, OffLimits,
+    ProcessStatus, Program, RunnerConfig,
 };
 use crate::egress::{EgressClient, Refreshed};
 use crate::home::HealthCredential;
@@ -42,6 +42,7 @@ pub struct Connecting {
     secrets: Arc<VaultSecrets>,
     packages: PathBuf,
     engine: Engine,
+    off_limits: OffLimits,
     outcomes: Outcomes,
     installed: Mutex<BTreeMap<ConnectorId, Result<Arc<Installation>, Unrunnable>>>,
     statuses: Arc<Mutex<Vec<ProcessStatus>>>,
@@ -127,6 +128,7 @@ impl Connecting {
             clock: clock::now,
             entropy: entropy::fresh().map_err(StartError::Entropy)?,
             limits: Limits::default(),
+            off_limits: app.off_limits(),
         });
         let (alive, stop) = (Alive::new(), watch::Sender::new(false));
         let followers = Arc::new(Followers { runner: runner.clone(), vault: Arc::clone(vault) });
@@ -139,6 +141,7 @@ impl Connecting {
             secrets: Arc::new(VaultSecrets::new(Arc::clone(vault))),
             packages: app.home.packages(),
             engine: Engine::new(programs.join("fcp-connector-engine")),
+            off_limits: app.off_limits(),
             health: app.config().health.clone(),
             outcomes,
             installed: Mutex::new(BTreeMap::new()),
@@ -192,6 +195,16 @@ impl Connecting {
         Err(Unrunnable { code: Code::EngineChanged, message, remedy: Some(remedy) })
     }
 
+    /// What is wrong with the paths that it was installed with.
+    fn check_paths(&self, installed: &Installed) -> Result<(), Unrunnable> {
+        let checked = connectors::check_paths(&installed.manifest, &installed.config, &self.off_limits);
+        checked.map_err(|message| Unrunnable {
+            code: Code::ConnectorUnavailable,
+            message,
+            remedy: Some("install it again with other paths: `fwc install PACKAGE --config JSON`".into()),
+        })
+    }
+
     /// What runs: the engine, or the code inside the package that is kept under its digest.
     fn program(&self, installed: &Installed) -> Result<Program, String> {
         match installed.manifest.connector.runtime {
@@ -208,6 +221,7 @@ impl Connecting {
 
     fn read(&self, node: &Node, installed: &Installed, now: Now) -> Result<Installation, Unrunnable> {
         self.check_engine(installed)?;
+        self.check_paths(installed)?;
         let lowered = exceptions::lowered(node, &installed.install.connector, now)?;
         Ok(Installation {
             manifest: installed.manifest.clone(),

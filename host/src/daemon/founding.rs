@@ -1,7 +1,9 @@
 //! From stored keys and a journal to a node that serves; and, once, the ceremony that makes both.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
+use fcp_api::types::{Warning, WarningKind};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, KeyId, NodeId};
 use fcp_proto_core::object::{AnyObject, StoredObject};
@@ -12,11 +14,12 @@ use fcp_state_machines::trust::ceremony::HomeFacts;
 use super::StartError;
 use super::app::{App, Serving};
 use super::manifests::Manifests;
+use super::packages;
 use super::ports::HostPorts;
 use super::runner::Runner;
 use crate::ceremony::{self, CeremonyFailure, Founder};
-use crate::home::HomeState;
-use crate::keys::KeyStore;
+use crate::home::{HomeState, lost};
+use crate::keys::{KeyStore, missing_of_people};
 use crate::vault::{CredentialKey, Vault};
 
 /// The variable whose value `1` vouches for the clock of this start, however far ahead of the last run it is.
@@ -33,6 +36,10 @@ pub type MakeRunner =
 /// What is wrong with the home.
 pub(super) fn resume(app: &Arc<App>) -> Result<(), StartError> {
     match app.home.state().map_err(StartError::Home)? {
+        //= docs/spec/home.md#hometoml
+        HomeState::New if lost::has_records(&app.storage).map_err(StartError::Storage)? => {
+            Err(StartError::Home(lost::error(app.home.path(), &app.storage)))
+        }
         HomeState::New => Ok(()),
         HomeState::Made(facts) => serve(app, &facts),
         HomeState::HalfMade => {
@@ -90,7 +97,30 @@ fn serve(app: &Arc<App>, facts: &HomeFacts) -> Result<(), StartError> {
     if owner != Some(facts.owner_key) {
         return Err(StartError::OtherOwner);
     }
+    warn_of_missing_keys(app, &node.0);
+    remove_unrecorded(app, &node.0)?;
     publish(app, node)
+}
+
+/// A key that people open is not needed to start; that it is gone is told before somebody needs it.
+//= docs/spec/home.md#keys
+fn warn_of_missing_keys(app: &App, node: &Node) {
+    for file in missing_of_people(&app.home, node.authority()) {
+        tracing::error!(file = %file.display(), "a key is missing");
+        app.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(Warning {
+            kind: WarningKind::Integrity,
+            message: format!("the key {} is missing, and nobody can sign with it", file.display()),
+            remedy: Some(format!("restore {} from a backup", file.display())),
+        });
+    }
+}
+
+/// Removes the packages of installations that were refused, or that ended before their record was durable, or that were
+/// taken back.
+//= docs/spec/package.md#kept-packages
+fn remove_unrecorded(app: &App, node: &Node) -> Result<(), StartError> {
+    let recorded: BTreeSet<_> = node.catalog().iter().map(|it| it.install.package_digest).collect();
+    packages::remove_others(&app.home, &recorded).map_err(StartError::Home)
 }
 
 fn publish(app: &Arc<App>, node: Opened) -> Result<(), StartError> {

@@ -17,6 +17,7 @@ mod founding;
 mod manifests;
 mod operators;
 mod origin;
+pub(crate) mod packages;
 mod ports;
 mod publishers;
 mod records;
@@ -136,6 +137,7 @@ fn assemble(
         warnings: Mutex::new(recovery_warnings(recovered)),
         refused_settings: Mutex::default(),
         verifying: tokio::sync::Mutex::new(()),
+        installing: tokio::sync::Mutex::new(()),
         versions: api::Versions::default(),
         draining: watch::Sender::new(false),
         admission,

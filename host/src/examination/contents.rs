@@ -7,7 +7,6 @@ use fcp_api::examination::{Finding, Look};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::Digest;
 use fcp_proto_core::manifest::Runtime;
-use fcp_proto_core::object::{AnyObject, StoredObject};
 use fcp_runtime_tokio::drive::{clock, entropy};
 use fcp_runtime_tokio::storage::error::StorageError;
 use fcp_runtime_tokio::storage::files::Files;
@@ -17,8 +16,8 @@ use fcp_state_machines::trust::ceremony::HomeFacts;
 
 use super::Examination;
 use crate::connectors::Engine;
-use crate::home::{Config, HOME_FILE, Home, HomeError, HomeState};
-use crate::keys::{CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys};
+use crate::home::{Config, Home, HomeError, HomeState, lost};
+use crate::keys::{CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, missing_of_people};
 use crate::vault::{Vault, VaultError};
 use crate::{api, daemon};
 
@@ -147,7 +146,9 @@ impl Examination {
                 let detail = "a ceremony was confirmed and not completed; the next start goes on with it";
                 return self.add(Look::new("home.toml", Finding::Warning, detail).remedy("`fwc up`"));
             }
-            Ok(HomeState::New) if self.was_made() => return self.lost_facts(storage),
+            Ok(HomeState::New) if self.was_made() || lost::has_records(storage).unwrap_or(true) => {
+                return self.wrong("home.toml", &lost::error(&self.path, storage));
+            }
             Ok(HomeState::New) => {
                 return self.ok("home.toml", "the home has no owner yet; `fwc up` makes one");
             }
@@ -156,6 +157,7 @@ impl Examination {
         self.ok("home.toml", format!("node {}, owner's key {}", facts.node, facts.owner_key));
         let Some(LoadedKeys { node, vault, .. }) = self.keys(home) else { return };
         let Some(node) = self.node(&facts, node, storage) else { return };
+        self.keys_of_people(home, &node);
         self.chains(storage, &facts, &node);
         match entropy::fresh().map_err(|error| error.to_string()).map(|fresh| Vault::open(home, vault, fresh))
         {
@@ -165,25 +167,6 @@ impl Examination {
             Err(error) => self.add(Look::new("vault", Finding::Unknown, error)),
         }
         self.connectors(home, &node);
-    }
-
-    /// `home.toml` is gone from a home that was made. What it said stands in the journal too.
-    fn lost_facts(&mut self, storage: &Storage) {
-        let path = self.path.join(HOME_FILE);
-        let look = Look::problem(
-            "home.toml",
-            Code::StoreCorrupt,
-            "it is missing, and the home has keys and an owner",
-        )
-        .at(path.display())
-        .why("the daemon takes the home for one without an owner");
-        self.add(match facts_of(storage) {
-            Some(facts) => {
-                let text = Home::facts_text(&facts).replace('\n', "\\n").replace('\'', "");
-                look.remedy(format!("`(umask 077; printf '{text}' > {})`", path.display()))
-            }
-            None => look.remedy(restore(&path)),
-        });
     }
 
     fn keys(&mut self, home: &Home) -> Option<LoadedKeys> {
@@ -210,6 +193,15 @@ impl Examination {
                 );
                 None
             }
+        }
+    }
+
+    /// The keys that people open: a start does without, and whoever needs one later cannot act.
+    fn keys_of_people(&mut self, home: &Home, node: &Node) {
+        for file in missing_of_people(home, node.authority()) {
+            let look = Look::problem("keys", Code::StoreCorrupt, "the key is missing").at(file.display());
+            let look = look.why("nobody can sign with it, and no key is made anew in its place");
+            self.add(look.remedy(restore(&file)));
         }
     }
 
@@ -337,26 +329,4 @@ fn restore(path: &Path) -> String {
 
 fn digest_of(path: &Path) -> Option<Digest> {
     Some(fcp_proto_core::crypto::hash::digest(&std::fs::read(path).ok()?))
-}
-
-/// What `home.toml` said, from the objects that the ceremony made.
-fn facts_of(storage: &Storage) -> Option<HomeFacts> {
-    let (mut owner, mut node, mut operator) = (None, None, None);
-    for batch in storage.batches().ok()? {
-        for record in batch.ok()?.batch.records {
-            let object = StoredObject::from_bytes(&record.bytes).and_then(|stored| AnyObject::open(&stored));
-            #[allow(clippy::wildcard_enum_match_arm, reason = "every other object says nothing of these")]
-            match object.ok()? {
-                AnyObject::OwnerRoot(root) => {
-                    let fields = root.body.fields;
-                    owner.get_or_insert((fields.home_id, fields.public_key.key_id()));
-                }
-                AnyObject::NodeAttestation(it) => drop(node.get_or_insert(it.body.fields.node_id)),
-                AnyObject::OperatorDelegation(it) => drop(operator.get_or_insert(it.body.fields.operator)),
-                _ => {}
-            }
-        }
-    }
-    let (home_id, owner_key) = owner?;
-    Some(HomeFacts { home_id, node: node?, operator: operator?, owner_key })
 }

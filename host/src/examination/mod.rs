@@ -78,6 +78,7 @@ fn why(error: &HomeError) -> &'static str {
         HomeError::FileMissing(_) | HomeError::FileTooLarge(_) | HomeError::Damaged { .. } => {
             "the daemon does not start without it, and nothing is made anew in its place"
         }
+        HomeError::FactsLost { .. } => "the daemon does not know whose home it is, and does not start",
         HomeError::Missing(_) => Code::HomeMissing.meaning(),
         HomeError::NotAHome(_)
         | HomeError::TooNew { .. }

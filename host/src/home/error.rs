@@ -41,6 +41,13 @@ pub enum HomeError {
     WrongKind(PathBuf),
     /// A file is not there.
     FileMissing(PathBuf),
+    /// `home.toml` is gone from a home that was made.
+    FactsLost {
+        /// The file.
+        file: PathBuf,
+        /// The command that writes it again, if the journal tells what it said.
+        remedy: Option<String>,
+    },
     /// A file is larger than any of its kind.
     FileTooLarge(PathBuf),
     /// A file is not what it should be.
@@ -80,11 +87,13 @@ impl HomeError {
             Self::NotAHome(_) => Code::Conflict,
             Self::TooNew { .. } => Code::HomeTooNew,
             Self::ForeignOwner { .. } | Self::OpenToOthers { .. } => Code::NotPermitted,
-            Self::WrongKind(_) | Self::FileMissing(_) | Self::FileTooLarge(_) | Self::Damaged { .. } => {
-                Code::StoreCorrupt
-            }
+            Self::WrongKind(_)
+            | Self::FileMissing(_)
+            | Self::FactsLost { .. }
+            | Self::FileTooLarge(_)
+            | Self::Damaged { .. } => Code::StoreCorrupt,
             Self::PathTooLong(_) => Code::OutOfRange,
-            Self::Config(_) => Code::ConfigInvalid,
+            Self::Config(error) => error.code(),
             Self::Io { kind, .. } if *kind == io::ErrorKind::StorageFull => Code::StoreFull,
             Self::Io { .. } => Code::StoreFailed,
             Self::Storage(error) => error.code(),
@@ -101,6 +110,7 @@ impl HomeError {
             | Self::OpenToOthers { path, .. }
             | Self::WrongKind(path)
             | Self::FileMissing(path)
+            | Self::FactsLost { file: path, .. }
             | Self::FileTooLarge(path)
             | Self::Damaged { file: path, .. }
             | Self::PathTooLong(path)
@@ -121,6 +131,10 @@ impl HomeError {
             Self::PathTooLong(_) => Some("choose a home with a shorter path".into()),
             Self::FileMissing(path) | Self::Damaged { file: path, .. } => {
                 Some(format!("restore {} from a backup", path.display()))
+            }
+            Self::FactsLost { file, remedy } => {
+                let restore = || format!("restore {} from a backup", file.display());
+                Some(remedy.clone().unwrap_or_else(restore))
             }
             Self::Missing(_)
             | Self::TooNew { .. }
@@ -147,6 +161,9 @@ impl fmt::Display for HomeError {
             }
             Self::WrongKind(path) => write!(f, "{} is a link or of another kind", path.display()),
             Self::FileMissing(path) => write!(f, "{} is missing", path.display()),
+            Self::FactsLost { file, .. } => {
+                write!(f, "{} is missing, and the home has keys or records of an owner", file.display())
+            }
             Self::FileTooLarge(path) => write!(f, "{} is too large", path.display()),
             Self::Damaged { file, reason } => write!(f, "{} is damaged: {reason}", file.display()),
             Self::PathTooLong(path) => {

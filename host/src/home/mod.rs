@@ -7,7 +7,7 @@
 //!      keys/          wrapped keys            vault/     sealed credentials
 //!      journal/       the durable record      index/     rebuilt from the journal at any time
 //!      packages/      installed connectors    agents/    agents' own folders
-//!      run/fcp.sock   the daemon's socket     logs/      the daemon's logs
+//!      run/fcp.sock   the daemon's socket     connectors/  manifests, for reading without the daemon
 //! ```
 //!
 //! //= docs/spec/home.md
@@ -18,6 +18,7 @@ mod error;
 mod facts;
 #[cfg(test)]
 pub(crate) mod faulty;
+pub(crate) mod lost;
 mod private_file;
 #[cfg(test)]
 mod tests;
@@ -44,8 +45,10 @@ pub const HOME_FILE: &str = "home.toml";
 pub const CEREMONY_FILE: &str = "ceremony.cbor";
 
 /// The folders of a home.
-pub(crate) const FOLDERS: [&str; 8] =
-    ["keys", "vault", "journal", "index", "packages", "agents", "run", "logs"];
+pub(crate) const FOLDERS: [&str; 7] = ["keys", "vault", "journal", "index", "packages", "agents", "run"];
+
+/// What belongs to the demonstration in a home; it is there before the home is made.
+const DEMONSTRATION: &str = "quickstart";
 
 /// Longest path of a unix socket on Linux, its final zero left out. Source: unix(7).
 const MAX_SOCKET_PATH: usize = 107;
@@ -90,7 +93,8 @@ impl Home {
         }
         // Before its mode: nobody should be told to close a folder that is something else.
         let names = home.list(&home.path)?;
-        if !names.is_empty() && !names.iter().any(|name| is_ours(name)) {
+        let demonstration = names == [DEMONSTRATION];
+        if !names.is_empty() && !demonstration && !names.iter().any(|name| is_ours(name)) {
             return Err(HomeError::NotAHome(home.path));
         }
         check_private(&home.path, Kind::Folder)?;
@@ -163,9 +167,15 @@ impl Home {
         self.path.join("agents")
     }
 
-    /// The folder of logs.
-    pub fn logs(&self) -> PathBuf {
-        self.path.join("logs")
+    /// The one folder of a home that a connector may be given: the demonstration's data.
+    //= docs/spec/connectors.md#walls
+    pub fn connector_data(&self) -> PathBuf {
+        self.path.join(DEMONSTRATION).join("data")
+    }
+
+    /// The folders of a home.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        FOLDERS.iter().map(|folder| self.path.join(folder)).collect()
     }
 
     /// The daemon's socket, unless the settings say another.

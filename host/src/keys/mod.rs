@@ -11,7 +11,7 @@ mod tests;
 
 pub use error::KeyStoreError;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ use fcp_proto_core::random::Entropy;
 use fcp_runtime_tokio::storage::atomic_file;
 use fcp_runtime_tokio::storage::files::Files;
 use fcp_state_machines::node::NodeKeys;
+use fcp_state_machines::trust::authority::Authority;
 use fcp_state_machines::trust::ceremony::NodeSecret;
 use fcp_state_machines::trust::ceremony::files::{
     ENCRYPTION_KEY, ISSUANCE_KEY, OWNER_KEY, SIGNING_KEY, VAULT_KEY, file_wrapping_key, operator_key_file,
@@ -245,6 +246,16 @@ impl KeyStore {
         names.sort_unstable();
         Ok(names)
     }
+}
+
+/// The files of keys that people open, and that are not there: the owner's, and those of the operators that live.
+//= docs/spec/home.md#keys
+pub fn missing_of_people(home: &Home, authority: &Authority) -> Vec<PathBuf> {
+    let operators: BTreeSet<_> =
+        authority.operators().values().map(|it| operator_key_file(&it.operator)).collect();
+    let names = std::iter::once(OWNER_KEY.to_owned()).chain(operators);
+    let files = names.map(|name| home.keys().join(name));
+    files.filter(|file| file.symlink_metadata().is_err()).collect()
 }
 
 fn is_key_file(name: &str) -> bool {

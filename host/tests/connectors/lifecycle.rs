@@ -35,6 +35,23 @@ async fn a_crash_in_the_middle_is_unknown_if_it_can_have_changed_something() {
     world.end().await;
 }
 
+/// The paths are judged by where they lead when the process is made, whatever they led to at the installation.
+//= docs/spec/connectors.md#walls
+#[tokio::test]
+async fn no_process_is_made_with_a_path_that_leads_to_the_home() {
+    let world = World::with(hasty());
+    let folder = world.place.path().join("notes");
+    std::fs::create_dir(&folder).unwrap();
+    let unruly = unruly("", Some(&folder));
+    std::fs::remove_dir(&folder).unwrap();
+    std::fs::rename(world.place.path().join("home"), &folder).unwrap();
+    std::os::unix::fs::symlink(&folder, world.place.path().join("home")).unwrap();
+    let outcome = world.call(1, &unruly, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    let Outcome::NotDelivered { message, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(message.contains("FCP's own"), "{message}");
+    world.end().await;
+}
+
 #[tokio::test]
 async fn a_crash_of_what_can_change_nothing_is_a_failure_without_effect() {
     let world = World::with(hasty());

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fcp_host::connectors::{
-    Installation, Launch, Limits, Opening, ProcessStatus, Program, Runner, RunnerConfig, Secrets,
+    Installation, Launch, Limits, OffLimits, Opening, ProcessStatus, Program, Runner, RunnerConfig, Secrets,
 };
 use fcp_host::egress::{EgressClient, Environment, Resolver, Resolving, Secret, SecretValue};
 use fcp_host::sandbox::Sandbox;
@@ -38,6 +38,8 @@ pub(crate) struct World {
     egress: tokio::task::AbortHandle,
     /// The last reference keeps the refreshed tokens' queue open.
     _refreshed: fcp_host::egress::Refreshed,
+    /// Where its home is, which no connector is given.
+    pub(crate) place: tempfile::TempDir,
 }
 
 impl World {
@@ -51,6 +53,8 @@ impl World {
             Environment { resolver: Box::new(Loopback), unix_time: || UnixTime::from_secs(1_800_000_000) };
         let serving = tokio::spawn(fcp_host::egress::serve(theirs.into(), environment));
         let (egress, refreshed) = EgressClient::connect(ours.into()).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let home = fcp_host::home::Home::create(&place.path().join("home")).unwrap();
         let runner = Runner::new(RunnerConfig {
             sandbox: Sandbox::with_launcher(&programs().join("fcp-launcher")).unwrap(),
             engine: programs().join("fcp-connector-engine"),
@@ -58,8 +62,9 @@ impl World {
             clock: now,
             entropy: Entropy::from_seed(&Zeroizing::new([7; 32])),
             limits,
+            off_limits: OffLimits::new(&home, programs().to_owned()),
         });
-        Self { runner, vault: Arc::default(), egress: serving.abort_handle(), _refreshed: refreshed }
+        Self { runner, vault: Arc::default(), egress: serving.abort_handle(), _refreshed: refreshed, place }
     }
 
     pub(crate) fn launch(&self, installation: &Arc<Installation>) -> Launch {

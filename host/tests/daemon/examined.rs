@@ -119,6 +119,35 @@ const DAMAGES: &[Damage] = &[
     ),
     ("record open", |home| mode(sealed(home), 0o640), "layout", Code::NotPermitted, ".sealed", "`chmod 600 "),
     (
+        "an operator's key gone",
+        |home| fs::remove_file(home.join("keys/operator.owner.key")).unwrap(),
+        "keys",
+        Code::StoreCorrupt,
+        "operator.owner.key",
+        "restore ",
+    ),
+    (
+        "the owner's key gone",
+        |home| fs::remove_file(home.join("keys/owner.key")).unwrap(),
+        "keys",
+        Code::StoreCorrupt,
+        "keys/owner.key",
+        "restore ",
+    ),
+    (
+        "its file and every key gone",
+        |home| {
+            fs::remove_file(home.join("home.toml")).unwrap();
+            fs::remove_dir_all(home.join("keys")).unwrap();
+            fs::create_dir(home.join("keys")).unwrap();
+            mode(home.join("keys"), 0o700);
+        },
+        "home.toml",
+        Code::StoreCorrupt,
+        "home.toml",
+        "umask 077",
+    ),
+    (
         "key a link",
         |home| {
             fs::remove_file(home.join("keys/vault.key")).unwrap();

@@ -120,6 +120,9 @@ async fn wrong_settings_refuse_the_start_and_never_a_running_daemon() {
     daemon.stop();
     let (status, log) = Daemon::spawn(&home).wait();
     assert!(!status.success() && log.contains("FCP-8005") && log.contains("speed"), "{log}");
+    fs::write(&settings, "version = 2\n").unwrap();
+    let (status, log) = Daemon::spawn(&home).wait();
+    assert!(!status.success() && log.contains("FCP-8004") && !log.contains("FCP-8005"), "{log}");
 }
 
 #[tokio::test]

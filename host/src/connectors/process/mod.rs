@@ -100,6 +100,10 @@ impl Start {
 
     async fn make(&self) -> Result<SandboxedChild, (SpawnError, String)> {
         let passing = |message: String| (SpawnError::Resources, message);
+        // Looked at anew for each process: a link or a folder may have been put in the place of another since.
+        let (manifest, config) = (&self.installation.manifest, &self.installation.config);
+        walls::check_paths(manifest, config, &self.shared.off_limits)
+            .map_err(|message| (SpawnError::Sandbox, message))?;
         let code = self.code().await.map_err(refused)?;
         let mut theirs = None;
         if let Some(egress) = &self.egress {
