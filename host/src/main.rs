@@ -1,16 +1,15 @@
 //! `fcp-host`: the daemon of a home, and the egress process that it starts.
 
+mod log;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use fcp_host::daemon::{self, Connecting, Runner, StartError};
-use fcp_host::home::{Config, LogLevel};
+use fcp_host::home::LogFormat;
 use fcp_runtime_tokio::storage::Options;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// The FCP daemon and its egress process.
@@ -49,14 +48,9 @@ fn main() -> ExitCode {
 }
 
 fn daemon(home: &std::path::Path) -> ExitCode {
-    let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(filter).with(lines).init();
-    let set_level = move |config: &Config| {
-        if let Err(error) = handle.modify(|filter| *filter = level(config.log.level)) {
-            tracing::error!(%error, "the log's level was not changed");
-        }
-    };
+    let (log, setting) = log::log(std::io::stderr);
+    log.init();
+    let last_words = setting.clone();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&StartError::Listen { at: "the runtime".into(), error }),
@@ -65,22 +59,21 @@ fn daemon(home: &std::path::Path) -> ExitCode {
         let connecting: Arc<dyn Runner> = Connecting::start(app, vault, outcomes)?;
         Ok(connecting)
     });
-    let ended = runtime.block_on(daemon::run(home, &Options::default(), make_runner, Box::new(set_level)));
+    let ended = runtime.block_on(daemon::run(
+        home,
+        &Options::default(),
+        make_runner,
+        Box::new(move |config| setting.take(config)),
+    ));
     // What still blocks a thread is not waited for: everything durable is closed.
     runtime.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
-}
-
-fn level(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
+        Err(error) => {
+            // Whoever started the daemon reads them.
+            last_words.format(LogFormat::Json);
+            failed(&error)
+        }
     }
 }
 
