@@ -22,6 +22,9 @@ use crate::daemon::App;
 
 /// Serves a request.
 pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.version() != http::Version::HTTP_11 {
+        return other_version();
+    }
     let trace = trace::read(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let exchange = peer.place.begin();
@@ -39,6 +42,15 @@ pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incomin
     if let Some(Ok(value)) = trace.map(|trace| HeaderValue::from_str(&trace::write(&trace))) {
         response.headers_mut().insert(TRACEPARENT, value);
     }
+    response
+}
+
+/// The end of a connection whose head is of another version: the status alone, as for every head that cannot be read.
+//= docs/spec/api.md#transport
+fn other_version() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = http::StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
