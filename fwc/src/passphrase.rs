@@ -77,7 +77,7 @@ fn open_terminal(instead: &str) -> Result<File> {
         let failure = Failure::new(Code::Unauthenticated);
         let mut failure =
             failure.because("there is no terminal to ask on, and no file was named").next(instead);
-        failure.message = "A secret is needed, and nobody can be asked for it.".into();
+        failure.message = "A person is needed here, and nobody can be asked.".into();
         failure
     })
 }

@@ -375,8 +375,11 @@ fn an_approval_is_of_the_call_that_was_shown_and_needs_a_person_or_yes() {
     });
     let pass = home.private("pass", PASSPHRASE);
     let pass = pass.to_str().unwrap();
-    let (code, _) = home.json(&["approvals", "approve", ID, "--passphrase-file", pass]);
+    let (code, refused) = home.json(&["approvals", "approve", ID, "--passphrase-file", pass]);
     assert_eq!(code, 6, "there is no terminal to ask on");
+    let error = &refused["error"];
+    assert!(error["message"].as_str().unwrap().contains("a person's yes"), "{refused}");
+    assert!(error["why"].as_str().unwrap().contains("--yes was not given"), "{refused}");
     assert!(home.seen("POST /v1/approvals").is_empty());
     let line = [
         "approvals",

@@ -265,11 +265,15 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
 /// Shows what is decided over, in full, and asks for a yes.
 ///
 /// # Errors
-/// [`Code::Cancelled`] for anything but a yes; [`Code::UsageError`] where there is no terminal.
+/// [`Code::Cancelled`] for anything but a yes; [`Code::Unauthenticated`] where there is no terminal.
 pub(super) fn confirm<T: Serialize>(shown: &T, grant: Option<&StandingGrant>) -> Result<()> {
     let instead = "show it with `fwc approvals show ID`, then approve with --yes";
     if !passphrase::has_terminal() {
-        return Err(usage("there is no terminal to ask for a yes on, and --yes was not given").next(instead));
+        let failure = Failure::new(Code::Unauthenticated);
+        let mut failure =
+            failure.because("there is no terminal to ask on, and --yes was not given").next(instead);
+        failure.message = "An approval needs a person's yes, and nobody can be asked for it.".into();
+        return Err(failure);
     }
     passphrase::show(&visible(shown)?, instead)?;
     if let Some(grant) = grant {
