@@ -525,6 +525,8 @@ fn a_daemon_that_does_not_start_is_quoted_with_its_code() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::copy(env!("CARGO_BIN_EXE_fwc"), folder.join("fwc")).unwrap();
     let host = folder.join("fcp-host");
+    // A home without an owner is not begun where nobody can be asked.
+    std::fs::write(home.path().join("home.toml"), "version = 1\n").unwrap();
     // The last words of a daemon, and what it was started with.
     let script = r#"#!/bin/sh
 printf '{"level":"ERROR","message":"%s","code":"FCP-8003","name":"home_locked"}\n' "$*" >&2; exit 5
