@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::PrincipalId;
 
@@ -96,20 +96,20 @@ pub(crate) struct Global {
 pub(crate) enum Stop {
     /// Help or the version was asked for.
     Shown(clap::Error),
-    /// It cannot be understood.
-    Refused(Failure, bool),
+    /// It cannot be understood; to be told in this format, if its words name one.
+    Refused(Failure, Option<Format>),
 }
 
 impl Stop {
     /// Shows it, and returns its exit code.
     pub(crate) fn report(self) -> ExitCode {
-        let (json, outcome) = match self {
-            Self::Shown(help) => (false, Ok(Outcome::Text(help.to_string()))),
-            Self::Refused(failure, json) => (json, Err(failure)),
+        let (format, outcome) = match self {
+            Self::Shown(help) => (None, Ok(Outcome::Text(help.to_string()))),
+            Self::Refused(failure, format) => (format, Err(failure)),
         };
-        let global = Global { json, ..Global::default() };
-        // Nobody named a format yet, so words are the one form that every reader of a misspelt line can use.
-        let stream = if json { Stream::Answer } else { Stream::Document };
+        let global = Global { format, ..Global::default() };
+        // Where nobody names a format, words are the one form that every reader of a misspelt line can use.
+        let stream = if format.is_some() { Stream::Answer } else { Stream::Document };
         Renderer::new(&global, "", stream).finish(outcome)
     }
 }
@@ -120,8 +120,7 @@ impl Stop {
 /// Help that was asked for, or what is wrong with the line.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, Stop> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    // Before `--`, so that a command run by `agent run` does not decide how we fail.
-    let json = arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json");
+    let format = format_in(&arguments);
     let parsed = command().try_get_matches_from(&arguments).and_then(|matches| {
         let name = name_of(&matches);
         Ok(Cli { name, ..Cli::from_arg_matches(&matches)? })
@@ -130,8 +129,22 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
         // The usage line names what was given; what the environment gave was not typed.
         let mut typed = command().mut_args(|argument| argument.env(None));
         let error = typed.try_get_matches_from_mut(&arguments).err().unwrap_or(error);
-        stop(error, &named_by(&typed, &arguments), json)
+        stop(error, &named_by(&typed, &arguments), format)
     })
+}
+
+/// The format that the words of a line ask for, understood or not.
+//= docs/spec/output.md#envelope
+fn format_in(words: &[OsString]) -> Option<Format> {
+    // Before `--`, so that a command run by `agent run` does not decide how we fail.
+    let words: Vec<&str> =
+        words.iter().take_while(|word| *word != "--").map(|word| word.to_str().unwrap_or_default()).collect();
+    if words.contains(&"--json") {
+        return Some(Format::Json);
+    }
+    let behind = words.windows(2).filter(|pair| pair[0] == "--format").map(|pair| pair[1]);
+    let within = words.iter().filter_map(|word| word.strip_prefix("--format="));
+    within.chain(behind).find_map(|name| <Format as ValueEnum>::from_str(name, false).ok())
 }
 
 /// What the words name of the commands, as far as they name one: its words and its usage.
@@ -162,14 +175,14 @@ fn name_of(matches: &ArgMatches) -> String {
     words.join(" ")
 }
 
-fn stop(error: clap::Error, named: &(String, String), json: bool) -> Stop {
+fn stop(error: clap::Error, named: &(String, String), format: Option<Format>) -> Stop {
     let kind = error.kind();
     if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         Stop::Shown(error)
     } else if kind == ErrorKind::InvalidSubcommand {
-        Stop::Refused(unknown_command(&error), json)
+        Stop::Refused(unknown_command(&error), format)
     } else {
-        Stop::Refused(wrong_usage(&error, named), json)
+        Stop::Refused(wrong_usage(&error, named), format)
     }
 }
 

@@ -57,6 +57,11 @@ impl Home {
         Some(Failure::new(Code::NotPermitted).because(why).next(next))
     }
 
+    /// Whether it has an owner, or a ceremony that the next daemon completes by itself.
+    pub(crate) fn has_owner(&self) -> bool {
+        ["home.toml", "ceremony.cbor"].iter().any(|file| self.0.join(file).exists())
+    }
+
     /// What the daemon makes anew at each start.
     pub(crate) fn run(&self) -> PathBuf {
         self.0.join("run")

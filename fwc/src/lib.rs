@@ -39,6 +39,7 @@ use fcp_proto_core::error::Code;
 
 use cli::Cli;
 use context::Context;
+use home::Home;
 use render::Renderer;
 
 /// What failed, why, and what to do next: the daemon's words and ours have one form.
@@ -71,7 +72,11 @@ fn run(cli: Cli, renderer: Renderer) -> Result<render::Outcome> {
     keep_memory_private()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| internal(&format!("the runtime does not start: {error}")))?;
-    let mut context = Context::new(&cli.global, renderer)?;
+    let mut context = if cli.command.asks_nobody() {
+        Context::apart(Home::new(cli.global.home.as_deref())?, &cli.global, renderer)
+    } else {
+        Context::new(&cli.global, renderer)?
+    };
     runtime.block_on(async {
         let outcome = commands::run(cli.command, &mut context).await;
         context.lock_operator().await;

@@ -74,7 +74,11 @@ pub(crate) fn has_terminal() -> bool {
 
 fn open_terminal(instead: &str) -> Result<File> {
     OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|_| {
-        Failure::new(Code::Unauthenticated).because("there is no terminal to ask on").next(instead)
+        let failure = Failure::new(Code::Unauthenticated);
+        let mut failure =
+            failure.because("there is no terminal to ask on, and no file was named").next(instead);
+        failure.message = "A person is needed here, and nobody can be asked.".into();
+        failure
     })
 }
 

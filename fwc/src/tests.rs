@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use fcp_proto_core::error::{Code, ExitCode};
 
 use crate::cli::{self, Stop};
+use crate::output::Format;
 
 const ID: &str = "abababababababababababababababababababababababababababababababab";
 
@@ -370,13 +371,17 @@ fn help_and_version_are_no_failure() {
 }
 
 #[test]
-fn json_after_the_command_of_agent_run_is_not_ours() {
-    let json = |line: &str| match parse(line) {
-        Err(Stop::Refused(_, json)) => json,
+fn the_format_after_the_command_of_agent_run_is_not_ours() {
+    let format = |line: &str| match parse(line) {
+        Err(Stop::Refused(_, format)) => format,
         other => panic!("{other:?}"),
     };
-    assert!(json("show --json"));
-    assert!(!json("agent rum mail -- x --json"));
+    assert_eq!(format("show --json"), Some(Format::Json));
+    assert_eq!(format("show --format jsonl"), Some(Format::Jsonl));
+    assert_eq!(format("--format=toon show"), Some(Format::Toon));
+    assert_eq!(format("show"), None);
+    assert_eq!(format("agent rum mail -- x --json"), None);
+    assert_eq!(format("agent rum mail -- x --format json"), None);
 }
 
 #[test]

@@ -375,8 +375,11 @@ fn an_approval_is_of_the_call_that_was_shown_and_needs_a_person_or_yes() {
     });
     let pass = home.private("pass", PASSPHRASE);
     let pass = pass.to_str().unwrap();
-    let (code, _) = home.json(&["approvals", "approve", ID, "--passphrase-file", pass]);
+    let (code, refused) = home.json(&["approvals", "approve", ID, "--passphrase-file", pass]);
     assert_eq!(code, 6, "there is no terminal to ask on");
+    let error = &refused["error"];
+    assert!(error["message"].as_str().unwrap().contains("a person's yes"), "{refused}");
+    assert!(error["why"].as_str().unwrap().contains("--yes was not given"), "{refused}");
     assert!(home.seen("POST /v1/approvals").is_empty());
     let line = [
         "approvals",
@@ -522,6 +525,8 @@ fn a_daemon_that_does_not_start_is_quoted_with_its_code() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::copy(env!("CARGO_BIN_EXE_fwc"), folder.join("fwc")).unwrap();
     let host = folder.join("fcp-host");
+    // A home without an owner is not begun where nobody can be asked.
+    std::fs::write(home.path().join("home.toml"), "version = 1\n").unwrap();
     // The last words of a daemon, and what it was started with.
     let script = r#"#!/bin/sh
 printf '{"level":"ERROR","message":"%s","code":"FCP-8003","name":"home_locked"}\n' "$*" >&2; exit 5

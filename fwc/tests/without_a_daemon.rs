@@ -138,6 +138,50 @@ fn misspelt_lines_end_with_2_and_3() {
 }
 
 #[test]
+fn a_misspelt_line_is_answered_in_the_format_that_it_names() {
+    let home = Home::new();
+    for line in [&["--format", "json", "list", "--bogus"][..], &["list", "--bogus", "--format=json"]] {
+        let output = home.fwc(line).output().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), &document["error"]["code"]), (Some(2), &json!("FCP-9002")));
+    }
+    let behind = home.fwc(&["agent", "rum", "mail", "--", "x", "--format", "json"]).output().unwrap();
+    assert!(behind.stdout.is_empty(), "what another program is told is none of ours");
+}
+
+#[test]
+fn a_session_that_has_ended_is_no_matter_to_what_asks_nobody() {
+    let home = Home::new();
+    let stale = home.beside("no-such-session.json");
+    let mut convert = home.fwc(&["convert", "json", "jsonl"]);
+    let output = run_with(convert.env("FCP_SESSION", &stale), "[1]");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"1\n"[..]));
+    let mut list = home.fwc(&["list"]);
+    assert_ne!(list.env("FCP_SESSION", &stale).output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+//= docs/spec/output.md#fwc-up
+fn without_anyone_to_ask_up_makes_nothing() {
+    let home = Home::new();
+    let absent = home.beside("absent");
+    let (code, document) = home.json(&["--home", absent.to_str().unwrap(), "up"]);
+    assert_eq!(code, 2, "{document}");
+    assert!(!absent.exists(), "nothing is made");
+}
+
+#[test]
+fn an_output_that_is_full_is_told_with_a_code_and_a_next_step() {
+    let home = Home::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = home.fwc(&["status", "--json"]).stdout(full).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("error FCP-") && told.contains("its answer cannot be written"), "{told}");
+    assert!(told.contains("fwc history"), "{told}");
+    assert_ne!(output.status.code(), Some(0));
+}
+
+#[test]
 fn whatever_asks_a_daemon_says_that_there_is_no_home() {
     let home = Home::new();
     let absent = home.beside("absent");

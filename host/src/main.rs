@@ -1,17 +1,16 @@
 //! `fcp-host`: the daemon of a home, and the egress process that it starts.
 
+mod log;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use fcp_host::daemon::{self, Connecting, Runner, StartError};
-use fcp_host::home::{Config, Home, LogLevel};
+use fcp_host::home::{Home, LogFormat};
 use fcp_proto_core::error::Code;
 use fcp_runtime_tokio::storage::Options;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Buffers of HTTP, TLS and JSON hold secrets on their way, and their libraries free them as they are.
@@ -62,34 +61,23 @@ fn main() -> ExitCode {
 }
 
 fn make(home: &std::path::Path) -> ExitCode {
-    drop(log());
+    log::log(std::io::stderr).0.init();
     match Home::create(home) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => failed(&StartError::Home(error)),
     }
 }
 
-/// Logs to standard error; what is given back changes the level.
-fn log() -> reload::Handle<LevelFilter, tracing_subscriber::Registry> {
-    let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(filter).with(lines).init();
-    handle
-}
-
 fn daemon(home: &std::path::Path) -> ExitCode {
     // Owners' secrets pass through here on their way to the vault and to egress.
     let private = fcp_host::private_memory::make();
-    let handle = log();
+    let (log, setting) = log::log(std::io::stderr);
+    log.init();
     if let Err(error) = private {
         let message = format!("its memory cannot be kept from others: {error}");
         return failed(&StartError::Runner { code: Code::Internal, message });
     }
-    let set_level = move |config: &Config| {
-        if let Err(error) = handle.modify(|filter| *filter = level(config.log.level)) {
-            tracing::error!(%error, "the log's level was not changed");
-        }
-    };
+    let last_words = setting.clone();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&StartError::Listen { at: "the runtime".into(), error }),
@@ -98,22 +86,21 @@ fn daemon(home: &std::path::Path) -> ExitCode {
         let connecting: Arc<dyn Runner> = Connecting::start(app, vault, outcomes)?;
         Ok(connecting)
     });
-    let ended = runtime.block_on(daemon::run(home, &Options::default(), make_runner, Box::new(set_level)));
+    let ended = runtime.block_on(daemon::run(
+        home,
+        &Options::default(),
+        make_runner,
+        Box::new(move |config| setting.take(config)),
+    ));
     // What still blocks a thread is not waited for: everything durable is closed.
     runtime.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
-}
-
-fn level(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
+        Err(error) => {
+            // Whoever started the daemon reads them.
+            last_words.format(LogFormat::Json);
+            failed(&error)
+        }
     }
 }
 

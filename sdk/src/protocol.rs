@@ -1,6 +1,6 @@
 //! The messages of the connector protocol: JSON-RPC 2.0, one message a line. Spec: `docs/spec/stdio.md`.
 
-use fcp_proto_core::encoding::json;
+use fcp_proto_core::encoding::{json, named};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, OperationId, ZoneId};
 use fcp_proto_core::limits::MAX_LINE_BYTES;
@@ -103,7 +103,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Message, (i32, Error)> {
 
 /// Reads a message's parameters.
 pub(crate) fn params<T: serde::de::DeserializeOwned>(params: Option<Value>) -> Result<T, (i32, Error)> {
-    serde_json::from_value(params.unwrap_or_else(|| object!({})))
+    named::read(params.unwrap_or_else(|| object!({})))
         .map_err(|error| (INVALID_PARAMS, Error::new(Code::InputInvalid, error.to_string())))
 }
 

@@ -35,8 +35,16 @@ macro_rules! endpoints {
 
         /// Every route.
         pub const ROUTES: &[Route] = &[$($name::ROUTE),+];
+
+        /// How each route's body is read.
+        #[cfg(test)]
+        pub(super) const READERS: &[(&str, Reader)] = &[$((stringify!($name), super::tests::reads::<$request>)),+];
     };
 }
+
+/// Reads a body for its failure alone.
+#[cfg(test)]
+pub(super) type Reader = fn(&[u8]) -> Result<(), types::ErrorBody>;
 
 /// The path of the OpenAPI document, which is served as it is: no route of the table, no `meta`.
 pub const DOCUMENT_PATH: &str = "/v1/openapi.json";

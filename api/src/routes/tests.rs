@@ -2,8 +2,30 @@
 
 use std::collections::BTreeSet;
 
+use super::table::READERS;
 use super::*;
 use crate::openapi;
+use fcp_proto_core::error::Code;
+
+/// Reads a body as a `T`, for its failure alone.
+pub(super) fn reads<T: DeserializeOwned>(body: &[u8]) -> Result<(), crate::types::ErrorBody> {
+    crate::body::read_request::<T>(body, 4096).map(drop)
+}
+
+#[test]
+//= docs/spec/encoding.md#strict-json
+fn no_route_takes_an_array_for_its_body() {
+    for (name, reads) in READERS {
+        for length in 0..12 {
+            let body = serde_json::Value::Array(vec![serde_json::json!("x"); length]).to_string();
+            let refused = reads(body.as_bytes()).expect_err(name);
+            assert_eq!(refused.code, Code::InputInvalid, "{name} {body}");
+            let why = refused.why.expect("a reason");
+            assert!(why.starts_with("invalid type: sequence, expected "), "{name} {body}: {why}");
+        }
+    }
+    assert_eq!(READERS.len(), ROUTES.len());
+}
 
 #[test]
 fn no_two_routes_share_a_name_or_a_method_and_path() {

@@ -268,6 +268,13 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
 /// [`Code::Cancelled`] for anything but a yes; [`Code::Unauthenticated`] where there is no terminal.
 pub(super) fn confirm<T: Serialize>(shown: &T, grant: Option<&StandingGrant>) -> Result<()> {
     let instead = "show it with `fwc approvals show ID`, then approve with --yes";
+    if !passphrase::has_terminal() {
+        let failure = Failure::new(Code::Unauthenticated);
+        let mut failure =
+            failure.because("there is no terminal to ask on, and --yes was not given").next(instead);
+        failure.message = "An approval needs a person's yes, and nobody can be asked for it.".into();
+        return Err(failure);
+    }
     passphrase::show(&visible(shown)?, instead)?;
     if let Some(grant) = grant {
         passphrase::show(&format!("and a standing grant: {}", visible(grant)?), instead)?;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use fcp_api::examination::{Finding, Look};
 use fcp_api::routes::GetStatus;
-use fcp_api::types::{HealthStatus, Nothing, Source};
+use fcp_api::types::{Health, HealthStatus, Nothing, Source};
 use fcp_proto_core::error::Code;
 use serde::Serialize;
 
@@ -118,17 +118,7 @@ async fn look_at_daemon(context: &mut Context, checks: &mut Vec<Look>) -> Result
             return Ok(());
         }
     };
-    let finding = match status.health.status {
-        HealthStatus::Ready => Finding::Ok,
-        HealthStatus::Starting => Finding::Unknown,
-        HealthStatus::CeremonyRequired
-        | HealthStatus::Degraded
-        | HealthStatus::Sealed
-        | HealthStatus::Draining => Finding::Problem,
-    };
-    let detail = format!("version {}, process {}", status.health.version, status.health.pid);
-    let code = (finding == Finding::Problem).then_some(Code::DaemonUnreachable);
-    checks.push(Look { code, ..Look::new("daemon", finding, detail) });
+    checks.push(look_at_health(&status.health));
     let same = status.health.version == env!("CARGO_PKG_VERSION");
     let versions = format!("fwc {}, daemon {}", env!("CARGO_PKG_VERSION"), status.health.version);
     let version = Look::new("version", if same { Finding::Ok } else { Finding::Problem }, versions);
@@ -148,6 +138,43 @@ async fn look_at_daemon(context: &mut Context, checks: &mut Vec<Look>) -> Result
         }
     }
     Ok(())
+}
+
+/// A daemon that answers, by the state that it says it is in.
+//= docs/spec/home.md#examination
+fn look_at_health(health: &Health) -> Look {
+    let detail = |state: &str| format!("{state}; version {}, process {}", health.version, health.pid);
+    let problem = |code, state: &str, why: &str, remedy: &str| {
+        Look::problem("daemon", code, detail(state)).why(why).remedy(remedy)
+    };
+    match health.status {
+        HealthStatus::Ready => Look::new("daemon", Finding::Ok, detail("ready")),
+        HealthStatus::Starting => Look::new("daemon", Finding::Unknown, detail("starting")),
+        HealthStatus::CeremonyRequired => problem(
+            Code::CeremonyRequired,
+            "ceremony_required",
+            "the home has no owner yet, and nothing can be done in it",
+            "`fwc up` makes the owner",
+        ),
+        HealthStatus::Degraded => problem(
+            Code::ConnectorUnavailable,
+            "degraded",
+            "it answers, and something does not work",
+            "put right what is named below; `fwc status` shows it too",
+        ),
+        HealthStatus::Sealed => problem(
+            Code::StoreFailed,
+            "sealed",
+            "a durable write failed, and it refuses whatever must be durable until it restarts",
+            "make room on the disk or mend it, then `fwc down` and `fwc up`",
+        ),
+        HealthStatus::Draining => problem(
+            Code::Draining,
+            "draining",
+            "it was asked to stop and waits for the calls under way",
+            "when it has stopped, `fwc up` starts it again",
+        ),
+    }
 }
 
 fn look_at_connector(id: &str, health: &fcp_api::types::ConnectorHealth) -> Look {
@@ -177,5 +204,27 @@ fn look_at_connector(id: &str, health: &fcp_api::types::ConnectorHealth) -> Look
         | RunStatus::Degraded
         | RunStatus::BackingOff
         | RunStatus::Refused => look,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_answers_is_told_by_its_state_and_never_as_unreachable() {
+        for (status, state, code) in [
+            (HealthStatus::CeremonyRequired, "ceremony_required", Code::CeremonyRequired),
+            (HealthStatus::Degraded, "degraded", Code::ConnectorUnavailable),
+            (HealthStatus::Sealed, "sealed", Code::StoreFailed),
+            (HealthStatus::Draining, "draining", Code::Draining),
+        ] {
+            let health =
+                Health { status, version: "1".into(), api: Vec::new(), pid: 7, problems: Vec::new() };
+            let look = look_at_health(&health);
+            assert_eq!((look.finding, look.code), (Finding::Problem, Some(code)));
+            assert!(look.detail.starts_with(state) && look.detail.contains("process 7"), "{look:?}");
+            assert!(look.why.is_some() && look.remedy.unwrap().contains("fwc "));
+        }
     }
 }

@@ -130,6 +130,16 @@ pub(crate) enum Command {
     Completions(scaffold::Completions),
 }
 
+impl Command {
+    /// Whether it neither asks a daemon nor speaks for anybody here, so that a session handed down is none of its business.
+    pub(crate) const fn asks_nobody(&self) -> bool {
+        matches!(
+            self,
+            Self::Quickstart(_) | Self::Package(_) | Self::New(_) | Self::Convert(_) | Self::Completions(_)
+        )
+    }
+}
+
 /// Runs a command.
 ///
 /// # Errors

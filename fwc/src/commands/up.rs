@@ -1,6 +1,7 @@
 //! `up`: starts the daemon, makes the home's owner if it has none, and waits until it is healthy.
 
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,9 @@ const WORD_TRIES: usize = 3;
 /// How much of the daemon's output is shown if it does not start.
 const SHOWN_OUTPUT: usize = 2_000;
 
+/// What stands in the daemon's output before that of each start.
+const STARTED: &str = r#"{"level":"INFO","message":"fwc starts the daemon"}"#;
+
 /// Starts the daemon.
 #[derive(Args, Clone, Debug)]
 #[command(
@@ -67,6 +71,9 @@ pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
     let (mut child, running) = match context.client()?.get::<GetHealth>(&[], &Nothing {}).await {
         Ok(_) => (None, true),
         Err(failure) if failure.code == Code::DaemonUnreachable && failure.retryable => {
+            if !context.home.has_owner() {
+                can_make_an_owner(&args, context)?;
+            }
             (Some(start(&context.home)?), false)
         }
         Err(failure) => return Err(failure),
@@ -129,8 +136,9 @@ pub(crate) fn start(home: &Home) -> Result<Child> {
     make(&program, home)?;
     let log = home.daemon_output();
     let failed = |error: std::io::Error| file_failure("write", &log, &error);
-    let output =
-        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&log).map_err(failed)?;
+    // Behind what is there: another start may have a daemon that writes to it.
+    let mut output = OpenOptions::new().create(true).append(true).mode(0o600).open(&log).map_err(failed)?;
+    output.write_all(format!("{STARTED}\n").as_bytes()).map_err(failed)?;
     let errors = output.try_clone().map_err(failed)?;
     Command::new(&program)
         .arg("daemon")
@@ -216,7 +224,9 @@ fn not_started(log: &Path, status: &str) -> Failure {
 /// Why the daemon's program ended, if the end of what it wrote says so.
 fn last_words(output: &[u8]) -> Option<Failure> {
     let shown = String::from_utf8_lossy(&output[output.len().saturating_sub(SHOWN_OUTPUT)..]).into_owned();
-    let LastWords { code, message, next } = shown.lines().rev().find_map(LastWords::read)?;
+    // What an earlier start wrote is none of this one's words.
+    let lines = shown.lines().rev().take_while(|line| *line != STARTED);
+    let LastWords { code, message, next } = lines.filter_map(LastWords::read).next()?;
     let failure = Failure::new(code).because(message);
     Some(match next {
         Some(next) => failure.next(next),
@@ -245,10 +255,7 @@ impl LastWords {
 /// # Errors
 /// What failed; the home then has no owner still, and the ceremony can begin afresh.
 pub(crate) async fn ceremony(args: &Up, context: &mut Context) -> Result<CeremonyDone> {
-    if args.phrase_file.is_none() && !passphrase::has_terminal() {
-        return Err(usage("this home needs an owner, and there is no terminal to show the phrase on")
-            .next("run it on a terminal, or with --passphrase-file PATH --phrase-file NEWPATH"));
-    }
+    can_make_an_owner(args, context)?;
     let passphrase = new_passphrase(context)?;
     let request = types::BeginCeremony {
         operator: args.first_operator.clone(),
@@ -272,6 +279,19 @@ pub(crate) async fn ceremony(args: &Up, context: &mut Context) -> Result<Ceremon
         std::fs::remove_file(path).map_err(|error| file_failure("remove", path, &error))?;
     }
     Ok(confirmed?.body)
+}
+
+/// Whether everything that the ceremony asks a person for can be asked, or is in a file.
+///
+/// # Errors
+/// [`Code::UsageError`] without a terminal and without both files.
+//= docs/spec/output.md#fwc-up
+fn can_make_an_owner(args: &Up, context: &Context) -> Result<()> {
+    if (args.phrase_file.is_some() && context.has_passphrase_file()) || passphrase::has_terminal() {
+        return Ok(());
+    }
+    Err(usage("this home needs an owner, and there is no terminal to show the phrase on")
+        .next("run `fwc up` on a terminal, or with --passphrase-file PATH --phrase-file NEWPATH"))
 }
 
 fn new_passphrase(context: &Context) -> Result<Secret> {
@@ -351,7 +371,7 @@ mod tests {
         assert_eq!(failure.message, Code::ConfigInvalid.meaning());
         assert_eq!(failure.why.as_deref(), Some("config.toml, line 2: unknown"));
         assert_eq!(failure.next, "correct it");
-        std::fs::write(&log, "Killed\n").unwrap();
+        std::fs::write(&log, format!("{line}\n{STARTED}\nKilled\n")).unwrap();
         let failure = not_started(&log, "signal: 9");
         assert_eq!(failure.code, Code::DaemonUnreachable);
         assert!(failure.why.unwrap().contains("signal: 9") && failure.next.contains("daemon.log"));

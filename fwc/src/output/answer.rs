@@ -250,7 +250,7 @@ impl Failure {
             .with("code", self.code.to_string())
             .with("name", self.code.name())
             .with("message", self.what.as_str())
-            .with("why", self.why.as_str())
+            .with("why", if self.why.is_empty() { self.what.as_str() } else { self.why.as_str() })
             .with("retryable", self.code.retryable())
             .with("next", strings(&self.steps()))
             .with("detail", self.detail.clone().unwrap_or_default())

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode as ProcessExit;
 
-use fcp_proto_core::error::ExitCode;
+use fcp_proto_core::error::{Code, ExitCode};
 
 use super::answer::{Answer, Failure, TableSpec};
 use super::render::{self, Rendered};
@@ -131,38 +131,45 @@ impl Console {
 
     /// Prints `answer` and says how the process ends.
     pub(crate) fn answer(&self, answer: &Answer) -> ProcessExit {
-        finish(&render::answer(answer, self.format, &self.surface), answer.exit_code())
+        self.finish(&render::answer(answer, self.format, &self.surface), answer.exit_code())
     }
 
     /// Prints `failure` and says how the process ends.
     pub(crate) fn failure(&self, failure: &Failure) -> ProcessExit {
-        finish(&render::failure(failure, self.format, &self.surface), failure.exit_code())
+        self.finish(&render::failure(failure, self.format, &self.surface), failure.exit_code())
     }
 
     /// Prints `failure` in words on standard error, for a command whose standard output is another document, and says
     /// how the process ends.
     pub(crate) fn failure_in_words(&self, failure: &Failure) -> ProcessExit {
-        finish(&render::failure(failure, Format::Table, &self.surface), failure.exit_code())
+        self.finish(&render::failure(failure, Format::Table, &self.surface), failure.exit_code())
+    }
+
+    /// Puts both texts out. A reader that has gone away is no failure of ours; an output that cannot be written is.
+    fn finish(&self, rendered: &Rendered, code: ExitCode) -> ProcessExit {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(rendered.stdout.as_bytes()).and_then(|()| out.flush());
+        let (complaint, code) = match written {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let lost = render::failure(&unwritable(&error), Format::Table, &self.surface);
+                (lost.stderr, worse(code))
+            }
+            Ok(()) | Err(_) => (String::new(), code),
+        };
+        let told = io::stderr().lock().write_all(format!("{complaint}{}", rendered.stderr).as_bytes());
+        let code = match told {
+            // There is no stream left on which this could be reported in words.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => worse(code),
+            Ok(()) | Err(_) => code,
+        };
+        ProcessExit::from(code as u8)
     }
 }
 
-/// Puts both texts out. A reader that has gone away is no failure of ours; an output that cannot be written is.
-fn finish(rendered: &Rendered, code: ExitCode) -> ProcessExit {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(rendered.stdout.as_bytes()).and_then(|()| out.flush());
-    let (complaint, code) = match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            (format!("error: cannot write the output: {error}\n"), worse(code))
-        }
-        Ok(()) | Err(_) => (String::new(), code),
-    };
-    let told = io::stderr().lock().write_all(format!("{complaint}{}", rendered.stderr).as_bytes());
-    let code = match told {
-        // There is no stream left on which this could be reported in words.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => worse(code),
-        Ok(()) | Err(_) => code,
-    };
-    ProcessExit::from(code as u8)
+/// The failure of an answer that standard output does not take.
+fn unwritable(error: &io::Error) -> Failure {
+    Failure::new(Code::Internal, "The command ended, and its answer cannot be written.", error.to_string())
+        .next("make room for standard output; `fwc history` and `fwc status` show what was done meanwhile")
 }
 
 /// The code of an answer that could not be given in full.

@@ -143,6 +143,35 @@ impl Caller {
         }
     }
 
+    /// Refuses a list of what belongs to an agent or a zone that nobody knows. An agent, which may not know who and what
+    /// else there is, sees an empty list in any case.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], with the command that lists what there is.
+    //= docs/spec/api.md#lists
+    pub(super) async fn names(
+        &self,
+        app: &App,
+        agent: Option<&PrincipalId>,
+        zone: Option<&ZoneId>,
+    ) -> Result<(), ErrorBody> {
+        if self.only().is_some() {
+            return Ok(());
+        }
+        let (agent, zone) = (agent.cloned(), zone.cloned());
+        let unknown = app.query(move |node, _| {
+            let authority = node.authority();
+            let agent = agent.filter(|it| authority.principal(it).is_none());
+            let zone = zone.filter(|it| authority.zone(it).is_none());
+            let agent = agent.map(|it| (format!("there is no agent {it}"), "`fwc agent list` lists them"));
+            let zone = zone.map(|it| (format!("there is no zone {it}"), "`fwc zones list` lists them"));
+            agent.or(zone)
+        });
+        unknown
+            .await?
+            .map_or(Ok(()), |(why, next)| Err(ErrorBody::new(Code::NotFound).because(why).next(next)))
+    }
+
     /// Whether the caller may see what belongs to `owner`.
     pub(super) fn sees(&self, owner: &PrincipalId) -> bool {
         self.only().is_none_or(|own| own == owner)

@@ -154,6 +154,7 @@ impl Serve for ListConnectors {
     const CONDITIONAL: bool = true;
 
     async fn serve(ask: Ask<Self>) -> Result<ConnectorList, ErrorBody> {
+        ask.caller.names(&ask.app, None, ask.query.zone.as_ref()).await?;
         let wanted = ask.query;
         let runner = std::sync::Arc::clone(&ask.app.serving()?.runner);
         let connectors = ask.app.query(move |node, now| {

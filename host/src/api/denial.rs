@@ -24,7 +24,18 @@ pub(super) struct Asked {
 pub(super) fn failed(failure: &Failure) -> ErrorBody {
     let mut body = ErrorBody::new(failure.code).because(failure.message.clone());
     body.retry_after_ms = failure.retry_after_ms;
-    body
+    match failure.check {
+        Some(check) => body.next(to_go_on_from(check, failure.code).next_step()),
+        None => body,
+    }
+}
+
+/// The code whose next step helps: the owner can renew the attestation of a device, but not one of a key that nobody knows.
+fn to_go_on_from(check: GateCheck, code: Code) -> Code {
+    match (check, code) {
+        (GateCheck::TokenSignature, Code::TokenIssuerUnknown) => Code::TokenSignatureInvalid,
+        (_, code) => code,
+    }
 }
 
 /// A refusal of the gate.
@@ -128,7 +139,7 @@ fn next(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> String
                 (GateCheck::Grants | GateCheck::Constraints, _) if !at_home(node, asked) => {
                     Code::ZoneMismatch
                 }
-                (_, _) => refusal.code,
+                (check, _) => to_go_on_from(check, refusal.code),
             };
             named(general.next_step(), asked)
         },
@@ -347,6 +358,11 @@ mod tests {
                 "fwc token mint github.issues.create --to FOLDER".into(),
             ),
             (GateCheck::TokenBinding, Code::TokenIssuerUnknown, "fwc node renew".into()),
+            (
+                GateCheck::TokenSignature,
+                Code::TokenIssuerUnknown,
+                "fwc token mint github.issues.create --to FOLDER".into(),
+            ),
         ] {
             assert_eq!(told(&node(), check, code, &asked()).1, Some(command), "{code}");
         }

@@ -22,6 +22,9 @@ use crate::daemon::App;
 
 /// Serves a request.
 pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.version() != http::Version::HTTP_11 {
+        return other_version();
+    }
     let trace = trace::read(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let exchange = peer.place.begin();
@@ -39,6 +42,15 @@ pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incomin
     if let Some(Ok(value)) = trace.map(|trace| HeaderValue::from_str(&trace::write(&trace))) {
         response.headers_mut().insert(TRACEPARENT, value);
     }
+    response
+}
+
+/// The end of a connection whose head is of another version.
+//= docs/spec/api.md#transport
+fn other_version() -> Response<Full<Bytes>> {
+    let error = ErrorBody::new(Code::MalformedInput).because("the head is no request of HTTP/1.1");
+    let mut response = answer::failure(&error);
+    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

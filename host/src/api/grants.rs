@@ -69,6 +69,7 @@ pub(super) async fn view_of(app: &App, id: ObjectId) -> Result<GrantView, ErrorB
 
 impl Serve for ListGrants {
     async fn serve(ask: Ask<Self>) -> Result<GrantList, ErrorBody> {
+        ask.caller.names(&ask.app, ask.query.agent.as_ref(), None).await?;
         let (wanted, only) = (ask.query.clone(), ask.caller.only().cloned());
         let calls = ask.app.records().grant_calls.clone();
         let grants = ask.app.query(move |node, now| {

@@ -79,6 +79,7 @@ fn fits(call: &CallEntry, wanted: &HistoryQuery) -> bool {
 impl Serve for ListCalls {
     async fn serve(ask: Ask<Self>) -> Result<History, ErrorBody> {
         let (before, limit) = page(ask.query.after.as_deref(), ask.query.limit)?;
+        ask.caller.names(&ask.app, ask.query.agent.as_ref(), ask.query.zone.as_ref()).await?;
         let open: BTreeSet<ObjectId> = ask.app.query(|node, _| node.unsettled().copied().collect()).await?;
         let settled = |call: &CallEntry| call.intent.is_none_or(|intent| !open.contains(&intent));
         let records = ask.app.records();

@@ -70,11 +70,8 @@ fn in_use(at: String, error: io::Error) -> StartError {
 /// # Errors
 /// What is wrong with the file, which must be there and open to this user only.
 pub fn admission(home: &Home, config: &Config) -> Result<Option<Digest>, StartError> {
-    if config.listen.tcp.is_none() {
-        return Ok(None);
-    }
-    let path =
-        config.listen.tcp_token_file.clone().unwrap_or_else(|| home.path().join("run").join("admission"));
+    // The settings name both or neither.
+    let Some(path) = config.listen.tcp_token_file.clone() else { return Ok(None) };
     let bytes = read_private(&**home.files(), &path).map_err(StartError::Home)?;
     let text = bytes.trim_ascii();
     if text.len() < MIN_TOKEN_BYTES {

@@ -86,6 +86,7 @@ pub(super) async fn view(app: &App, id: ObjectId) -> Result<ReceiptView, ErrorBo
 impl Serve for ListReceipts {
     async fn serve(ask: Ask<Self>) -> Result<ReceiptList, ErrorBody> {
         let (before, limit) = page(ask.query.after.as_deref(), ask.query.limit)?;
+        ask.caller.names(&ask.app, ask.query.agent.as_ref(), None).await?;
         let (ids, next) = {
             let records = ask.app.records();
             let seen = |(_, (_, call)): &(u64, &(ObjectId, CallId))| {

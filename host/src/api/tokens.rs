@@ -89,7 +89,10 @@ impl Serve for InspectToken {
         Ok(TokenReport {
             status: match refused {
                 None => TokenVerdict::Valid,
-                Some(Refusal { code, rule, .. }) => TokenVerdict::Refused { code, why: rule },
+                Some(Refusal { code, rule, .. }) => {
+                    let why = if rule.is_empty() { code.meaning().into() } else { rule };
+                    TokenVerdict::Refused { code, why }
+                }
             },
             token_id: claims.token_id,
             issuer_key,

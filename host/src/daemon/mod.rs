@@ -61,8 +61,8 @@ use crate::api;
 use crate::home::{Config, Home};
 use crate::keys::CREDENTIALS_VARIABLE;
 
-/// Changes what is logged while the daemon runs.
-pub type SetLogLevel = Box<dyn Fn(&Config) + Send + Sync>;
+/// Changes what is logged, and how, while the daemon runs.
+pub type SetLog = Box<dyn Fn(&Config) + Send + Sync>;
 
 /// Runs the daemon of a home, its journal opened with `options`, until it is asked to stop.
 ///
@@ -72,11 +72,11 @@ pub async fn run(
     path: &Path,
     options: &Options,
     make_runner: MakeRunner,
-    set_log_level: SetLogLevel,
+    set_log: SetLog,
 ) -> Result<(), StartError> {
     let home = Home::create(path).map_err(StartError::Home)?;
     let config = home.config().map_err(StartError::Home)?;
-    set_log_level(&config);
+    set_log(&config);
     let (storage, recovered) = Storage::open(home.path(), options).map_err(StartError::Storage)?;
     let app = Arc::new(assemble(home, config, storage, &recovered, make_runner)?);
     drop(recovered);
@@ -85,9 +85,9 @@ pub async fn run(
     let resumed = tokio::task::spawn_blocking(move || founding::resume(&inner)).await;
     resumed.map_err(|_| StartError::Defect)??;
     let config = app.config();
-    let socket = config.listen.socket.clone().unwrap_or_else(|| app.home.socket());
+    let socket = app.home.socket();
     let listeners = api::listen(&socket, &config).await?;
-    let signals = signals::watch(&app, set_log_level)?;
+    let signals = signals::watch(&app, set_log)?;
     tracing::info!(
         home = %app.home.path().display(),
         socket = %socket.display(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::SetLogLevel;
+use super::SetLog;
 use super::app::App;
 use super::error::StartError;
 use crate::home::Applies;
@@ -14,20 +14,20 @@ use crate::home::Applies;
 ///
 /// # Errors
 /// What the system answers.
-pub(super) fn watch(app: &Arc<App>, set_log_level: SetLogLevel) -> Result<JoinHandle<()>, StartError> {
+pub(super) fn watch(app: &Arc<App>, set_log: SetLog) -> Result<JoinHandle<()>, StartError> {
     let listen = |kind| signal(kind).map_err(|error| StartError::Listen { at: "signals".into(), error });
     let signals =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
-    Ok(tokio::spawn(run(Arc::clone(app), signals, set_log_level)))
+    Ok(tokio::spawn(run(Arc::clone(app), signals, set_log)))
 }
 
-async fn run(app: Arc<App>, signals: (Signal, Signal, Signal), set_log_level: SetLogLevel) {
+async fn run(app: Arc<App>, signals: (Signal, Signal, Signal), set_log: SetLog) {
     let (mut terminate, mut interrupt, mut hangup) = signals;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(&app, &set_log_level).await,
+            _ = hangup.recv() => reload(&app, &set_log).await,
         }
     }
     tracing::info!("asked to stop by a signal");
@@ -42,7 +42,7 @@ async fn run(app: Arc<App>, signals: (Signal, Signal, Signal), set_log_level: Se
 }
 
 /// Takes new settings; those in force stay when the new ones are wrong.
-async fn reload(app: &App, set_log_level: &SetLogLevel) {
+async fn reload(app: &App, set_log: &SetLog) {
     let new = match app.home.config() {
         Ok(new) => new,
         Err(error) => {
@@ -58,7 +58,7 @@ async fn reload(app: &App, set_log_level: &SetLogLevel) {
         };
         tracing::info!(setting = change.field, from = change.from, to = change.to, applies, "settings");
     }
-    set_log_level(&new);
+    set_log(&new);
     if let Some(serving) = app.serving.get()
         && serving.node.set_limits(new.limits.of_calls()).await.is_err()
     {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fcp_proto_core::encoding::named;
 use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::call::egress::{
     EgressRule, HostPattern, Limits, Method, OpenCall, PathTemplate, Refusal, Scheme, Target,
@@ -282,7 +283,9 @@ async fn fetch(
         .await
         .map_err(|_| Refusal::RefreshFailed)?;
     let body = Zeroizing::new(body.to_bytes().to_vec());
-    let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| Refusal::RefreshFailed)?;
+    let mut text = serde_json::Deserializer::from_slice(&body);
+    let answer = named::read::<TokenAnswer, _>(&mut text).map_err(|_| Refusal::RefreshFailed)?;
+    text.end().map_err(|_| Refusal::RefreshFailed)?;
     renewed(token, answer, (desk.environment.unix_time)())
 }
 

@@ -1,7 +1,7 @@
 //! `config.toml`: the settings of the daemon, strict and versioned.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fcp_proto_core::ids::{ConnectorId, CredentialId, ZoneId};
 use fcp_state_machines::node::CallLimits;
@@ -54,7 +54,7 @@ pub struct HealthCredential {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
-    /// Another path for the unix socket than `run/fcp.sock`; from the root.
+    /// The home's own socket, `run/fcp.sock`, as settings of earlier releases may name it; no other is taken.
     pub socket: Option<PathBuf>,
     /// A loopback address to listen on besides; off when absent.
     pub tcp: Option<SocketAddr>,
@@ -192,6 +192,18 @@ impl Config {
         config_check::parse(bytes)
     }
 
+    /// Refuses another socket than the home's own, where every client looks for it.
+    ///
+    /// # Errors
+    /// What is wrong with `listen.socket` in `bytes`, which these settings were read from.
+    //= docs/spec/home.md#configtoml
+    pub(super) fn check_socket(&self, bytes: &[u8], own: &Path) -> Result<(), ConfigError> {
+        match &self.listen.socket {
+            Some(socket) if socket != own => Err(config_check::other_socket(bytes, own)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// What differs in `new`, for a reload: SIGHUP applies what it can and names the rest.
     pub fn changes(&self, new: &Self) -> Vec<Change> {
         let old = self.settings();
@@ -203,18 +215,17 @@ impl Config {
     }
 
     /// Every setting with its name, when a change takes force, and its value.
-    fn settings(&self) -> [(&'static str, Applies, String); 13] {
+    fn settings(&self) -> [(&'static str, Applies, String); 12] {
         let Self { version: _, listen, log, sessions, limits, health } = self;
         let health: Vec<String> =
             health.iter().map(|it| format!("{} in {}: {}", it.connector, it.zone, it.credential)).collect();
         let path =
             |path: &Option<PathBuf>| path.as_ref().map_or("default".into(), |p| p.display().to_string());
         [
-            ("listen.socket", Applies::AtRestart, path(&listen.socket)),
             ("listen.tcp", Applies::AtRestart, listen.tcp.map_or("off".into(), |tcp| tcp.to_string())),
             ("listen.tcp_token_file", Applies::AtRestart, path(&listen.tcp_token_file)),
             ("log.level", Applies::Now, format!("{:?}", log.level)),
-            ("log.format", Applies::AtRestart, format!("{:?}", log.format)),
+            ("log.format", Applies::Now, format!("{:?}", log.format)),
             ("sessions.session_secs", Applies::AtRestart, sessions.session_secs.to_string()),
             ("sessions.unlock_secs", Applies::Now, sessions.unlock_secs.to_string()),
             ("limits.connections", Applies::Now, limits.connections.to_string()),

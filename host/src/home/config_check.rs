@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
+use fcp_proto_core::encoding::named;
 use fcp_proto_core::error::Code;
 use serde::Deserialize;
 
@@ -53,14 +54,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config, ConfigError> {
         let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         ConfigError { line, field: None, reason: "not UTF-8".into(), too_new: false }
     })?;
-    let Versioned { version } = toml::from_str(text).map_err(|error| from_toml(text, &error))?;
+    let Versioned { version } = read(text)?;
     if version != VERSION {
         let reason = format!("this release reads version {VERSION}, not {version}");
         return Err(ConfigError { too_new: version > VERSION, ..at_field(text, "version", reason) });
     }
-    let config = toml::from_str(text).map_err(|error| from_toml(text, &error))?;
+    let config = read(text)?;
     check(&config).map_err(|(field, reason)| at_field(text, field, reason))?;
     Ok(config)
+}
+
+/// Reads TOML; what it says of tables must be said with their names.
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, ConfigError> {
+    toml::Deserializer::parse(text).and_then(named::read).map_err(|error| from_toml(text, &error))
 }
 
 /// Rules that the types do not say.
@@ -85,9 +91,6 @@ fn check(config: &Config) -> Result<(), (&'static str, String)> {
         return Err(("health", "one credential for a connector in a zone".into()));
     }
     let from_root = |path: &Option<std::path::PathBuf>| path.as_deref().is_none_or(Path::is_absolute);
-    if !from_root(&listen.socket) {
-        return Err(("listen.socket", "a path from the root".into()));
-    }
     if !from_root(&listen.tcp_token_file) {
         return Err(("listen.tcp_token_file", "a path from the root".into()));
     }
@@ -99,6 +102,13 @@ fn check(config: &Config) -> Result<(), (&'static str, String)> {
         (None, Some(_)) => Err(("listen.tcp_token_file", "has no use without `listen.tcp`".into())),
         (Some(_), Some(_)) | (None, None) => Ok(()),
     }
+}
+
+/// The fault of settings that name another socket than the home's `own`.
+pub(super) fn other_socket(bytes: &[u8], own: &Path) -> ConfigError {
+    let text = String::from_utf8_lossy(bytes);
+    let reason = format!("the daemon listens on {} and nowhere else: leave the setting out", own.display());
+    at_field(&text, "listen.socket", reason)
 }
 
 /// What the TOML reader says, with the place it says.

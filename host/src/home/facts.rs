@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fcp_proto_core::encoding::named;
 use fcp_proto_core::ids::{KeyId, NodeId, PrincipalId};
 use fcp_state_machines::trust::ceremony::HomeFacts;
 use serde::Deserialize;
@@ -44,16 +45,20 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<HomeFacts, HomeError> {
     let damaged = |reason: String| HomeError::Damaged { file: path.to_owned(), reason };
     let text = std::str::from_utf8(bytes).map_err(|_| damaged("not UTF-8".into()))?;
     let reason = |error: toml::de::Error| damaged(error.message().into());
-    let Versioned { version } = toml::from_str(text).map_err(reason)?;
+    let Versioned { version } = read(text).map_err(reason)?;
     if version > VERSION {
         return Err(HomeError::TooNew { file: path.to_owned(), version });
     }
-    let file: HomeFile = toml::from_str(text).map_err(reason)?;
+    let file: HomeFile = read(text).map_err(reason)?;
     if file.version != VERSION {
         return Err(damaged(format!("there is no format version {}", file.version)));
     }
     let home_id = unhex(&file.home_id).ok_or_else(|| damaged("`home_id` is 64 hexadecimal digits".into()))?;
     Ok(HomeFacts { home_id, node: file.node, operator: file.operator, owner_key: file.owner_key })
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, toml::de::Error> {
+    toml::Deserializer::parse(text).and_then(named::read)
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

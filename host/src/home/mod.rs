@@ -236,7 +236,9 @@ impl Home {
         }
         let path = self.path.join(CONFIG_FILE);
         let bytes = read_private(&*self.files, &path)?;
-        Ok(Config::parse(&bytes)?)
+        let config = Config::parse(&bytes)?;
+        config.check_socket(&bytes, &self.socket())?;
+        Ok(config)
     }
 
     /// Whether the file is there.

@@ -178,7 +178,14 @@ fn wrong_settings_are_named_by_line_and_field() {
         ("version = 1\n[limits]\ncalls = -1\n", 3, Some("limits.calls"), "invalid value"),
         ("version = 1\n[log]\nlevel = \"loud\"\n", 3, Some("log.level"), "unknown variant"),
         ("version = 1\n[sessions]\nsession_secs = 10\n", 3, Some("sessions.session_secs"), "from 60"),
-        ("version = 1\n[listen]\nsocket = \"run/x\"\n", 3, Some("listen.socket"), "from the root"),
+        ("version = 1\nlimits = [1, 2, 3, 4, 5]\n", 2, Some("limits"), "invalid type: sequence"),
+        ("version = 1\nlog = [\"error\"]\n", 2, Some("log"), "invalid type: sequence"),
+        (
+            "version = 1\nhealth = [[\"github\", \"z:work\", \"main\"]]\n",
+            2,
+            Some("health"),
+            "invalid type: sequence",
+        ),
         (
             "version = 1\n[listen]\ntcp = \"0.0.0.0:1\"\ntcp_token_file = \"/t\"\n",
             3,
@@ -198,6 +205,23 @@ fn wrong_settings_are_named_by_line_and_field() {
     let newer = Config::parse(b"version = 2\nnew = 1\n").unwrap_err();
     assert_eq!((newer.code(), newer.line), (Code::HomeTooNew, 1));
     assert_eq!(Config::parse(b"version = 1\n\xff").unwrap_err().line, 2);
+}
+
+#[test]
+//= docs/spec/home.md#configtoml
+fn no_other_socket_than_the_homes_own_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::create(&folder.path().join("home")).unwrap();
+    let config = home.path().join("config.toml");
+    let named = |socket: &Path| format!("version = 1\n[listen]\nsocket = \"{}\"\n", socket.display());
+    fs::write(&config, named(&home.socket())).unwrap();
+    home.config().unwrap();
+    assert_eq!(mode(&config), 0o600);
+    fs::write(&config, named(&folder.path().join("other.sock"))).unwrap();
+    let refused = home.config().unwrap_err();
+    assert_eq!(refused.code(), Code::ConfigInvalid);
+    let why = refused.to_string();
+    assert!(why.contains("line 3, `listen.socket`") && why.contains("run/fcp.sock"), "{why}");
 }
 
 #[test]

@@ -138,7 +138,7 @@ async fn a_reconfigured_connector_finishes_its_calls_and_is_replaced() {
     assert!(matches!(next, Outcome::Succeeded { .. }), "{next:?}");
     // The first call ended by its own time, not by the reconfiguration.
     let first = running.await.unwrap();
-    assert!(matches!(first, Outcome::Failed { code: Code::Cancelled, .. }), "{first:?}");
+    assert!(matches!(first, Outcome::Failed { code: Code::ConnectorTimeout, .. }), "{first:?}");
     assert_eq!(world.runner.status().await[0].restarts, 1);
     world.end().await;
 }

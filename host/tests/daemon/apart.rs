@@ -82,6 +82,18 @@ async fn what_is_anothers_is_told_as_what_does_not_exist() {
     eve.open(&mut stranger).await.unwrap();
     let history = HistoryQuery { agent: Some(world.bot.name.clone()), ..HistoryQuery::default() };
     assert_eq!(stranger.get::<ListCalls>(&[], &history).await.unwrap().body.calls, []);
+    // An operator is told that there is no such agent; from an agent's session nobody looks the same as anybody else.
+    let nobody = HistoryQuery { agent: Some("nobody".parse().unwrap()), ..HistoryQuery::default() };
+    assert_eq!(stranger.get::<ListCalls>(&[], &nobody).await.unwrap().body.calls, []);
+    let nowhere = HistoryQuery { zone: Some("z:nope".parse().unwrap()), ..HistoryQuery::default() };
+    for unknown in [nobody, nowhere] {
+        let refused = world.operator.get::<ListCalls>(&[], &unknown).await.unwrap_err();
+        assert_eq!(refused.code, Code::NotFound);
+        assert!(refused.next.contains("fwc agent list") || refused.next.contains("fwc zones list"));
+    }
+    let receipts = types::ReceiptQuery { agent: Some("nobody".parse().unwrap()), ..Default::default() };
+    assert!(stranger.get::<ListReceipts>(&[], &receipts).await.unwrap().body.receipts.is_empty());
+    assert_eq!(world.operator.get::<ListReceipts>(&[], &receipts).await.unwrap_err().code, Code::NotFound);
     let receipts = types::ReceiptQuery { agent: Some(world.bot.name.clone()), ..Default::default() };
     assert!(stranger.get::<ListReceipts>(&[], &receipts).await.unwrap().body.receipts.is_empty());
     let approvals = stranger.get::<ListApprovals>(&[], &Default::default()).await.unwrap().body;

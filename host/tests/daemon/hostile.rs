@@ -75,6 +75,9 @@ async fn what_is_too_large_or_no_http_ends_the_connection_and_not_the_daemon() {
     }
     let (status, answer) = exchange(&socket, &request("GET", "/v1/health", "", ""));
     assert_eq!(status, 200, "{answer}");
+    let older = b"GET /v1/health HTTP/1.0\r\nhost: fcp\r\nconnection: keep-alive\r\n\r\n";
+    let (status, answer) = exchange(&socket, older);
+    assert!(status == 400 && answer.contains("FCP-1001"), "{status} {answer}");
     let trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
     let (status, _) = exchange(&socket, &request("GET", "/v1/openapi.json", trace, ""));
     assert_eq!(status, 200);

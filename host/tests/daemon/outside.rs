@@ -203,6 +203,8 @@ async fn what_is_no_good_token_is_refused_with_its_code() {
         let prepare = types::PrepareCall { token: bad.token, call: call.call.clone() };
         let refused = client.send::<PrepareCall>(&[], &prepare).await.unwrap_err();
         assert_eq!(refused.code, code, "nothing is told to who has no token");
+        assert!(refused.why.is_some_and(|why| !why.is_empty()), "{code}");
+        assert!(refused.next.contains("fwc token mint"), "{code}: {}", refused.next);
     }
 }
 

@@ -2,3 +2,4 @@
 
 pub mod cbor;
 pub mod json;
+pub mod named;

@@ -45,6 +45,7 @@ use core::ops::Deref;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::encoding::named;
 use crate::ids::{ConnectorId, Digest, KeyId, OperationId, ZoneId};
 use error::Places;
 
@@ -250,7 +251,7 @@ fn read_toml<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(&'a str, T), Ma
         return Err(whole(Problem::TooLarge));
     }
     let text = core::str::from_utf8(bytes).map_err(|_| whole(Problem::NotUtf8))?;
-    let value = toml::from_str(text).map_err(|error| {
+    let value = toml::Deserializer::parse(text).and_then(named::read).map_err(|error| {
         let (line, path) = error.span().map_or((0, String::new()), |span| Places::new(text).at(span.start));
         ManifestError { line, path, problem: Problem::Syntax(error.message().to_string()) }
     })?;

@@ -349,6 +349,17 @@ fn levels_follow_the_zone_only_where_they_say_so() {
 }
 
 #[test]
+//= docs/spec/encoding.md#strict-json
+fn no_array_stands_for_a_table() {
+    let text = "cases = [[\"notes.get\"]]\n";
+    let refused = Cases::parse(text.as_bytes()).unwrap_err();
+    assert!(refused.to_string().contains("invalid type: sequence"), "{refused}");
+    let text = "manifest = [\"fcp-connector-manifest\", \"3.0\"]\n";
+    let refused = Manifest::parse(text.as_bytes()).unwrap_err();
+    assert!(refused.to_string().contains("invalid type: sequence"), "{refused}");
+}
+
+#[test]
 fn cases_say_what_they_expect() {
     let case = |expect: &str| {
         let text: String =

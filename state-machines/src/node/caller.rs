@@ -124,7 +124,7 @@ impl ReadToken {
     pub(super) fn claims(&self) -> Result<&Claims, Failure> {
         let refused = |code: Code| Failure {
             check: Some(GateCheck::TokenSignature),
-            ..Failure::new(code, code.meaning())
+            ..Failure::new(code, self.facts.why_unbelieved())
         };
         match &self.facts {
             TokenFacts::Decoded { signature: SignatureFacts::Valid, claims, .. } => Ok(claims),

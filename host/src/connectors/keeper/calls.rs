@@ -171,6 +171,9 @@ impl Keeper {
         for call in overdue {
             if let Some(entry) = self.calls.get_mut(&call) {
                 entry.overdue = true;
+                // A connector that is told to stop says that it was cancelled; what cancelled it is the time.
+                let code = Code::ConnectorTimeout;
+                entry.told.get_or_insert((code, "the time that the call may take is over".to_owned()));
             }
             self.feed(Input::TimedOut { call });
         }

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::{InexactNumber, Json, JsonError, Number, Object, parse};
 use crate::encoding::cbor::{FromCbor, Map, ShapeError, ToCbor, Value};
+use crate::encoding::named;
 use crate::error::Code;
 
 /// Why a text is not the typed value that was expected.
@@ -47,7 +48,7 @@ impl core::error::Error for ReadError {}
 /// What the text or the type refuses.
 pub fn parse_as<T: DeserializeOwned>(input: &[u8], max_bytes: usize) -> Result<T, ReadError> {
     let value = parse(input, max_bytes).map_err(ReadError::Json)?;
-    serde_json::from_value(value.into()).map_err(ReadError::Shape)
+    named::read(serde_json::Value::from(value)).map_err(ReadError::Shape)
 }
 
 impl From<Json> for serde_json::Value {

@@ -125,6 +125,25 @@ pub enum TokenFacts {
     },
 }
 
+impl TokenFacts {
+    /// Why nothing of the token is believed, beyond what the refusal's code says.
+    pub(crate) const fn why_unbelieved(&self) -> &'static str {
+        match self {
+            Self::UnknownKey => {
+                "no device that is known here has the key that the token names as its signer's"
+            }
+            Self::Malformed(Code::TokenSignatureInvalid)
+            | Self::Decoded { signature: SignatureFacts::Invalid, .. } => {
+                "the claims or the signature were changed after the issuer signed them"
+            }
+            Self::Malformed(Code::TokenAudienceMismatch) => "it was issued for another node, zone or mesh",
+            Self::Malformed(_) => "the bytes do not read as a token of this release",
+            Self::Absent => "the caller has proved no key",
+            Self::Decoded { signature: SignatureFacts::Valid, .. } => "the signature holds",
+        }
+    }
+}
+
 /// The verdict over a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureFacts {

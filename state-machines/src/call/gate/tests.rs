@@ -292,6 +292,22 @@ fn token_signature() {
 }
 
 #[test]
+//= docs/spec/api.md#calls
+fn why_a_token_is_not_believed_says_more_than_its_code() {
+    let unbelieved = [
+        TokenFacts::UnknownKey,
+        TokenFacts::Malformed(Code::TokenMalformed),
+        TokenFacts::Malformed(Code::TokenSignatureInvalid),
+        TokenFacts::Malformed(Code::TokenAudienceMismatch),
+    ];
+    for token in unbelieved {
+        let facts = Facts { token, ..allowed() };
+        let Decision::Denied(denial) = decide(&facts, NOW) else { panic!("it is refused") };
+        assert!(!denial.rule.is_empty() && denial.rule != denial.code.meaning(), "{denial:?}");
+    }
+}
+
+#[test]
 fn without_a_token_the_proof_decides_over_the_answer() {
     let mut facts = Facts { token: TokenFacts::Absent, ..allowed() };
     assert_eq!(refusal(&facts), Some((GateCheck::Grants, Code::OperationNotGranted)));

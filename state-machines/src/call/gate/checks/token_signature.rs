@@ -8,8 +8,9 @@ use crate::call::gate::{Denial, HolderFacts, SignatureFacts, TokenFacts};
 
 //= docs/spec/gate.md#2-token-signature
 pub(super) fn check(decoded: Decoded<'_>) -> Result<Signed<'_>, Denial> {
-    let denied = |code: Code| Err(Denial::new(GateCheck::TokenSignature, code, code.meaning()));
-    match &decoded.facts.token {
+    let token = &decoded.facts.token;
+    let denied = |code: Code| Err(Denial::new(GateCheck::TokenSignature, code, token.why_unbelieved()));
+    match token {
         TokenFacts::Absent => Err(no_token(&decoded)),
         TokenFacts::Malformed(code) => denied(*code),
         TokenFacts::UnknownKey => denied(Code::TokenIssuerUnknown),
