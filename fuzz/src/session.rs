@@ -175,7 +175,10 @@ impl Play {
     fn settle(&mut self) {
         for _ in 0..3 {
             self.later(61);
-            while self.ends.iter().any(Session::has_frame) || self.carried.iter().any(|it| !it.is_empty()) {
+            let now = at(self.seconds).mono;
+            while self.ends.iter().any(|end| end.has_frame(now))
+                || self.carried.iter().any(|it| !it.is_empty())
+            {
                 for end in [0, 1] {
                     self.load(end);
                     self.deliver(end);

@@ -271,8 +271,7 @@ impl Links {
 
     /// Takes leave of sessions that have ended and said so.
     fn reap(&mut self) {
-        let over =
-            |peer: &Peer| peer.session.as_ref().is_some_and(|it| it.ended().is_some() && !it.has_frame());
+        let over = |peer: &Peer| peer.session.as_ref().is_some_and(|it| it.is_over());
         let over: Vec<_> =
             self.peers.iter().filter(|(_, peer)| over(peer)).map(|(name, _)| name.clone()).collect();
         for name in over {

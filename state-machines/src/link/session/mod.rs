@@ -201,11 +201,18 @@ impl Session {
         true
     }
 
-    /// Whether [`next_frame`](Self::next_frame) would give one.
-    pub fn has_frame(&self) -> bool {
-        self.farewell.is_some()
-            || (self.ended.is_none()
-                && (self.rekey.has_message() || self.keys.must_show() || self.lanes.has_next()))
+    /// Whether [`next_frame`](Self::next_frame) would give one at this time.
+    pub fn has_frame(&self, now: Instant) -> bool {
+        if self.ended.is_some() {
+            return self.farewell.is_some();
+        }
+        let content = || self.keys.must_show() || self.lanes.has_next();
+        self.rekey.has_message() || (!self.keys.are_scarce(now) && content())
+    }
+
+    /// Whether it has ended and said so.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_some() && self.farewell.is_none()
     }
 
     //= docs/spec/fcpc.md#lanes

@@ -205,14 +205,28 @@ fn take(pair: &mut Pair, sent: &mut [[VecDeque<Vec<u8>>; 4]; 2], seed: u8) {
     }
 }
 
+/// A driver asks for frames as long as there are any; what waits for the next generation is none.
+#[test]
+fn what_scarce_keys_may_not_say_is_no_frame() {
+    let mut pair = Pair::new(16, frames(64));
+    pair.ends[1].send(Lane::Control, b"again and again").unwrap();
+    for _ in 0..64 {
+        assert_eq!(pair.ends[1].has_frame(pair.now.mono), pair.load(1));
+        pair.cut();
+    }
+    // Nobody has heard the peer yet, so it cannot be asked for new keys either.
+    assert!(pair.ends[1].keys.are_scarce(pair.now.mono) && pair.ends[1].lanes.has_next());
+    assert!(!pair.ends[1].has_frame(pair.now.mono) && pair.ended() == [None, None]);
+}
+
 //= docs/spec/mesh-sessions.md#hello
 #[test]
 fn a_node_that_asked_speaks_at_once_and_so_confirms_the_session() {
     let mut pair = Pair::new(15, KeyLimits::default());
-    assert!(!pair.ends[1].is_confirmed() && !pair.ends[1].has_frame());
-    assert!(pair.ends[0].has_frame() && pair.load(0));
+    assert!(!pair.ends[1].is_confirmed() && !pair.ends[1].has_frame(pair.now.mono));
+    assert!(pair.ends[0].has_frame(pair.now.mono) && pair.load(0));
     assert_eq!(pair.deliver(0), Some(Ok(())));
-    assert!(pair.ends[1].is_confirmed() && !pair.ends[0].has_frame());
+    assert!(pair.ends[1].is_confirmed() && !pair.ends[0].has_frame(pair.now.mono));
 }
 
 #[test]
@@ -416,11 +430,11 @@ fn an_end_that_closes_says_so_and_falls_silent() {
     let mut pair = Pair::new(14, KeyLimits::default());
     pair.ends[0].send(Lane::Control, b"unsaid").unwrap();
     pair.ends[0].close(CloseReason::Done);
-    assert!(pair.ends[0].has_frame());
+    assert!(pair.ends[0].has_frame(pair.now.mono));
     pair.settle();
     let reason = CloseReason::Done;
     assert_eq!(pair.ended(), [Some(Ended::Here(reason)), Some(Ended::There(reason))]);
-    assert!(!pair.ends[0].has_frame() && !pair.ends[1].has_frame());
+    assert!(!pair.ends[0].has_frame(pair.now.mono) && !pair.ends[1].has_frame(pair.now.mono));
     assert_eq!(pair.ends[1].receive(Lane::Control), None);
     assert_eq!(pair.datagram(0), Err(Refused::Closed));
 }

@@ -241,6 +241,6 @@ pub enum Output {
         /// What.
         message: Message,
     },
-    /// The lease is durable: from now on it may be used, as [`Holder::tenure`] says.
+    /// The lease is durable: from now on it may be used, as [`Holder::tenure`](super::Holder::tenure) says.
     Held(Subject),
 }
