@@ -39,7 +39,7 @@ const WORD_TRIES: usize = 3;
 const SHOWN_OUTPUT: usize = 2_000;
 
 /// What stands in the daemon's output before that of each start.
-const STARTED: &str = r#"{"level":"INFO","message":"fwc starts the daemon"}"#;
+const STARTED: &str = r#"{"level":"INFO","message":"the daemon is started"}"#;
 
 /// Starts the daemon.
 #[derive(Args, Clone, Debug)]
