@@ -527,8 +527,9 @@ fn a_daemon_that_does_not_start_is_quoted_with_its_code() {
     let host = folder.join("fcp-host");
     // A home without an owner is not begun where nobody can be asked.
     std::fs::write(home.path().join("home.toml"), "version = 1\n").unwrap();
-    // The last words of a daemon, and what it was started with.
+    // It finds a home; then the last words of a daemon, and what it was started with.
     let script = r#"#!/bin/sh
+[ "$1" = make ] && exec mkdir -p "$3/run"
 printf '{"level":"ERROR","message":"%s","code":"FCP-8003","name":"home_locked"}\n' "$*" >&2; exit 5
 "#;
     std::fs::write(&host, script).unwrap();
