@@ -523,8 +523,14 @@ fn a_daemon_that_does_not_start_is_quoted_with_its_code() {
     let home = Home::new();
     let folder = home.beside("bin");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_fwc"), folder.join("fwc")).unwrap();
-    let host = folder.join("fcp-host");
+    let text = home.beside("text");
+    // By a process of its own: a child of another test would keep what this one has open to write, and it could not be run.
+    let copy = |from: &std::path::Path, name: &str| {
+        assert!(
+            std::process::Command::new("cp").arg(from).arg(folder.join(name)).status().unwrap().success()
+        );
+    };
+    copy(env!("CARGO_BIN_EXE_fwc").as_ref(), "fwc");
     // A home without an owner is not begun where nobody can be asked.
     std::fs::write(home.path().join("home.toml"), "version = 1\n").unwrap();
     // It finds a home; then the last words of a daemon, and what it was started with.
@@ -532,8 +538,9 @@ fn a_daemon_that_does_not_start_is_quoted_with_its_code() {
 [ "$1" = make ] && exec mkdir -p "$3/run"
 printf '{"level":"ERROR","message":"%s","code":"FCP-8003","name":"home_locked"}\n' "$*" >&2; exit 5
 "#;
-    std::fs::write(&host, script).unwrap();
-    std::fs::set_permissions(&host, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&text, script).unwrap();
+    std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o755)).unwrap();
+    copy(&text, "fcp-host");
     let mut command = std::process::Command::new(folder.join("fwc"));
     let output = command.arg("--home").arg(home.path()).args(["up", "--json"]).output().unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
