@@ -24,8 +24,9 @@ use tokio::task::JoinHandle;
 use super::app::App;
 use super::egress_process::{self, Alive, Follower};
 use super::error::StartError;
-use super::exceptions::{self, Inapplicable};
+use super::exceptions;
 use super::runner::Runner;
+use super::unrunnable::Unrunnable;
 use super::vault_secrets::{VaultSecrets, keep_refreshed};
 use crate::connectors::{
     self, Engine, Exercised, HealthCheck, HealthReport, Installation, Launch, Limits, OffLimits,
@@ -53,39 +54,6 @@ pub struct Connecting {
     closing: watch::Sender<usize>,
     stop: watch::Sender<bool>,
     keeping: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Why a connector cannot be run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Unrunnable {
-    code: Code,
-    message: String,
-    /// What to do about it, where it is more than installing the connector again.
-    remedy: Option<String>,
-}
-
-impl Unrunnable {
-    fn warning(&self, connector: &ConnectorId) -> Warning {
-        let again = || format!("install {connector} again with `fwc install PACKAGE`");
-        Warning {
-            kind: WarningKind::Connector,
-            message: format!("{connector} cannot be run: {} ({})", self.message, self.code),
-            remedy: Some(self.remedy.clone().unwrap_or_else(again)),
-        }
-    }
-}
-
-impl From<String> for Unrunnable {
-    fn from(message: String) -> Self {
-        Self { code: Code::ConnectorUnavailable, message, remedy: None }
-    }
-}
-
-impl From<Inapplicable> for Unrunnable {
-    fn from(Inapplicable { exception, why, remedy }: Inapplicable) -> Self {
-        let message = format!("exception {exception}: {why}");
-        Self { code: Code::ConnectorUnavailable, message, remedy: Some(remedy) }
-    }
 }
 
 impl fmt::Debug for Connecting {

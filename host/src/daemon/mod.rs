@@ -25,6 +25,7 @@ mod runner;
 mod schemas;
 mod signals;
 mod tries;
+mod unrunnable;
 mod vault_secrets;
 
 pub use app::{App, Serving, SessionEntry, Underway, owner_zone};

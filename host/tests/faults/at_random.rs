@@ -19,7 +19,7 @@ async fn thirty_kills_lose_and_double_nothing() {
 
 /// `just kills`
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
+#[ignore = "takes long; `just kills` runs it"]
 async fn a_thousand_kills_lose_and_double_nothing() {
     rounds(1_000..2_000).await;
 }
