@@ -29,7 +29,7 @@ use core::time::Duration;
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
-use fcp_proto_core::time::{Instant, Now, UnixTime};
+use fcp_proto_core::time::{Now, UnixTime};
 
 use crate::persist::{BatchToken, Completion};
 use entry::{Entry, State};
@@ -406,7 +406,7 @@ impl Collector {
 
     fn gather_one(&mut self, after: Option<ObjectId>, now: Now) {
         let Some((id, entry)) = self.objects.range(later_than(&after)).next() else {
-            self.end_of_marking();
+            self.phase = Phase::Sweep(None);
             return;
         };
         let id = *id;
@@ -417,15 +417,11 @@ impl Collector {
         }
     }
 
-    fn end_of_marking(&mut self) {
-        self.phase = if self.is_incomplete { Phase::Rest } else { Phase::Sweep(None) };
-    }
-
     /// Judges one object. Everything that is reachable now is marked, because the frontier is empty.
     //= docs/spec/storage.md#verdicts
     fn sweep_one(&mut self, after: Option<ObjectId>, now: Now, verdicts: &mut Verdicts) {
         let (clock, limits, is_incomplete) = (self.clock, self.limits, self.is_incomplete);
-        // A root that came meanwhile, and refers to what is not known, ends the cycle.
+        // What is reachable and not known, were it only through a root that came meanwhile, ends the cycle.
         let next = self.objects.range_mut(later_than(&after)).next().filter(|_| !is_incomplete);
         let Some((id, entry)) = next else {
             self.phase = Phase::Rest;

@@ -1,5 +1,6 @@
 use alloc::vec;
 
+use fcp_proto_core::time::Instant;
 use proptest::prelude::*;
 
 use super::*;
@@ -249,6 +250,34 @@ fn a_use_saves_what_it_needs_until_the_last_moment() {
                 "moment {moment}"
             );
         }
+        assert!(!node.deleted.is_empty());
+    }
+}
+
+/// So does an object that comes and refers to it, and one whose references become known.
+//= docs/spec/storage.md#marking
+#[test]
+fn what_comes_saves_what_it_refers_to_until_the_last_moment() {
+    for moment in 0..40 {
+        let mut node = Node::chain(1);
+        node.insert(6, vec![7]);
+        node.insert(7, vec![]);
+        node.later(20).cycle().unwrap();
+        node.later(200).collector.begin(at(220)).unwrap();
+        let mut came = false;
+        for step in 0..80 {
+            if step == moment && node.deleted.is_empty() {
+                came = true;
+                node.insert(5, vec![6]);
+            }
+            if step % 2 == 0 {
+                node.step();
+            } else if step > 30 {
+                node.store(Completion::Durable);
+            }
+        }
+        let is_kept = |number| node.bytes.contains_key(&id(number)) && node.records.contains_key(&id(number));
+        assert!(!came || is_kept(6) && is_kept(7), "moment {moment}");
         assert!(!node.deleted.is_empty());
     }
 }

@@ -45,6 +45,8 @@ pub struct Item {
     pub shares: BTreeMap<NodeId, Share>,
     /// Nodes that are to have it before they need it.
     pub wanted_at: BTreeSet<NodeId>,
+    /// Whether this node has condemned it: then nothing is done for it.
+    pub is_condemned: bool,
 }
 
 /// Why something is not taken down.
@@ -109,6 +111,7 @@ impl Inventory {
                     policy: None,
                     shares: BTreeMap::new(),
                     wanted_at: BTreeSet::new(),
+                    is_condemned: false,
                 });
                 Ok(())
             }
@@ -148,6 +151,13 @@ impl Inventory {
         }
         self.objects.get_mut(subject).ok_or(NotTaken::Unknown)?.wanted_at = nodes;
         Ok(())
+    }
+
+    /// This node has condemned an object, or keeps it again.
+    pub fn condemn(&mut self, subject: &Subject, is_condemned: bool) {
+        if let Some(item) = self.objects.get_mut(subject) {
+            item.is_condemned = is_condemned;
+        }
     }
 
     /// Forgets an object: this node is not to know of it any more.

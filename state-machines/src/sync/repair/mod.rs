@@ -319,8 +319,9 @@ impl Due {
     }
 }
 
+//= docs/spec/storage.md#who-repairs
 fn judge(world: World<'_>, subject: &Subject, now: Instant) -> Option<Case> {
-    let item = world.inventory.item(subject)?;
+    let item = world.inventory.item(subject).filter(|item| !item.is_condemned)?;
     let policy = world.inventory.policy(subject)?;
     let kept = Kept {
         subject,

@@ -407,3 +407,15 @@ fn churn_loses_nothing_and_ends() {
         }
     }
 }
+
+/// What a node is about to delete it does not make anew.
+//= docs/spec/storage.md#who-repairs
+#[test]
+fn what_is_condemned_is_not_repaired() {
+    let mut mesh = Mesh::new(4);
+    mesh.add(1, 10, [(0, Share::Whole)]);
+    mesh.inventory.condemn(&subject(1), true);
+    assert_eq!(mesh.cycle(0, Circumstances::default(), 0), Plan::default());
+    mesh.inventory.condemn(&subject(1), false);
+    assert_eq!(mesh.cycle(0, Circumstances::default(), 60).repairs.len(), 1);
+}
