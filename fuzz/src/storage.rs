@@ -6,7 +6,7 @@ use fcp_proto_core::ids::{NodeId, ObjectId, ZoneId};
 use fcp_proto_core::symbol::TransmissionInformation;
 use fcp_proto_core::time::{Instant, Now, UnixTime};
 use fcp_state_machines::persist::{BatchToken, Completion, Refusal};
-use fcp_state_machines::sync::collection::{Change, Collector, Limits as CollectorLimits, Output};
+use fcp_state_machines::sync::collection::{Change, Collector, Limits as CollectorLimits, Output, Progress};
 use fcp_state_machines::sync::coverage::{Coverage, Share, SymbolSet};
 use fcp_state_machines::sync::inventory::Inventory;
 use fcp_state_machines::sync::placement::{Device, DeviceClass, Devices, PlacementPolicy, Presence, Supply};
@@ -23,7 +23,7 @@ const NODES: usize = 4;
 const REFS: [&[usize]; 5] = [&[1, 2], &[3], &[], &[2], &[1]];
 
 /// Seconds from one step of the peace at the end to the next: a condemned object is deleted on the way.
-const PEACE: u64 = 4 * 3_600;
+const PEACE: u64 = 6 * 3_600;
 
 /// Nothing reachable is lost but to disks, and what is there comes to what its policy wants.
 pub(crate) fn schedule(input: &[u8]) {
@@ -52,7 +52,7 @@ struct Play {
 
 impl Play {
     fn new(kind: u8) -> Self {
-        let symbols = 1 + u64::from(kind % 8) * 5;
+        let symbols = 1 + u64::from(kind % 8);
         let information = TransmissionInformation::new(symbols * 16, 16).expect("a small object");
         let mut play = Self {
             nodes: (0..NODES).map(Node::new).collect(),
@@ -88,7 +88,7 @@ impl Play {
             3 => self.devices.get_mut(&name(node)).expect("a device").free_bytes = more as u64 * 40,
             4 => self.repair(node, more),
             5 => self.begin(node),
-            6 => (0..=more).for_each(|_| self.collect(node)),
+            6 => (0..=more).for_each(|_| _ = self.collect(node)),
             7 => self.nodes[node].store(if more == 0 {
                 Completion::Refused(Refusal::Full)
             } else {
@@ -188,10 +188,10 @@ impl Play {
         _ = self.nodes[node].collector.begin(now);
     }
 
-    fn collect(&mut self, node: usize) {
+    fn collect(&mut self, node: usize) -> Progress {
         let (now, mut out) = (self.now(), Vec::new());
         let node = &mut self.nodes[node];
-        node.collector.step(now, &mut out);
+        let progress = node.collector.step(now, &mut out);
         for output in out {
             match output {
                 Output::Persist { batch, change } => {
@@ -206,6 +206,7 @@ impl Play {
                 }
             }
         }
+        progress
     }
 
     /// A lease on something, or a use that begins or ends.
@@ -229,14 +230,13 @@ impl Play {
                 (0..MAX_STEPS).for_each(|_| self.nodes[node].collector.end_use(&id(object)));
             }
         }
-        for _ in 0..40 {
+        for _ in 0..9 {
             self.seconds += PEACE;
             for node in 0..NODES {
                 self.report(node);
                 self.repair(node, 0);
                 self.begin(node);
-                for _ in 0..60 {
-                    self.collect(node);
+                while self.collect(node) != Progress::Resting {
                     self.nodes[node].store(Completion::Durable);
                 }
             }
@@ -269,7 +269,7 @@ impl Node {
         inventory.set_zone_policy(zone(), PlacementPolicy::default()).expect("a policy");
         Self {
             repairer: Repairer::new(name(number), Limits::default(), Instant::default()),
-            collector: Collector::new(CollectorLimits { work: 8, batch: 2, ..CollectorLimits::default() }),
+            collector: Collector::new(CollectorLimits { work: 12, batch: 2, ..CollectorLimits::default() }),
             inventory,
             disk: BTreeMap::new(),
             waiting: Vec::new(),

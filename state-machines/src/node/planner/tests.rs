@@ -5,6 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// What is to be seen after a change.
+type Case<Seen, Of> = (Seen, fn(&mut Of));
+
 fn name(number: usize) -> NodeId {
     NodeId::new(format!("n{number:02}")).unwrap()
 }
@@ -67,7 +70,7 @@ fn rank(demand: &Demand, profiles: impl IntoIterator<Item = Profile>) -> Ranking
 #[test]
 fn each_requirement_rules_out_whoever_does_not_meet_it() {
     assert_eq!(rank(&demand(), [profile()]).placement(), Placement::On(&name(0)));
-    let by_demand: [(Refusal, fn(&mut Demand)); 9] = [
+    let by_demand: [Case<Refusal, Demand>; 9] = [
         (Refusal::Excluded, |it| _ = it.excluded.insert(name(0))),
         (Refusal::Version, |it| it.min_version = "1.2.4".parse().ok()),
         (Refusal::Memory, |it| it.memory_mib = 101),
@@ -85,7 +88,7 @@ fn each_requirement_rules_out_whoever_does_not_meet_it() {
         assert_eq!(ranking.placement(), Placement::Nowhere);
         assert_eq!(ranking.refused, [(name(0), [refusal].into())].into());
     }
-    let by_profile: [(Refusal, fn(&mut Profile)); 5] = [
+    let by_profile: [Case<Refusal, Profile>; 5] = [
         (Refusal::Connector, |it| it.connectors.clear()),
         (Refusal::Unreachable, |it| it.path = Path::None),
         (Refusal::Unreachable, |it| it.path = Path::Relay),
@@ -107,7 +110,7 @@ fn each_requirement_rules_out_whoever_does_not_meet_it() {
 //= docs/spec/planner.md#scores
 #[test]
 fn each_figure_has_its_weight_and_its_reason() {
-    let figures: [(&[(Adjustment, i32)], fn(&mut Profile)); 9] = [
+    let figures: [Case<&[(Adjustment, i32)], Profile>; 9] = [
         (&[(Adjustment::Path, -100)], |it| it.path = Path::Lan),
         (&[(Adjustment::Path, -200)], |it| it.path = Path::Internet),
         (&[(Adjustment::Path, -300), (Adjustment::Relay, -300)], |it| it.path = Path::Relay),

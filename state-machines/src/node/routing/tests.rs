@@ -94,10 +94,7 @@ impl Way {
     }
 
     fn ending(&self) -> Option<&Ending> {
-        match self.out.last() {
-            Some(Output::Over(ending)) => Some(ending),
-            _ => None,
-        }
+        if let Some(Output::Over(ending)) = self.out.last() { Some(ending) } else { None }
     }
 }
 
@@ -161,6 +158,10 @@ fn nothing_leaves_before_its_record_is_durable() {
     }
 }
 
+fn persisted(output: &Output) -> Option<(BatchToken, NodeId)> {
+    if let Output::Persist { batch, record } = output { Some((*batch, record.to.clone())) } else { None }
+}
+
 proptest! {
     /// Whatever happens in whatever order: at most one node may have run it that did not say otherwise, nothing is sent
     /// without a durable record, and it ends once.
@@ -187,10 +188,7 @@ proptest! {
                     forward.tick(at(seconds), out);
                 }
                 _ => {
-                    let last = out.iter().rev().find_map(|it| match it {
-                        Output::Persist { batch, record } => Some((*batch, record.to.clone())),
-                        _ => None,
-                    });
+                    let last = out.iter().rev().find_map(persisted);
                     if let Some((batch, to)) = last {
                         let completion = if good { Completion::Durable } else { Completion::Failed };
                         if good {
@@ -201,7 +199,7 @@ proptest! {
                 }
             }
         }
-        let sent: Vec<_> = way.out.iter().filter_map(|it| match it { Output::Send(to) => Some(to), _ => None }).collect();
+        let sent: Vec<_> = way.out.iter().filter_map(|it| if let Output::Send(to) = it { Some(to) } else { None }).collect();
         prop_assert!(sent.iter().all(|to| durable.contains(*to)));
         prop_assert!(sent.iter().filter(|to| !refused.contains(**to)).count() <= 1);
         prop_assert!(way.out.iter().filter(|it| matches!(it, Output::Over(_))).count() <= 1);

@@ -125,9 +125,8 @@ impl Node {
         self.collector = Collector::new(limits);
         for (object, refs) in &self.bytes {
             self.collector.insert(*object, Some(refs.clone()), at(self.now)).unwrap();
-            match self.records.entry(*object).or_insert(None) {
-                Some(since) => self.collector.restore_condemned(object, *since, at(self.now)),
-                None => (),
+            if let Some(since) = self.records.entry(*object).or_insert(None) {
+                self.collector.restore_condemned(object, *since, at(self.now));
             }
         }
         if let Some(checkpoint) = checkpoint {

@@ -345,12 +345,10 @@ fn work_is_bounded_and_nobody_starves() {
             _ => mesh.add(number, 10, [(0, Share::Whole), (1, Share::Whole)]),
         }
     }
-    let mut now = 0;
-    for _ in 0..400 {
+    for now in 0..400 {
         mesh.round(now);
         let (due, under_way) = mesh.repairers[0].size();
         assert!(due <= 4 && under_way <= 10);
-        now += 1;
     }
     for number in 100..200 {
         assert!(mesh.inventory.item(&subject(number)).unwrap().shares.len() >= 3, "{number}");
