@@ -11,6 +11,7 @@ mod objects;
 mod requests;
 mod sealing;
 mod session;
+mod storage;
 mod symbols;
 
 use fcp_proto_core::crypto::frost::GroupKey;
@@ -60,6 +61,7 @@ impl Target {
         Self { name: "sketch", run: frames::sketch },
         Self { name: "session", run: session::schedule },
         Self { name: "delivery", run: delivery::schedule },
+        Self { name: "storage", run: storage::schedule },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },
     ];

@@ -31,12 +31,14 @@ mod keys;
 mod ledger;
 mod lifecycle;
 mod output;
+pub mod planner;
 mod presented;
 mod refusals;
 mod replay;
 mod request;
 mod revoked;
 mod room;
+pub mod routing;
 mod sessions;
 mod tokens;
 
