@@ -64,6 +64,7 @@ impl Content<'_> {
                 Some(_) => Err(Failure::new(Code::Conflict, "an agent has this name")),
             },
             AnyObject::CredentialTest(it) => self.check_zone(&it.header.zone_id),
+            AnyObject::OutcomeProbe(it) => self.check_zone(&it.header.zone_id),
             AnyObject::Role(_) | AnyObject::OwnerException(_) => Ok(()),
             AnyObject::OwnerRoot(_)
             | AnyObject::Membership(_)
