@@ -45,7 +45,6 @@ impl Serve for SettleCall {
         let request = Request::Settle {
             intent,
             effect,
-            settled_by: SettledBy::Operator,
             note: Some(note),
             actor: operator.operator.as_str().to_owned(),
         };
