@@ -4,9 +4,7 @@ use crate::home::{self, Home, agent, everything, succeeded, usage, work};
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
-use fcp_proto_core::object::{
-    AnyObject, AuditEventKind, CallOutcome, ConnectorState, Effect, Usage,
-};
+use fcp_proto_core::object::{AnyObject, AuditEventKind, CallOutcome, ConnectorState, Effect, Usage};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{
     Answer, CallRequest, Canceller, Failure, FiledApproval, Outcome, ReplayError, Request, RequestId,
