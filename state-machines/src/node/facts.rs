@@ -488,3 +488,38 @@ fn label_digest(context: &Label, handles: &[HandleFacts]) -> Digest {
     }
     Digest::from_bytes(hasher.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use fcp_proto_core::encoding::cbor::{FromCbor, decode};
+    use fcp_proto_core::encoding::json::Pointer;
+    use fcp_proto_core::zone::Label;
+    use serde_json::Value;
+
+    use super::{HandleFacts, label_digest};
+
+    fn bytes(text: &Value) -> Vec<u8> {
+        hex::decode(text.as_str().expect("a text")).expect("hexadecimal")
+    }
+
+    fn label(text: &Value) -> Label {
+        Label::from_cbor(decode(&bytes(text)).expect("canonical CBOR")).expect("a label")
+    }
+
+    /// Another implementation makes the same digests.
+    #[test]
+    fn label_digests_are_those_of_the_vectors() {
+        let file = include_str!("../../../vectors/node/labels.json");
+        let file: Value = serde_json::from_str(file).expect("JSON");
+        for case in file["cases"].as_array().expect("cases") {
+            let kept = case["kept"].as_array().expect("a list").iter().map(|kept| HandleFacts {
+                at: Pointer::new(kept["at"].as_str().expect("a text")).expect("a pointer"),
+                label: label(&kept["label"]),
+            });
+            let digest = label_digest(&label(&case["context"]), &kept.collect::<Vec<_>>());
+            assert_eq!(digest.as_bytes().as_slice(), bytes(&case["digest"]), "{case}");
+        }
+    }
+}
