@@ -86,10 +86,9 @@ fn probe_with(home: &mut Home, request: Request, outcome: &Outcome) -> Result<Ve
         home.node.handle_outcome(dispatch.call_id, outcome.clone(), home.now);
         home.run();
     }
-    match home.take(id)? {
-        Answer::Probed { verdict, .. } => Ok(verdict),
-        other => panic!("{other:?}"),
-    }
+    let answer = home.take(id)?;
+    let Answer::Probed { verdict, .. } = answer else { panic!("{answer:?}") };
+    Ok(verdict)
 }
 
 fn probe(home: &mut Home, intent: ObjectId, answer: &str) -> Result<Verdict, Failure> {

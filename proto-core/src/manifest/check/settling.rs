@@ -34,7 +34,7 @@ pub(super) fn check_settling(
     let says = !settling.made.is_empty() || !settling.none.is_empty();
     require(path, says, "must say what is `made`, or what is `none`")?;
     let waits = settling.none_after_ms;
-    let paired = waits.is_some() == !settling.none.is_empty();
+    let paired = waits.is_some() != settling.none.is_empty();
     require(&at("none_after_ms"), paired, "must stand with `none`, and only there")?;
     let bounded = waits.is_none_or(|waits| (1_000..=3_600_000).contains(&waits));
     require(&at("none_after_ms"), bounded, "must be 1000 to 3600000")
