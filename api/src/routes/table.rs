@@ -118,6 +118,8 @@ endpoints! {
         "Cancels a call.";
     SettleCall Post "/v1/calls/{id}/settle" APPROVE, Nothing, types::Settle => types::Settled, USUAL,
         "Says what a call of unknown outcome did; `id` is that of the call, its intent or its receipt.";
+    ProbeCall Post "/v1/calls/{id}/probe" APPROVE, Nothing, Nothing => types::Settled, USUAL,
+        "Makes the read that the operation declares and settles the call by its answer; `id` as above.";
     ListReceipts Get "/v1/receipts" Access::Caller, types::ReceiptQuery, Nothing => types::ReceiptList, USUAL,
         "Receipts, newest first.";
     GetReceipt Get "/v1/receipts/{receipt_id}" Access::Caller, Nothing, Nothing => types::ReceiptView, USUAL,

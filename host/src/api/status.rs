@@ -58,6 +58,14 @@ fn warnings(app: &App) -> Vec<Warning> {
     let mut warnings = app.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     if let Some(serving) = app.serving.get() {
         warnings.extend(serving.runner.warnings());
+        warnings.extend(serving.vault.withheld().into_iter().map(|key| Warning {
+            kind: WarningKind::Storage,
+            message: format!("a refreshed token of {key} is in memory only: the disk does not take it"),
+            remedy: Some(
+                "make room on the disk and leave the daemon running: it tries again, and calls with the credential wait for it"
+                    .into(),
+            ),
+        }));
     }
     let refused = app.refused_settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     warnings.extend(refused.map(|why| Warning {

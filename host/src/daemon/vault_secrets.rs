@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ZoneId;
 use fcp_proto_core::object::CredentialRecord;
 use fcp_runtime_tokio::drive::clock;
+use tokio::task::JoinSet;
 
 use super::connecting::named;
 use crate::connectors::{Opening, SecretError, Secrets};
@@ -78,34 +80,147 @@ fn value(record: u64, version: u64, secret: &Secret) -> Option<SecretValue> {
     }
 }
 
-/// Stores refreshed tokens before they are used, until the egress process ends.
+/// Stores refreshed tokens before they are used, until the egress process ends and all of them are stored.
 pub(super) async fn keep_refreshed(vault: Arc<Vault>, client: EgressClient, mut refreshed: Refreshed) {
+    let mut keeping = JoinSet::new();
     while let Some(token) = refreshed.recv().await {
-        let (vault, refresh) = (Arc::clone(&vault), token.refresh);
-        let stored = tokio::task::spawn_blocking(move || store(&vault, token)).await;
-        let client = client.clone();
-        // Beside the next: no token waits for another's acknowledgement.
-        tokio::spawn(async move {
-            if let Err(error) = client.acknowledge(refresh, stored.unwrap_or_default()).await {
+        let (vault, client, refresh) = (Arc::clone(&vault), client.clone(), token.refresh);
+        // Beside the next: no token waits for another's.
+        keeping.spawn(async move {
+            let stored = store(vault, token).await;
+            if let Err(error) = client.acknowledge(refresh, stored).await {
                 tracing::warn!(%error, "egress was not told of a stored token");
             }
         });
+        while keeping.try_join_next().is_some() {}
     }
+    while keeping.join_next().await.is_some() {}
 }
 
-/// The generation as which it is stored.
-fn store(vault: &Vault, refreshed: RefreshedToken) -> Option<u64> {
+/// The generation as which a token is stored, once it is: the service has taken the one before, so it is tried until the
+/// disk takes it or another secret has come in its place.
+//= docs/spec/vault.md#refreshed-tokens
+async fn store(vault: Arc<Vault>, refreshed: RefreshedToken) -> Option<u64> {
     let RefreshedToken { connector, zone, credential, token, .. } = refreshed;
+    let (record, expected) = (token.record, token.generation);
+    let key = CredentialKey { zone, connector, name: credential };
+    let secret = Arc::new(secret(token));
+    let mut pause = FIRST_PAUSE;
+    let stored = loop {
+        let (disk, of, what) = (Arc::clone(&vault), key.clone(), Arc::clone(&secret));
+        let replace = move || disk.replace_if_version(&of, expected, &what, clock::now().unix);
+        match tokio::task::spawn_blocking(replace).await {
+            Ok(Ok(version)) => break Some(version),
+            Ok(Err(error)) if error.passes() => {
+                tracing::error!(credential = %key, %error, "a refreshed token waits in memory for the disk");
+                vault.withhold(&key, record);
+            }
+            Ok(Err(error)) => {
+                tracing::error!(credential = %key, %error, "a refreshed token is not stored any more");
+                break None;
+            }
+            Err(error) => {
+                tracing::error!(credential = %key, %error, "a refreshed token may not be stored");
+                break None;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+    };
+    vault.give_again(&key, record);
+    stored
+}
+
+/// A token as the vault takes it.
+fn secret(token: OAuthToken) -> Secret {
     let bytes = |secret: &Sent| SecretBytes::from(secret.expose().to_owned());
-    let secret = Secret::OAuth2(Box::new(OAuth2 {
+    Secret::OAuth2(Box::new(OAuth2 {
         access: bytes(&token.access_token),
         refresh: token.refresh_token.as_ref().map(bytes),
         expires_at: token.expires_at,
         token_url: token.token_url,
         client_id: token.client_id,
         client_secret: token.client_secret.as_ref().map(bytes),
-    }));
-    let key = CredentialKey { zone, connector, name: credential };
-    let stored = vault.replace_if_version(&key, token.generation, &secret, clock::now().unix);
-    stored.inspect_err(|error| tracing::error!(%error, "a refreshed token was not stored")).ok()
+    }))
+}
+
+/// Between the first two tries to store a token; each further pause is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause. Chosen: soon enough after a disk has got room, and no load on one that has none.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::home::faulty::{Fault, Faulty};
+    use crate::vault::tests::{key, vault_on};
+
+    fn refreshed(text: &str) -> RefreshedToken {
+        let CredentialKey { zone, connector, name } = key("z:work", "github", "main");
+        RefreshedToken {
+            refresh: 1,
+            connector,
+            zone,
+            credential: name,
+            token: OAuthToken {
+                record: 1,
+                generation: 1,
+                access_token: Sent::new(text.to_owned()),
+                expires_at: None,
+                refresh_token: Some(Sent::new("refresh".into())),
+                token_url: "https://login.example.com/token".into(),
+                client_id: "client".into(),
+                client_secret: None,
+            },
+        }
+    }
+
+    //= docs/spec/vault.md#refreshed-tokens
+    #[tokio::test]
+    async fn a_refreshed_token_outlives_every_fault_of_the_disk() {
+        let key = key("z:work", "github", "main");
+        for at in 0.. {
+            let disk = Faulty::new(at, Fault::Once);
+            let Some((folder, vault)) = vault_on(&disk, &key, &secret(refreshed("old").token)) else {
+                continue;
+            };
+            let vault = Arc::new(vault);
+            let stored = store(Arc::clone(&vault), refreshed("new")).await;
+            assert_eq!(stored, Some(2), "step {at}");
+            assert!(vault.withheld().is_empty());
+            let opened = vault.get(&key, 1).unwrap();
+            assert_eq!((opened.metadata.version, opened.secret), (2, secret(refreshed("new").token)));
+            drop(folder);
+            if !disk.happened() {
+                return;
+            }
+        }
+    }
+
+    /// Whoever used the old one would spend it twice; a secret that an operator puts in its place is another.
+    //= docs/spec/vault.md#refreshed-tokens
+    #[tokio::test]
+    async fn what_waits_for_the_disk_is_given_to_nobody_until_it_is_replaced() {
+        let key = key("z:work", "github", "main");
+        let disk = Faulty::sound();
+        let (_folder, vault) = vault_on(&disk, &key, &secret(refreshed("old").token)).unwrap();
+        let vault = Arc::new(vault);
+        disk.refuse(true);
+        let storing = tokio::spawn(store(Arc::clone(&vault), refreshed("new")));
+        while vault.withheld().is_empty() {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+        assert_eq!(vault.get(&key, 1).unwrap_err().code(), Code::CredentialRefreshFailed);
+        disk.refuse(false);
+        let version =
+            vault.put(&key, "token", &secret(refreshed("signed in").token), clock::now().unix).unwrap();
+        assert_eq!(
+            storing.await.unwrap(),
+            Some(version + 1),
+            "the record of the new one may still be refused"
+        );
+        vault.settle(&key, version).unwrap();
+        assert_eq!(vault.get(&key, version).unwrap().secret, secret(refreshed("signed in").token));
+    }
 }

@@ -22,6 +22,7 @@ mod damaged;
 mod full_disk;
 mod named_points;
 mod place;
+mod probing;
 mod processes;
 #[path = "../../../fwc/tests/programs/mod.rs"]
 mod programs;

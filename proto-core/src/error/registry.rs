@@ -220,6 +220,9 @@ registry! {
     3106 ApprovalDenied "approval_denied" 403 Denied false
         "A person denied this call."
         "`fwc approvals list --status denied` shows it; `fwc explain ID`, with its ID, says who denied it and why";
+    3107 ConnectorChanged "connector_changed" 409 Denied false
+        "The connector is no longer what it was when this was asked."
+        "ask again, of the connector as it is now: `fwc request OPERATION --grant 1h --max-calls 10`";
     4001 ZoneMismatch "zone_mismatch" 403 Denied false
         "The call's zone is not the principal's."
         "leave out --zone: an agent calls in its own zone, which `fwc context show` names";

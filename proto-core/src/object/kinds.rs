@@ -98,6 +98,8 @@ kinds! {
         OperationReceipt(Signed<super::OperationReceipt>),
         /// A refusal.
         DecisionReceipt(Signed<super::DecisionReceipt>),
+        /// Leave for one read that shows what a call did.
+        OutcomeProbe(Signed<super::OutcomeProbe>),
         /// The end of an unknown outcome.
         Settlement(Signed<super::Settlement>),
         /// A link of the audit chain.

@@ -41,7 +41,7 @@ pub use authority::{
 };
 pub use call::{
     CallOutcome, CallRecord, DecisionReceipt, Effect, GateCheck, OperationIntent, OperationReceipt,
-    SettledBy, Settlement, Usage, Verdict,
+    OutcomeProbe, SettledBy, Settlement, Usage, Verdict,
 };
 pub use checkpoint::{
     CHECKPOINT_AUDIT_EVENTS, CHECKPOINT_INTERVAL_SECS, ChainEnd, CheckpointError, CheckpointFork,

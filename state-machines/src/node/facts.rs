@@ -16,9 +16,10 @@ use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::resource::Resource;
 use fcp_proto_core::zone::Label;
 
-use super::caller::{Caller, How, Word};
+use super::caller::{Caller, How};
 use super::judgement::Candidates;
 use super::tokens::ReadToken;
+use super::word::{Purpose, Word};
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
     ApprovalFacts, Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, InputFacts,
@@ -287,7 +288,7 @@ impl Node {
 
     /// What an operator's word gives to the operator itself.
     pub(super) fn word_facts(&self, word: &Word, operator: &PrincipalId, now: UnixTime) -> GrantFacts {
-        let given = Given { id: &word.id, known: &word.known, signed_by: OperatorRight::Auth };
+        let given = Given { id: &word.id, known: &word.known, signed_by: word.purpose.right() };
         self.given_facts(&given, operator, now)
     }
 
@@ -394,7 +395,10 @@ impl Node {
         let context = match &caller.how {
             How::Session(_) | How::Token(_) => self.contexts.of(&caller.principal, &fresh).label,
             // The node writes the input; nothing of what the operator has seen is in it.
-            How::Word(..) => fresh,
+            How::Word(_, word) => match &word.purpose {
+                Purpose::CredentialTest => fresh,
+                Purpose::OutcomeProbe(doubt) => doubt.label.merge(&fresh),
+            },
         };
         let handles: Vec<_> = call
             .handles

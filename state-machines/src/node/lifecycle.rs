@@ -64,6 +64,7 @@ impl Node {
             | Request::FileApproval { .. }
             | Request::FileGrantRequest(_)
             | Request::TestCredential { .. }
+            | Request::ProbeOutcome { .. }
             | Request::OpenContext { .. } => true,
             // It is stored already, and gives nothing by itself.
             Request::HoldZoneKey { .. }

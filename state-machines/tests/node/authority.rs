@@ -41,7 +41,7 @@ fn revocation(home: &Home, scope: RevocationScope, target: &[u8]) -> RevocationO
     }
 }
 
-fn delegation(home: &Home, rights: &[OperatorRight]) -> OperatorDelegation {
+pub(crate) fn delegation(home: &Home, rights: &[OperatorRight]) -> OperatorDelegation {
     OperatorDelegation {
         operator: "op".parse().expect("a name"),
         public_key: home.keys.operator.verifying_key(),
@@ -373,6 +373,35 @@ fn a_grant_that_is_asked_for_is_given_once_and_never_wider() {
     );
     home.restart();
     assert_eq!(code(home.try_operate(&work(), granted(&home, request))), Code::Conflict);
+}
+
+/// The person saw what the connector was when it was asked; what it has become since nobody has asked for.
+//= docs/spec/authority.md#asking-for-a-grant
+#[test]
+fn a_request_is_not_granted_of_a_connector_that_has_changed_since() {
+    let mut home = Home::new();
+    let request = filed(&mut home);
+    home.pass(1);
+    let wider = include_str!("home/notes.toml").replacen("/notes/{note}\"", "/all/{note}\"", 1);
+    home.install_from(wider.as_bytes());
+    assert_eq!(code(home.try_operate(&work(), granted(&home, request))), Code::ConnectorChanged);
+    home.restart();
+    assert_eq!(code(home.try_operate(&work(), granted(&home, request))), Code::ConnectorChanged);
+    let again = filed(&mut home);
+    home.operate(&work(), granted(&home, again));
+
+    let mut home = Home::new();
+    let request = filed(&mut home);
+    home.pass(1);
+    home.install_code([3; 32]);
+    assert_eq!(
+        code(home.try_operate(&work(), granted(&home, request))),
+        Code::ConnectorChanged,
+        "other code"
+    );
+    home.pass(1);
+    home.install();
+    home.operate(&work(), granted(&home, request));
 }
 
 #[test]
