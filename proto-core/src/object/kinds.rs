@@ -184,6 +184,8 @@ kinds! {
         ReconcileAnswer(Signed<super::ReconcileAnswer>),
         /// An urgent revocation.
         RevocationNotice(Signed<super::RevocationNotice>),
+        /// It is kept to.
+        RevocationWitness(Signed<super::RevocationWitness>),
     }
 }
 
