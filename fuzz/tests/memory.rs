@@ -21,7 +21,7 @@ const SCENARIO: u64 = 1024 * 1024;
 fn anyway(target: &Target) -> u64 {
     match target.name {
         "symbols" => TRANSFER,
-        "delivery" => SCENARIO,
+        "delivery" | "gossip" => SCENARIO,
         _ => ANYWAY,
     }
 }

@@ -4,6 +4,7 @@
 //! Messages go from node to node without a link below them, so that more goes wrong than a link would let through.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::Duration;
 
 use fcp_proto_core::crypto::hash;
@@ -18,7 +19,7 @@ use fcp_proto_core::session::handshake::SessionPolicy;
 use fcp_proto_core::time::{Instant, Now, UnixTime};
 use fcp_state_machines::link::Local;
 use fcp_state_machines::link::admission::{Admission, Limits};
-use fcp_state_machines::link::gossip::{Context, Event, Gossip, MAX_EXCHANGES, Zones};
+use fcp_state_machines::link::gossip::{Context, Event, Fault, Gossip, MAX_EXCHANGES, Zones};
 
 use crate::node::{Known, key, known, name};
 use crate::oracle::Violation;
@@ -72,8 +73,8 @@ pub struct Outcome {
     pub trace: Trace,
     /// Names that came to a node that had them not.
     pub learned: usize,
-    /// Times that an honest node named the first one for a rule that it broke.
-    pub named: usize,
+    /// Rules that the first node broke, as others name them.
+    pub named: BTreeSet<Fault>,
     /// What was broken, if something was.
     pub violation: Option<Violation>,
 }
@@ -92,17 +93,6 @@ struct Plain {
 struct Sets {
     zones: BTreeMap<ZoneId, Plain>,
     flaw: Option<Flaw>,
-}
-
-impl Sets {
-    fn names(&self, zone: &ZoneId) -> BTreeSet<ObjectId> {
-        let Some(plain) = self.zones.get(zone) else { return BTreeSet::new() };
-        let mut names = plain.admitted.clone();
-        if self.flaw == Some(Flaw::NoQuarantine) {
-            names.extend(&plain.quarantined);
-        }
-        names
-    }
 }
 
 impl Zones for Sets {
@@ -132,8 +122,15 @@ impl Zones for Sets {
     }
 
     fn objects(&self, zone: &ZoneId, after: Option<&ObjectId>, most: usize) -> Vec<ObjectId> {
-        let names = self.names(zone).into_iter();
-        names.filter(|name| after.is_none_or(|after| name > after)).take(most).collect()
+        let Some(plain) = self.zones.get(zone) else { return Vec::new() };
+        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let mut names: Vec<_> = plain.admitted.range(range).take(most).copied().collect();
+        if self.flaw == Some(Flaw::NoQuarantine) {
+            names.extend(plain.quarantined.range(range).take(most));
+            names.sort_unstable();
+            names.truncate(most);
+        }
+        names
     }
 
     fn symbols(&self, _zone: &ZoneId, _after: Option<&SymbolName>, _most: usize) -> Vec<SymbolName> {
@@ -200,7 +197,8 @@ impl GossipWorld {
             clock: 0,
             wakes: None,
         };
-        let outcome = Outcome { trace: Trace::default(), learned: 0, named: 0, violation: None };
+        let outcome =
+            Outcome { trace: Trace::default(), learned: 0, named: BTreeSet::new(), violation: None };
         let mut world = Self {
             scenario,
             now,
@@ -320,7 +318,7 @@ impl GossipWorld {
                 Event::Learned { zone, names, .. } => self.fetch(node, &zone, &names),
                 Event::Misbehaved { peer, fault } => {
                     self.outcome.trace.note(self.now, format_args!("{node} says {peer} broke {fault:?}"));
-                    self.outcome.named += usize::from(peer == name(0));
+                    self.outcome.named.extend((peer == name(0)).then_some(fault));
                 }
                 Event::Has { .. } | Event::Revocation { .. } | Event::Witnessed { .. } => (),
             }
@@ -345,7 +343,8 @@ impl GossipWorld {
         if !self.is_honest(from) {
             return Ok(());
         }
-        let stored = StoredObject::from_bytes(bytes).map_err(|error| format!("{from} says nonsense: {error}"))?;
+        let stored =
+            StoredObject::from_bytes(bytes).map_err(|error| format!("{from} says nonsense: {error}"))?;
         let zone = &stored.header.zone_id;
         let plain = self.nodes[from].sets.zones.get(zone).ok_or(format!("{from} speaks of {zone}"))?;
         if !plain.members.contains(&name(to)) || !plain.members.contains(&name(from)) {
@@ -451,7 +450,12 @@ impl GossipWorld {
             let union: BTreeSet<_> = members.iter().flat_map(names).collect();
             let lacks = |node: &&&Node| union.len() - node.sets.zones[&zone].admitted.len();
             if let Some(node) = members.iter().find(|node| lacks(node) > 0) {
-                return Some(format!("{} lacks {} of {} names of {zone}", node.me, lacks(&node), union.len()));
+                return Some(format!(
+                    "{} lacks {} of {} names of {zone}",
+                    node.me,
+                    lacks(&node),
+                    union.len()
+                ));
             }
         }
         None

@@ -2,6 +2,7 @@
 //!
 //! Messages have the form of objects (header, schema, signature) and are never stored: they live for five minutes.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 
 use super::{Header, RevocationObject, Schema, Signed, SignedBody, StoredObject};
@@ -110,7 +111,7 @@ cbor_map! {
         /// What filters, estimator and sketch are salted with.
         pub salt: [u8; 32],
         /// The estimator of the names of its objects.
-        pub estimator: [u8; ESTIMATOR_BYTES],
+        pub estimator: Box<[u8; ESTIMATOR_BYTES]>,
         /// The first cells of the names of its objects.
         pub sketch: Sketch,
     }

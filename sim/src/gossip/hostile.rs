@@ -35,15 +35,8 @@ pub enum Character {
 
 impl Character {
     /// Every character.
-    pub const ALL: [Self; 7] = [
-        Self::Forger,
-        Self::Mute,
-        Self::Inventor,
-        Self::Liar,
-        Self::Impostor,
-        Self::Spy,
-        Self::Flooder,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Forger, Self::Mute, Self::Inventor, Self::Liar, Self::Impostor, Self::Spy, Self::Flooder];
 }
 
 impl GossipWorld {
@@ -78,7 +71,7 @@ impl GossipWorld {
             GossipMessage::Summary(object) => {
                 let mut fields = object.body.fields;
                 if self.random.below(2) == 0 {
-                    self.random.fill(&mut fields.estimator);
+                    self.random.fill(&mut fields.estimator[..]);
                 }
                 let mut cells = vec![0; 64 * 12];
                 self.random.fill(&mut cells);
@@ -167,7 +160,7 @@ impl GossipWorld {
                 object_count: 0,
                 symbol_count: 0,
                 salt: self.random.bytes(),
-                estimator: [0; 512],
+                estimator: Box::new([0; 512]),
                 sketch: Sketch::default(),
             };
             if let Some(object) = signed(&self.header::<GossipSummary>(place), fields) {

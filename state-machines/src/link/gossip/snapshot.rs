@@ -1,5 +1,6 @@
 //! What a node has of a zone at one moment: folded bit by bit, then advertised and read by others.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -204,7 +205,7 @@ impl Snapshot {
             object_count: count(&self.filter),
             symbol_count: count(&self.symbol_filter),
             salt: *self.salt.as_bytes(),
-            estimator: self.estimator.to_bytes(),
+            estimator: Box::new(self.estimator.to_bytes()),
             sketch: Sketch::new(ByteString(bytes_of(self.cells.get(..MIN_SKETCH_CELLS)?))).ok()?,
         })
     }

@@ -1,5 +1,6 @@
 //! Peers that are not honest: each is refused, bounded and named, and holds up nobody else.
 
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -56,7 +57,7 @@ fn summary(from: usize, count: u64, salt: u8) -> GossipSummary {
         object_count: 0,
         symbol_count: 0,
         salt: [salt; 32],
-        estimator: estimator.to_bytes(),
+        estimator: Box::new(estimator.to_bytes()),
         sketch: Sketch::new(ByteString(cells)).unwrap(),
     }
 }
@@ -260,7 +261,7 @@ fn keys_without_names_cost_one_question() {
         let mut estimator = Estimator::default();
         keys.iter().for_each(|key| estimator.add(*key));
         lie.sketch = Sketch::new(ByteString(sketch)).unwrap();
-        lie.estimator = estimator.to_bytes();
+        *lie.estimator = estimator.to_bytes();
         say(&mut mesh, 1, 0, lie);
         let mut asked = 0;
         let names = ObjectNames::new(invented.into_iter().collect()).unwrap();
