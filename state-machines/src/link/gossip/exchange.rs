@@ -5,6 +5,7 @@
 //!     └───────────┴────► Listing ─► over
 //! ```
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -59,7 +60,7 @@ pub(super) struct Exchange {
 #[derive(Debug)]
 enum State {
     /// The own names are folded under the peer's salt.
-    Folding { after: Option<ObjectId>, estimator: Estimator, encoder: Encoder },
+    Folding { after: Option<ObjectId>, estimator: Box<Estimator>, encoder: Encoder },
     /// Cells are read; `wanted` of them are made of the own set, and `coming` wait to be taken.
     Reading { decoder: Decoder, coming: Vec<u8>, wanted: usize, flights: u32 },
     /// Names are asked for.
@@ -105,9 +106,7 @@ impl Exchange {
     ) -> Self {
         let state = match listed {
             Some(after) => State::Listing { after: Some(after), pages: 0, more: true },
-            None => {
-                State::Folding { after: None, estimator: Estimator::default(), encoder: Encoder::default() }
-            }
+            None => State::Folding { after: None, estimator: Box::default(), encoder: Encoder::default() },
         };
         let version = context.zones.version(&zone);
         let until = context.local.now.mono.saturating_add(LONGEST);

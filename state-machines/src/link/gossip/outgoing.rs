@@ -11,7 +11,6 @@ use fcp_proto_core::object::gossip::{
 };
 use fcp_proto_core::object::{GossipAnswer, GossipRequest, ReconcileAnswer, ReconcileRequest};
 use fcp_proto_core::sketch::{CELL_BYTES, ItemKey};
-use fcp_proto_core::time::Instant;
 
 use super::messages::write;
 use super::peer::{Peer, Waiting};
@@ -170,7 +169,7 @@ impl Gossip {
         let due = self.shelves.iter().filter_map(|(zone, shelf)| Some((zone, shelf.current()?))).filter(
             |(zone, current)| is_shared(zone, name, context) && peer.summary_due(zone, &current.salt) <= now,
         );
-        let waited = |peer: &Peer, zone: &ZoneId| peer.told_at(zone).unwrap_or(Instant::default());
+        let waited = |peer: &Peer, zone: &ZoneId| peer.told_at(zone).unwrap_or_default();
         let (zone, current) = due.min_by_key(|(zone, _)| waited(peer, zone))?;
         peer.tell(zone, current.salt, now);
         write(current.summary(zone, context)?, zone, context.local)

@@ -54,7 +54,9 @@ fn push(mesh: &mut Mesh, bytes: &[u8], urgency: Urgency) -> Result<(), NotPushed
 fn verdicts(mesh: &Mesh) -> Vec<Witnessed> {
     let of = |event: &Event| match event {
         Event::Witnessed { witnessed, .. } => Some(witnessed.clone()),
-        _ => None,
+        Event::Learned { .. } | Event::Has { .. } | Event::Revocation { .. } | Event::Misbehaved { .. } => {
+            None
+        }
     };
     mesh.nodes[0].events.iter().filter_map(of).collect()
 }
