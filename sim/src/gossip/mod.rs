@@ -292,6 +292,7 @@ impl GossipWorld {
             self.events(node);
             self.act(node, Gossip::tick);
         }
+        self.events(node);
         for to in (0..self.nodes.len()).filter(|to| *to != node) {
             while let Some((_, bytes)) =
                 self.act(node, |gossip, context| gossip.next_message(&name(to), context))

@@ -207,6 +207,7 @@ impl Mesh {
             self.events(node);
             self.act(node, Gossip::tick);
         }
+        self.events(node);
         for to in (0..self.nodes.len()).filter(|to| *to != node) {
             while let Some((lane, bytes)) =
                 self.act(node, |gossip, context| gossip.next_message(&name(to), context))
