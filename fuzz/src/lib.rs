@@ -7,6 +7,7 @@ mod connectors;
 mod delivery;
 mod encoding;
 mod frames;
+mod gossip;
 mod objects;
 mod requests;
 mod sealing;
@@ -62,6 +63,9 @@ impl Target {
         Self { name: "session", run: session::schedule },
         Self { name: "delivery", run: delivery::schedule },
         Self { name: "storage", run: storage::schedule },
+        Self { name: "gossip", run: gossip::schedule },
+        Self { name: "gossip_message", run: gossip::message },
+        Self { name: "filter", run: frames::filter },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },
     ];

@@ -18,10 +18,14 @@ const TRANSFER: u64 = 16 * 1024 * 1024;
 /// A few nodes, what is under way between them, and a decode.
 const SCENARIO: u64 = 1024 * 1024;
 
+/// Three nodes with their snapshots, and up to 400 messages under way, some of which are summaries.
+const GOSSIP: u64 = 4 * 1024 * 1024;
+
 fn anyway(target: &Target) -> u64 {
     match target.name {
         "symbols" => TRANSFER,
         "delivery" | "storage" => SCENARIO,
+        "gossip" => GOSSIP,
         _ => ANYWAY,
     }
 }

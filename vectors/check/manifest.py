@@ -89,6 +89,8 @@ def path_pattern(path):
 def operation(table, shared):
     """An operation with all that it inherits."""
     whole = completed(table, {"timeout_ms": 30_000})
+    if "settling" in whole:
+        whole["settling"] = completed(whole["settling"], None, ("made", "none"))
     whole["input"] = completed(whole["input"], {"audience": "public"}, ("roles",))
     whole["output"] = completed(whole["output"], None, ("taints",))
     if "taints" in whole["output"]:

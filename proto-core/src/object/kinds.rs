@@ -186,6 +186,8 @@ kinds! {
         ReconcileAnswer(Signed<super::ReconcileAnswer>),
         /// An urgent revocation.
         RevocationNotice(Signed<super::RevocationNotice>),
+        /// It is kept to.
+        RevocationWitness(Signed<super::RevocationWitness>),
     }
 }
 

@@ -59,6 +59,7 @@ pub use context::{ContextEntry, ContextOpened, KeptResult};
 pub use device::DeviceEnrolment;
 pub use gossip::{
     GossipAnswer, GossipRequest, GossipSummary, ReconcileAnswer, ReconcileRequest, RevocationNotice,
+    RevocationWitness,
 };
 pub use header::Header;
 pub use key_manifest::{
