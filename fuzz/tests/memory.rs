@@ -15,13 +15,13 @@ const ANYWAY: u64 = 64 * 1024;
 /// A transfer makes its object itself, of up to 4 KiB, and two plans for cutting it.
 const TRANSFER: u64 = 16 * 1024 * 1024;
 
-/// Three nodes, what is under way between them, and a decode.
+/// Three nodes, what is under way between them, and a decode or what they store.
 const SCENARIO: u64 = 1024 * 1024;
 
 fn anyway(target: &Target) -> u64 {
     match target.name {
         "symbols" => TRANSFER,
-        "delivery" => SCENARIO,
+        "delivery" | "checkpoints" | "replica" => SCENARIO,
         _ => ANYWAY,
     }
 }

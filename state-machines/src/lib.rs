@@ -4,6 +4,7 @@
 //!
 //! * [`trust`]: who may do what, what no longer holds, what happened;
 //! * [`link`]: what two nodes have between them: handshake, session, streams;
+//! * [`replica`]: what connectors keep beyond their process;
 //! * [`call`]: the gate, and the machines that the life of a call needs;
 //! * [`node`]: the composition, and the one decider.
 //!
@@ -17,5 +18,6 @@ pub mod call;
 pub mod link;
 pub mod node;
 pub mod persist;
+pub mod replica;
 pub mod timer;
 pub mod trust;
