@@ -354,6 +354,13 @@ impl Checkpoints {
         let known = (&self.chain, &self.heads);
         match self.voter.judge(from, proposal, known, seat, self.clock) {
             Err(why) => {
+                // Who does not know of a halt proposes the chain again and again.
+                if let VoteRefusal::Audit(node) = &why
+                    && let Some(proof) = self.heads.proof(node)
+                {
+                    let message = Message::Accuse(Box::new(proof.clone()));
+                    out.push(Output::Send { to: from.clone(), message });
+                }
                 let message = Message::Refuse { round: proposal.round, why };
                 out.push(Output::Send { to: from.clone(), message });
             }

@@ -191,6 +191,9 @@ fn a_chain_moves_only_to_where_its_node_signed_that_it_ends() {
     let mut knowing = Chair::new(1, terms(3));
     knowing.tell(2, Message::Head(Box::new(head(2, 4, 1, START))));
     assert_eq!(says(&mut knowing, 0, &good), refused(2), "it has seen another story");
+    let again = knowing.tell(0, Message::Propose(Box::new(good)));
+    let told = again.iter().any(|message| matches!(message, Message::Accuse(_)));
+    assert!(told, "each refusal comes with the proof: an earlier one may be lost");
 }
 
 //= docs/spec/checkpoints.md#coordinator
