@@ -3,12 +3,15 @@
 //! A target panics when a property is broken and never otherwise. The committed corpora in `corpus/<target>/` are
 //! replayed by `tests/replay.rs`; a fuzzer calls [`Target::run`].
 
+mod checkpoints;
 mod connectors;
 mod delivery;
 mod encoding;
 mod frames;
 mod gossip;
+mod mesh;
 mod objects;
+mod replica;
 mod requests;
 mod sealing;
 mod session;
@@ -66,6 +69,9 @@ impl Target {
         Self { name: "gossip", run: gossip::schedule },
         Self { name: "gossip_message", run: gossip::message },
         Self { name: "filter", run: frames::filter },
+        Self { name: "checkpoints", run: checkpoints::schedule },
+        Self { name: "replica", run: replica::schedule },
+        Self { name: "merging", run: replica::merging },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },
     ];

@@ -68,7 +68,13 @@ fn run() -> Result<ExitCode> {
                 unnoticed.push(mutant);
             }
         }
-        println!("| `{folder}` | {} | {} | {} | {} |", counts.iter().sum::<u32>(), counts[0], counts[1], counts[2]);
+        println!(
+            "| `{folder}` | {} | {} | {} | {} |",
+            counts.iter().sum::<u32>(),
+            counts[0],
+            counts[1],
+            counts[2]
+        );
     }
     println!("\n{} changes do not compile and were left out.", tree.left_out_count());
     for mutant in &unnoticed {

@@ -10,8 +10,20 @@ use crate::places::Mutant;
 
 /// Methods whose answer is a yes or no.
 const QUESTIONS: [&str; 14] = [
-    "all", "any", "contains", "contains_key", "ends_with", "eq", "is_empty", "is_err", "is_none",
-    "is_none_or", "is_ok", "is_some", "is_some_and", "starts_with",
+    "all",
+    "any",
+    "contains",
+    "contains_key",
+    "ends_with",
+    "eq",
+    "is_empty",
+    "is_err",
+    "is_none",
+    "is_none_or",
+    "is_ok",
+    "is_some",
+    "is_some_and",
+    "starts_with",
 ];
 
 /// Macros whose answer is a yes or no.
@@ -21,7 +33,12 @@ const QUESTION_MACROS: [&str; 1] = ["matches"];
 const MOST_TEXT: usize = 60_000;
 
 /// Plants the changes of a file; `wanted` says of each whether it may be planted.
-pub(crate) fn plant(file: &mut syn::File, name: &str, mutants: &mut Vec<Mutant>, wanted: &dyn Fn(u32) -> bool) {
+pub(crate) fn plant(
+    file: &mut syn::File,
+    name: &str,
+    mutants: &mut Vec<Mutant>,
+    wanted: &dyn Fn(u32) -> bool,
+) {
     let mut planter = Planter { name, mutants, wanted, path: Vec::new() };
     planter.visit_file_mut(file);
 }
@@ -283,7 +300,9 @@ impl VisitMut for Planter<'_> {
                 let span = it.method.span();
                 Some(self.turned(span, expr.clone(), &what))
             }
-            Expr::Macro(it) if it.mac.path.get_ident().is_some_and(|it| QUESTION_MACROS.iter().any(|q| it == q)) => {
+            Expr::Macro(it)
+                if it.mac.path.get_ident().is_some_and(|it| QUESTION_MACROS.iter().any(|q| it == q)) =>
+            {
                 Some(self.turned(expr.span(), expr.clone(), "`matches!`"))
             }
             _ => None,

@@ -39,7 +39,8 @@ impl Tree {
     /// Copies what the repository holds.
     pub(crate) fn copy(from: &Path) -> Result<Self> {
         let root = from.join("target/mutants/tree");
-        let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(from).output().context("git")?;
+        let listed =
+            Command::new("git").args(["ls-files", "-z"]).current_dir(from).output().context("git")?;
         ensure!(listed.status.success(), "git cannot list the files");
         for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
             let (source, target) = (from.join(name), root.join(name));
@@ -76,7 +77,10 @@ impl Tree {
             let path = entry?.path();
             if path.is_dir() {
                 self.read(&path)?;
-            } else if !path.file_stem().is_some_and(|it| it.to_string_lossy().ends_with("test") || it == "tests") {
+            } else if !path
+                .file_stem()
+                .is_some_and(|it| it.to_string_lossy().ends_with("test") || it == "tests")
+            {
                 let name = path.strip_prefix(self.sources())?.to_string_lossy().into_owned();
                 self.originals.push((name, fs::read_to_string(&path)?));
             }
@@ -110,7 +114,16 @@ impl Tree {
     pub(crate) fn build(&self) -> Result<Tests> {
         for _ in 0..MOST_BUILDS {
             let output = Command::new("cargo")
-                .args(["test", "-p", "fcp-state-machines", "--lib", "--test", "gate_oracle", "--test", "node"])
+                .args([
+                    "test",
+                    "-p",
+                    "fcp-state-machines",
+                    "--lib",
+                    "--test",
+                    "gate_oracle",
+                    "--test",
+                    "node",
+                ])
                 .args(["--no-run", "--message-format=json"])
                 .current_dir(&self.root)
                 .env("CARGO_TARGET_DIR", self.root.join("../build"))

@@ -53,7 +53,9 @@ pub(crate) fn judge(tests: &Tests, reached: &[Reach], mutant: &Mutant) -> Result
     let folder: Vec<&str> = mutant.file.split('/').take(2).collect();
     let near = [folder.join("::") + "::"];
     let mut trials = vec![(tests.own.as_path(), near.to_vec(), &reached[0])];
-    trials.extend(programs(tests).into_iter().zip(reached).map(|((program, filter), reach)| (program, filter, reach)));
+    trials.extend(
+        programs(tests).into_iter().zip(reached).map(|((program, filter), reach)| (program, filter, reach)),
+    );
     for (program, filter, reach) in trials {
         if reach.changes.contains(&mutant.id) && fails(program, &filter, tests, mutant.id, reach.took)? {
             return Ok(Verdict::Noticed);
@@ -70,7 +72,12 @@ fn programs(tests: &Tests) -> Vec<(&Path, Vec<String>)> {
 
 fn command(program: &Path, filter: &[String], tests: &Tests) -> Command {
     let mut command = Command::new(program);
-    command.args(filter).current_dir(&tests.at).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(filter)
+        .current_dir(&tests.at)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.env("RUST_BACKTRACE", "0").env("PROPTEST_MAX_SHRINK_ITERS", "0");
     command.env("PROPTEST_FAILURE_PERSISTENCE", "off").env("INSTA_UPDATE", "no");
     command
