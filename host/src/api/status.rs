@@ -206,6 +206,8 @@ impl Serve for Shutdown {
         let running_calls = ask.app.query(|node, _| node.calls_under_way().count() as u64).await?;
         let operator = ask.caller.as_operator()?;
         tracing::info!(operator = operator.operator.as_str(), "asked to stop");
+        // Before anyone sees that it stops. Of several who ask at once, one is named.
+        ask.app.stopped_by.get_or_init(|| operator.operator.clone());
         ask.app.draining.send_replace(true);
         Ok(Stopping { running_calls })
     }

@@ -24,5 +24,6 @@ mod outside;
 mod programs;
 mod released;
 mod rotating;
+mod stopping;
 mod surviving;
 mod world;
