@@ -99,11 +99,6 @@ impl Place {
         self.demo().join("publisher.key")
     }
 
-    /// Whose packages the home trusts.
-    pub(super) fn publishers(&self) -> PathBuf {
-        self.home.path().join("publishers.txt")
-    }
-
     /// The certificate authority of the service.
     pub(super) fn authority(&self) -> PathBuf {
         self.demo().join("service-ca.pem")

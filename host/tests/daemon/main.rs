@@ -10,6 +10,7 @@
 
 mod apart;
 mod authority;
+mod development;
 mod engine;
 mod examined;
 mod explaining;

@@ -101,7 +101,7 @@ fn config(stage: &Stage, connector: &str) -> Result<Value> {
 fn trust(stage: &Stage, key: &Value) -> Result<()> {
     let key = key["public_key"].as_str().ok_or_else(|| internal("the key has no public part"))?;
     let line = format!("# the publisher of the quickstart\n{key}\n");
-    private_file::create(&stage.place.publishers(), line.as_bytes())
+    private_file::create(&stage.place.home().publishers(), line.as_bytes())
 }
 
 /// Writes the sources out, builds the package and signs it.
