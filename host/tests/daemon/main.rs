@@ -17,6 +17,7 @@ mod explaining;
 mod flooded;
 mod granted_paths;
 mod hostile;
+mod log_file;
 mod losing;
 mod making;
 mod operating;
