@@ -27,11 +27,11 @@ async fn a_stop_names_the_operator_who_asked_for_it_and_else_the_node() {
     assert!(daemon.wait().0.success());
 
     let daemon = Daemon::start(&home).await;
-    assert_eq!(stopped_by(&mut daemon.client()).await, ["owner"]);
+    assert_eq!(stopped_by(&mut daemon.client()).await, ["alice"]);
     assert!(daemon.stop().0.success());
 
     let daemon = Daemon::start(&home).await;
     let told = stopped_by(&mut daemon.client()).await;
-    assert_eq!((told.len(), &told[0][..]), (2, "owner"));
-    assert_ne!(told[1], "owner", "a signal has no operator");
+    assert_eq!((told.len(), &told[0][..]), (2, "alice"));
+    assert_ne!(told[1], "alice", "a signal has no operator");
 }
