@@ -11,18 +11,18 @@ use crate::accounts::{Told, ask};
 use crate::place::{LEDGER, Place};
 use crate::processes::{self, Victim};
 
-/// The connector's process, as the status tells of it.
-async fn health(place: &Place) -> ConnectorHealth {
+/// The connector's process, as the status tells of it, once it does.
+async fn health(place: &Place) -> Option<ConnectorHealth> {
     let status = place.daemon().client().get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
     let connector = status.connectors.into_iter().find(|it| it.id.as_str() == LEDGER).unwrap();
-    connector.health.into_iter().next().unwrap()
+    connector.health.into_iter().next()
 }
 
 /// Waits until the process is so.
 async fn until(place: &Place, what: &str, holds: impl Fn(&ConnectorHealth) -> bool) {
     let mut seen = health(place).await;
     for _ in 0..1_200 {
-        if holds(&seen) {
+        if seen.as_ref().is_some_and(&holds) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
