@@ -121,7 +121,10 @@ fn develop(home: &mut Home, package: &str) -> bool {
     let words = [package, "--dev", "--zone", "z:work", "--config", &config];
     let refused = home.refused("install", &words).1;
     assert_eq!(refused["error"]["name"], "package_untrusted");
-    assert!(refused["error"]["next"].as_str().unwrap().contains("fwc package keygen --dev"), "{refused:#}");
+    assert!(
+        refused["error"]["next"][0].as_str().unwrap().contains("fwc package keygen --dev"),
+        "{refused:#}"
+    );
     let made = home.ok("package keygen", &["--dev"]);
     assert_eq!(made["key_source"], "file");
     let installed = home.run("install", &words);
