@@ -73,6 +73,8 @@ pub struct App {
     pub versions: Versions,
     /// Whether the daemon stops.
     pub draining: watch::Sender<bool>,
+    /// The operator who asked for the stop; the system did if nobody is named.
+    pub stopped_by: OnceLock<PrincipalId>,
     /// The digest of what admits a caller over TCP; nobody is admitted without.
     pub admission: Option<Digest>,
     /// Makes the runner once there is a node.

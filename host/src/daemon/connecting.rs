@@ -95,7 +95,7 @@ impl Connecting {
             egress: egress.client.clone(),
             clock: clock::now,
             entropy: entropy::fresh().map_err(StartError::Entropy)?,
-            limits: Limits::default(),
+            limits: Limits { supervised: app.config().supervision.clone(), ..Limits::default() },
             off_limits: app.off_limits(),
         });
         let (alive, stop) = (Alive::new(), watch::Sender::new(false));

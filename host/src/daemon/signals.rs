@@ -48,6 +48,8 @@ async fn reload(app: &App, set_log: &SetLog) {
         Err(error) => {
             tracing::error!(%error, code = %error.code(), "the settings are wrong; those in force stay");
             note(app, Some(error.to_string()));
+            // What writes the log looks for its file again in any case.
+            set_log(&app.config());
             return;
         }
     };

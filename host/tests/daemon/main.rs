@@ -10,12 +10,14 @@
 
 mod apart;
 mod authority;
+mod development;
 mod engine;
 mod examined;
 mod explaining;
 mod flooded;
 mod granted_paths;
 mod hostile;
+mod log_file;
 mod losing;
 mod making;
 mod operating;
@@ -24,5 +26,6 @@ mod outside;
 mod programs;
 mod released;
 mod rotating;
+mod stopping;
 mod surviving;
 mod world;

@@ -26,5 +26,6 @@ mod probing;
 mod processes;
 #[path = "../../../fwc/tests/programs/mod.rs"]
 mod programs;
+mod restarting;
 #[allow(dead_code, reason = "the tests of secrets need the rest of it")]
 mod service;

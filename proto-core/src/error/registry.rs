@@ -282,7 +282,7 @@ registry! {
         "build it again: `fwc package build FOLDER --out FILE`";
     5012 PackageUntrusted "package_untrusted" 403 Denied false
         "No trusted publisher signed the package."
-        "`fwc package inspect FILE` names the signers: put one you trust into publishers.txt, or accept it untrusted: `fwc install FILE --dev`";
+        "`fwc package inspect FILE` names the signers: put one you trust into publishers.txt, or sign it with a development key: `fwc install FILE --dev`";
     5013 ConnectorFailed "connector_failed" 502 Service false
         "The connector reported a failure."
         "read the detail named; `fwc history` shows the call";

@@ -39,7 +39,7 @@ pub use settling::{Finding, Finds, Inquiry, Settling};
 pub use template::{
     Field, Form, Part, RenderError, Source, Template, TemplateError, percent_encode, scalar_text,
 };
-pub use vocabulary::{Archetype, Freshness, Reach, Role, Runtime, Trust};
+pub use vocabulary::{Archetype, Freshness, Reach, Restart, Role, Runtime, Trust};
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};

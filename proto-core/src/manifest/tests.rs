@@ -3,7 +3,9 @@ use alloc::string::{String, ToString};
 
 use serde_json::json;
 
-use super::{Cases, ConfigError, HostRule, Manifest, Method, PathPattern, Problem, Role, Template, Trust};
+use super::{
+    Cases, ConfigError, HostRule, Manifest, Method, PathPattern, Problem, Restart, Role, Template, Trust,
+};
 use crate::ids::ZoneId;
 use crate::zone::Level;
 
@@ -462,4 +464,26 @@ fn every_rule_of_a_probe_that_settles_is_enforced() {
     assert!(error.to_string().contains("must say"), "{error}");
     let only_made = whole.replacen(none, "", 1);
     assert!(Manifest::parse(only_made.as_bytes()).is_ok());
+}
+
+//= docs/spec/manifest.md#lifecycle
+#[test]
+fn an_author_names_a_policy_of_restarts_and_no_other_word() {
+    let with = |line: &str| Manifest::parse(format!("{SAMPLE}\n[lifecycle]\n{line}\n").as_bytes());
+    let silent = with("").unwrap();
+    assert_eq!(silent.lifecycle.restart, None);
+    for (word, policy) in [
+        ("always", Restart::Always),
+        ("on_failure", Restart::OnFailure),
+        ("on_crash", Restart::OnCrash),
+        ("never", Restart::Never),
+    ] {
+        let named = with(&format!("restart = \"{word}\"")).unwrap();
+        assert_eq!(named.lifecycle.restart, Some(policy));
+        assert_eq!(named.interface_hash(), silent.interface_hash(), "approvals do not rest on it");
+    }
+    for wrong in ["restart = \"sometimes\"", "restart = \"Always\"", "restart = true", "restarts = \"never\""]
+    {
+        assert!(with(wrong).is_err(), "{wrong}");
+    }
 }
