@@ -70,7 +70,7 @@ fn run() -> Result<ExitCode> {
             counts[verdict] += 1;
             if verdict == 2 {
                 eprintln!("unnoticed: {mutant}");
-                unnoticed.push(mutant);
+                unnoticed.push((*mutant).clone());
             }
         }
         println!(
