@@ -99,19 +99,18 @@ impl Planter<'_> {
     }
 
     /// A condition that also always and never holds.
-    fn condition(&mut self, condition: &mut Expr) {
+    fn condition(&mut self, condition: &mut Expr, span: Span) {
         if let Expr::Binary(chain) = condition
             && matches!(chain.op, BinOp::And(_))
             && holds_let(&Expr::Binary(chain.clone()))
         {
-            self.condition(&mut chain.left);
-            self.condition(&mut chain.right);
+            self.condition(&mut chain.left, span);
+            self.condition(&mut chain.right, span);
             return;
         }
         if matches!(condition, Expr::Let(_)) {
             return;
         }
-        let span = condition.span();
         if let Some(chosen) = self.number(span, "a condition to true".to_owned()) {
             *condition = parse_quote!((#chosen || (#condition)));
         }
@@ -267,21 +266,22 @@ impl VisitMut for Planter<'_> {
 
     fn visit_expr_if_mut(&mut self, expr: &mut syn::ExprIf) {
         visit_mut::visit_expr_if_mut(self, expr);
-        self.condition(&mut expr.cond);
+        self.condition(&mut expr.cond, expr.if_token.span);
     }
 
     fn visit_arm_mut(&mut self, arm: &mut syn::Arm) {
         visit_mut::visit_arm_mut(self, arm);
-        if let Some((_, guard)) = &mut arm.guard {
-            self.condition(guard);
+        if let Some((word, guard)) = &mut arm.guard {
+            self.condition(guard, word.span);
         }
     }
 
     fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
+        let span = statement.span();
         visit_mut::visit_stmt_mut(self, statement);
         let Stmt::Expr(expr, Some(_)) = statement else { return };
         let removable = matches!(expr, Expr::MethodCall(_) | Expr::Call(_) | Expr::Assign(_) | Expr::Try(_));
-        if removable && let Some(chosen) = self.number(expr.span(), "leave a statement out".to_owned()) {
+        if removable && let Some(chosen) = self.number(span, "leave a statement out".to_owned()) {
             *statement = parse_quote!(if !#chosen { #expr; });
         }
     }

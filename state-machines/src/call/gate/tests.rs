@@ -664,6 +664,7 @@ fn lease_and_rates() {
         };
         assert_eq!((denial.check, denial.code), (GateCheck::Rates, Code::RateLimited));
         assert_eq!(denial.retry_after_ms, wait, "a wait is told as it is known");
+        assert_eq!(denial.rule.contains("none by waiting"), wait.is_none(), "{}", denial.rule);
     }
 }
 
@@ -721,7 +722,8 @@ fn approvals_needed_are_those_that_would_let_the_call_pass() {
     let needed = approvals_needed(&facts);
     assert_eq!(needed, [Execution, Elevation, Declassification].into());
     facts.approvals = vec![ApprovalFacts { kinds: needed.clone(), ..approval() }];
-    assert_eq!(refusal(&facts), None, "they suffice");
+    let Decision::Authorized(authorized) = decide(&facts, NOW) else { panic!("they suffice") };
+    assert_eq!(authorized.kinds(), &needed, "the audit tells of each");
     for kind in needed {
         let mut fewer = facts.clone();
         fewer.approvals[0].kinds.remove(&kind);
