@@ -6,11 +6,11 @@ use std::sync::Arc;
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ZoneId;
-use fcp_proto_core::object::CredentialRecord;
+use fcp_proto_core::object::{AuditEventKind, CredentialRecord};
 use fcp_runtime_tokio::drive::clock;
 
 use super::connecting::named;
-use crate::connectors::{Opening, SecretError, Secrets};
+use crate::connectors::{Account, Chronicle, Opening, SecretError, Secrets};
 use crate::egress::{EgressClient, OAuthToken, Refreshed, RefreshedToken, Secret as Sent, SecretValue};
 use crate::vault::{CredentialKey, OAuth2, Secret, Vault};
 
@@ -79,17 +79,42 @@ fn value(record: u64, version: u64, secret: &Secret) -> Option<SecretValue> {
 }
 
 /// Stores refreshed tokens before they are used, until the egress process ends.
-pub(super) async fn keep_refreshed(vault: Arc<Vault>, client: EgressClient, mut refreshed: Refreshed) {
+pub(super) async fn keep_refreshed(
+    vault: Arc<Vault>,
+    chronicle: Arc<dyn Chronicle>,
+    client: EgressClient,
+    mut refreshed: Refreshed,
+) {
     while let Some(token) = refreshed.recv().await {
-        let (vault, refresh) = (Arc::clone(&vault), token.refresh);
-        let stored = tokio::task::spawn_blocking(move || store(&vault, token)).await;
+        let (vault, refresh, account) = (Arc::clone(&vault), token.refresh, account(&token));
+        let stored = tokio::task::spawn_blocking(move || store(&vault, token)).await.unwrap_or_default();
+        let telling = stored.map(|_| chronicle.tell(account));
         let client = client.clone();
         // Beside the next: no token waits for another's acknowledgement.
         tokio::spawn(async move {
-            if let Err(error) = client.acknowledge(refresh, stored.unwrap_or_default()).await {
+            let told = match telling {
+                Some(telling) => telling.await.is_ok(),
+                None => false,
+            };
+            let stored = stored.filter(|_| told);
+            if let Err(error) = client.acknowledge(refresh, stored).await {
                 tracing::warn!(%error, "egress was not told of a stored token");
             }
         });
+    }
+}
+
+/// What the audit is told before a refreshed token is used.
+//= docs/spec/audit.md#connectors
+fn account(token: &RefreshedToken) -> Account {
+    Account {
+        zone: token.zone.clone(),
+        kind: AuditEventKind::SecretStored,
+        connector: token.connector.clone(),
+        operation: None,
+        call: None,
+        code: None,
+        detail: format!("{}, refreshed", token.credential),
     }
 }
 
