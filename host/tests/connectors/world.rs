@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fcp_host::connectors::{
-    Account, Chronicle, Installation, Launch, Limits, OffLimits, Opening, ProcessStatus, Program, Runner, RunnerConfig, Secrets,
-    Telling,
+    Account, Chronicle, Installation, Launch, Limits, OffLimits, Opening, ProcessStatus, Program, Runner,
+    RunnerConfig, Secrets, Telling,
 };
 use fcp_host::egress::{EgressClient, Environment, Resolver, Resolving, Secret, SecretValue};
 use fcp_host::sandbox::Sandbox;
@@ -38,6 +38,7 @@ pub(crate) struct World {
     pub(crate) runner: Runner,
     pub(crate) vault: Arc<Vault>,
     pub(crate) told: Arc<Told>,
+    pub(crate) client: EgressClient,
     egress: tokio::task::AbortHandle,
     /// The last reference keeps the refreshed tokens' queue open.
     _refreshed: fcp_host::egress::Refreshed,
@@ -62,15 +63,15 @@ impl World {
         let runner = Runner::new(RunnerConfig {
             sandbox: Sandbox::with_launcher(&programs().join("fcp-launcher")).unwrap(),
             engine: programs().join("fcp-connector-engine"),
-            egress,
+            egress: egress.clone(),
             clock: now,
             entropy: Entropy::from_seed(&Zeroizing::new([7; 32])),
             chronicle: Arc::<Told>::clone(&told) as Arc<dyn Chronicle>,
             limits,
             off_limits: OffLimits::new(&home, programs().to_owned()),
         });
-        let egress = serving.abort_handle();
-        Self { runner, vault: Arc::default(), told, egress, _refreshed: refreshed, place }
+        let (client, egress) = (egress, serving.abort_handle());
+        Self { runner, vault: Arc::default(), told, client, egress, _refreshed: refreshed, place }
     }
 
     pub(crate) fn launch(&self, installation: &Arc<Installation>) -> Launch {

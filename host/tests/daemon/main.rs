@@ -9,6 +9,7 @@
 )]
 
 mod apart;
+mod audited;
 mod authority;
 mod engine;
 mod examined;
@@ -25,4 +26,6 @@ mod programs;
 mod released;
 mod rotating;
 mod surviving;
+mod tampered;
+mod trial;
 mod world;

@@ -173,8 +173,16 @@ impl Keeper {
                 (HealthProbe::Method, Some("not exercised: the manifest names no health operation"))
             }
         };
-        let probe =
-            Probe { process, what: what.clone(), unexercised, given: None, asker, deadline, egress: None, request: None };
+        let probe = Probe {
+            process,
+            what: what.clone(),
+            unexercised,
+            given: None,
+            asker,
+            deadline,
+            egress: None,
+            request: None,
+        };
         self.probes.insert(id, probe);
         match what {
             HealthProbe::Method => {
