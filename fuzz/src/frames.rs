@@ -13,7 +13,7 @@ use fcp_proto_core::limits::{MAX_CONTROL_BYTES, MAX_FRAME_BYTES};
 use fcp_proto_core::object::ZoneKeyAlgorithm;
 use fcp_proto_core::session::message::{Ack, Hello, HelloRetry, Message};
 use fcp_proto_core::session::rekey::{RekeyAck, RekeyRequest};
-use fcp_proto_core::sketch::{CELL_BYTES, Cell, Decoder, Encoder, ItemKey};
+use fcp_proto_core::sketch::{CELL_BYTES, Cell, Decoder, Encoder, Filter, ItemKey};
 
 /// A frame that is taken is as long as its header says; its symbols are as many as it says.
 pub(crate) fn fcps(input: &[u8]) {
@@ -107,5 +107,14 @@ pub(crate) fn sketch(input: &[u8]) {
     }
     if let Some(differences) = decoder.differences() {
         assert!(differences.here.len() + differences.there.len() <= decoder.taken());
+    }
+}
+
+/// What is taken is written as the same bytes, and answers every question.
+pub(crate) fn filter(input: &[u8]) {
+    if let Ok(filter) = Filter::from_bytes(input) {
+        assert_eq!(filter.to_bytes(), input);
+        assert!(filter.size() < input.len());
+        (0..64).for_each(|key| _ = filter.contains(ItemKey(u64::MAX / 64 * key)));
     }
 }

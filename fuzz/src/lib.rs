@@ -3,14 +3,19 @@
 //! A target panics when a property is broken and never otherwise. The committed corpora in `corpus/<target>/` are
 //! replayed by `tests/replay.rs`; a fuzzer calls [`Target::run`].
 
+mod checkpoints;
 mod connectors;
 mod delivery;
 mod encoding;
 mod frames;
+mod gossip;
+mod mesh;
 mod objects;
+mod replica;
 mod requests;
 mod sealing;
 mod session;
+mod storage;
 mod symbols;
 
 use fcp_proto_core::crypto::frost::GroupKey;
@@ -60,6 +65,13 @@ impl Target {
         Self { name: "sketch", run: frames::sketch },
         Self { name: "session", run: session::schedule },
         Self { name: "delivery", run: delivery::schedule },
+        Self { name: "storage", run: storage::schedule },
+        Self { name: "gossip", run: gossip::schedule },
+        Self { name: "gossip_message", run: gossip::message },
+        Self { name: "filter", run: frames::filter },
+        Self { name: "checkpoints", run: checkpoints::schedule },
+        Self { name: "replica", run: replica::schedule },
+        Self { name: "merging", run: replica::merging },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },
     ];

@@ -15,13 +15,17 @@ const ANYWAY: u64 = 64 * 1024;
 /// A transfer makes its object itself, of up to 4 KiB, and two plans for cutting it.
 const TRANSFER: u64 = 16 * 1024 * 1024;
 
-/// Three nodes, what is under way between them, and a decode.
+/// A few nodes, what is under way between them, and a decode.
 const SCENARIO: u64 = 1024 * 1024;
+
+/// Three nodes with their snapshots, and up to 400 messages under way, some of which are summaries.
+const GOSSIP: u64 = 4 * 1024 * 1024;
 
 fn anyway(target: &Target) -> u64 {
     match target.name {
         "symbols" => TRANSFER,
-        "delivery" => SCENARIO,
+        "checkpoints" | "delivery" | "replica" | "storage" => SCENARIO,
+        "gossip" => GOSSIP,
         _ => ANYWAY,
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::PrincipalId;
+use fcp_proto_core::ids::{PrincipalId, ZoneId};
 
 use crate::{Failure, Result};
 
@@ -90,6 +90,16 @@ impl Home {
     /// One agent's key.
     pub(crate) fn agent_key(&self, agent: &PrincipalId) -> PathBuf {
         self.agents().join(format!("{agent}.key"))
+    }
+
+    /// The key of a zone, which every zone of the home has.
+    pub(crate) fn zone_key(&self, zone: &ZoneId) -> PathBuf {
+        self.0.join("keys").join(format!("zone.{}.key", zone.as_str().replace(':', "_")))
+    }
+
+    /// Whose packages it trusts.
+    pub(crate) fn publishers(&self) -> PathBuf {
+        self.0.join("publishers.txt")
     }
 
     /// The manifests of the installed connectors, as the daemon leaves them for reading without it.

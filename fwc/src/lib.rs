@@ -14,6 +14,7 @@ mod cli;
 mod commands;
 mod context;
 mod convert;
+mod development;
 mod fields;
 mod held_token;
 mod home;

@@ -19,8 +19,12 @@ use crate::{Failure, Result, file_failure, internal};
 /// # Errors
 /// What is wrong with the home or a manifest.
 pub(crate) fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Vec<Value>> {
+    let paths = paths(home)?;
+    if let Some(zone) = zone {
+        check_zone(home, zone)?;
+    }
     let mut connectors = Vec::new();
-    for path in paths(home)? {
+    for path in paths {
         let manifest = read(&path)?;
         let fits_zone = zone.is_none_or(|zone| manifest.zones.allows(zone));
         if fits_zone && fits_words(&manifest, words) {
@@ -28,6 +32,17 @@ pub(crate) fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Resu
         }
     }
     Ok(connectors)
+}
+
+/// Refuses a zone that the home does not have: each has a key of its own there, whoever looks.
+//= docs/spec/output.md#offline
+fn check_zone(home: &Home, zone: &ZoneId) -> Result<()> {
+    if home.zone_key(zone).exists() {
+        return Ok(());
+    }
+    Err(Failure::new(Code::ZoneUnknown)
+        .because(format!("there is no zone {zone}: {} has no key of it", home.path().display()))
+        .next("`fwc zones list` lists them, once `fwc up` has started the daemon"))
 }
 
 /// The operations of the installed connectors that `words` name.

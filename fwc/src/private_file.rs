@@ -39,6 +39,19 @@ pub(crate) fn create(path: &Path, content: &[u8]) -> Result<()> {
     })
 }
 
+/// Writes a file for the owner alone in the place of the one that is there: a crash leaves one or the other.
+///
+/// # Errors
+/// What the file system answers.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let failed = |error: std::io::Error| file_failure("replace", path, &error);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // Named as the daemon names its own, so that it removes what a crash leaves in the home.
+    let beside = path.with_file_name(format!(".{name}.{:016x}.new", std::process::id()));
+    create(&beside, content)?;
+    std::fs::rename(&beside, path).and_then(|()| sync_folder(path)).map_err(failed)
+}
+
 /// Reads a file that only its owner may read; the owner is whoever runs this.
 ///
 /// # Errors

@@ -34,6 +34,7 @@ const LINES: &[&str] = &[
     "request a.b --grant 1h --also a.c --allow x:y --credential me --max-calls 3 --note n",
     "settle ID --happened --note n",
     "settle ID --did-not --note n",
+    "settle ID --probe",
     "approvals list --status pending --limit 3 --after x",
     "approvals show ID",
     "approvals approve ID --yes --kind elevation --for 5m --grant 8h --allow * --max-calls 3",

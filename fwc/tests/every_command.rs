@@ -82,6 +82,9 @@ fn connect(home: &mut Home) -> bool {
     let trusted = made["public_key"].as_str().unwrap();
     let unsigned = home.refused("package verify", &[&package, "--trust", trusted]);
     assert_eq!(unsigned.1["error"]["name"], "package_untrusted");
+    if !develop(home, &package) {
+        return false;
+    }
     home.ok("package sign", &[&package, "--key", &key]);
     home.ok("package verify", &[&package, "--trust", trusted]);
     assert_eq!(home.ok("package inspect", &[&package])["signatures_unverified"].as_array().unwrap().len(), 1);
@@ -108,6 +111,43 @@ fn connect(home: &mut Home) -> bool {
     assert_eq!(looked["problems"], 0);
     assert!(looked["warnings"].as_u64().unwrap() > 0, "a key in a plain file is warned of: {looked:#}");
     assert_eq!(home.refused("show", &["nothing"]).1["error"]["name"], "connector_unknown");
+    true
+}
+
+/// Installs the unsigned package in development; `false` if this machine cannot build a sandbox.
+//= docs/spec/package.md#development
+fn develop(home: &mut Home, package: &str) -> bool {
+    let config = json!({ "database": home.database() }).to_string();
+    let words = [package, "--dev", "--zone", "z:work", "--config", &config];
+    let refused = home.refused("install", &words).1;
+    assert_eq!(refused["error"]["name"], "package_untrusted");
+    assert!(
+        refused["error"]["next"][0].as_str().unwrap().contains("fwc package keygen --dev"),
+        "{refused:#}"
+    );
+    let made = home.ok("package keygen", &["--dev"]);
+    assert_eq!(made["key_source"], "file");
+    let installed = home.run("install", &words);
+    if real::cannot_run(&installed) {
+        return false;
+    }
+    let shown = &installed.1["data"]["connector"];
+    assert_eq!((&shown["connector"]["dev"], &shown["publishers"][0]), (&true.into(), &made["key_id"]));
+    assert_eq!(
+        std::fs::read_dir(home.path().join("run"))
+            .unwrap()
+            .filter(|it| {
+                it.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "fcp")
+            })
+            .count(),
+        0,
+        "the signed copy does not stay"
+    );
+    let looked = home.ok("doctor", &[]);
+    let named =
+        |it: &&Value| it["check"] == "dev_connector" && it["detail"].as_str().unwrap().contains("sqlite");
+    assert_eq!(looked["checks"].as_array().unwrap().iter().filter(named).count(), 1, "{looked:#}");
+    assert_eq!(home.ok("list", &[])["connectors"][0]["dev"], true);
     true
 }
 

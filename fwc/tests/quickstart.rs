@@ -49,7 +49,15 @@ fn every_step_goes_as_it_must_and_nothing_is_left() {
             assert_eq!(check["expected"], check["got"], "{step:#}");
         }
     }
+    let installed: Vec<_> = checks(&report, "connectors")
+        .iter()
+        .filter(|check| check["what"] == "the installed connector")
+        .map(|check| check["got"].as_str().unwrap())
+        .collect();
+    assert_eq!(installed, ["github", "sqlite", "filesystem", "notion", "slack"]);
     for (step, what, got) in [
+        ("connectors", "connectors of the home", "5"),
+        ("allowed_read", "the file", "\"An agent reads this because the owner approved its folder.\\n\""),
         ("allowed_read", "rows", "[[1,\"Buy milk\"],[2,\"Call the bank\"]]"),
         ("approved_write", "issues opened at the service", "1"),
         ("idempotent_retry", "issues opened at the service", "1"),

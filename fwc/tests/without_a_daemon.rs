@@ -76,6 +76,17 @@ fn offline_reads_manifests_says_so_and_invents_nothing() {
     let shown = home.fwc(&["schema", "weather.item.get", "--offline", "--format", "table"]).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("\ninput\nFIELD") && !shown.contains("properties"), "{shown}");
+    let keys = home.path().join("keys");
+    std::fs::create_dir(&keys).unwrap();
+    for zone in ["z_work", "z_public"] {
+        std::fs::write(keys.join(format!("zone.{zone}.key")), "a key").unwrap();
+    }
+    let in_zone = |zone: &str| home.json(&["list", "--offline", "--zone", zone]);
+    assert_eq!(in_zone("z:work").1["data"]["connectors"][0]["id"], "weather");
+    assert_eq!(in_zone("z:public").1["data"]["connectors"], json!([]), "it may not be bound there");
+    let (code, unknown) = in_zone("z:project:nope");
+    assert_eq!((code, &unknown["error"]["code"]), (6, &json!("FCP-4004")));
+    assert!(unknown["error"]["next"][0].as_str().unwrap().contains("fwc zones list"), "{unknown:#}");
     assert_eq!(home.json(&["show", "mail", "--offline"]).1["error"]["code"], "FCP-5001");
     assert_eq!(home.json(&["schema", "weather.item.put", "--offline"]).1["error"]["code"], "FCP-5002");
     assert_eq!(home.json(&["invoke", "weather.item.get", "--agent", "a", "--offline"]).0, 2);

@@ -1,6 +1,7 @@
 //! `fcp-host`: the daemon of a home, and the egress process that it starts.
 
 mod log;
+mod log_file;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -71,7 +72,9 @@ fn make(home: &std::path::Path) -> ExitCode {
 fn daemon(home: &std::path::Path) -> ExitCode {
     // Owners' secrets pass through here on their way to the vault and to egress.
     let private = fcp_host::private_memory::make();
-    let (log, setting) = log::log(std::io::stderr);
+    let output = log_file::Output::of(home);
+    let writer = output.clone();
+    let (log, setting) = log::log(move || writer.clone());
     log.init();
     if let Err(error) = private {
         let message = format!("its memory cannot be kept from others: {error}");
@@ -90,7 +93,10 @@ fn daemon(home: &std::path::Path) -> ExitCode {
         home,
         &Options::default(),
         make_runner,
-        Box::new(move |config| setting.take(config)),
+        Box::new(move |config| {
+            output.take(&config.log);
+            setting.take(config);
+        }),
     ));
     // What still blocks a thread is not waited for: everything durable is closed.
     runtime.shutdown_background();

@@ -1,6 +1,7 @@
 //! A world in which time, networks, clocks and nodes are values: one seed is one history, byte for byte.
 //!
 //! * [`schedule`]: what goes wrong, and when, drawn from a seed;
+//! * [`gossip`]: worlds of their own, in which nodes find out what others have;
 //! * [`network`]: carriers between nodes, which are slow, break, and are kept apart;
 //! * [`node`]: a node of the mesh with its clock, its links and something to say;
 //! * [`objects`]: what is fetched, and what must hold of it;
@@ -11,6 +12,7 @@
 //! * [`shrink`]: the fewest faults that still break it.
 #![forbid(unsafe_code)]
 
+pub mod gossip;
 pub mod network;
 pub mod node;
 pub mod objects;

@@ -5,7 +5,7 @@ The fields are read by the tables themselves (`shapes`); the rules below a table
 
 import blake3
 
-from check import keys, symbols
+from check import keys, sketches, symbols
 from check.canonical import Refused, decode
 from check.shapes import KINDS, Broken, need, read_struct
 
@@ -153,15 +153,28 @@ def chunk_manifest(header, it):
 
 def summary(header, it):
     need(it["object_count"] <= 10_000 and it["symbol_count"] <= 100_000, "OutOfRange")
+    for data in (it["object_filter"], it["symbol_filter"]):
+        need(not data or sketches.read_filter(data) is not None, "Invalid")
 
 
 def gossip_request(header, it):
     need(it["objects"] or it["symbols"], "Invalid")
 
 
+def reconcile_request(header, it):
+    question = it["question"]
+    if question["type"] == "cells":
+        need(question["count"] > 0 and question["after"] + question["count"] <= 262_144, "OutOfRange")
+    if question["type"] == "names":
+        need(question["keys"] and len(question["keys"]) % 8 == 0, "WrongLength")
+
+
 def reconcile_answer(header, it):
-    need(not set(it["wanted"]) & set(it["offered"]), "Invalid")
-    need("next" not in it or all(name <= it["next"] for name in it["wanted"] + it["offered"]), "Invalid")
+    finding = it["finding"]
+    if finding["type"] == "cells":
+        need(finding["cells"] and len(finding["cells"]) % 12 == 0, "WrongLength")
+    if finding["type"] == "page":
+        need(finding["names"] or not finding["more"], "Invalid")
 
 
 def revocation_notice(header, it):
@@ -189,9 +202,10 @@ RULES = {
     "fcp.secret:AccessToken@1.0.0": access_token,
     "fcp.core:ComputationCheckpoint@1.0.0": computation_checkpoint,
     "fcp.chunk:Manifest@1.0.0": chunk_manifest,
-    "fcp.gossip:Summary@1.0.0": summary,
+    "fcp.gossip:Summary@2.0.0": summary,
     "fcp.gossip:Request@1.0.0": gossip_request,
-    "fcp.gossip:ReconcileAnswer@1.0.0": reconcile_answer,
+    "fcp.gossip:ReconcileRequest@2.0.0": reconcile_request,
+    "fcp.gossip:ReconcileAnswer@2.0.0": reconcile_answer,
     "fcp.gossip:RevocationNotice@1.0.0": revocation_notice,
 }
 

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fwc", &["fcp-api", "fcp-proto-core"]),
     ("fcp-fuzz", &["fcp-api", "fcp-proto-core", "fcp-state-machines"]),
     ("xtask", &[]),
+    ("fcp-mutants", &[]),
 ];
 
 /// Crates that may hold no runtime, socket, clock or source of randomness.

@@ -79,6 +79,20 @@ const TEST: Told = Told::both(
     &[K::CallDenied],
 );
 
+/// The same, and what its answer settles.
+const PROBE: Told = Told::both(
+    &[
+        K::AuthorityChanged,
+        K::CallDispatched,
+        K::SecretAccess,
+        K::EgressDenied,
+        K::CallEnded,
+        K::CallUnknown,
+        K::CallSettled,
+    ],
+    &[K::CallDenied],
+);
+
 const fn told(kinds: &'static [K]) -> Told {
     Told::done(kinds)
 }
@@ -144,6 +158,8 @@ endpoints! {
         "Cancels a call.";
     SettleCall Post "/v1/calls/{id}/settle" APPROVE, Nothing, types::Settle => types::Settled, USUAL, told(&[K::CallSettled]),
         "Says what a call of unknown outcome did; `id` is that of the call, its intent or its receipt.";
+    ProbeCall Post "/v1/calls/{id}/probe" APPROVE, Nothing, Nothing => types::Settled, USUAL, PROBE,
+        "Makes the read that the operation declares and settles the call by its answer; `id` as above.";
     ListReceipts Get "/v1/receipts" Access::Caller, types::ReceiptQuery, Nothing => types::ReceiptList, USUAL, READS,
         "Receipts, newest first.";
     GetReceipt Get "/v1/receipts/{receipt_id}" Access::Caller, Nothing, Nothing => types::ReceiptView, USUAL, READS,

@@ -82,6 +82,7 @@ fn whatever_lowers_a_wall_or_gives_a_right_needs_an_operator_with_that_right() {
         ("AssignRole", OperatorRight::Grant),
         ("WithdrawRole", OperatorRight::Grant),
         ("SettleCall", OperatorRight::Approve),
+        ("ProbeCall", OperatorRight::Approve),
         ("AddZone", OperatorRight::Zones),
         ("ChangePolicy", OperatorRight::Zones),
         ("RemoveException", OperatorRight::Install),

@@ -292,7 +292,7 @@ pub struct Install {
     /// Its configuration.
     #[serde(default)]
     pub config: Value,
-    /// Accepts a package that no trusted publisher signed.
+    /// Accepts a package that only a development publisher of the home signed.
     #[serde(default)]
     pub dev: bool,
 }

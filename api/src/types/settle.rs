@@ -1,4 +1,4 @@
-//! What a person says of a call whose outcome is not known.
+//! How a call whose outcome is not known is settled.
 
 use fcp_proto_core::ids::{CallId, ObjectId};
 use fcp_proto_core::object::Effect;
@@ -33,4 +33,8 @@ pub struct Settled {
     /// What it did outside.
     #[schema(value_type = schema::Effect)]
     pub effect: Effect,
+    /// The receipt of the read whose answer says so, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ObjectId>)]
+    pub probe_receipt_id: Option<ObjectId>,
 }

@@ -5,11 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::manifest::{
-    BodyFormat, Field, Form, ParameterPlace, Part, Template, percent_encode, scalar_text,
+    BodyFormat, Field, Form, ParameterPlace, Part, RenderError, Template, fill, percent_encode, scalar_text,
 };
 use fcp_sdk::Error;
 use http::{HeaderName, HeaderValue};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Task;
 
@@ -133,7 +133,8 @@ fn append_query(task: Task<'_>, parameters: &[Parameter], url: &mut String) -> R
 
 fn body(task: Task<'_>, parameters: &[Parameter]) -> Result<(Option<&'static str>, Bytes), Error> {
     let Some(template) = &task.request.body else { return Ok((None, Bytes::new())) };
-    let mut body = fill(task, template)?.unwrap_or(Value::Null);
+    let filled = fill(template, &task.call.input, task.config).map_err(|error| unrendered(&error))?;
+    let mut body = filled.unwrap_or(Value::Null);
     if let Value::Object(fields) = &mut body {
         for parameter in parameters.iter().filter(|parameter| parameter.place == ParameterPlace::Body) {
             fields.insert(parameter.name.clone(), parameter.value.clone());
@@ -163,55 +164,6 @@ fn form(body: &Value) -> String {
     text
 }
 
-/// A body's template filled in; `None` if it is a text whose field is absent.
-fn fill(task: Task<'_>, template: &Value) -> Result<Option<Value>, Error> {
-    Ok(Some(match template {
-        Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
-        Value::String(text) => return fill_text(task, text),
-        Value::Array(items) => {
-            let mut filled = Vec::with_capacity(items.len());
-            for item in items {
-                filled.extend(fill(task, item)?);
-            }
-            Value::Array(filled)
-        }
-        Value::Object(fields) => {
-            let mut filled = Map::new();
-            for (name, value) in fields {
-                if let Some(value) = fill(task, value)?.filter(|filled| !is_hollow(value, filled)) {
-                    filled.insert(name.clone(), value);
-                }
-            }
-            Value::Object(filled)
-        }
-    }))
-}
-
-/// Whether a container that had entries lost all of them, and therefore says nothing.
-fn is_hollow(template: &Value, filled: &Value) -> bool {
-    let had = match template {
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    };
-    let has = match filled {
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-    };
-    had && !has
-}
-
-fn fill_text(task: Task<'_>, template: &str) -> Result<Option<Value>, Error> {
-    let template: Template = template.parse().map_err(|error: fcp_proto_core::manifest::TemplateError| {
-        Error::new(Code::Internal, error.to_string())
-    })?;
-    if let Some(field) = template.lone_field().filter(|field| field.form == Form::Plain) {
-        return Ok(value(task, field).cloned());
-    }
-    Ok(text(task, &template)?.map(Value::String))
-}
-
 /// A template as texts: several if it is one placeholder for an array, none if a field is absent.
 fn texts(task: Task<'_>, template: &Template) -> Result<Vec<String>, Error> {
     if let Some(field) = template.lone_field().filter(|field| field.form == Form::Plain)
@@ -224,30 +176,7 @@ fn texts(task: Task<'_>, template: &Template) -> Result<Vec<String>, Error> {
 
 /// A template as one text; `None` if a field is absent.
 fn text(task: Task<'_>, template: &Template) -> Result<Option<String>, Error> {
-    let mut text = String::new();
-    for part in template.parts() {
-        match part {
-            Part::Literal(literal) => text.push_str(literal),
-            Part::Field(field) => match value(task, field) {
-                Some(value) => text.push_str(&formed(field, value)?),
-                None => return Ok(None),
-            },
-        }
-    }
-    Ok(Some(text))
-}
-
-fn formed(field: &Field, value: &Value) -> Result<String, Error> {
-    match (field.form, value) {
-        (Form::Json, value) => Ok(value.to_string()),
-        (Form::Csv, Value::Array(items)) => {
-            let texts: Option<Vec<String>> = items.iter().map(scalar_text).collect();
-            Ok(texts.ok_or_else(|| wrong_type(field))?.join(","))
-        }
-        (Form::Plain | Form::Csv | Form::Segments, value) => {
-            scalar_text(value).ok_or_else(|| wrong_type(field))
-        }
-    }
+    template.text(&task.call.input, task.config).map_err(|error| unrendered(&error))
 }
 
 fn value<'a>(task: Task<'a>, field: &Field) -> Option<&'a Value> {
@@ -267,5 +196,13 @@ fn needed(field: &Field) -> Error {
 }
 
 fn wrong_type(field: &Field) -> Error {
-    Error::new(Code::InputInvalid, format!("`{}` must be text, a number or a boolean here", field.name()))
+    unrendered(&RenderError::NotScalar(field.name()))
+}
+
+fn unrendered(error: &RenderError) -> Error {
+    let code = match error {
+        RenderError::Absent(_) | RenderError::NotScalar(_) | RenderError::Segment(_) => Code::InputInvalid,
+        RenderError::NoTemplate(_) => Code::Internal,
+    };
+    Error::new(code, error.to_string())
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::package::read_package;
 use crate::context::Context;
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, file_failure, usage};
+use crate::{Failure, Result, development, file_failure, internal, private_file, usage};
 
 /// Installs a connector.
 #[derive(Args, Clone, Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct Install {
     /// A file that holds its configuration as JSON
     #[arg(long, value_name = "PATH")]
     pub(crate) config_file: Option<PathBuf>,
-    /// Accepts a package that no trusted publisher signed; shown in `fwc status`
+    /// Signs it with the home's development key, which `fwc package keygen --dev` makes; shown in `fwc status`
     #[arg(long)]
     pub(crate) dev: bool,
     /// Lets calls reach it if it was disabled; it stays disabled otherwise
@@ -83,11 +83,17 @@ pub(crate) struct Disable {
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn install(args: Install, context: &mut Context) -> Result<Outcome> {
-    let (bytes, package) = read_package(&args.package)?;
+    let (bytes, mut package) = read_package(&args.package)?;
     let zones =
         if args.zone.is_empty() { vec![package.manifest().zones.home.clone()] } else { args.zone.clone() };
+    let signed = args.dev && development::sign(&context.home, &mut package)?;
+    let bytes =
+        if signed { package.to_bytes().map_err(|error| internal(&error.to_string()))? } else { bytes };
+    // It goes with this function, whatever becomes of the request.
+    let copy = signed.then(|| Copy::make(context, &bytes)).transpose()?;
+    let file = copy.as_ref().map_or(&args.package, |copy| &copy.0);
     let source = match context.client()?.target() {
-        Target::Unix(_) => PackageSource::Path { path: absolute(&args.package)? },
+        Target::Unix(_) => PackageSource::Path { path: absolute(file)? },
         Target::Tcp { .. } => PackageSource::Upload { bytes: BASE64_STANDARD.encode(&bytes) },
     };
     let request = types::Install {
@@ -140,6 +146,26 @@ pub(crate) async fn enable(args: Enable, context: &mut Context) -> Result<Outcom
 pub(crate) async fn disable(args: Disable, context: &mut Context) -> Result<Outcome> {
     let (path, request) = ([args.connector.as_str()], SetState { reason: args.reason });
     Ok(Answer::of(context.as_operator().await?.send::<DisableConnector>(&path, &request).await?)?.into())
+}
+
+/// A signed copy of a package, for the daemon alone to read; removed when it is dropped.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn make(context: &Context, bytes: &[u8]) -> Result<Self> {
+        let path = context.home.run().join(format!("signed-{}.fcp", std::process::id()));
+        // What a killed process of this number left is nobody's any more; if it stays, the next line says so.
+        std::fs::remove_file(&path).ok();
+        private_file::create(&path, bytes)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // What cannot be removed is in a folder of the daemon's, and holds nothing that the package does not.
+        std::fs::remove_file(&self.0).ok();
+    }
 }
 
 fn config(args: &Install) -> Result<Value> {

@@ -13,8 +13,9 @@ use fcp_proto_core::manifest::package::{
 };
 use serde_json::{Value, json};
 
+use crate::home::Home;
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, file_failure, key_file, usage};
+use crate::{Failure, Result, development, file_failure, key_file, usage};
 
 /// Packages.
 #[derive(Subcommand, Clone, Debug)]
@@ -85,17 +86,21 @@ pub(crate) struct Verify {
 
 /// Makes a key.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  fwc package keygen publisher.key")]
+#[command(after_help = "Examples:\n  fwc package keygen publisher.key\n  fwc package keygen --dev")]
 pub(crate) struct Keygen {
     /// The key file to write; an existing one is not overwritten
-    pub(crate) out: PathBuf,
+    #[arg(required_unless_present = "dev", conflicts_with = "dev")]
+    pub(crate) out: Option<PathBuf>,
+    /// Makes the home's development key instead, if it has none, and enrols it for `fwc install --dev`
+    #[arg(long)]
+    pub(crate) dev: bool,
 }
 
 /// `fwc package`.
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub(crate) fn run(command: Package) -> Result<Outcome> {
+pub(crate) fn run(command: Package, home: &Home) -> Result<Outcome> {
     match command {
         Package::Build(args) => build(&args),
         Package::Sign(args) => sign(&args),
@@ -104,15 +109,9 @@ pub(crate) fn run(command: Package) -> Result<Outcome> {
             Ok(Answer::local(&describe(&package, &bytes)?, Source::Offline)?.into())
         }
         Package::Verify(args) => verify(&args),
-        Package::Keygen(args) => {
-            let key = key_file::generate::<Publisher>()?;
-            key_file::store(&args.out, &key)?;
-            let body = json!({
-                "key_file": args.out.display().to_string(),
-                "public_key": key.verifying_key().to_string(),
-                "key_id": key.key_id().to_string(),
-            });
-            Ok(Answer::local(&body, Source::Offline)?.into())
+        Package::Keygen(Keygen { out: Some(out), .. }) => keygen(&out),
+        Package::Keygen(Keygen { out: None, .. }) => {
+            Ok(Answer::local(&development::enrol(home)?, Source::Offline)?.into())
         }
     }
 }
@@ -125,6 +124,17 @@ pub(crate) fn read_package(path: &Path) -> Result<(Vec<u8>, Parsed)> {
     let bytes = crate::read_file(path, MAX_HEAD_BYTES + MAX_CODE_BYTES + 64)?;
     let package = Parsed::inspect(&bytes).map_err(|error| invalid(path, &error))?;
     Ok((bytes, package))
+}
+
+fn keygen(out: &Path) -> Result<Outcome> {
+    let key = key_file::generate::<Publisher>()?;
+    key_file::store(out, &key)?;
+    let body = json!({
+        "key_file": out.display().to_string(),
+        "public_key": key.verifying_key().to_string(),
+        "key_id": key.key_id().to_string(),
+    });
+    Ok(Answer::local(&body, Source::Offline)?.into())
 }
 
 fn build(args: &Build) -> Result<Outcome> {

@@ -23,7 +23,7 @@ const CASES: &str = include_str!("scaffold/cases.toml");
 /// Begins a connector.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc new weather --api-host api.weather.example\n  \
-    fwc package build weather --out weather.fcp && fwc install weather.fcp --dev")]
+    fwc package build weather --out weather.fcp && fwc package keygen --dev && fwc install weather.fcp --dev")]
 pub(crate) struct New {
     /// The connector's id, which is the folder's name too
     pub(crate) connector: ConnectorId,

@@ -43,8 +43,9 @@ impl Place {
         let path = std::fs::canonicalize(&path).map_err(|error| file_failure("find", &path, &error))?;
         let choice = if keep || given.is_some() { Choice::Kept } else { Choice::Temporary };
         let place = Self { home: Home::new(Some(&path))?, choice };
-        private_file::create_folder(&place.data())?;
-        private_file::create_folder(&place.packages())?;
+        for folder in [place.data(), place.database_folder(), place.files(), place.packages()] {
+            private_file::create_folder(&folder)?;
+        }
         Ok(place)
     }
 
@@ -58,14 +59,29 @@ impl Place {
         self.home.path().join("quickstart")
     }
 
-    /// The folder of the database, and of nothing else: the connector may write in it.
-    pub(super) fn data(&self) -> PathBuf {
+    /// What connectors are given; in it a folder for each that needs one.
+    fn data(&self) -> PathBuf {
         self.demo().join("data")
+    }
+
+    /// The folder of the database, and of nothing else: the connector may write in it.
+    fn database_folder(&self) -> PathBuf {
+        self.data().join("database")
     }
 
     /// The database.
     pub(super) fn database(&self) -> PathBuf {
-        self.data().join("notes.db")
+        self.database_folder().join("notes.db")
+    }
+
+    /// The folder of files that may be read.
+    pub(super) fn files(&self) -> PathBuf {
+        self.data().join("files")
+    }
+
+    /// A file in it.
+    pub(super) fn welcome(&self) -> PathBuf {
+        self.files().join("welcome.md")
     }
 
     /// The connectors' sources and packages.
@@ -81,11 +97,6 @@ impl Place {
     /// The publisher's key.
     pub(super) fn publisher_key(&self) -> PathBuf {
         self.demo().join("publisher.key")
-    }
-
-    /// Whose packages the home trusts.
-    pub(super) fn publishers(&self) -> PathBuf {
-        self.home.path().join("publishers.txt")
     }
 
     /// The certificate authority of the service.

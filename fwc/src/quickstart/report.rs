@@ -103,7 +103,7 @@ impl Report {
             text.push_str(&format!(
                 "The home is {home}:\n  journal/     every decision, receipt and audit event\n  \
                  quickstart/  what belongs to this demonstration: the operator's passphrase, the publisher's key,\n  \
-                 \x20            the packages, and the database in data/notes.db\n\n"
+                 \x20            the packages, and in data/ the database and a file\n\n"
             ));
         } else {
             text.push_str("The home was temporary and is gone again.\n\n");

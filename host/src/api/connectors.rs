@@ -14,7 +14,7 @@ use fcp_api::types::{
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId};
 use fcp_proto_core::manifest::Operation;
-use fcp_proto_core::object::ConnectorState;
+use fcp_proto_core::object::{ConnectorInstall, ConnectorState};
 use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::node::{Installed, Node};
 
@@ -97,11 +97,6 @@ pub(super) fn detail(
         description: auth.description.clone(),
         credentials: stored(slot),
     });
-    let warnings = install.dev.then(|| Warning {
-        kind: WarningKind::DevConnector,
-        message: format!("{} was signed by no trusted publisher", install.connector),
-        remedy: None,
-    });
     let unrunnable = runner.unrunnable(&install.connector).map(|(_, warning)| warning);
     ConnectorDetail {
         connector: summary(node, installed, runner, now),
@@ -114,8 +109,24 @@ pub(super) fn detail(
         hosts: hosts_of(installed, manifest.operations.values()),
         credential_slots: slots.collect(),
         operations: manifest.operations.iter().map(|(id, it)| operation_summary(id, it)).collect(),
-        warnings: warnings.into_iter().chain(unrunnable).collect(),
+        warnings: development_warning(install).into_iter().chain(unrunnable).collect(),
     }
+}
+
+/// That a connector is one of a development publisher, if it is.
+//= docs/spec/package.md#development
+pub(super) fn development_warning(install: &ConnectorInstall) -> Option<Warning> {
+    let (connector, keys) = (&install.connector, &install.publishers);
+    let keys = keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let message = match (install.dev, keys.as_str()) {
+        (false, _) => return None,
+        (true, "") => format!("{connector} was installed without a signature, by an earlier release"),
+        (true, keys) => {
+            format!("{connector} is in development: signed with the development key {keys} alone")
+        }
+    };
+    let remedy = "have a trusted publisher sign its package, and `fwc install` it without --dev";
+    Some(Warning { kind: WarningKind::DevConnector, message, remedy: Some(remedy.into()) })
 }
 
 fn unknown(connector: &ConnectorId) -> ErrorBody {

@@ -129,12 +129,20 @@ async fn settling(
     let asked = app.query(move |node, _| {
         node.unsettled().find(|it| **it == intent)?;
         let installed = node.catalog().get(&connector);
-        let probe = installed.and_then(|it| it.manifest.operation(&operation)?.probe.clone());
-        let told = match probe {
-            Some(probe) => format!("{probe} is the read that shows what it did."),
-            None => "Its connector declares no read that shows what it did: look at the service.".into(),
-        };
-        Some((told, format!("fwc settle {intent} --happened --note TEXT")))
+        let operation = installed.and_then(|it| it.manifest.operation(&operation));
+        let by_hand = format!("fwc settle {intent} --happened --note TEXT");
+        Some(match operation.and_then(|it| Some((it.probe.as_ref()?, it.settling.is_some()))) {
+            Some((probe, true)) => {
+                let told =
+                    format!("{probe} is the read that shows what it did, and its answer can settle it.");
+                (told, format!("fwc settle {intent} --probe"))
+            }
+            Some((probe, false)) => (format!("{probe} is the read that shows what it did."), by_hand),
+            None => {
+                let told = "Its connector declares no read that shows what it did: look at the service.";
+                (told.into(), by_hand)
+            }
+        })
     });
     asked.await
 }

@@ -11,7 +11,7 @@ use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{Digest, KeyId};
-use fcp_proto_core::manifest::package::Package;
+use fcp_proto_core::manifest::package::{Package, UntrustedPackage};
 use fcp_proto_core::manifest::{Manifest, Runtime};
 use fcp_proto_core::object::ConnectorInstall;
 use fcp_state_machines::node::Node;
@@ -91,6 +91,7 @@ fn check_paths(app: &App, manifest: &Manifest, config: &Value) -> Result<(), Err
     })
 }
 
+//= docs/spec/package.md#development
 fn check(app: &App, source: &PackageSource, wanted: Digest, dev: bool) -> Result<Checked, ErrorBody> {
     let bytes = match source {
         PackageSource::Path { path } => read(Path::new(path))?,
@@ -108,24 +109,24 @@ fn check(app: &App, source: &PackageSource, wanted: Digest, dev: bool) -> Result
     check_manifest(package.manifest()).map_err(|why| ErrorBody::new(Code::ManifestInvalid).because(why))?;
     let code_digest = code_digest(app, &package)?;
     let trusted = app.publishers()?;
-    match package.clone().verify(&trusted.keys, trusted.threshold) {
-        Ok(verified) => {
-            let publishers = verified.signers().to_vec();
-            Ok(Checked {
-                bytes,
-                digest,
-                package: verified.into_package(),
-                publishers,
-                dev: false,
-                code_digest,
-            })
-        }
+    let untrusted =
+        |error: UntrustedPackage| ErrorBody::new(Code::PackageUntrusted).because(error.to_string());
+    let (verified, dev) = match package.clone().verify(&trusted.keys, trusted.threshold) {
+        Ok(verified) => (verified, false),
+        Err(error @ UntrustedPackage::BadSignature(_)) => return Err(untrusted(error)),
         Err(_) if dev => {
-            Ok(Checked { bytes, digest, package, publishers: Vec::new(), dev: true, code_digest })
+            let development = package.verify_development(&trusted.development);
+            (development.map_err(|error| untrusted(error).next(ENROL))?, true)
         }
-        Err(error) => Err(ErrorBody::new(Code::PackageUntrusted).because(error.to_string())),
-    }
+        Err(error) => return Err(untrusted(error)),
+    };
+    let publishers = verified.signers().to_vec();
+    Ok(Checked { bytes, digest, package: verified.into_package(), publishers, dev, code_digest })
 }
+
+/// What leads to a package of a development publisher.
+const ENROL: &str = "`fwc package keygen --dev` makes a development key and enrols it in this home; \
+                     `fwc install FILE --dev` signs with it";
 
 /// What runs: the package's own code, or the engine that is part of this release.
 fn code_digest(app: &App, package: &Package) -> Result<Digest, ErrorBody> {

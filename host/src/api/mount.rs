@@ -127,7 +127,7 @@ mount! {
     IssueChallenge, UnlockOperator, LockOperator, OpenSession, CloseSession, MintTokens,
     ListConnectors, InstallConnector, GetConnector, RemoveConnector, EnableConnector, DisableConnector,
     ListOperations, GetOperation,
-    PrepareCall, InvokeOperation, SimulateCall, PreflightOperation, ListCalls, GetCall, CancelCall,
+    PrepareCall, InvokeOperation, SimulateCall, PreflightOperation, ListCalls, GetCall, CancelCall, ProbeCall,
     SettleCall,
     ListReceipts, GetReceipt, GetResult,
     FileRequest, ListApprovals, WatchApprovals, GetApproval, ApproveRequest, DenyRequest,

@@ -64,7 +64,12 @@ async fn stored(app: &App, scope: RevocationScope, target: &[u8]) -> Result<bool
     let RevocationScope::Capability = scope else { return Ok(false) };
     let Ok(id) = <[u8; 32]>::try_from(target) else { return Ok(false) };
     match app.load(ObjectId::from_bytes(id)).await {
-        Ok(AnyObject::Grant(_) | AnyObject::ApprovalToken(_) | AnyObject::CredentialTest(_)) => Ok(true),
+        Ok(
+            AnyObject::Grant(_)
+            | AnyObject::ApprovalToken(_)
+            | AnyObject::CredentialTest(_)
+            | AnyObject::OutcomeProbe(_),
+        ) => Ok(true),
         Ok(other) => {
             let why = format!("it is a record of the type {}, which gives no leave", other.header().schema);
             Err(ErrorBody::new(Code::InputInvalid).because(why))

@@ -1,15 +1,15 @@
-//! What a person says of a call of which nobody knows what it did.
+//! What a call did of which nobody knows it: a person says so, or the service is asked.
 
-use fcp_api::routes::SettleCall;
+use fcp_api::routes::{ProbeCall, SettleCall};
 use fcp_api::types::{ErrorBody, Settle, Settled};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId};
-use fcp_proto_core::object::{Effect, SettledBy};
-use fcp_state_machines::node::{Answer, Request};
+use fcp_proto_core::object::{AnyObject, Effect, OutcomeProbe};
+use fcp_state_machines::node::{Answer, DoubtfulCall, Request, Verdict};
 
 use super::denial::failed;
 use super::mount::{Ask, Serve};
-use super::sign::unexpected;
+use super::sign::{signed, unexpected};
 use crate::daemon::App;
 
 /// The call and its intent, by the id of either, or of its receipt.
@@ -45,16 +45,61 @@ impl Serve for SettleCall {
         let request = Request::Settle {
             intent,
             effect,
-            settled_by: SettledBy::Operator,
             note: Some(note),
             actor: operator.operator.as_str().to_owned(),
         };
         match ask.app.ask(request).await {
             Ok(Answer::Admitted(settlement_id)) => {
-                Ok(Settled { call_id, intent_id: intent, settlement_id, effect })
+                Ok(Settled { call_id, intent_id: intent, settlement_id, effect, probe_receipt_id: None })
             }
             Ok(other) => Err(unexpected(&other)),
             Err(failure) => Err(failed(&failure)),
+        }
+    }
+}
+
+/// The call in doubt, from the journal.
+async fn doubtful(app: &App, intent: ObjectId) -> Result<DoubtfulCall, ErrorBody> {
+    let broken =
+        |id| ErrorBody::new(Code::StoreCorrupt).because(format!("{id} is another object than it was"));
+    let AnyObject::OperationIntent(stored) = app.load(intent).await? else { return Err(broken(intent)) };
+    let record = stored.body.fields.request;
+    let AnyObject::CallRecord(record) = app.load(record).await? else { return Err(broken(record)) };
+    Ok(DoubtfulCall { intent: stored, record })
+}
+
+impl Serve for ProbeCall {
+    //= docs/spec/calls.md#probing
+    async fn serve(ask: Ask<Self>) -> Result<Settled, ErrorBody> {
+        let text: String = ask.path(0)?;
+        let Ask { app, caller, .. } = ask;
+        let operator = caller.as_operator()?;
+        let (call_id, intent) = named(&app, &text)?;
+        let doubtful = Box::new(doubtful(&app, intent).await?);
+        let fields = OutcomeProbe { operator: operator.operator.clone(), intent };
+        let probe = Box::new(signed(&app, operator, &doubtful.intent.header.zone_id, fields)?);
+        let actor = operator.operator.as_str().to_owned();
+        let by_hand = format!(
+            "look at the service, then `fwc settle {intent} --happened --note TEXT`, or with --did-not"
+        );
+        match app.ask(Request::ProbeOutcome { probe, doubtful, actor }).await {
+            Ok(Answer::Probed { call, verdict: Verdict::Settled { settlement, effect } }) => Ok(Settled {
+                call_id,
+                intent_id: intent,
+                settlement_id: settlement,
+                effect,
+                probe_receipt_id: Some(call.receipt),
+            }),
+            Ok(Answer::Probed { call, verdict: Verdict::Unclear(why) }) => {
+                Err(ErrorBody::new(Code::OutcomeUnknown)
+                    .because(format!("{why}; the receipt {} tells of the read", call.receipt))
+                    .next(by_hand))
+            }
+            Ok(other) => Err(unexpected(&other)),
+            Err(failure) if failure.code == Code::Conflict => {
+                Err(failed(&failure).next("ask again in a second"))
+            }
+            Err(failure) => Err(failed(&failure).next(by_hand)),
         }
     }
 }

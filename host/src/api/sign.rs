@@ -98,6 +98,7 @@ pub(super) fn unexpected(answer: &Answer) -> ErrorBody {
         Answer::Session { .. } => "session",
         Answer::Tokens(_) => "tokens",
         Answer::Called(_) => "called",
+        Answer::Probed { .. } => "probed",
         Answer::Replayed { .. } => "replayed",
         Answer::Simulated { .. } => "simulated",
         Answer::Filed(_) => "filed",

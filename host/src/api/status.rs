@@ -10,7 +10,7 @@ use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::OwnerException;
 use fcp_state_machines::node::ClockState;
 
-use super::connectors::summary;
+use super::connectors::{development_warning, summary};
 use super::mount::{Ask, Serve};
 use super::renewal::{self, attestation};
 use crate::daemon::{App, owner_zone};
@@ -58,6 +58,14 @@ fn warnings(app: &App) -> Vec<Warning> {
     let mut warnings = app.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     if let Some(serving) = app.serving.get() {
         warnings.extend(serving.runner.warnings());
+        warnings.extend(serving.vault.withheld().into_iter().map(|key| Warning {
+            kind: WarningKind::Storage,
+            message: format!("a refreshed token of {key} is in memory only: the disk does not take it"),
+            remedy: Some(
+                "make room on the disk and leave the daemon running: it tries again, and calls with the credential wait for it"
+                    .into(),
+            ),
+        }));
     }
     let refused = app.refused_settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     warnings.extend(refused.map(|why| Warning {
@@ -167,13 +175,8 @@ impl Serve for GetStatus {
                     remedy: Some(format!("`fwc exception remove {id}` raises it again")),
                 });
             }
-            for installed in node.catalog().iter().filter(|installed| installed.install.dev) {
-                status.warnings.push(Warning {
-                    kind: WarningKind::DevConnector,
-                    message: format!("{} was signed by no trusted publisher", installed.install.connector),
-                    remedy: None,
-                });
-            }
+            let in_development = node.catalog().iter().filter_map(|it| development_warning(&it.install));
+            status.warnings.extend(in_development);
             status
         });
         status.await
@@ -206,6 +209,8 @@ impl Serve for Shutdown {
         let running_calls = ask.app.query(|node, _| node.calls_under_way().count() as u64).await?;
         let operator = ask.caller.as_operator()?;
         tracing::info!(operator = operator.operator.as_str(), "asked to stop");
+        // Before anyone sees that it stops. Of several who ask at once, one is named.
+        ask.app.stopped_by.get_or_init(|| operator.operator.clone());
         ask.app.draining.send_replace(true);
         Ok(Stopping { running_calls })
     }

@@ -42,6 +42,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::egress::{ClientError, EgressClient, Identity, Strays};
+use crate::home::Supervision;
 use crate::sandbox::Sandbox;
 pub use chronicle::{Account, Chronicle, Telling};
 pub use engine::Engine;
@@ -84,8 +85,11 @@ pub struct Limits {
     pub max_request_bytes: u64,
     /// The size a file of a connector may grow to, in MiB.
     pub file_size_mib: u32,
-    /// How processes are supervised; what a health check exercises, and how often, is the manifest's to say.
+    /// How processes are supervised; what a health check exercises, and how often, is the manifest's to say, and when
+    /// they are started again if the owner does not.
     pub supervision: supervisor::Config,
+    /// What the owner says of single connectors.
+    pub supervised: Vec<Supervision>,
 }
 
 impl Default for Limits {
@@ -96,6 +100,7 @@ impl Default for Limits {
             max_request_bytes: 16 * 1024 * 1024,
             file_size_mib: 4096,
             supervision: supervisor::Config::default(),
+            supervised: Vec::new(),
         }
     }
 }

@@ -74,6 +74,8 @@ pub struct App {
     pub versions: Versions,
     /// Whether the daemon stops.
     pub draining: watch::Sender<bool>,
+    /// The operator who asked for the stop; the system did if nobody is named.
+    pub stopped_by: OnceLock<PrincipalId>,
     /// The digest of what admits a caller over TCP; nobody is admitted without.
     pub admission: Option<Digest>,
     /// Makes the runner once there is a node.
@@ -196,11 +198,7 @@ impl App {
     /// What binds a session to whoever connects: a value of this start of the daemon and of the peer's user.
     //= docs/spec/sessions.md#the-connections-binding
     pub fn binding(&self, uid: Option<u32>) -> ChannelBinding {
-        let hasher = Hasher::keyed(&self.instance, "fcp.channel-binding/1");
-        match uid {
-            Some(uid) => hasher.with_framed(b"unix").with(&uid.to_le_bytes()).finish(),
-            None => hasher.with_framed(b"tcp").finish(),
-        }
+        binding(&self.instance, uid)
     }
 
     /// Whether a text admits a caller over TCP; looked at by its digest, so that timing tells nothing.
@@ -231,4 +229,31 @@ impl App {
 /// The zone whose chain tells of the node itself.
 pub fn owner_zone() -> ZoneId {
     ZoneId::new("z:owner").unwrap_or_else(|_| unreachable!("a well-known zone is well-formed"))
+}
+
+fn binding(instance: &[u8; 32], uid: Option<u32>) -> ChannelBinding {
+    let hasher = Hasher::keyed(instance, "fcp.channel-binding/1");
+    match uid {
+        Some(uid) => hasher.with_framed(b"unix").with(&uid.to_le_bytes()).finish(),
+        None => hasher.with_framed(b"tcp").finish(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    /// Another implementation makes the same bindings.
+    #[test]
+    fn bindings_are_those_of_the_vectors() {
+        let file = include_str!("../../../vectors/node/binding.json");
+        let file: Value = serde_json::from_str(file).expect("JSON");
+        for case in file["cases"].as_array().expect("cases") {
+            let bytes = |name: &str| -> [u8; 32] {
+                hex::decode(case[name].as_str().expect("a text")).expect("hex").try_into().expect("32 bytes")
+            };
+            let uid = case["uid"].as_u64().map(|uid| u32::try_from(uid).expect("a user id"));
+            assert_eq!(super::binding(&bytes("instance"), uid), bytes("binding"), "{case}");
+        }
+    }
 }

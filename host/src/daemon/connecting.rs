@@ -99,7 +99,7 @@ impl Connecting {
             clock: clock::now,
             entropy: entropy::fresh().map_err(StartError::Entropy)?,
             chronicle: Arc::<Chronicle>::clone(&app.chronicle) as Arc<dyn connectors::Chronicle>,
-            limits: Limits::default(),
+            limits: Limits { supervised: app.config().supervision.clone(), ..Limits::default() },
             off_limits: app.off_limits(),
         });
         let (alive, stop) = (Alive::new(), watch::Sender::new(false));

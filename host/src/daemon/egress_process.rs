@@ -80,8 +80,12 @@ pub(super) async fn keep(
             ended = egress.child.wait() => tracing::error!(?ended, "the egress process ended"),
             () = stopped(&mut stop) => {
                 end(&mut egress.child, &egress.client).await;
-                if let Err(error) = refreshing.await {
-                    tracing::error!(%error, "what was refreshed last may not be stored");
+                match tokio::time::timeout(STORE_TIME, refreshing).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "what was refreshed last may not be stored"),
+                    Err(_) => tracing::error!(
+                        "the disk took no refreshed token to the end: sign in again where calls say so"
+                    ),
                 }
                 return;
             }
@@ -131,6 +135,9 @@ fn pause(failures: u32) -> Duration {
 
 /// A process that lived so long did not fail at its start. Chosen.
 const STEADY: Duration = Duration::from_secs(60);
+
+/// How long the disk may take with what was refreshed last. Chosen: with the time below, within what a service manager waits.
+const STORE_TIME: Duration = Duration::from_secs(5);
 
 /// How long the process may take to end. Chosen.
 const END_WITHIN: Duration = Duration::from_secs(5);

@@ -143,6 +143,7 @@ fn assemble(
         installing: tokio::sync::Mutex::new(()),
         versions: api::Versions::default(),
         draining: watch::Sender::new(false),
+        stopped_by: OnceLock::new(),
         admission,
         make_runner,
         chronicle: Arc::default(),
@@ -168,7 +169,7 @@ async fn stop(app: &App) {
     let grace = Duration::from_secs(app.config().limits.drain_secs);
     if let Some(serving) = app.serving.get() {
         tracing::info!(grace_secs = grace.as_secs(), "stopping");
-        serving.node.stop(grace).await;
+        serving.node.stop(grace, app.stopped_by.get().cloned()).await;
         serving.runner.stop().await;
     }
     app.operators.close_all();

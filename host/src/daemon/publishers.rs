@@ -1,4 +1,5 @@
 //! Whose packages are trusted: the keys in `HOME/publishers.txt`, one a line.
+//! Source: docs/spec/package.md#publishers.
 
 use std::path::Path;
 
@@ -12,10 +13,15 @@ use super::app::App;
 /// The file's name in the home.
 const FILE: &str = "publishers.txt";
 
+/// What stands before the key of a development publisher.
+const DEVELOPMENT: &str = "dev ";
+
 /// Whose packages are trusted.
 pub struct Trusted {
     /// The keys.
     pub keys: Vec<VerifyingKey<Publisher>>,
+    /// The keys of development publishers, whose packages are taken only where the operator says so.
+    pub development: Vec<VerifyingKey<Publisher>>,
     /// How many of them must have signed.
     pub threshold: usize,
 }
@@ -41,14 +47,50 @@ pub(crate) fn publishers_of(path: &Path) -> Result<Trusted, ErrorBody> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(invalid(error.to_string())),
     };
-    let mut keys = Vec::new();
+    let (mut keys, mut development) = (Vec::new(), Vec::new());
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
             continue;
         }
-        let key = line.parse().map_err(|error: KeyError| invalid(format!("line {}: {error}", number + 1)));
-        keys.push(key?);
+        let (list, key) = match line.strip_prefix(DEVELOPMENT) {
+            Some(key) => (&mut development, key.trim_start()),
+            None => (&mut keys, line),
+        };
+        let key = key.parse().map_err(|error: KeyError| invalid(format!("line {}: {error}", number + 1)));
+        list.push(key?);
     }
-    Ok(Trusted { keys, threshold: 1 })
+    // A key that stands in both lists is the one that is trusted less.
+    keys.retain(|key: &VerifyingKey<Publisher>| development.iter().all(|it| it.key_id() != key.key_id()));
+    Ok(Trusted { keys, development, threshold: 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fcp_proto_core::crypto::sign::SigningKey;
+
+    fn key(seed: u8) -> VerifyingKey<Publisher> {
+        SigningKey::from_seed(&zeroize::Zeroizing::new([seed; 32])).verifying_key()
+    }
+
+    fn read(text: &str) -> Result<Trusted, ErrorBody> {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join(FILE), text).unwrap();
+        publishers_of(home.path())
+    }
+
+    //= docs/spec/package.md#publishers
+    #[test]
+    fn a_development_publisher_is_trusted_for_development_alone() {
+        let (one, two) = (key(1), key(2));
+        let trusted = read(&format!("{one} # release\n\ndev {two}\n")).unwrap();
+        assert_eq!(trusted.keys.iter().map(|it| it.key_id()).collect::<Vec<_>>(), [one.key_id()]);
+        assert_eq!(trusted.development.iter().map(|it| it.key_id()).collect::<Vec<_>>(), [two.key_id()]);
+        let both = read(&format!("{one}\ndev {one}\n")).unwrap();
+        assert_eq!((both.keys.len(), both.development.len()), (0, 1));
+        for wrong in [format!("dev{one}"), format!("devel {one}"), "dev".into(), "dev ".into()] {
+            assert_eq!(read(&format!("\n{wrong}\n")).err().unwrap().code, Code::ConfigInvalid, "{wrong}");
+        }
+    }
 }

@@ -51,6 +51,8 @@ async fn reload(app: &App, set_log: &SetLog) {
         Err(error) => {
             tracing::error!(%error, code = %error.code(), "the settings are wrong; those in force stay");
             note(app, Some(error.to_string()));
+            // What writes the log looks for its file again in any case.
+            set_log(&app.config());
             return;
         }
     };
@@ -58,6 +60,8 @@ async fn reload(app: &App, set_log: &SetLog) {
     if let Err(failure) = tell(app, &changes).await {
         tracing::error!(code = %failure.code, failure.message, "the settings in force stay: the audit could not be told");
         note(app, Some(format!("the audit could not be told of them: {}", failure.code)));
+        // What writes the log looks for its file again in any case.
+        set_log(&app.config());
         return;
     }
     for change in changes {

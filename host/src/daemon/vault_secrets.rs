@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ZoneId;
 use fcp_proto_core::object::{AuditEventKind, CredentialRecord};
 use fcp_runtime_tokio::drive::clock;
+use tokio::task::JoinSet;
 
 use super::connecting::named;
 use crate::connectors::{Account, Chronicle, Opening, SecretError, Secrets};
@@ -78,34 +80,43 @@ fn value(record: u64, version: u64, secret: &Secret) -> Option<SecretValue> {
     }
 }
 
-/// Stores refreshed tokens before they are used, until the egress process ends.
+/// Stores refreshed tokens before they are used, until the egress process ends and all of them are stored.
 pub(super) async fn keep_refreshed(
     vault: Arc<Vault>,
     chronicle: Arc<dyn Chronicle>,
     client: EgressClient,
     mut refreshed: Refreshed,
 ) {
+    let mut keeping = JoinSet::new();
     while let Some(token) = refreshed.recv().await {
-        let (vault, refresh, account) = (Arc::clone(&vault), token.refresh, account(&token));
-        let stored = tokio::task::spawn_blocking(move || store(&vault, token)).await.unwrap_or_default();
-        let telling = stored.map(|_| chronicle.tell(account));
-        let client = client.clone();
-        // Beside the next: no token waits for another's acknowledgement.
-        tokio::spawn(async move {
-            let told = match telling {
-                Some(telling) => telling.await.is_ok(),
-                None => false,
-            };
-            let stored = stored.filter(|_| told);
+        let (vault, chronicle, client) = (Arc::clone(&vault), Arc::clone(&chronicle), client.clone());
+        // Beside the next: no token waits for another's.
+        keeping.spawn(async move {
+            let refresh = token.refresh;
+            let stored = keep(vault, &*chronicle, token).await;
             if let Err(error) = client.acknowledge(refresh, stored).await {
                 tracing::warn!(%error, "egress was not told of a stored token");
             }
         });
+        while keeping.try_join_next().is_some() {}
     }
+    while keeping.join_next().await.is_some() {}
+}
+
+/// The generation as which a token is stored, once it is and the audit was told.
+async fn keep(vault: Arc<Vault>, chronicle: &dyn Chronicle, refreshed: RefreshedToken) -> Option<u64> {
+    let (account, record) = (account(&refreshed), refreshed.token.record);
+    let RefreshedToken { connector, zone, credential, token, .. } = refreshed;
+    let key = CredentialKey { zone, connector, name: credential };
+    let mut stored = store(&vault, &key, token).await;
+    if stored.is_some() && !tell(&vault, chronicle, &key, record, account).await {
+        stored = None;
+    }
+    vault.give_again(&key, record);
+    stored
 }
 
 /// What the audit is told before a refreshed token is used.
-//= docs/spec/audit.md#connectors
 fn account(token: &RefreshedToken) -> Account {
     Account {
         zone: token.zone.clone(),
@@ -118,19 +129,219 @@ fn account(token: &RefreshedToken) -> Account {
     }
 }
 
-/// The generation as which it is stored.
-fn store(vault: &Vault, refreshed: RefreshedToken) -> Option<u64> {
-    let RefreshedToken { connector, zone, credential, token, .. } = refreshed;
+/// Tells the audit of a stored token; it is given to nobody while that cannot be. Whether it was told.
+//= docs/spec/audit.md#connectors
+async fn tell(
+    vault: &Vault,
+    chronicle: &dyn Chronicle,
+    key: &CredentialKey,
+    record: u64,
+    account: Account,
+) -> bool {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match chronicle.tell(account.clone()).await {
+            Ok(()) => return true,
+            Err((code @ (Code::Draining | Code::CeremonyRequired), message)) => {
+                tracing::error!(credential = %key, %code, message, "nobody is left to be told of a refreshed token");
+                return false;
+            }
+            Err((code, message)) => {
+                tracing::error!(credential = %key, %code, message, "a refreshed token waits until the audit is told");
+                vault.withhold(key, record);
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The generation as which a token is stored, once it is: the service has taken the one before, so it is tried until the
+/// disk takes it or another secret has come in its place. Meanwhile it is withheld.
+//= docs/spec/vault.md#refreshed-tokens
+async fn store(vault: &Arc<Vault>, key: &CredentialKey, token: OAuthToken) -> Option<u64> {
+    let (record, expected) = (token.record, token.generation);
+    let secret = Arc::new(secret(token));
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let (disk, of, what) = (Arc::clone(vault), key.clone(), Arc::clone(&secret));
+        let replace = move || disk.replace_if_version(&of, expected, &what, clock::now().unix);
+        match tokio::task::spawn_blocking(replace).await {
+            Ok(Ok(version)) => return Some(version),
+            Ok(Err(error)) if error.passes() => {
+                tracing::error!(credential = %key, %error, "a refreshed token waits in memory for the disk");
+                vault.withhold(key, record);
+            }
+            Ok(Err(error)) => {
+                tracing::error!(credential = %key, %error, "a refreshed token is not stored any more");
+                return None;
+            }
+            Err(error) => {
+                tracing::error!(credential = %key, %error, "a refreshed token may not be stored");
+                return None;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+}
+
+/// A token as the vault takes it.
+fn secret(token: OAuthToken) -> Secret {
     let bytes = |secret: &Sent| SecretBytes::from(secret.expose().to_owned());
-    let secret = Secret::OAuth2(Box::new(OAuth2 {
+    Secret::OAuth2(Box::new(OAuth2 {
         access: bytes(&token.access_token),
         refresh: token.refresh_token.as_ref().map(bytes),
         expires_at: token.expires_at,
         token_url: token.token_url,
         client_id: token.client_id,
         client_secret: token.client_secret.as_ref().map(bytes),
-    }));
-    let key = CredentialKey { zone, connector, name: credential };
-    let stored = vault.replace_if_version(&key, token.generation, &secret, clock::now().unix);
-    stored.inspect_err(|error| tracing::error!(%error, "a refreshed token was not stored")).ok()
+    }))
+}
+
+/// Between the first two tries to store a token; each further pause is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause. Chosen: soon enough after a disk has got room, and no load on one that has none.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::connectors::Telling;
+    use crate::home::faulty::{Fault, Faulty};
+    use crate::vault::tests::{key, vault_on};
+
+    fn refreshed(text: &str) -> RefreshedToken {
+        let CredentialKey { zone, connector, name } = key("z:work", "github", "main");
+        RefreshedToken {
+            refresh: 1,
+            connector,
+            zone,
+            credential: name,
+            token: OAuthToken {
+                record: 1,
+                generation: 1,
+                access_token: Sent::new(text.to_owned()),
+                expires_at: None,
+                refresh_token: Some(Sent::new("refresh".into())),
+                token_url: "https://login.example.com/token".into(),
+                client_id: "client".into(),
+                client_secret: None,
+            },
+        }
+    }
+
+    /// Chains that take nothing so many times, and answer as they are to.
+    #[derive(Debug)]
+    struct Chains {
+        refusals: AtomicU32,
+        answer: Code,
+    }
+
+    impl Chains {
+        const fn refusing(times: u32, answer: Code) -> Self {
+            Self { refusals: AtomicU32::new(times), answer }
+        }
+    }
+
+    impl Chronicle for Chains {
+        fn tell(&self, account: Account) -> Telling {
+            assert_eq!((account.kind, &*account.detail), (AuditEventKind::SecretStored, "main, refreshed"));
+            let left = self.refusals.load(Ordering::SeqCst).checked_sub(1);
+            let answer = match left {
+                Some(left) => {
+                    self.refusals.store(left, Ordering::SeqCst);
+                    Err((self.answer, "refused".to_owned()))
+                }
+                None => Ok(()),
+            };
+            Box::pin(async { answer })
+        }
+    }
+
+    static TOLD: Chains = Chains::refusing(0, Code::StoreFull);
+
+    /// It is in the vault at once, for the service has taken the one before, and is nobody's until the audit knows of it.
+    //= docs/spec/audit.md#connectors
+    #[tokio::test]
+    async fn a_refreshed_token_is_given_to_nobody_before_the_audit_is_told() {
+        let key = key("z:work", "github", "main");
+        let disk = Faulty::sound();
+        let (_folder, vault) = vault_on(&disk, &key, &secret(refreshed("old").token)).unwrap();
+        let vault = Arc::new(vault);
+        let chains = Arc::new(Chains::refusing(u32::MAX, Code::StoreFull));
+        let (kept, told) = (Arc::clone(&vault), Arc::clone(&chains));
+        let keeping = tokio::spawn(async move { keep(kept, &*told, refreshed("new")).await });
+        while vault.withheld().is_empty() {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+        assert_eq!(vault.get(&key, 1).unwrap_err().code(), Code::CredentialRefreshFailed);
+        assert!(!keeping.is_finished());
+        chains.refusals.store(0, Ordering::SeqCst);
+        assert_eq!(keeping.await.unwrap(), Some(2));
+        assert_eq!(vault.get(&key, 1).unwrap().secret, secret(refreshed("new").token));
+    }
+
+    //= docs/spec/audit.md#connectors
+    #[tokio::test]
+    async fn a_node_that_stops_is_not_waited_for_and_egress_does_not_use_what_it_was_not_told() {
+        let key = key("z:work", "github", "main");
+        let disk = Faulty::sound();
+        let (_folder, vault) = vault_on(&disk, &key, &secret(refreshed("old").token)).unwrap();
+        let vault = Arc::new(vault);
+        let chains = Chains::refusing(1, Code::Draining);
+        assert_eq!(keep(Arc::clone(&vault), &chains, refreshed("new")).await, None);
+        assert_eq!(vault.get(&key, 1).unwrap().secret, secret(refreshed("new").token), "it is not lost");
+    }
+
+    //= docs/spec/vault.md#refreshed-tokens
+    #[tokio::test]
+    async fn a_refreshed_token_outlives_every_fault_of_the_disk() {
+        let key = key("z:work", "github", "main");
+        for at in 0.. {
+            let disk = Faulty::new(at, Fault::Once);
+            let Some((folder, vault)) = vault_on(&disk, &key, &secret(refreshed("old").token)) else {
+                continue;
+            };
+            let vault = Arc::new(vault);
+            let stored = keep(Arc::clone(&vault), &TOLD, refreshed("new")).await;
+            assert_eq!(stored, Some(2), "step {at}");
+            assert!(vault.withheld().is_empty());
+            let opened = vault.get(&key, 1).unwrap();
+            assert_eq!((opened.metadata.version, opened.secret), (2, secret(refreshed("new").token)));
+            drop(folder);
+            if !disk.happened() {
+                return;
+            }
+        }
+    }
+
+    /// Whoever used the old one would spend it twice; a secret that an operator puts in its place is another.
+    //= docs/spec/vault.md#refreshed-tokens
+    #[tokio::test]
+    async fn what_waits_for_the_disk_is_given_to_nobody_until_it_is_replaced() {
+        let key = key("z:work", "github", "main");
+        let disk = Faulty::sound();
+        let (_folder, vault) = vault_on(&disk, &key, &secret(refreshed("old").token)).unwrap();
+        let vault = Arc::new(vault);
+        disk.refuse(true);
+        let storing = tokio::spawn(keep(Arc::clone(&vault), &TOLD, refreshed("new")));
+        while vault.withheld().is_empty() {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+        assert_eq!(vault.get(&key, 1).unwrap_err().code(), Code::CredentialRefreshFailed);
+        disk.refuse(false);
+        let version =
+            vault.put(&key, "token", &secret(refreshed("signed in").token), clock::now().unix).unwrap();
+        assert_eq!(
+            storing.await.unwrap(),
+            Some(version + 1),
+            "the record of the new one may still be refused"
+        );
+        vault.settle(&key, version).unwrap();
+        assert_eq!(vault.get(&key, version).unwrap().secret, secret(refreshed("signed in").token));
+    }
 }

@@ -97,15 +97,26 @@ pub(crate) struct RefreshDesk {
     fetching: watch::Sender<()>,
     next: AtomicU64,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Option<u64>>>>,
+    /// Tokens that the daemon was handed and has not stored yet: nothing else may be got in their place.
+    handed: Mutex<BTreeMap<TokenKey, Handed>>,
     /// Tokens that their endpoint refused to refresh, and when: asking again would not do better.
     spent: Mutex<BTreeMap<TokenKey, (u64, Instant)>>,
 }
 
+/// A token that its endpoint gave and that the daemon stores.
+struct Handed {
+    /// The generation of the one that is spent for it.
+    spent: u64,
+    token: OAuthToken,
+    /// The daemon's word on it.
+    stored: oneshot::Receiver<Option<u64>>,
+}
+
 impl RefreshDesk {
     pub(crate) fn new(environment: Arc<Environment>, outbox: mpsc::Sender<FromEgress>) -> Self {
-        let (waiting, spent) = (Mutex::default(), Mutex::default());
+        let (waiting, handed, spent) = (Mutex::default(), Mutex::default(), Mutex::default());
         let fetching = watch::Sender::new(());
-        Self { environment, outbox, fetching, next: AtomicU64::new(1), waiting, spent }
+        Self { environment, outbox, fetching, next: AtomicU64::new(1), waiting, handed, spent }
     }
 
     /// Returns once no refresh has anything that the daemon was not handed.
@@ -131,32 +142,40 @@ impl RefreshDesk {
         lock(&self.spent).insert(key.clone(), (generation, Instant::now()));
     }
 
-    /// Gives the new token its generation, once the daemon says that it is durable.
-    async fn make_durable(
+    /// Hands a new token to the daemon.
+    async fn hand_over(
         &self,
         key: &TokenKey,
-        mut token: OAuthToken,
+        spent: u64,
+        token: OAuthToken,
         fetching: watch::Receiver<()>,
-    ) -> Result<OAuthToken, Refusal> {
+    ) -> Result<Handed, Refusal> {
         let refresh = self.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = oneshot::channel();
+        let (sender, stored) = oneshot::channel();
         lock(&self.waiting).insert(refresh, sender);
         let (connector, zone, credential, _) = key.clone();
         let handed = RefreshedToken { refresh, connector, zone, credential, token: token.clone() };
-        let message = FromEgress::Refreshed(handed);
-        let stored = async {
-            self.outbox.send(message).await.map_err(|_| Refusal::RefreshFailed)?;
-            drop(fetching);
-            receiver.await.map_err(|_| Refusal::RefreshFailed)
-        };
-        let stored = tokio::time::timeout(PERSIST_TIMEOUT, stored).await;
-        lock(&self.waiting).remove(&refresh);
-        match stored {
-            Ok(Ok(Some(generation))) => {
-                token.generation = generation;
-                Ok(token)
+        self.outbox.send(FromEgress::Refreshed(handed)).await.map_err(|_| Refusal::RefreshFailed)?;
+        drop(fetching);
+        Ok(Handed { spent, token, stored })
+    }
+
+    /// What was got for the token of this generation and is not stored yet.
+    fn still_handed(&self, key: &TokenKey, spent: u64) -> Option<Handed> {
+        lock(&self.handed).remove(key).filter(|handed| handed.spent == spent)
+    }
+
+    /// Gives the new token its generation, once the daemon says that it is durable. The daemon tries until it is; whoever
+    /// does not wait so long finds the token here again.
+    //= docs/spec/vault.md#refreshed-tokens
+    async fn until_durable(&self, key: &TokenKey, mut handed: Handed) -> Result<OAuthToken, Refusal> {
+        match tokio::time::timeout(PERSIST_TIMEOUT, &mut handed.stored).await {
+            Ok(Ok(Some(generation))) => Ok(OAuthToken { generation, ..handed.token }),
+            Ok(Ok(None) | Err(_)) => Err(Refusal::RefreshFailed),
+            Err(_) => {
+                lock(&self.handed).insert(key.clone(), handed);
+                Err(Refusal::RefreshFailed)
             }
-            Ok(Ok(None) | Err(_)) | Err(_) => Err(Refusal::RefreshFailed),
         }
     }
 }
@@ -184,16 +203,16 @@ async fn refresh(
     if desk.is_spent(&shared.key, spent) {
         return Err(Refusal::RefreshRefused);
     }
-    let (connections, fetching) = (Connections::default(), desk.fetching.subscribe());
-    let fetched = tokio::time::timeout(FETCH_TIMEOUT, fetch(&desk, &call, &state.token, &connections)).await;
     // The old refresh token may be spent by now: nothing comes before the new one is durable.
     //= docs/spec/vault.md#refreshed-tokens
-    let outcome = match fetched {
-        Ok(Ok(token)) => desk.make_durable(&shared.key, token, fetching).await,
-        Ok(Err(refusal)) => Err(refusal),
-        Err(_) => Err(Refusal::TotalTimeout),
+    let handed = match desk.still_handed(&shared.key, spent) {
+        Some(handed) => Ok(handed),
+        None => exchange(&shared.key, &desk, &call, &state.token).await,
     };
-    connections.end().await;
+    let outcome = match handed {
+        Ok(handed) => desk.until_durable(&shared.key, handed).await,
+        Err(refusal) => Err(refusal),
+    };
     match outcome {
         Ok(token) => {
             let access = token.access_token.clone();
@@ -215,6 +234,24 @@ async fn refresh(
             Err(Refusal::RefreshFailed)
         }
     }
+}
+
+/// Gets a new token from the endpoint and hands it to the daemon.
+async fn exchange(
+    key: &TokenKey,
+    desk: &RefreshDesk,
+    call: &LiveCall,
+    token: &OAuthToken,
+) -> Result<Handed, Refusal> {
+    let (connections, fetching) = (Connections::default(), desk.fetching.subscribe());
+    let fetched = tokio::time::timeout(FETCH_TIMEOUT, fetch(desk, call, token, &connections)).await;
+    let handed = match fetched {
+        Ok(Ok(renewed)) => desk.hand_over(key, token.generation, renewed, fetching).await,
+        Ok(Err(refusal)) => Err(refusal),
+        Err(_) => Err(Refusal::TotalTimeout),
+    };
+    connections.end().await;
+    handed
 }
 
 /// What a token endpoint answers (RFC 6749 §5.1, §5.2); other members are of no use here.
@@ -371,7 +408,7 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time for the daemon to make a token durable.
-const PERSIST_TIMEOUT: Duration = Duration::from_secs(10);
+const PERSIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest answer of a token endpoint.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;

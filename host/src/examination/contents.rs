@@ -68,14 +68,27 @@ impl Examination {
             Err(error) => return self.wrong("config.toml", &error),
         };
         self.ok("config.toml", "every setting is known and in its range");
-        if let Err(refused) = daemon::publishers_of(&self.path) {
-            let look = Look::problem("publishers.txt", refused.code, refused.why.unwrap_or_default());
-            let path = self.path.join("publishers.txt");
-            self.add(
-                look.at(path.display()).why("no package can be installed").remedy("correct the line named"),
-            );
-        }
+        self.publishers();
         self.admission(home, &config);
+    }
+
+    fn publishers(&mut self) {
+        let path = self.path.join("publishers.txt");
+        match daemon::publishers_of(&self.path) {
+            Err(refused) => {
+                let look = Look::problem("publishers.txt", refused.code, refused.why.unwrap_or_default());
+                let look = look.at(path.display()).why("no package can be installed");
+                self.add(look.remedy("correct the line named"));
+            }
+            Ok(trusted) if !trusted.development.is_empty() => {
+                let detail =
+                    format!("{} development keys may sign for `install --dev`", trusted.development.len());
+                let look = Look::new("publishers.txt", Finding::Warning, detail).at(path.display());
+                let look = look.why("a development key lies in a plain file, beside the work that it signs");
+                self.add(look.remedy("remove the lines that begin with `dev` once the work is done"));
+            }
+            Ok(_) => {}
+        }
     }
 
     fn admission(&mut self, home: &Home, config: &Config) {
@@ -312,6 +325,11 @@ impl Examination {
                 self.add(look.at(self.programs.display()).remedy(format!("`{command}`")));
             } else {
                 self.ok(&check, "what it runs is what was installed");
+            }
+            if install.dev {
+                let detail = "it is in development: no trusted publisher signed it";
+                let remedy = "have a trusted publisher sign its package, and `fwc install` it without --dev";
+                self.add(Look::new(&check, Finding::Warning, detail).remedy(remedy));
             }
         }
     }

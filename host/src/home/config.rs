@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fcp_proto_core::ids::{ConnectorId, CredentialId, ZoneId};
+use fcp_proto_core::manifest::Restart;
+use fcp_state_machines::call::supervisor;
 use fcp_state_machines::node::CallLimits;
 use serde::Deserialize;
 
@@ -36,6 +39,43 @@ pub struct Config {
     /// With which credentials health is exercised.
     #[serde(default)]
     pub health: Vec<HealthCredential>,
+    /// How connectors are kept running.
+    #[serde(default)]
+    pub supervision: Vec<Supervision>,
+}
+
+/// How the processes of a connector are kept running, where the owner wants another way than the default.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supervision {
+    /// The connector.
+    pub connector: ConnectorId,
+    /// When a process is started again without a call; what the manifest says when absent.
+    pub restart: Option<Restart>,
+    /// The delay after the first failure, in milliseconds.
+    pub backoff_first_ms: Option<u64>,
+    /// The longest delay, in milliseconds.
+    pub backoff_max_ms: Option<u64>,
+    /// How many failures within the window are a crash loop.
+    pub crash_limit: Option<u64>,
+    /// The window, in seconds.
+    pub crash_window_secs: Option<u64>,
+}
+
+impl Supervision {
+    /// The supervisor's settings as the owner wants them; what is left out stays.
+    //= docs/spec/supervisor.md#choices
+    pub fn over(&self, given: supervisor::Config) -> supervisor::Config {
+        let millis = |given: Duration, own: Option<u64>| own.map_or(given, Duration::from_millis);
+        supervisor::Config {
+            restart: self.restart.unwrap_or(given.restart),
+            backoff_first: millis(given.backoff_first, self.backoff_first_ms),
+            backoff_max: millis(given.backoff_max, self.backoff_max_ms),
+            crash_limit: self.crash_limit.and_then(|it| it.try_into().ok()).unwrap_or(given.crash_limit),
+            crash_window: self.crash_window_secs.map_or(given.crash_window, Duration::from_secs),
+            ..given
+        }
+    }
 }
 
 /// The credential with which a connector's health is exercised in a zone.
@@ -63,13 +103,24 @@ pub struct Listen {
 }
 
 /// What is logged.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// The least grave that is logged.
     pub level: LogLevel,
     /// How a line looks.
     pub format: LogFormat,
+    /// How large the log's file may grow, in MiB, before a new one is begun.
+    pub file_mib: u64,
+    /// How many earlier files are kept.
+    pub kept_files: u64,
+}
+
+impl Default for Log {
+    /// Chosen: weeks of an owner's agents at `info`, in little room.
+    fn default() -> Self {
+        Self { level: LogLevel::default(), format: LogFormat::default(), file_mib: 10, kept_files: 3 }
+    }
 }
 
 /// How grave a log line is.
@@ -135,6 +186,7 @@ impl Default for Config {
             sessions: Sessions::default(),
             limits: Limits::default(),
             health: Vec::new(),
+            supervision: Vec::new(),
         }
     }
 }
@@ -215,10 +267,11 @@ impl Config {
     }
 
     /// Every setting with its name, when a change takes force, and its value.
-    fn settings(&self) -> [(&'static str, Applies, String); 12] {
-        let Self { version: _, listen, log, sessions, limits, health } = self;
+    fn settings(&self) -> [(&'static str, Applies, String); 15] {
+        let Self { version: _, listen, log, sessions, limits, health, supervision } = self;
         let health: Vec<String> =
             health.iter().map(|it| format!("{} in {}: {}", it.connector, it.zone, it.credential)).collect();
+        let supervision: Vec<String> = supervision.iter().map(|it| format!("{it:?}")).collect();
         let path =
             |path: &Option<PathBuf>| path.as_ref().map_or("default".into(), |p| p.display().to_string());
         [
@@ -226,6 +279,8 @@ impl Config {
             ("listen.tcp_token_file", Applies::AtRestart, path(&listen.tcp_token_file)),
             ("log.level", Applies::Now, format!("{:?}", log.level)),
             ("log.format", Applies::Now, format!("{:?}", log.format)),
+            ("log.file_mib", Applies::Now, log.file_mib.to_string()),
+            ("log.kept_files", Applies::Now, log.kept_files.to_string()),
             ("sessions.session_secs", Applies::AtRestart, sessions.session_secs.to_string()),
             ("sessions.unlock_secs", Applies::Now, sessions.unlock_secs.to_string()),
             ("limits.connections", Applies::Now, limits.connections.to_string()),
@@ -234,6 +289,7 @@ impl Config {
             ("limits.call_secs", Applies::Now, limits.call_secs.to_string()),
             ("limits.drain_secs", Applies::Now, limits.drain_secs.to_string()),
             ("health", Applies::AtRestart, health.join(", ")),
+            ("supervision", Applies::AtRestart, supervision.join(", ")),
         ]
     }
 }

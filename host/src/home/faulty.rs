@@ -3,7 +3,7 @@
 use std::io::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fcp_runtime_tokio::storage::files::{Files, Lock, OsFiles, StoredFile};
 
@@ -27,12 +27,23 @@ pub(crate) struct Faulty {
     steps: Arc<AtomicU64>,
     at: u64,
     fault: Fault,
+    refuses: Arc<AtomicBool>,
 }
 
 impl Faulty {
     /// One whose step `at`, counted from 0, goes wrong.
     pub(crate) fn new(at: u64, fault: Fault) -> Self {
-        Self { steps: Arc::default(), at, fault }
+        Self { steps: Arc::default(), at, fault, refuses: Arc::default() }
+    }
+
+    /// One that works while it is not told to [`refuse`](Self::refuse).
+    pub(crate) fn sound() -> Self {
+        Self::new(u64::MAX, Fault::Once)
+    }
+
+    /// From now on it takes no change, or every one again.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
     }
 
     /// Whether the step was reached.
@@ -41,6 +52,9 @@ impl Faulty {
     }
 
     fn step<T>(&self, whole: impl FnOnce() -> Result<T>, amid: impl FnOnce() -> Result<()>) -> Result<T> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(Error::other("refused"));
+        }
         let step = self.steps.fetch_add(1, Ordering::SeqCst);
         match self.fault {
             _ if step < self.at => whole(),

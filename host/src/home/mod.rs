@@ -25,6 +25,7 @@ mod tests;
 
 pub use config::{
     Applies, Change, Config, HealthCredential, Limits, Listen, Log, LogFormat, LogLevel, Sessions,
+    Supervision,
 };
 pub use config_check::ConfigError;
 pub use error::HomeError;

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{KeyId, NodeId, PrincipalId};
+use fcp_proto_core::manifest::Restart;
+use fcp_state_machines::call::supervisor;
 
 use super::faulty::{FAULTS, Faulty};
 use super::*;
@@ -167,6 +169,24 @@ fn a_health_credential_is_named_once_for_a_connector_in_a_zone() {
 }
 
 #[test]
+//= docs/spec/supervisor.md#choices
+fn the_owner_chooses_how_a_connector_is_supervised_and_what_is_left_out_stays() {
+    let text = b"version = 1\n[[supervision]]\nconnector = \"a\"\nrestart = \"never\"\ncrash_limit = 2\n";
+    let config = Config::parse(text).unwrap();
+    let given = supervisor::Config::default();
+    let over = config.supervision[0].over(given.clone());
+    let expected = supervisor::Config { restart: Restart::Never, crash_limit: 2, ..given.clone() };
+    assert_eq!(over, expected);
+    let change = &Config::default().changes(&config)[0];
+    assert_eq!((change.field, change.applies), ("supervision", Applies::AtRestart));
+    let text = b"version = 1\n[[supervision]]\nconnector = \"a\"\nbackoff_first_ms = 20\nbackoff_max_ms = 30\ncrash_window_secs = 40\n";
+    let over = Config::parse(text).unwrap().supervision[0].over(given);
+    assert_eq!(over.restart, Restart::OnFailure);
+    let (first, most, window) = (over.backoff_first, over.backoff_max, over.crash_window);
+    assert_eq!([first.as_millis(), most.as_millis(), window.as_millis()], [20, 30, 40_000]);
+}
+
+#[test]
 fn wrong_settings_are_named_by_line_and_field() {
     for (text, line, field, reason) in [
         ("", 1, None, "version"),
@@ -194,6 +214,33 @@ fn wrong_settings_are_named_by_line_and_field() {
         ),
         ("version = 1\n[listen]\ntcp = \"127.0.0.1:1\"\n", 3, Some("listen.tcp"), "tcp_token_file"),
         ("version = 1\n[listen]\ntcp_token_file = \"/t\"\n", 3, Some("listen.tcp_token_file"), "no use"),
+        ("version = 1\n[log]\nfile_mib = 0\n", 3, Some("log.file_mib"), "from 1 to 1024"),
+        ("version = 1\n[[supervision]]\nrestart = \"never\"\n", 2, Some("supervision"), "connector"),
+        (
+            "version = 1\n[[supervision]]\nconnector = \"a\"\nrestart = \"sometimes\"\n",
+            4,
+            Some("supervision.restart"),
+            "sometimes",
+        ),
+        (
+            "version = 1\n[[supervision]]\nconnector = \"a\"\ncrash_limit = 3\n\
+             [[supervision]]\nconnector = \"b\"\ncrash_limit = 0\n",
+            7,
+            Some("supervision.crash_limit"),
+            "from 1 to 100",
+        ),
+        (
+            "version = 1\n[[supervision]]\nconnector = \"a\"\n[[supervision]]\nconnector = \"a\"\n",
+            5,
+            Some("supervision.connector"),
+            "already",
+        ),
+        (
+            "version = 1\n[[supervision]]\nconnector = \"a\"\nbackoff_first_ms = 60001\n",
+            2,
+            Some("supervision.backoff_max_ms"),
+            "at least",
+        ),
         ("version = 1\nversion = 1\n", 2, Some("version"), "duplicate"),
         ("version = 1\n[log\n", 2, Some("log"), ""),
     ] {

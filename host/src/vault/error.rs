@@ -13,6 +13,8 @@ use crate::home::HomeError;
 pub enum VaultError {
     /// There is no such credential.
     Missing(CredentialKey),
+    /// What follows it is not durable yet; see [`super::Vault::withhold`].
+    Withheld(CredentialKey),
     /// A file does not open, or belongs elsewhere; others are not affected.
     Invalid {
         /// Which.
@@ -38,10 +40,24 @@ pub enum VaultError {
 }
 
 impl VaultError {
+    /// Whether the same change can be taken later, once the disk or a file on it is well again.
+    pub const fn passes(&self) -> bool {
+        match self {
+            Self::Invalid { .. } | Self::File(_) => true,
+            Self::Missing(_)
+            | Self::Withheld(_)
+            | Self::Superseded { .. }
+            | Self::Secret(_)
+            | Self::Unencodable
+            | Self::Exhausted => false,
+        }
+    }
+
     /// The registered code of this failure.
     pub fn code(&self) -> Code {
         match self {
             Self::Missing(_) => Code::CredentialMissing,
+            Self::Withheld(_) => Code::CredentialRefreshFailed,
             Self::Invalid { .. } => Code::VaultInvalid,
             Self::Superseded { .. } => Code::Conflict,
             Self::Secret(_) => Code::InputInvalid,
@@ -56,6 +72,9 @@ impl fmt::Display for VaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(key) => write!(f, "no credential {key} is stored"),
+            Self::Withheld(key) => {
+                write!(f, "a refreshed token of {key} is not stored yet: the disk refuses it")
+            }
             Self::Invalid { file, reason } => write!(f, "{} does not open: {reason}", file.display()),
             Self::Superseded { key, version } => {
                 write!(f, "the credential {key} was replaced meanwhile; version {version} stands")

@@ -15,7 +15,8 @@ mod error;
 mod record;
 mod secret;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod withheld;
 
 pub use error::VaultError;
 pub use record::{CredentialKey, Metadata};
@@ -35,6 +36,7 @@ use fcp_runtime_tokio::storage::files::Files;
 
 use crate::home::{Home, HomeError, Kind, check_private, read_private, remove_all_leftovers};
 use record::Record;
+use withheld::Withheld;
 
 /// The vault of a home. Its functions read and write a few small files and do not need a runtime.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub struct Vault {
     key: SymmetricKey<VaultRole>,
     /// One change at a time; the entropy for nonces.
     changing: Mutex<Entropy>,
+    withheld: Withheld,
 }
 
 /// A credential's secret and what may be known of it.
@@ -75,6 +78,7 @@ impl Vault {
             folder: home.vault(),
             key,
             changing: Mutex::new(entropy),
+            withheld: Withheld::default(),
         };
         for folder in vault.folders()? {
             remove_all_leftovers(&*vault.files, &folder)?;
@@ -110,7 +114,43 @@ impl Vault {
         secret: &Secret,
         now: UnixTime,
     ) -> Result<u64, VaultError> {
-        self.change(key, Change::Replace { expected, secret }, now)
+        match self.change(key, Change::Replace { expected, secret }, now) {
+            // The write before was refused at its very end: the file is there, and may not last.
+            Err(VaultError::Superseded { version, .. }) if self.is_at(key, version, secret) => {
+                self.write_again(key, version)?;
+                self.remove_replaced(key, expected);
+                Ok(version)
+            }
+            other => other,
+        }
+    }
+
+    /// Gives the credential to nobody who asks by this record, since the secret that follows it is not durable: whoever
+    /// used it would spend what is spent already.
+    //= docs/spec/vault.md#refreshed-tokens
+    pub fn withhold(&self, key: &CredentialKey, record: u64) {
+        self.withheld.add(key, record);
+    }
+
+    /// Gives it again.
+    pub fn give_again(&self, key: &CredentialKey, record: u64) {
+        self.withheld.remove(key, record);
+    }
+
+    /// The credentials that are withheld.
+    pub fn withheld(&self) -> Vec<CredentialKey> {
+        self.withheld.all()
+    }
+
+    fn is_at(&self, key: &CredentialKey, version: u64, secret: &Secret) -> bool {
+        self.read(key, version).is_ok_and(|(_, stored)| stored.as_ref() == Some(secret))
+    }
+
+    fn write_again(&self, key: &CredentialKey, version: u64) -> Result<(), VaultError> {
+        let mut entropy = self.lock();
+        let (metadata, secret) = self.read(key, version)?;
+        let sealed = Record::seal(metadata, secret.as_ref(), &self.key, &mut entropy)?;
+        self.write(key, version, &sealed)
     }
 
     /// Opens a credential whose signed record has the version `record`.
@@ -118,6 +158,9 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Missing`]; [`VaultError::Invalid`] naming a file that does not open.
     pub fn get(&self, key: &CredentialKey, record: u64) -> Result<Opened, VaultError> {
+        if self.withheld.holds(key, record) {
+            return Err(VaultError::Withheld(key.clone()));
+        }
         let missing = || VaultError::Missing(key.clone());
         let (metadata, secret) = self.standing(key, record)?.ok_or_else(missing)?;
         let secret = secret.ok_or_else(missing)?;

@@ -18,7 +18,7 @@ type Make = fn() -> Secret;
 
 const NOW: UnixTime = UnixTime::from_secs(1_795_426_200);
 
-fn key(zone: &str, connector: &str, name: &str) -> CredentialKey {
+pub(crate) fn key(zone: &str, connector: &str, name: &str) -> CredentialKey {
     CredentialKey {
         zone: ZoneId::new(zone).unwrap(),
         connector: ConnectorId::new(connector).unwrap(),
@@ -85,6 +85,18 @@ impl World {
         let folder = self.home().join("vault").join(key.zone_folder()).join(key.connector.as_str());
         folder.join(file_name(key.name.as_str(), version))
     }
+}
+
+/// A vault on this disk that holds the credential by the record of version 1, if the disk lets it open.
+pub(crate) fn vault_on(
+    disk: &Faulty,
+    key: &CredentialKey,
+    secret: &Secret,
+) -> Option<(tempfile::TempDir, Vault)> {
+    let world = World::new();
+    store(&world.open(), key, "token", secret);
+    let vault = world.open_in(disk.clone())?;
+    Some((world.folder, vault))
 }
 
 #[test]

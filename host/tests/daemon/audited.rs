@@ -15,14 +15,15 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, OperationId};
 use fcp_proto_core::manifest::Manifest;
 use fcp_proto_core::manifest::package::Package;
-use fcp_proto_core::object::{AuditEventKind as Kind, RevocationScope};
+use fcp_proto_core::object::{AuditEventKind as Kind, Effect, RevocationScope};
 use fcp_proto_core::token::constraints::Constraints;
 use serde_json::json;
 
 use crate::programs::programs;
 use crate::trial::{OnFull, Trial};
 use crate::world::{
-    Bot, Daemon, PASSPHRASE, World, begin, call, ceremony, folder, grant, install, passphrase, unlock,
+    Bot, Daemon, PASSPHRASE, World, begin, call, ceremony, folder, grant, install, passphrase,
+    signed_for_development, unlock,
 };
 
 /// Between two looks.
@@ -204,7 +205,7 @@ impl Cast {
         trial.done.extend([BeginCeremony::ROUTE.name, ConfirmCeremony::ROUTE.name]);
 
         unlock(&mut operator, PASSPHRASE).await.unwrap();
-        install(&mut operator, &home, true).await.unwrap();
+        install(&mut operator, &home).await.unwrap();
         let bot = Bot::new("bot");
         bot.enrol(&mut operator).await.unwrap();
         grant(&mut operator, &bot).await.unwrap();
@@ -361,25 +362,47 @@ impl Cast {
         look!(self, GetGrantRequest, &[&name], Nothing {});
     }
 
-    /// A call whose outcome is unknown, one that is cancelled, one that is refused, and one whose result is kept.
-    async fn calls(&mut self) -> (String, String) {
+    /// Calls whose outcome is unknown: one that an operator settles, and one that a read settles.
+    async fn unknown(&mut self) -> String {
+        let lost = self.lose(None).await;
+        let settle = types::Settle { happened: false, note: "it is not there".into() };
+        refuse!(self, operator, SettleCall, &["00"], settle.clone());
+        act!(self, SettleCall, &[&lost], settle);
+
+        let lost = self.lose(Some(&lost)).await;
+        let state = types::SetState { reason: None };
+        act!(self, DisableConnector, &["unruly"], state.clone());
+        let (trial, operator) = (&mut self.trial, &mut self.operator);
+        let refused = trial.refuse::<ProbeCall, _>(async || probe(operator, &lost).await).await;
+        assert_eq!(refused.code, Code::ConnectorDisabled, "{refused:?}");
+        act!(self, EnableConnector, &["unruly"], state);
+        let (trial, operator) = (&mut self.trial, &mut self.operator);
+        let ask = async || probe(operator, &lost).await;
+        let settled = trial.act::<ProbeCall, _>(OnFull::Refuses, ask).await;
+        assert_eq!(settled.effect, Effect::Made);
+        self.dispatched(Some(&lost)).await.to_string()
+    }
+
+    /// Makes a call that is never answered.
+    async fn lose(&mut self, before: Option<&str>) -> String {
         let mut silent = doing("ignore", true);
         silent.options.deadline_ms = Some(500);
         let unknown = self.agent.send::<InvokeOperation>(&[], &silent).await.unwrap_err();
         assert_eq!(unknown.code, Code::OutcomeUnknown, "{unknown:?}");
-        let lost = self.dispatched(None).await.to_string();
-        let settle = types::Settle { happened: false, note: "it is not there".into() };
-        refuse!(self, operator, SettleCall, &["00"], settle.clone());
-        act!(self, SettleCall, &[&lost], settle);
         self.afresh().await;
+        self.dispatched(before).await.to_string()
+    }
 
+    /// A call whose outcome is unknown, one that is cancelled, one that is refused, and one whose result is kept.
+    async fn calls(&mut self) -> (String, String) {
+        let last = self.unknown().await;
         let mut other = self.daemon.client();
         self.bot.open(&mut other).await.unwrap();
         let hanging = tokio::spawn(async move {
             let ended = other.send::<InvokeOperation>(&[], &doing("hang", false)).await;
             (other, ended)
         });
-        let open = self.dispatched(Some(&lost)).await.to_string();
+        let open = self.dispatched(Some(&last)).await.to_string();
         refuse!(self, operator, CancelCall, &["00000000000000000000000000000000"], Nothing {});
         take!(self, CancelCall, &[&open], Nothing {});
         let (other, ended) = hanging.await.unwrap();
@@ -511,12 +534,23 @@ impl Cast {
 
 /// Tests the credential, in a second of its own: the operator's word of the same second would be the very same.
 async fn test_credential(operator: &mut Client) -> Result<types::CredentialTest, ErrorBody> {
-    loop {
-        match operator.send::<TestCredential>(&["main"], &Nothing {}).await {
+    anew(async || operator.send::<TestCredential>(&["main"], &Nothing {}).await.map(|reply| reply.body)).await
+}
+
+/// Has the connector asked what a call did, in a second of its own.
+async fn probe(operator: &mut Client, call: &str) -> Result<types::Settled, ErrorBody> {
+    anew(async || operator.send::<ProbeCall>(&[call], &Nothing {}).await.map(|reply| reply.body)).await
+}
+
+/// Asks until it is no second time within the same second.
+async fn anew<T>(mut ask: impl AsyncFnMut() -> Result<T, ErrorBody>) -> Result<T, ErrorBody> {
+    for _ in 0..600 {
+        match ask().await {
             Err(refused) if refused.code == Code::Conflict => tokio::time::sleep(MOMENT).await,
-            answer => return answer.map(|reply| reply.body),
+            answer => return answer,
         }
     }
+    panic!("every word is taken for an old one");
 }
 
 /// What a chain tells, in order.
@@ -593,17 +627,20 @@ fn unruly(home: &Path, place: &Path) -> types::Install {
     // What it answers must not keep its agent from the next call.
     let manifest = manifest.replace("untrusted", "zone");
     let (head, act) = manifest.split_once("[operations.").unwrap();
+    let look = act.replace("unruly.act", "unruly.look").replace("medium", "low").replace("risky", "safe");
     let ask = act.replace("unruly.act", "unruly.ask").replace("medium", "low").replace("risky", "safe");
     let ask = ask.replace("resources", "auth = \"token\"\nresources");
+    let act = act.replace("resources", "probe = \"unruly.look\"\nresources");
     let manifest = format!(
         "{head}[auth.token]\nkind = \"bearer\"\ndescription = \"A token.\"\nhosts = [\"api.example.com\"]\n\n\
-         [lifecycle]\nhealth = \"unruly.ask\"\nhealth_interval_s = 0\n\n[operations.{act}\n[operations.{ask}\n\
+         [lifecycle]\nhealth = \"unruly.ask\"\nhealth_interval_s = 0\n\n[operations.{act}\n[operations.{ask}\n[operations.{look}\n\
+         [operations.\"unruly.act\".settling]\ninput = {{ do = \"answer\" }}\nmade = [{{ at = \"/do\", has = \"answer\" }}]\n\
          [operations.\"unruly.ask\".network]\nhosts = [\"api.example.com\"]\nmethods = [\"GET\"]\npaths = [\"/\"]\n"
     );
     let interface = Manifest::parse(manifest.as_bytes()).unwrap().interface_hash().to_string();
     let code = fs::read(programs().join("examples/unruly-connector")).unwrap();
     let package = Package::build(manifest.as_bytes(), b"", Some(("x86_64-linux", code))).unwrap();
-    let (bytes, path) = (package.to_bytes().unwrap(), home.with_extension("unruly"));
+    let (bytes, path) = (signed_for_development(home, package), home.with_extension("unruly"));
     fs::write(&path, &bytes).unwrap();
     types::Install {
         package: types::PackageSource::Path { path: path.to_str().unwrap().into() },

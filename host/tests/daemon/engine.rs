@@ -13,7 +13,7 @@ use fcp_proto_core::manifest::package::Package;
 use fcp_proto_core::token::constraints::Constraints;
 use serde_json::json;
 
-use crate::world::{Bot, Daemon, PASSPHRASE, call, ceremony, folder, unlock};
+use crate::world::{Bot, Daemon, PASSPHRASE, call, ceremony, folder, signed_for_development, unlock};
 
 /// A folder with the daemon's programs, whose engine is what a test writes.
 fn programs(folder: &Path) -> PathBuf {
@@ -64,10 +64,10 @@ async fn another_engine_is_named_and_accepted_by_the_command_that_the_status_giv
     let (engine, package) = (programs.join("fcp-connector-engine"), guard.path().join("pages.fcp"));
     fs::write(&engine, "the engine of one release").unwrap();
     let built = Package::build(include_bytes!("pages.toml"), b"", None).unwrap();
-    fs::write(&package, built.to_bytes().unwrap()).unwrap();
     let daemon = Daemon::start_program(&programs.join("fcp-host"), &home).await;
     let (mut operator, bot) = (daemon.client(), Bot::new("bot"));
     ceremony(&mut operator).await;
+    fs::write(&package, signed_for_development(&home, built)).unwrap();
     unlock(&mut operator, PASSPHRASE).await.unwrap();
     install(&mut operator, &package).await;
     bot.enrol(&mut operator).await.unwrap();

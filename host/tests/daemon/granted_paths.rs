@@ -13,16 +13,16 @@ use fcp_proto_core::ids::{ConnectorId, ZoneId};
 use fcp_proto_core::manifest::package::Package;
 use serde_json::{Value, json};
 
-use crate::world::{Daemon, PASSPHRASE, ceremony, folder, unlock};
+use crate::world::{Daemon, PASSPHRASE, ceremony, folder, signed_for_development, unlock};
 
 /// The connector of these tests with folders that it may read and change.
-fn package() -> Vec<u8> {
+fn package() -> Package {
     let granting = "[sandbox]\nwritable = [\"{config.roots}\"]\nread_only = [\"{config.read}\"]\n";
     let manifest = include_str!("notes.toml").replace("[sandbox]\n", granting)
         + "\n[config.roots]\ntype = \"path_list\"\ndescription = \"To change.\"\ndefault = []\n"
         + "\n[config.read]\ntype = \"path_list\"\ndescription = \"To read.\"\ndefault = []\n";
     let program = Some(("x86_64-linux", b"no program".to_vec()));
-    Package::build(manifest.as_bytes(), b"", program).unwrap().to_bytes().unwrap()
+    Package::build(manifest.as_bytes(), b"", program).unwrap()
 }
 
 async fn install(
@@ -31,7 +31,8 @@ async fn install(
     zone: &str,
     config: Value,
 ) -> Result<types::Installed, ErrorBody> {
-    let bytes = package();
+    // The package lies beside the home.
+    let bytes = signed_for_development(&at.with_extension(""), package());
     fs::write(at, &bytes).unwrap();
     let request = types::Install {
         package: types::PackageSource::Path { path: at.to_str().unwrap().into() },

@@ -315,7 +315,7 @@ async fn a_disabled_connector_stays_disabled_when_it_is_installed_again() {
     let home = world.daemon.home.clone();
     // Exactly the same within one second would be the very object that was taken.
     let zones = ["z:work", "z:private"];
-    let again = install_in(&mut world.operator, &home, &zones, true).await.unwrap();
+    let again = install_in(&mut world.operator, &home, &zones).await.unwrap();
     assert!(!again.connector.connector.enabled);
     let shown = world.operator.get::<GetConnector>(&["notes"], &Nothing {}).await.unwrap().body;
     assert!(!shown.connector.enabled);

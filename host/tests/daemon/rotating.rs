@@ -32,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::programs::programs;
-use crate::world::{Bot, Daemon, PASSPHRASE, call, ceremony, folder, unlock};
+use crate::world::{Bot, Daemon, PASSPHRASE, call, ceremony, folder, signed_for_development, unlock};
 
 /// A service that takes each refresh token once.
 #[derive(Default)]
@@ -161,7 +161,8 @@ async fn install(operator: &mut Client, home: &std::path::Path, port: u16, autho
         .replace("/pages/{page}", "/pages")
         .replace("idempotency = \"none\"", "idempotency = \"none\"\nauth = \"main\"");
     let package = home.with_extension("fcp");
-    let bytes = Package::build(manifest.as_bytes(), b"", None).unwrap().to_bytes().unwrap();
+    let built = Package::build(manifest.as_bytes(), b"", None).unwrap();
+    let bytes = signed_for_development(home, built);
     fs::write(&package, &bytes).unwrap();
     let request = types::Install {
         package: types::PackageSource::Path { path: package.to_str().unwrap().into() },

@@ -14,7 +14,7 @@ use fcp_api::secret::Secret;
 use fcp_api::types::{self, CeremonyBegun, ErrorBody, KeyProof, KeySourceRequest, Nothing, WordProof};
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::crypto::proof::{EnrolmentProof, SessionProof};
-use fcp_proto_core::crypto::role::Agent;
+use fcp_proto_core::crypto::role::{Agent, Publisher};
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::ids::{ConnectorId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::manifest::package::Package;
@@ -247,9 +247,17 @@ impl Bot {
     }
 }
 
-/// Installs the connector of these tests, from a package that no publisher signed.
-pub async fn install(client: &mut Client, home: &Path, dev: bool) -> Result<types::Installed, ErrorBody> {
-    install_in(client, home, &["z:work"], dev).await
+/// The bytes of a package, signed with a development key that the home has from now on.
+pub fn signed_for_development(home: &Path, mut package: Package) -> Vec<u8> {
+    let key = SigningKey::<Publisher>::from_seed(&Zeroizing::new([0x1d; 32]));
+    fs::write(home.join("publishers.txt"), format!("dev {}\n", key.verifying_key())).unwrap();
+    package.sign(&key).unwrap();
+    package.to_bytes().unwrap()
+}
+
+/// Installs the connector of these tests, in development.
+pub async fn install(client: &mut Client, home: &Path) -> Result<types::Installed, ErrorBody> {
+    install_in(client, home, &["z:work"]).await
 }
 
 /// As [`install`], bound to these zones.
@@ -257,11 +265,10 @@ pub async fn install_in(
     client: &mut Client,
     home: &Path,
     zones: &[&str],
-    dev: bool,
 ) -> Result<types::Installed, ErrorBody> {
     let manifest = include_bytes!("notes.toml");
     let package = Package::build(manifest, b"", Some(("x86_64-linux", b"no program".to_vec()))).unwrap();
-    let bytes = package.to_bytes().unwrap();
+    let bytes = signed_for_development(home, package);
     let path = home.with_extension("fcp");
     fs::write(&path, &bytes).unwrap();
     let request = types::Install {
@@ -269,7 +276,7 @@ pub async fn install_in(
         package_digest: hash::digest(&bytes),
         zones: zones.iter().map(|zone| ZoneId::new(*zone).unwrap()).collect(),
         config: json!({}),
-        dev,
+        dev: true,
     };
     client.send::<InstallConnector>(&[], &request).await.map(|reply| reply.body)
 }
@@ -327,7 +334,7 @@ impl World {
         let mut operator = daemon.client();
         ceremony(&mut operator).await;
         unlock(&mut operator, PASSPHRASE).await.unwrap();
-        install(&mut operator, &home, true).await.unwrap();
+        install(&mut operator, &home).await.unwrap();
         let bot = Bot::new("bot");
         bot.enrol(&mut operator).await.unwrap();
         let grant = grant(&mut operator, &bot).await.unwrap();

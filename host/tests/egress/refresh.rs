@@ -303,3 +303,26 @@ async fn a_token_that_is_being_rotated_is_handed_on_before_an_orderly_end() {
     assert_eq!(handed.token.refresh_token.as_ref().map(Secret::expose), Some("new-refresh-token"));
     asking.abort();
 }
+
+/// The service has taken the old token: nothing is asked of it again while the new one waits for the disk.
+//= docs/spec/vault.md#refreshed-tokens
+#[tokio::test]
+async fn a_token_that_the_disk_takes_late_is_used_and_none_is_asked_for_in_its_place() {
+    let (mut world, service) = start().await;
+    let (_, empty) = tokio::sync::mpsc::channel(1);
+    let mut refreshed = std::mem::replace(&mut world.refreshed, empty);
+    let connector = world.connector("github", "z:work").await;
+    let handle = world.open(call(&world, &service, Some(NOW))).await;
+    let url = format!("https://api.example.com:{}/", service.port);
+    let got = connector.get(handle, &url, Some("main")).await;
+    assert_eq!(got.refusal().as_deref(), Some("refresh_failed"));
+    let waiting = refreshed.recv().await.expect("a token");
+    world.client.acknowledge(waiting.refresh, Some(5)).await.expect("awaited");
+    let used = async {
+        while connector.get(handle, &url, Some("main")).await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    used.await;
+    assert_eq!(refreshes(&service), 1);
+}

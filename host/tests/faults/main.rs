@@ -22,8 +22,10 @@ mod damaged;
 mod full_disk;
 mod named_points;
 mod place;
+mod probing;
 mod processes;
 #[path = "../../../fwc/tests/programs/mod.rs"]
 mod programs;
+mod restarting;
 #[allow(dead_code, reason = "the tests of secrets need the rest of it")]
 mod service;

@@ -145,8 +145,11 @@ async fn strike_amid(place: &mut Place, name: &str, stage: Stage, victim: Victim
     assert_eq!(waiting.len(), 1, "{name}");
     let call = waiting[0].call_id.to_string();
     let why = place.operator.get::<Explain>(&[&call], &Nothing {}).await.unwrap().body;
-    assert!(why.story.iter().any(|it| it.starts_with("ledger.list is the read")), "{name}: {why:?}");
-    assert!(why.next.is_some_and(|next| next.starts_with("fwc settle ")), "{name}");
+    assert!(why.story.iter().any(|it| it.starts_with("ledger.find is the read")), "{name}: {why:?}");
+    assert!(
+        why.next.is_some_and(|next| next.starts_with("fwc settle ") && next.ends_with(" --probe")),
+        "{name}"
+    );
     let mut agent = place.session().await;
     account_for(place, &mut Caller::Bot(&mut agent), name, told).await;
 }

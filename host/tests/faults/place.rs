@@ -15,7 +15,7 @@ use fcp_proto_core::manifest::package::Package;
 use fcp_proto_core::token::constraints::Constraints;
 use serde_json::json;
 
-use crate::daemon::{Bot, Daemon, PASSPHRASE, ceremony, unlock};
+use crate::daemon::{Bot, Daemon, PASSPHRASE, ceremony, signed_for_development, unlock};
 use crate::processes::{self, Process};
 use crate::programs::programs;
 use crate::service::{SECRET, Service};
@@ -34,6 +34,8 @@ pub struct Place {
     /// How many grants were asked for, and installations.
     grants: u64,
     installations: u64,
+    /// What stands besides in the `[lifecycle]` of the manifest.
+    pub lifecycle: &'static str,
     /// Where the programs lie that the daemon consists of.
     programs: PathBuf,
     /// Removed with the place.
@@ -58,6 +60,7 @@ impl Place {
             bot: Bot::new("bot"),
             grants: 0,
             installations: 0,
+            lifecycle: "",
             programs,
             folder,
         };
@@ -130,7 +133,9 @@ impl Place {
         let version = format!("version = \"1.0.{}\"", self.installations);
         let manifest = include_str!("ledger.toml").replace("version = \"1.0.0\"", &version);
         let manifest = manifest.replace(LEDGER, id);
-        let package = Package::build(manifest.as_bytes(), b"", None).unwrap().to_bytes().unwrap();
+        let manifest = manifest.replace("[lifecycle]", &format!("[lifecycle]\n{}", self.lifecycle));
+        let built = Package::build(manifest.as_bytes(), b"", None).unwrap();
+        let package = signed_for_development(&self.home, built);
         let path = self.beside("ledger.fcp");
         fs::write(&path, &package).unwrap();
         let request = types::Install {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
@@ -59,6 +60,8 @@ struct State {
     heard: watch::Sender<(usize, usize)>,
     /// Which wait.
     hold: watch::Sender<Option<Hold>>,
+    /// Whether it answers what nobody understands when it is asked for an entry.
+    vague: AtomicBool,
 }
 
 impl Service {
@@ -86,6 +89,7 @@ impl Service {
             effects: Mutex::default(),
             heard: watch::Sender::new((0, 0)),
             hold: watch::Sender::new(None),
+            vague: AtomicBool::new(false),
         });
         tokio::spawn(accept(listener, Arc::new(config), Arc::clone(&state)));
         Self { port, ca_pem: ca.pem(), state }
@@ -98,6 +102,11 @@ impl Service {
     /// From now on it takes this credential and no other.
     pub fn take(&self, secret: &str) {
         secret.clone_into(&mut self.state.takes.lock().unwrap());
+    }
+
+    /// From now on it says clearly what there is, or does not.
+    pub fn be_vague(&self, vague: bool) {
+        self.state.vague.store(vague, Ordering::Relaxed);
     }
 
     /// How often the entry was made.
@@ -152,13 +161,31 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Respon
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let Some(entry) = body["text"].as_str().filter(|_| head.method == "POST") else {
-        return Ok(answer(200, &json!({ "entries": state.effects.lock().unwrap().len() })));
+        return Ok(answer(200, &read(head.uri.query(), &state)));
     };
     // A task of its own: the service does what it was asked, also for someone who has gone meanwhile.
     tokio::spawn(make(entry.to_owned(), state)).await.unwrap();
     let echoed = if entry.starts_with(ECHO) || entry.starts_with(FAIL) { forms(given) } else { Vec::new() };
     let status = if entry.starts_with(FAIL) { 500 } else { 201 };
     Ok(answer(status, &json!({ "entry": entry, "echo": echoed })))
+}
+
+/// All entries counted, or those of the text that is asked for.
+fn read(query: Option<&str>, state: &State) -> Value {
+    let effects = state.effects.lock().unwrap();
+    let Some(wanted) = query.and_then(|query| query.strip_prefix("text=")) else {
+        return json!({ "entries": effects.len() });
+    };
+    if state.vague.load(Ordering::Relaxed) {
+        return json!({ "entries": "some" });
+    }
+    let spelled = |entry: &str| {
+        let mut text = String::new();
+        fcp_proto_core::manifest::percent_encode(entry, &mut text);
+        text
+    };
+    let found: Vec<_> = effects.keys().filter(|entry| spelled(entry) == wanted).collect();
+    json!({ "entries": found, "complete": true })
 }
 
 /// A secret as services write it.

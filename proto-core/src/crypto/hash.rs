@@ -52,8 +52,13 @@ impl Hasher {
     /// Appends bytes whose length is fixed, or which come last.
     #[must_use]
     pub fn with(mut self, bytes: &[u8]) -> Self {
-        self.0.update(bytes);
+        self.add(bytes);
         self
+    }
+
+    /// Appends bytes, as [`with`](Self::with), to a hash that is made bit by bit.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
     }
 
     /// Appends bytes of any length after their length (u64, little-endian), so that no two lists of parts coincide.

@@ -220,6 +220,9 @@ registry! {
     3106 ApprovalDenied "approval_denied" 403 Denied false
         "A person denied this call."
         "`fwc approvals list --status denied` shows it; `fwc explain ID`, with its ID, says who denied it and why";
+    3107 ConnectorChanged "connector_changed" 409 Denied false
+        "The connector is no longer what it was when this was asked."
+        "ask again, of the connector as it is now: `fwc request OPERATION --grant 1h --max-calls 10`";
     4001 ZoneMismatch "zone_mismatch" 403 Denied false
         "The call's zone is not the principal's."
         "leave out --zone: an agent calls in its own zone, which `fwc context show` names";
@@ -279,7 +282,7 @@ registry! {
         "build it again: `fwc package build FOLDER --out FILE`";
     5012 PackageUntrusted "package_untrusted" 403 Denied false
         "No trusted publisher signed the package."
-        "`fwc package inspect FILE` names the signers: put one you trust into publishers.txt, or accept it untrusted: `fwc install FILE --dev`";
+        "`fwc package inspect FILE` names the signers: put one you trust into publishers.txt, or sign it with a development key: `fwc install FILE --dev`";
     5013 ConnectorFailed "connector_failed" 502 Service false
         "The connector reported a failure."
         "read the detail named; `fwc history` shows the call";

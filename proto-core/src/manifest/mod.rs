@@ -6,12 +6,14 @@
 mod cases;
 mod check;
 mod error;
+mod filling;
 mod http;
 mod interface;
 mod network;
 mod operation;
 pub mod package;
 mod settings;
+mod settling;
 mod template;
 mod vocabulary;
 
@@ -20,6 +22,7 @@ mod tests;
 
 pub use cases::{Case, CaseAnswer, CaseExchange, CaseExpectation, Cases};
 pub use error::{ManifestError, Problem};
+pub use filling::fill;
 pub use http::{
     BodyFormat, Errors, HttpDefaults, Method, PageKind, Pagination, ParameterPlace, Request, ResponseFormat,
     Retry, Shape,
@@ -32,10 +35,11 @@ pub use settings::{
     ConfigError, ConfigField, ConfigType, Lifecycle, PathSource, PathSourceError, RateAlgorithm, RateLimits,
     RatePool, RateScope, Sandbox, SandboxProfile, resolve_config,
 };
+pub use settling::{Finding, Finds, Inquiry, Settling};
 pub use template::{
     Field, Form, Part, RenderError, Source, Template, TemplateError, percent_encode, scalar_text,
 };
-pub use vocabulary::{Archetype, Freshness, Reach, Role, Runtime, Trust};
+pub use vocabulary::{Archetype, Freshness, Reach, Restart, Role, Runtime, Trust};
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::http::Request;
 use super::network::Network;
+use super::settling::Settling;
 use super::template::{RenderError, Template};
 use super::vocabulary::{Freshness, Reach, Role, Trust};
 use crate::ids::{CapabilityId, OperationId};
@@ -49,9 +50,12 @@ pub struct Operation {
     /// Longest run of one call, in milliseconds.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u32,
-    /// The read operation that settles an unknown outcome.
+    /// The read operation that shows what a call of unknown outcome did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<OperationId>,
+    /// How the probe settles such a call; without it, a person reads the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settling: Option<Settling>,
     /// What helps an agent to use it well; never part of a decision.
     #[serde(default)]
     pub hints: Hints,

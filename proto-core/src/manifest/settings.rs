@@ -10,6 +10,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::vocabulary::Restart;
 use crate::cbor_enum;
 use crate::ids::OperationId;
 
@@ -302,6 +303,9 @@ pub struct Lifecycle {
     /// Seconds between health checks; 0 checks only on demand.
     #[serde(default)]
     pub health_interval_s: u32,
+    /// When its process is started again without a call; the supervisor's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
 }
 
 /// Whether `text` is an `https` URL with a host, without user, query and fragment.

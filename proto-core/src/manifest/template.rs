@@ -91,7 +91,7 @@ impl fmt::Display for TemplateError {
 
 impl core::error::Error for TemplateError {}
 
-/// Why a template cannot be rendered as a resource.
+/// Why a template cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RenderError {
     /// The field is absent; names it.
@@ -100,6 +100,8 @@ pub enum RenderError {
     NotScalar(String),
     /// The field holds an empty or dot segment; names it.
     Segment(String),
+    /// The text is no template.
+    NoTemplate(TemplateError),
 }
 
 impl fmt::Display for RenderError {
@@ -108,6 +110,7 @@ impl fmt::Display for RenderError {
             Self::Absent(name) => write!(f, "the field `{name}` is needed and absent"),
             Self::NotScalar(name) => write!(f, "the field `{name}` must be text, an integer or a boolean"),
             Self::Segment(name) => write!(f, "the field `{name}` must not hold empty or dot segments"),
+            Self::NoTemplate(error) => write!(f, "the template {error}"),
         }
     }
 }

@@ -3,7 +3,9 @@ use alloc::string::{String, ToString};
 
 use serde_json::json;
 
-use super::{Cases, ConfigError, HostRule, Manifest, Method, PathPattern, Problem, Role, Template, Trust};
+use super::{
+    Cases, ConfigError, HostRule, Manifest, Method, PathPattern, Problem, Restart, Role, Template, Trust,
+};
 use crate::ids::ZoneId;
 use crate::zone::Level;
 
@@ -385,5 +387,103 @@ proptest::proptest! {
         let _ = Manifest::parse(text.as_bytes());
         let mutated: String = SAMPLE.chars().take(at).chain(text.chars()).chain(SAMPLE.chars().skip(cut)).collect();
         let _ = Manifest::parse(mutated.as_bytes());
+    }
+}
+
+/// A write whose probe settles it; each of [`SAMPLE`]'s rules holds beside it.
+const SETTLED: &str = r#"
+[operations."notes.note.put"]
+description = "Writes a note."
+capability = "notes.write"
+risk = "medium"
+safety = "risky"
+idempotency = "strict"
+approval = "none"
+resources = ["notes:book/{book}/note/{note}"]
+auth = "token"
+probe = "notes.note.get"
+
+[operations."notes.note.put".settling]
+input = { book = "{book}", note = "{note}" }
+made = [{ at = "/text", has = "{text}" }]
+none = [{ at = "/text", lacks = "{text}" }, { at = "/cut", has = false }]
+none_after_ms = 60000
+
+[operations."notes.note.put".input.schema]
+type = "object"
+additionalProperties = false
+required = ["book", "note", "text"]
+properties = { book = { type = "string" }, note = { type = "integer" }, text = { type = "string" } }
+
+[operations."notes.note.put".output]
+trust = "untrusted"
+confidentiality = "zone"
+schema = { type = "object" }
+
+[operations."notes.note.put".http]
+method = "PUT"
+path = "/books/{book}/notes/{note}.json"
+body = { text = "{text}" }
+"#;
+
+//= docs/spec/manifest.md#settling
+#[test]
+fn every_rule_of_a_probe_that_settles_is_enforced() {
+    let whole = [SAMPLE, SETTLED].concat();
+    let settled = Manifest::parse(whole.as_bytes()).unwrap();
+    let changed = whole.replace("none_after_ms = 60000", "none_after_ms = 60001");
+    let changed = Manifest::parse(changed.as_bytes()).unwrap();
+    assert_ne!(settled.interface_hash(), changed.interface_hash(), "it is part of what is trusted");
+    for (from, to, field) in [
+        ("probe = \"notes.note.get\"\n", "", ""),
+        ("probe = \"notes.note.get\"", "probe = \"notes.note.put\"", ""),
+        ("auth = \"token\"\nprobe", "probe", ""),
+        ("input = { book = \"{book}\", note = \"{note}\" }", "input = \"{book}\"", ".input"),
+        ("note = \"{note}\" }", "pen = \"{note}\" }", ".input"),
+        (", note = \"{note}\" }", " }", ".input"),
+        ("note = \"{note}\" }", "note = \"{pen}\" }", ".input"),
+        ("at = \"/cut\"", "at = \"cut\"", ".none"),
+        ("has = false", "has = false, lacks = true", ".none"),
+        (", has = false", "", ".none"),
+        ("has = \"{text}\"", "has = \"{pen}\"", ".made"),
+        ("none_after_ms = 60000\n", "", ".none_after_ms"),
+        ("none_after_ms = 60000", "none_after_ms = 0", ".none_after_ms"),
+        ("none_after_ms = 60000", "none_after_ms = 3600001", ".none_after_ms"),
+        ("none_after_ms = 60000", "wait = 60000", ".wait"),
+        ("at = \"/text\", has", "at = \"/text\", is", ""),
+    ] {
+        assert!(SETTLED.contains(from), "the sample lacks {from:?}");
+        let broken = [SAMPLE, &SETTLED.replacen(from, to, 1)].concat();
+        let error = Manifest::parse(broken.as_bytes()).expect_err(to);
+        assert!(error.path.contains("notes.note.put") && error.path.contains(field), "{to}: {error}");
+    }
+    let none = "none = [{ at = \"/text\", lacks = \"{text}\" }, { at = \"/cut\", has = false }]\nnone_after_ms = 60000\n";
+    let silent =
+        whole.replacen("made = [{ at = \"/text\", has = \"{text}\" }]\n", "", 1).replacen(none, "", 1);
+    let error = Manifest::parse(silent.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("must say"), "{error}");
+    let only_made = whole.replacen(none, "", 1);
+    assert!(Manifest::parse(only_made.as_bytes()).is_ok());
+}
+
+//= docs/spec/manifest.md#lifecycle
+#[test]
+fn an_author_names_a_policy_of_restarts_and_no_other_word() {
+    let with = |line: &str| Manifest::parse(format!("{SAMPLE}\n[lifecycle]\n{line}\n").as_bytes());
+    let silent = with("").unwrap();
+    assert_eq!(silent.lifecycle.restart, None);
+    for (word, policy) in [
+        ("always", Restart::Always),
+        ("on_failure", Restart::OnFailure),
+        ("on_crash", Restart::OnCrash),
+        ("never", Restart::Never),
+    ] {
+        let named = with(&format!("restart = \"{word}\"")).unwrap();
+        assert_eq!(named.lifecycle.restart, Some(policy));
+        assert_eq!(named.interface_hash(), silent.interface_hash(), "approvals do not rest on it");
+    }
+    for wrong in ["restart = \"sometimes\"", "restart = \"Always\"", "restart = true", "restarts = \"never\""]
+    {
+        assert!(with(wrong).is_err(), "{wrong}");
     }
 }

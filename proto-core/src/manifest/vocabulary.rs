@@ -15,6 +15,20 @@ cbor_enum! {
 }
 
 cbor_enum! {
+    /// When a process that nobody waits for is started again after it ended.
+    pub enum Restart {
+        /// After every end, a clean one included.
+        Always = "always",
+        /// After every failure.
+        OnFailure = "on_failure",
+        /// After an end by a signal.
+        OnCrash = "on_crash",
+        /// Only when a call demands it.
+        Never = "never",
+    }
+}
+
+cbor_enum! {
     /// What a connector is for; a hint to people and search, never to a decision.
     pub enum Archetype {
         /// Reads and writes messages.

@@ -8,7 +8,7 @@ use super::{Schema, SignedBody};
 use crate::crypto::role;
 use crate::crypto::sign::VerifyingKey;
 use crate::encoding::cbor::{FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor, Value};
-use crate::ids::{CapabilityId, ConnectorId, NodeId, ObjectId, OperationId, PrincipalId, RoleId};
+use crate::ids::{CapabilityId, ConnectorId, Digest, NodeId, ObjectId, OperationId, PrincipalId, RoleId};
 use crate::time::UnixTime;
 use crate::token::constraints::Constraints;
 use crate::{cbor_enum, cbor_map};
@@ -233,6 +233,10 @@ cbor_map! {
         pub requested_at: UnixTime,
         /// Until when it can be decided, exclusive.
         pub expires_at: UnixTime,
+        /// The connector's interface when it was filed. No grant answers a request that does not say it.
+        pub interface_hash: Option<Digest>,
+        /// The connector's code when it was filed, as above.
+        pub code_digest: Option<Digest>,
     }
 }
 

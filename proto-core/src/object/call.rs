@@ -235,6 +235,18 @@ cbor_map! {
     }
 }
 
+cbor_map! {
+    /// Leave for one call of the read that an operation declares to show what it did, for a call of unknown outcome in the
+    /// header's zone, by the operator who signs it. Signed by an operator with `approve`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct OutcomeProbe {
+        /// The operator, in whose name the read is made.
+        pub operator: PrincipalId,
+        /// The intent of the call in doubt.
+        pub intent: ObjectId,
+    }
+}
+
 cbor_enum! {
     /// What settled an unknown outcome.
     pub enum SettledBy {
@@ -268,6 +280,10 @@ impl Body for CallRecord {
 
 impl SignedBody for OperationIntent {
     const SCHEMA: Schema = Schema { namespace: "fcp.invoke", name: "OperationIntent", version: "1.0.0" };
+}
+
+impl SignedBody for OutcomeProbe {
+    const SCHEMA: Schema = Schema { namespace: "fcp.invoke", name: "OutcomeProbe", version: "1.0.0" };
 }
 
 impl SignedBody for OperationReceipt {

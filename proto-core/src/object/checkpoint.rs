@@ -56,7 +56,7 @@ cbor_map! {
 
 impl ZoneCheckpoint {
     /// Everything it names in its own zone.
-    fn named(&self) -> impl Iterator<Item = ObjectId> + '_ {
+    pub fn named(&self) -> impl Iterator<Item = ObjectId> + '_ {
         let heads = [Some(self.zone_definition_head), Some(self.zone_policy_head)];
         let optional = [
             self.prev_checkpoint,
@@ -145,11 +145,18 @@ impl Object<Certified<ZoneCheckpoint>> {
         if this.prev_checkpoint != Some(last_id) {
             return Err(CheckpointError::WrongPredecessor);
         }
+        if self.goes_back_from(last) { Err(CheckpointError::WentBack) } else { Ok(()) }
+    }
+
+    /// Whether a chain, the epoch or the time is earlier here than in `last`, however many checkpoints are between.
+    //= docs/spec/objects.md#checkpoints
+    pub fn goes_back_from(&self, last: &Self) -> bool {
+        let (this, before) = (&self.body.fields, &last.body.fields);
         let revocations = before.revocation.as_ref().is_none_or(|end| reaches(end, this.revocation.as_ref()));
         let audits = before.audit.iter().all(|(node, end)| reaches(end, this.audit.get(node)));
         let later =
             this.as_of_epoch >= before.as_of_epoch && self.header.created_at >= last.header.created_at;
-        if revocations && audits && later { Ok(()) } else { Err(CheckpointError::WentBack) }
+        !(revocations && audits && later)
     }
 
     /// The nodes that signed both this checkpoint and `other`, if the two contradict each other.

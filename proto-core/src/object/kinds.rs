@@ -98,6 +98,8 @@ kinds! {
         OperationReceipt(Signed<super::OperationReceipt>),
         /// A refusal.
         DecisionReceipt(Signed<super::DecisionReceipt>),
+        /// Leave for one read that shows what a call did.
+        OutcomeProbe(Signed<super::OutcomeProbe>),
         /// The end of an unknown outcome.
         Settlement(Signed<super::Settlement>),
         /// A link of the audit chain.
@@ -184,6 +186,8 @@ kinds! {
         ReconcileAnswer(Signed<super::ReconcileAnswer>),
         /// An urgent revocation.
         RevocationNotice(Signed<super::RevocationNotice>),
+        /// It is kept to.
+        RevocationWitness(Signed<super::RevocationWitness>),
     }
 }
 

@@ -41,7 +41,7 @@ pub use authority::{
 };
 pub use call::{
     CallOutcome, CallRecord, DecisionReceipt, Effect, GateCheck, OperationIntent, OperationReceipt,
-    SettledBy, Settlement, Usage, Verdict,
+    OutcomeProbe, SettledBy, Settlement, Usage, Verdict,
 };
 pub use checkpoint::{
     CHECKPOINT_AUDIT_EVENTS, CHECKPOINT_INTERVAL_SECS, ChainEnd, CheckpointError, CheckpointFork,
@@ -59,6 +59,7 @@ pub use context::{ContextEntry, ContextOpened, KeptResult};
 pub use device::DeviceEnrolment;
 pub use gossip::{
     GossipAnswer, GossipRequest, GossipSummary, ReconcileAnswer, ReconcileRequest, RevocationNotice,
+    RevocationWitness,
 };
 pub use header::Header;
 pub use key_manifest::{

@@ -43,6 +43,8 @@ impl core::error::Error for Undecodable {}
 #[derive(Clone, Debug)]
 pub struct Decoder {
     here: Encoder,
+    /// Cells of the set here that are to be subtracted next.
+    ready: Vec<Cell>,
     cells: Vec<Cell>,
     /// Cells that are not zero.
     unresolved: usize,
@@ -56,6 +58,7 @@ impl Decoder {
     pub fn new(here: Encoder) -> Self {
         Self {
             here,
+            ready: Vec::new(),
             cells: Vec::new(),
             unresolved: 0,
             found: Vec::new(),
@@ -68,6 +71,18 @@ impl Decoder {
         self.cells.len()
     }
 
+    /// Goes on with making the next `count` cells of the set here by at most `keys` keys, so that [`take`](Self::take) has
+    /// less to do; whether they are made.
+    pub fn prepare(&mut self, count: usize, keys: usize) -> bool {
+        let missing = count.saturating_sub(self.ready.len());
+        if missing > 0
+            && let Some(cells) = self.here.work(missing, keys)
+        {
+            self.ready.extend(cells);
+        }
+        self.ready.len() >= count
+    }
+
     /// Takes the next cells of the other set.
     ///
     /// # Errors
@@ -75,7 +90,8 @@ impl Decoder {
     //= docs/spec/sketches.md#reading
     pub fn take(&mut self, cells: &[Cell]) -> Result<(), Undecodable> {
         let begin = self.cells.len();
-        let here = self.here.next_cells(cells.len());
+        while !self.prepare(cells.len(), usize::MAX) {}
+        let here = self.ready.drain(..cells.len());
         self.cells.extend(cells.iter().zip(here).map(|(there, here)| there.minus(here)));
         for (key, side, walk) in &mut self.found {
             strike(&mut self.cells, *key, *side, walk, |_| ());

@@ -11,12 +11,23 @@ use super::item::{ItemKey, Walk};
 pub struct Encoder {
     items: Vec<(ItemKey, u32, Walk)>,
     made: u64,
+    /// Cells under way, and how many keys are in them.
+    batch: Vec<Cell>,
+    folded: usize,
 }
 
 impl Encoder {
     /// The set of these keys, each of which must be there once.
     pub fn new(keys: impl IntoIterator<Item = ItemKey>) -> Self {
-        Self { items: keys.into_iter().map(|key| (key, key.check(), key.walk())).collect(), made: 0 }
+        let mut set = Self::default();
+        keys.into_iter().for_each(|key| set.add(key));
+        set
+    }
+
+    /// Adds a key that is not there yet. No cells must have been made, since they would lack it.
+    pub fn add(&mut self, key: ItemKey) {
+        debug_assert!(self.made == 0 && self.batch.is_empty(), "cells were made without the key");
+        self.items.push((key, key.check(), key.walk()));
     }
 
     /// How many cells were made.
@@ -25,20 +36,32 @@ impl Encoder {
     }
 
     /// The next `count` cells.
-    //= docs/spec/sketches.md#mapping
     pub fn next_cells(&mut self, count: usize) -> Vec<Cell> {
-        let (begin, end) = (self.made, self.made.saturating_add(count as u64));
-        let mut cells = vec![Cell::default(); count];
-        for (key, check, walk) in &mut self.items {
+        self.work(count, usize::MAX).unwrap_or_default()
+    }
+
+    /// Goes on with the next `count` cells by at most `keys` keys; the cells, once all keys are in them. The same `count`
+    /// is to be given until then.
+    //= docs/spec/sketches.md#mapping
+    pub fn work(&mut self, count: usize, keys: usize) -> Option<Vec<Cell>> {
+        if self.batch.is_empty() {
+            self.batch = vec![Cell::default(); count];
+        }
+        let (begin, end) = (self.made, self.made.saturating_add(self.batch.len() as u64));
+        let until = self.folded.saturating_add(keys).min(self.items.len());
+        for (key, check, walk) in &mut self.items[self.folded..until] {
             while walk.cell() < end {
                 // Below `end`, and never below `begin`, where the walk stopped last time.
-                if let Some(cell) = cells.get_mut((walk.cell() - begin) as usize) {
+                if let Some(cell) = self.batch.get_mut((walk.cell() - begin) as usize) {
                     cell.add(*key, *check);
                 }
                 walk.advance();
             }
         }
-        self.made = end;
-        cells
+        self.folded = until;
+        (until == self.items.len()).then(|| {
+            (self.made, self.folded) = (end, 0);
+            core::mem::take(&mut self.batch)
+        })
     }
 }

@@ -29,11 +29,22 @@ impl Salt {
     /// The key that stands for a name.
     //= docs/spec/sketches.md#keys
     pub fn key(&self, name: &ObjectId) -> ItemKey {
-        let digest = Hasher::keyed(&self.0, "FCP2-SKETCH-KEY-V1").with(name.as_bytes()).finish();
-        let mut key = [0; 8];
-        key.copy_from_slice(&digest[..8]);
-        ItemKey(u64::from_le_bytes(key))
+        first(Hasher::keyed(&self.0, "FCP2-SKETCH-KEY-V1").with(name.as_bytes()))
     }
+
+    /// The key that stands for a symbol of an object.
+    //= docs/spec/sketches.md#keys
+    pub fn symbol_key(&self, object: &ObjectId, esi: u32) -> ItemKey {
+        let name = Hasher::keyed(&self.0, "FCP2-SKETCH-SYMBOL-V1").with(object.as_bytes());
+        first(name.with(&esi.to_le_bytes()))
+    }
+}
+
+/// The first eight bytes of a hash.
+fn first(hasher: Hasher) -> ItemKey {
+    let mut key = [0; 8];
+    key.copy_from_slice(&hasher.finish()[..8]);
+    ItemKey(u64::from_le_bytes(key))
 }
 
 impl fmt::Debug for Salt {
@@ -91,7 +102,7 @@ impl Walk {
 }
 
 /// The finalizer of SplitMix64.
-fn mixed(mut z: u64) -> u64 {
+pub(super) fn mixed(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -6,12 +6,16 @@
 //! ([`Salt`]), so cells are small and nobody without the salt can make names that collide; which names the keys stand for
 //! is asked afterwards.
 //!
+//! [`Estimator`] says beforehand how large a difference is, roughly, and [`Filter`] which names may be in a set at all.
+//!
 //! Source: Yang, Gilad, Alizadeh, "Practical Rateless Set Reconciliation" (2024, arXiv 2402.02668), with mapping and
 //! cells of our own: docs/spec/sketches.md.
 
 mod cell;
 mod decoder;
 mod encoder;
+mod estimator;
+mod filter;
 mod item;
 #[cfg(test)]
 mod tests;
@@ -19,4 +23,6 @@ mod tests;
 pub use cell::{CELL_BYTES, Cell};
 pub use decoder::{Decoder, Differences, Undecodable};
 pub use encoder::Encoder;
+pub use estimator::{ESTIMATOR_BYTES, Estimator};
+pub use filter::{Filter, MalformedFilter};
 pub use item::{ItemKey, Salt};

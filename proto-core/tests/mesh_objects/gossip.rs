@@ -1,10 +1,10 @@
 //! Messages are bounded, and answers answer.
 
 use fcp_proto_core::encoding::cbor::{Bounded, ByteString, ShapeError};
-use fcp_proto_core::object::gossip::{ObjectNames, Sketch, SymbolNames, is_fresh};
+use fcp_proto_core::object::gossip::{Finding, ObjectNames, Question, Sketch, SymbolNames, is_fresh};
 use fcp_proto_core::object::{
-    GossipAnswer, GossipRequest, GossipSummary, Object, ReconcileAnswer, ReconcileRequest, RevocationNotice,
-    Role, Signed,
+    GossipAnswer, GossipRequest, GossipSummary, ReconcileAnswer, ReconcileRequest, RevocationNotice, Role,
+    Signed,
 };
 use fcp_proto_core::time::UnixTime;
 
@@ -58,23 +58,72 @@ fn an_answer_speaks_of_what_was_asked() {
 
 //= docs/spec/objects.md#gossip
 #[test]
-fn pages_go_on_where_the_last_one_ended() {
-    type Answer = Signed<ReconcileAnswer>;
-    let names = |bytes: &[u8]| ObjectNames::new(bytes.iter().copied().map(id).collect()).expect("few");
-    refuses::<Answer>(|it| it.body.fields.wanted = names(&[3]));
-    refuses::<Answer>(|it| it.body.fields.next = Some(id(3)));
-    assert_eq!(after::<Answer>(|it| it.body.fields.next = None), Ok(()));
-    let request = sample::<Signed<ReconcileRequest>>().body.fields;
-    let answers = |change: &dyn Fn(&mut Object<Answer>)| {
-        let mut answer = sample::<Answer>();
-        change(&mut answer);
-        answer.body.fields.answers(&request)
+fn a_filter_is_a_filter() {
+    let filter = |bytes| Bounded::new(ByteString(bytes)).expect("short");
+    refuses::<Signed<GossipSummary>>(|it| it.body.fields.object_filter = filter(vec![0; 20]));
+    refuses::<Signed<GossipSummary>>(|it| {
+        it.body.fields.symbol_filter = Bounded::new(ByteString(vec![1])).expect("short")
+    });
+    assert_eq!(
+        after::<Signed<GossipSummary>>(|it| it.body.fields.object_filter = filter(Vec::new())),
+        Ok(())
+    );
+}
+
+fn cells(after: u32, count: u32) -> Question {
+    Question::Cells { salt: [0; 32], after, count }
+}
+
+fn names_of(keys: usize) -> Question {
+    Question::Names { salt: [0; 32], keys: Bounded::new(ByteString(vec![0; keys * 8])).expect("few") }
+}
+
+fn some_cells(after: u32, count: usize) -> Finding {
+    Finding::Cells { after, cells: Bounded::new(ByteString(vec![0; count * 12])).expect("few") }
+}
+
+//= docs/spec/objects.md#gossip
+#[test]
+fn questions_are_bounded() {
+    type Request = Signed<ReconcileRequest>;
+    refuses::<Request>(|it| it.body.fields.question = cells(0, 0));
+    refuses::<Request>(|it| it.body.fields.question = cells(262_100, 45));
+    refuses::<Request>(|it| it.body.fields.question = cells(u32::MAX, 1));
+    assert_eq!(after::<Request>(|it| it.body.fields.question = cells(262_100, 44)), Ok(()));
+    let no_keys = after::<Request>(|it| it.body.fields.question = names_of(0));
+    let no_cells = after::<Signed<ReconcileAnswer>>(|it| it.body.fields.finding = some_cells(0, 0));
+    assert_eq!((no_keys, no_cells), (Err(ShapeError::WrongLength), Err(ShapeError::WrongLength)));
+    refuses::<Signed<ReconcileAnswer>>(|it| {
+        it.body.fields.finding = Finding::Page { names: ObjectNames::default(), more: true };
+    });
+}
+
+//= docs/spec/objects.md#gossip
+#[test]
+fn a_finding_answers_its_question() {
+    let request = |question| {
+        let mut request = sample::<Signed<ReconcileRequest>>().body.fields;
+        request.question = question;
+        request
     };
-    assert!(answers(&|_| {}));
-    assert!(!answers(&|it| it.body.fields.exchange.request_id = [0; 16]));
-    assert!(!answers(&|it| it.body.fields.wanted = names(&[1])), "on an earlier page");
-    assert!(!answers(&|it| it.body.fields.offered = names(&[0])), "on an earlier page");
-    assert!(!answers(&|it| it.body.fields.next = Some(id(1))), "the same page again");
+    let answers = |finding, question| {
+        let mut answer = sample::<Signed<ReconcileAnswer>>().body.fields;
+        answer.finding = finding;
+        answer.answers(&request(question))
+    };
+    let names = |bytes: &[u8]| ObjectNames::new(bytes.iter().copied().map(id).collect()).expect("few");
+    assert!(answers(some_cells(7, 3), cells(7, 3)) && answers(some_cells(8, 1), cells(7, 3)));
+    assert!(!answers(some_cells(6, 1), cells(7, 3)), "earlier cells");
+    assert!(!answers(some_cells(8, 3), cells(7, 3)), "later cells");
+    assert!(answers(Finding::Names { names: names(&[1, 2]) }, names_of(2)));
+    assert!(!answers(Finding::Names { names: names(&[1, 2, 3]) }, names_of(2)), "more names than keys");
+    let page = |bytes: &[u8]| Finding::Page { names: names(bytes), more: false };
+    assert!(answers(page(&[3, 4]), Question::Page { after: Some(id(2)) }));
+    assert!(!answers(page(&[2, 4]), Question::Page { after: Some(id(2)) }), "the page before");
+    assert!(!answers(page(&[3]), names_of(1)) && answers(Finding::Gone {}, names_of(1)));
+    let mut other = sample::<Signed<ReconcileAnswer>>().body.fields;
+    other.exchange.request_id = [0; 16];
+    assert!(!other.answers(&request(cells(64, 200))), "another exchange");
 }
 
 //= docs/spec/objects.md#gossip

@@ -4,13 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::CallId;
+use fcp_proto_core::ids::{CallId, PrincipalId};
 use fcp_proto_core::object::AnyObject;
 use fcp_proto_core::time::Now;
 use fcp_state_machines::node::{Answer, CallLimits, Failure, Node, Outcome, Request};
 use tokio::sync::{mpsc, oneshot};
 
 use super::MAX_WAITING;
+use super::task::Asked;
 
 /// The answer to a request.
 pub type Reply = Result<Answer, Failure>;
@@ -41,7 +42,7 @@ pub(super) enum Input {
     /// What bounds calls from now on.
     Limits(CallLimits),
     /// The end: open calls may take that long.
-    Stop(Duration, oneshot::Sender<()>),
+    Stop(Duration, Asked),
 }
 
 /// Speaks with a driven node.
@@ -99,10 +100,10 @@ impl Handle {
     }
 
     /// Takes no more requests, lets open calls end for `grace`, stops those left, and ends the chain. Returns once all is
-    /// durable or it is known that it will not be.
-    pub async fn stop(&self, grace: Duration) {
+    /// durable or it is known that it will not be. `by` is the operator who asked; the system did if absent.
+    pub async fn stop(&self, grace: Duration, by: Option<PrincipalId>) {
         let (reply, done) = oneshot::channel();
-        if self.inbox.send(Input::Stop(grace, reply)).await.is_ok() {
+        if self.inbox.send(Input::Stop(grace, Asked { by, done: reply })).await.is_ok() {
             // The task drops the sender when it ends another way: then it has ended.
             drop(done.await);
         }

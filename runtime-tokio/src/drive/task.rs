@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::CallId;
+use fcp_proto_core::ids::{CallId, PrincipalId};
 use fcp_state_machines::node::{
     Answer, Canceller, Failure, Node, Outcome, Output, Request, RequestId, SchemaCheck,
 };
@@ -24,14 +24,21 @@ struct Pending<N> {
     note: N,
 }
 
+/// Who asked for the stop, and waits for it.
+pub(super) struct Asked {
+    /// The operator who did; the system otherwise.
+    pub(super) by: Option<PrincipalId>,
+    pub(super) done: oneshot::Sender<()>,
+}
+
 /// How far the stop is.
 enum Stop {
     /// Nobody asked for it.
     No,
     /// Open calls may still end by themselves.
-    Grace { until: Instant, done: oneshot::Sender<()> },
+    Grace { until: Instant, asked: Asked },
     /// Open calls were told to stop.
-    Cancelling { until: Instant, done: oneshot::Sender<()> },
+    Cancelling { until: Instant, asked: Asked },
     /// The chain is being ended.
     Ending { request: RequestId, done: oneshot::Sender<()> },
     /// It is over.
@@ -121,7 +128,9 @@ impl<P: Ports> Task<P> {
             Woken::Outcome(call, outcome) => self.node.handle_outcome(call, outcome, now),
             Woken::Input(Some(input)) => self.take_input(input),
             // Nobody is left who could ask for a stop, so this is one.
-            Woken::Input(None) => self.begin_stop(Duration::ZERO, oneshot::channel().0),
+            Woken::Input(None) => {
+                self.begin_stop(Duration::ZERO, Asked { by: None, done: oneshot::channel().0 })
+            }
             Woken::Tick => {
                 if !self.node.has_failed() {
                     self.node.handle_timeout(now);
@@ -135,7 +144,7 @@ impl<P: Ports> Task<P> {
         match input {
             Input::Query(query) => query(&self.node, now),
             Input::Limits(limits) => self.node.set_limits(limits),
-            Input::Stop(grace, done) => self.begin_stop(grace, done),
+            Input::Stop(grace, asked) => self.begin_stop(grace, asked),
             Input::Request(_, reply) | Input::Found(_, reply) if !matches!(self.stop, Stop::No) => {
                 drop(reply.send(Err(draining())));
             }
@@ -195,28 +204,29 @@ impl<P: Ports> Task<P> {
         }
     }
 
-    fn begin_stop(&mut self, grace: Duration, done: oneshot::Sender<()>) {
+    fn begin_stop(&mut self, grace: Duration, asked: Asked) {
         if matches!(self.stop, Stop::No) {
-            self.stop = Stop::Grace { until: Instant::now() + grace, done };
+            self.stop = Stop::Grace { until: Instant::now() + grace, asked };
         }
     }
 
     fn go_on_stopping(&mut self) {
         let idle = self.node.calls_under_way().next().is_none();
         match std::mem::replace(&mut self.stop, Stop::No) {
-            Stop::Grace { until, done } if !idle && Instant::now() >= until && !self.node.has_failed() => {
-                self.stop = Stop::Cancelling { until: Instant::now() + CANCEL_WITHIN, done };
-                self.cancel_all();
+            Stop::Grace { until, asked } if !idle && Instant::now() >= until && !self.node.has_failed() => {
+                let by = asked.by.clone();
+                self.stop = Stop::Cancelling { until: Instant::now() + CANCEL_WITHIN, asked };
+                self.cancel_all(by);
             }
-            Stop::Grace { until, done } if !idle && !self.node.has_failed() => {
-                self.stop = Stop::Grace { until, done };
+            Stop::Grace { until, asked } if !idle && !self.node.has_failed() => {
+                self.stop = Stop::Grace { until, asked };
             }
-            Stop::Cancelling { until, done }
+            Stop::Cancelling { until, asked }
                 if !idle && Instant::now() < until && !self.node.has_failed() =>
             {
-                self.stop = Stop::Cancelling { until, done };
+                self.stop = Stop::Cancelling { until, asked };
             }
-            Stop::Grace { done, .. } | Stop::Cancelling { done, .. } => self.end(done),
+            Stop::Grace { asked, .. } | Stop::Cancelling { asked, .. } => self.end(asked),
             Stop::Ending { done, .. } if self.node.has_failed() && self.pending.is_empty() => {
                 finish(done);
                 self.stop = Stop::Over;
@@ -225,18 +235,19 @@ impl<P: Ports> Task<P> {
         }
     }
 
-    fn cancel_all(&mut self) {
+    fn cancel_all(&mut self, by: Option<PrincipalId>) {
+        let by = by.map_or_else(|| self.node.node_id().to_string(), |by| by.to_string());
         let calls: Vec<CallId> = self.node.calls_under_way().map(|(call, _)| *call).collect();
         for call_id in calls {
             let id = self.expect(None);
-            let by = Canceller::Operator(self.node.node_id().to_string());
+            let by = Canceller::Operator(by.clone());
             self.node.handle_request(id, Request::Cancel { call_id, by }, clock::now(), &*self.schema);
         }
         self.drain();
     }
 
     /// Ends the chain, if there is one and it can still be written.
-    fn end(&mut self, done: oneshot::Sender<()>) {
+    fn end(&mut self, Asked { by, done }: Asked) {
         if self.node.has_failed() || self.node.authority().owner().is_none() {
             finish(done);
             self.stop = Stop::Over;
@@ -244,7 +255,7 @@ impl<P: Ports> Task<P> {
         }
         let request = self.expect(None);
         self.stop = Stop::Ending { request, done };
-        self.node.stop(request, clock::now());
+        self.node.stop(request, by.as_ref(), clock::now());
         self.drain();
     }
 }

@@ -114,7 +114,7 @@ async fn what_comes_together_is_answered_to_each() {
 async fn nothing_is_taken_after_the_stop() {
     let home = tempfile::tempdir().unwrap();
     let (handle, _storage, _counted) = driven(home.path());
-    handle.stop(Duration::ZERO).await;
+    handle.stop(Duration::ZERO, None).await;
     assert_eq!(handle.request(told("late")).await.map_err(|failure| failure.code), Err(Code::Draining));
     assert_eq!(handle.query(|_, _| ()).await, Err(Stopped));
 }

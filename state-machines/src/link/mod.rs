@@ -2,15 +2,18 @@
 //!
 //! * [`admission`]: what one peer, and all of them, may cost;
 //! * [`delivery`]: objects by their symbols;
+//! * [`gossip`]: what other nodes have, and what must be known at once;
 //! * [`handshake`]: how a session comes about, and what a responder spends on strangers;
 //! * [`lanes`]: ordered streams of messages with room for both sides and an order of importance;
 //! * [`links`]: all links of a node, over carriers that come and go;
 //! * [`session`]: an established session: sealing, rekeys, carriers that come and go, the end.
 //!
-//! Spec: docs/spec/mesh-sessions.md, docs/spec/fcpc.md, docs/spec/delivery.md, docs/spec/admission.md.
+//! Spec: docs/spec/mesh-sessions.md, docs/spec/fcpc.md, docs/spec/delivery.md, docs/spec/gossip.md,
+//! docs/spec/admission.md.
 
 pub mod admission;
 pub mod delivery;
+pub mod gossip;
 pub mod handshake;
 pub mod lanes;
 pub mod links;

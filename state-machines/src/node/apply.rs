@@ -72,6 +72,7 @@ impl Node {
             | AnyObject::RevocationEvent(_)
             | AnyObject::RevocationHead(_)
             | AnyObject::CredentialTest(_)
+            | AnyObject::OutcomeProbe(_)
             | AnyObject::CallRecord(_)
             | AnyObject::OperationIntent(_)
             | AnyObject::OperationReceipt(_)

@@ -49,6 +49,7 @@ pub(super) fn authorize(
         AnyObject::OwnerException(it) => by.check(it),
         AnyObject::CredentialRecord(it) => by.check(it),
         AnyObject::CredentialTest(it) => by.check(it),
+        AnyObject::OutcomeProbe(it) => by.check(it),
         AnyObject::CallRecord(_)
         | AnyObject::AuditEvent(_)
         | AnyObject::ContextOpened(_)

@@ -4,15 +4,15 @@ use alloc::boxed::Box;
 
 use fcp_proto_core::crypto::proof::CallProof;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{Digest, PrincipalId, ZoneId};
 use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::claims::Claims;
 
 use super::tokens::ReadToken;
+use super::word::Word;
 use super::{CallRequest, CalledBy, Failure, HolderProof, Node, SessionId};
 use crate::call::gate::{HolderFacts, SignatureFacts, TokenFacts};
-use crate::trust::authority::KnownGrant;
 
 /// Who makes a call, as far as that is known before anything of the call is looked at.
 pub(super) struct Caller {
@@ -30,14 +30,6 @@ pub(super) enum How {
     Token(ReadToken),
     /// It signed a word that the node has taken, with the token that tells the gate of it.
     Word(ReadToken, Box<Word>),
-}
-
-/// An operator's word that stands in the place of a grant, for one call.
-#[derive(Clone, Debug)]
-pub(super) struct Word {
-    pub id: ObjectId,
-    /// What it gives, and who signed it when.
-    pub known: KnownGrant,
 }
 
 impl Node {

@@ -87,7 +87,7 @@ impl Node {
 /// been: its intent has no receipt, so its outcome is unknown.
 fn lost(answer: &Result<Box<Answer>, Box<Failure>>, code: Code) -> Failure {
     match answer.as_deref() {
-        Ok(Answer::Called(call)) => Failure {
+        Ok(Answer::Called(call) | Answer::Probed { call, .. }) => Failure {
             call_id: Some(call.call_id),
             ..Failure::new(Code::OutcomeUnknown, "the call ended, and its receipt could not be stored")
         },

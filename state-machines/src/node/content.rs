@@ -7,14 +7,14 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::limits::MAX_ID_BYTES;
 use fcp_proto_core::object::{
-    AnyObject, ApprovalToken, Grant, Grantee, Header, NodeAttestation, RevocationObject, RevocationScope,
-    RoleAssignment, RoleWithdrawal, ZoneDefinition, ZonePolicy,
+    AnyObject, ApprovalToken, Grant, GrantRequest, Grantee, Header, NodeAttestation, RevocationObject,
+    RevocationScope, RoleAssignment, RoleWithdrawal, ZoneDefinition, ZonePolicy,
 };
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::zone::{Level, WELL_KNOWN};
 
 use super::{BadInstall, Catalog, Failure, Installed, Node};
-use crate::call::approvals::Undecidable;
+use crate::call::approvals::{FiledGrant, Undecidable};
 use crate::call::rates::{Holder, Limit, Rates};
 use crate::trust::authority::Authority;
 
@@ -64,6 +64,7 @@ impl Content<'_> {
                 Some(_) => Err(Failure::new(Code::Conflict, "an agent has this name")),
             },
             AnyObject::CredentialTest(it) => self.check_zone(&it.header.zone_id),
+            AnyObject::OutcomeProbe(it) => self.check_zone(&it.header.zone_id),
             AnyObject::Role(_) | AnyObject::OwnerException(_) => Ok(()),
             AnyObject::OwnerRoot(_)
             | AnyObject::Membership(_)
@@ -244,10 +245,27 @@ impl Content<'_> {
     fn check_answer(&self, zone: &ZoneId, grant: &Grant) -> Result<(), Failure> {
         match &grant.request {
             Some(request) if self.node.approvals.request(request).is_none() => {
-                self.node.grant_requests.check_grant(request, zone, grant, self.now).map_err(undecidable)
+                let requests = &self.node.grant_requests;
+                requests.check_grant(request, zone, grant, self.now).map_err(undecidable)?;
+                requests.waiting(request, self.now).map_err(undecidable).and_then(|it| self.check_same(it))
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// The connector is still what the request was filed for.
+    //= docs/spec/authority.md#asking-for-a-grant
+    fn check_same(&self, filed: &FiledGrant) -> Result<(), Failure> {
+        let GrantRequest { connector, interface_hash, code_digest, .. } = &filed.request;
+        let now = self.node.catalog.get(connector).map(|it| &it.install);
+        let same = now.is_some_and(|now| {
+            *interface_hash == Some(now.interface_hash) && *code_digest == Some(now.code_digest)
+        });
+        if same {
+            return Ok(());
+        }
+        let rule = alloc::format!("{connector} was changed or removed after the request was filed");
+        Err(Failure::new(Code::ConnectorChanged, rule))
     }
 
     fn check_decision(&self, token: &ApprovalToken) -> Result<(), Failure> {

@@ -16,9 +16,10 @@ use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::resource::Resource;
 use fcp_proto_core::zone::Label;
 
-use super::caller::{Caller, How, Word};
+use super::caller::{Caller, How};
 use super::judgement::Candidates;
 use super::tokens::ReadToken;
+use super::word::{Purpose, Word};
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
     ApprovalFacts, Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, InputFacts,
@@ -287,7 +288,7 @@ impl Node {
 
     /// What an operator's word gives to the operator itself.
     pub(super) fn word_facts(&self, word: &Word, operator: &PrincipalId, now: UnixTime) -> GrantFacts {
-        let given = Given { id: &word.id, known: &word.known, signed_by: OperatorRight::Auth };
+        let given = Given { id: &word.id, known: &word.known, signed_by: word.purpose.right() };
         self.given_facts(&given, operator, now)
     }
 
@@ -394,7 +395,10 @@ impl Node {
         let context = match &caller.how {
             How::Session(_) | How::Token(_) => self.contexts.of(&caller.principal, &fresh).label,
             // The node writes the input; nothing of what the operator has seen is in it.
-            How::Word(..) => fresh,
+            How::Word(_, word) => match &word.purpose {
+                Purpose::CredentialTest => fresh,
+                Purpose::OutcomeProbe(doubt) => doubt.label.merge(&fresh),
+            },
         };
         let handles: Vec<_> = call
             .handles
@@ -483,4 +487,39 @@ fn label_digest(context: &Label, handles: &[HandleFacts]) -> Digest {
         add(&handle.label.to_cbor());
     }
     Digest::from_bytes(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use fcp_proto_core::encoding::cbor::{FromCbor, decode};
+    use fcp_proto_core::encoding::json::Pointer;
+    use fcp_proto_core::zone::Label;
+    use serde_json::Value;
+
+    use super::{HandleFacts, label_digest};
+
+    fn bytes(text: &Value) -> Vec<u8> {
+        hex::decode(text.as_str().expect("a text")).expect("hexadecimal")
+    }
+
+    fn label(text: &Value) -> Label {
+        Label::from_cbor(decode(&bytes(text)).expect("canonical CBOR")).expect("a label")
+    }
+
+    /// Another implementation makes the same digests.
+    #[test]
+    fn label_digests_are_those_of_the_vectors() {
+        let file = include_str!("../../../vectors/node/labels.json");
+        let file: Value = serde_json::from_str(file).expect("JSON");
+        for case in file["cases"].as_array().expect("cases") {
+            let kept = case["kept"].as_array().expect("a list").iter().map(|kept| HandleFacts {
+                at: Pointer::new(kept["at"].as_str().expect("a text")).expect("a pointer"),
+                label: label(&kept["label"]),
+            });
+            let digest = label_digest(&label(&case["context"]), &kept.collect::<Vec<_>>());
+            assert_eq!(digest.as_bytes().as_slice(), bytes(&case["digest"]), "{case}");
+        }
+    }
 }

@@ -4,13 +4,13 @@ use alloc::boxed::Box;
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, OperationId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{AnyObject, AuditEventKind, GrantRequest};
+use fcp_proto_core::object::{AnyObject, AuditEventKind, ConnectorInstall, GrantRequest};
 use fcp_proto_core::time::Now;
 
 use super::calls::unstorable;
 use super::ledger::{self, Unit};
 use super::request::GrantWish;
-use super::{Answer, Failure, Node, RequestId, Then};
+use super::{Answer, Failure, Installed, Node, RequestId, Then};
 use crate::persist::Class;
 use crate::trust::audit::Entry;
 
@@ -30,7 +30,8 @@ impl Node {
         if let Some(code) = self.reader_revoked(&principal, &zone, now.unix) {
             return Err(Failure::new(code, code.meaning()));
         }
-        self.check_wish(&wish, &principal, &zone)?;
+        let ConnectorInstall { interface_hash, code_digest, .. } =
+            self.check_wish(&wish, &principal, &zone)?.install;
         let fields = GrantRequest {
             principal: principal.clone(),
             connector: wish.connector,
@@ -40,6 +41,8 @@ impl Node {
             note: wish.note,
             requested_at: now.unix,
             expires_at: now.unix.saturating_add(wish.valid_secs.clamp(1, MAX_REQUEST_SECS)),
+            interface_hash: Some(interface_hash),
+            code_digest: Some(code_digest),
         };
         let mut unit = Unit::new(Class::Normal);
         let header = ledger::own_header::<GrantRequest>(&zone, now.unix);
@@ -71,7 +74,13 @@ impl Node {
         }
     }
 
-    fn check_wish(&self, wish: &GrantWish, principal: &PrincipalId, zone: &ZoneId) -> Result<(), Failure> {
+    /// The connector that is wished for, if the wish makes sense.
+    fn check_wish(
+        &self,
+        wish: &GrantWish,
+        principal: &PrincipalId,
+        zone: &ZoneId,
+    ) -> Result<&Installed, Failure> {
         let connector = &wish.connector;
         let installed = self.catalog.get(connector).ok_or_else(|| {
             Failure::new(Code::ConnectorUnknown, alloc::format!("{connector} is not installed"))
@@ -100,7 +109,7 @@ impl Node {
                 "too many requests of this principal wait for a decision",
             ));
         }
-        Ok(())
+        Ok(installed)
     }
 }
 

@@ -11,9 +11,10 @@ use alloc::vec::Vec;
 use fcp_proto_core::ids::{ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::time::{Now, UnixTime};
 
-use super::caller::{Caller, How, Word};
+use super::caller::{Caller, How};
 use super::facts::Prepared;
 use super::tokens::ReadToken;
+use super::word::Word;
 use super::{CallRequest, Failure, Node, SchemaCheck, SessionId};
 use crate::call::gate::{self, Decision, Denial};
 

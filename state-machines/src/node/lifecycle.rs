@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::ZoneId;
+use fcp_proto_core::ids::{PrincipalId, ZoneId};
 use fcp_proto_core::object::{AnyObject, AuditEventKind};
 use fcp_proto_core::time::Now;
 
@@ -24,12 +24,15 @@ impl Node {
         self.seal(now);
     }
 
-    /// Stops in order: tells the chain; the request is answered when all is durable.
-    pub fn stop(&mut self, request: RequestId, now: Now) {
+    /// Stops in order: tells the chain, and who asked for it, if that was not the system; the request is answered when
+    /// all is durable.
+    //= docs/spec/audit.md#events
+    pub fn stop(&mut self, request: RequestId, by: Option<&PrincipalId>, now: Now) {
         let now = self.advance(now);
         self.tell_refusals();
         let mut unit = Unit::new(Class::Reserved);
-        unit.audit(&owner_zone(), Entry::new(AuditEventKind::NodeStopped, self.node_id.as_str()));
+        let actor = by.map_or(self.node_id.as_str(), PrincipalId::as_str);
+        unit.audit(&owner_zone(), Entry::new(AuditEventKind::NodeStopped, actor));
         unit.then(Then::Answer(request, Ok(Box::new(Answer::Done))));
         self.commit(unit);
         self.seal(now);
@@ -64,6 +67,7 @@ impl Node {
             | Request::FileApproval { .. }
             | Request::FileGrantRequest(_)
             | Request::TestCredential { .. }
+            | Request::ProbeOutcome { .. }
             | Request::OpenContext { .. } => true,
             // It is stored already, and gives nothing by itself.
             Request::HoldZoneKey { .. }

@@ -31,20 +31,24 @@ mod keys;
 mod ledger;
 mod lifecycle;
 mod output;
+pub mod planner;
 mod presented;
 mod refusals;
 mod replay;
 mod request;
 mod revoked;
 mod room;
+pub mod routing;
 mod sessions;
 mod tokens;
+mod word;
 
+pub use calls::probing::DoubtfulCall;
 pub use catalog::{BadInstall, Catalog, Credential, Installed};
 pub use clock::ClockState;
 pub use judgement::MAX_CANDIDATES;
 pub use keys::NodeKeys;
-pub use output::{Answer, BoundCall, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal};
+pub use output::{Answer, BoundCall, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal, Verdict};
 pub use presented::{PartsToProve, ShownToken};
 pub use replay::ReplayError;
 pub use request::{
@@ -60,7 +64,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, KeyId, NodeId, ObjectId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{AnyObject, Effect, Usage};
+use fcp_proto_core::object::{AnyObject, Effect, SettledBy, Usage};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Now, UnixTime};
 
@@ -232,7 +236,11 @@ impl Node {
                 self.read_kept(id, session, &binding, &read, now)
             }
             Request::OpenContext { principal, actor } => self.open_context(id, &principal, &actor, now),
-            Request::Settle { intent, effect, settled_by, note, actor } => {
+            Request::ProbeOutcome { probe, doubtful, actor } => {
+                self.probe_outcome(id, *probe, &doubtful, &actor, now, schema)
+            }
+            Request::Settle { intent, effect, note, actor } => {
+                let settled_by = SettledBy::Operator;
                 let settling = calls::Settling { intent, effect, settled_by, note, actor };
                 self.settle(id, settling, now)
             }

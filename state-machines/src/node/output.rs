@@ -127,6 +127,13 @@ pub enum Answer {
     Tokens(Vec<MintedToken>),
     /// The call ended.
     Called(CallAnswer),
+    /// The probe of a call of unknown outcome ended.
+    Probed {
+        /// What became of the probe.
+        call: CallAnswer,
+        /// What its answer says of the call.
+        verdict: Verdict,
+    },
     /// The call was made before; its receipt and kept output are to be loaded.
     Replayed {
         /// The receipt.
@@ -174,6 +181,20 @@ pub struct CallAnswer {
     pub usage: Usage,
     /// When to try again, in milliseconds, if it failed and whoever failed said so.
     pub retry_after_ms: Option<u64>,
+}
+
+/// What a probe says of a call of unknown outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is settled.
+    Settled {
+        /// The settlement.
+        settlement: ObjectId,
+        /// What the call did.
+        effect: Effect,
+    },
+    /// It is as unknown as it was, for this reason.
+    Unclear(String),
 }
 
 /// Why the gate refused.

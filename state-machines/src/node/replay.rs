@@ -180,6 +180,7 @@ impl Node {
             scope,
             call_digest: intent.call_digest,
             grants: intent.grants.clone(),
+            since: now.mono,
             settling: false,
         };
         self.unsettled.insert(id, unsettled);

@@ -12,11 +12,13 @@ use fcp_proto_core::encoding::json::{Json, Pointer};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, CredentialId, ObjectId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{
-    AnyObject, ApprovalRequest, CredentialTest, Effect, Object, ObjectIdKey, SettledBy, Signed, TraceContext,
+    AnyObject, ApprovalRequest, CredentialTest, Effect, Object, ObjectIdKey, OutcomeProbe, Signed,
+    TraceContext,
 };
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::Label;
 
+use super::calls::probing::DoubtfulCall;
 use super::sessions::SessionId;
 use crate::trust::audit::Entry;
 
@@ -123,15 +125,23 @@ pub enum Request {
         /// Who opens it.
         actor: String,
     },
+    /// Make the read that shows what a call of unknown outcome did, in the name of the operator who signed for it, and settle
+    /// the call if the answer says enough.
+    ProbeOutcome {
+        /// The operator's word.
+        probe: Box<Object<Signed<OutcomeProbe>>>,
+        /// The call, as it was stored.
+        doubtful: Box<DoubtfulCall>,
+        /// Who sent it.
+        actor: String,
+    },
     /// Say what became of a call whose outcome is unknown.
     Settle {
         /// The call's intent.
         intent: ObjectId,
         /// What it turned out to have done.
         effect: Effect,
-        /// How that is known.
-        settled_by: SettledBy,
-        /// What the person says, or the probe's answer.
+        /// What the person says.
         note: Option<String>,
         /// Who says so.
         actor: String,

@@ -41,7 +41,7 @@ fn revocation(home: &Home, scope: RevocationScope, target: &[u8]) -> RevocationO
     }
 }
 
-fn delegation(home: &Home, rights: &[OperatorRight]) -> OperatorDelegation {
+pub(crate) fn delegation(home: &Home, rights: &[OperatorRight]) -> OperatorDelegation {
     OperatorDelegation {
         operator: "op".parse().expect("a name"),
         public_key: home.keys.operator.verifying_key(),
@@ -375,6 +375,35 @@ fn a_grant_that_is_asked_for_is_given_once_and_never_wider() {
     assert_eq!(code(home.try_operate(&work(), granted(&home, request))), Code::Conflict);
 }
 
+/// The person saw what the connector was when it was asked; what it has become since nobody has asked for.
+//= docs/spec/authority.md#asking-for-a-grant
+#[test]
+fn a_request_is_not_granted_of_a_connector_that_has_changed_since() {
+    let mut home = Home::new();
+    let request = filed(&mut home);
+    home.pass(1);
+    let wider = include_str!("home/notes.toml").replacen("/notes/{note}\"", "/all/{note}\"", 1);
+    home.install_from(wider.as_bytes());
+    assert_eq!(code(home.try_operate(&work(), granted(&home, request))), Code::ConnectorChanged);
+    home.restart();
+    assert_eq!(code(home.try_operate(&work(), granted(&home, request))), Code::ConnectorChanged);
+    let again = filed(&mut home);
+    home.operate(&work(), granted(&home, again));
+
+    let mut home = Home::new();
+    let request = filed(&mut home);
+    home.pass(1);
+    home.install_code([3; 32]);
+    assert_eq!(
+        code(home.try_operate(&work(), granted(&home, request))),
+        Code::ConnectorChanged,
+        "other code"
+    );
+    home.pass(1);
+    home.install();
+    home.operate(&work(), granted(&home, request));
+}
+
 #[test]
 fn a_grant_that_was_denied_or_not_decided_in_time_is_not_given() {
     let mut home = Home::new();
@@ -694,6 +723,23 @@ fn a_connector_without_a_health_operation_has_no_test() {
     let mut home = Home::new();
     let request = test_of(&home, "op", "main");
     assert_eq!(code(tested(&mut home, request, &home::succeeded("{}"))), Code::OperationUnknown);
+}
+
+/// Nothing of it was stored, so the same word of the same second is still a new one.
+//= docs/spec/authority.md#testing-a-credential
+#[test]
+fn a_test_that_the_disk_refused_can_be_asked_for_again() {
+    let mut home = Home::new();
+    home.install_with_health();
+    home.disk_answers = false;
+    let id = home.send(test_of(&home, "op", "main"));
+    home.disk(Completion::Refused(Refusal::Full));
+    assert_eq!(code(home.take(id)), Code::StoreFull);
+    home.disk_answers = true;
+    let again = test_of(&home, "op", "main");
+    tested(&mut home, again, &home::succeeded("{}")).expect("there is room");
+    let again = test_of(&home, "op", "main");
+    assert_eq!(code(tested(&mut home, again, &home::succeeded("{}"))), Code::Conflict, "a word serves once");
 }
 
 #[test]

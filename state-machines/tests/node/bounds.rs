@@ -129,13 +129,7 @@ fn unknown_outcomes_are_bounded_and_none_is_forgotten() {
     receipted_bound(&mut home, "an operator must settle");
     assert_eq!(home.node.unsettled().count(), 1_000);
     let intent = *home.node.unsettled().next().expect("an intent");
-    let settle = Request::Settle {
-        intent,
-        effect: Effect::None,
-        settled_by: fcp_proto_core::object::SettledBy::Operator,
-        note: None,
-        actor: "op".into(),
-    };
+    let settle = Request::Settle { intent, effect: Effect::None, note: None, actor: "op".into() };
     home.ask(settle).expect("a settlement");
     home.invoke(home.call("notes.get", READ, None), "{}").expect("a settlement makes room");
 }

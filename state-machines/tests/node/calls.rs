@@ -227,13 +227,7 @@ fn an_unknown_outcome_is_never_repeated_until_it_is_settled() {
     assert_eq!((answer.outcome, answer.effect), (CallOutcome::Unknown, Effect::Unknown));
     assert_eq!(code(home.invoke(call.clone(), "{}")), Code::OutcomeUnknown);
     let intent = *home.node.unsettled().next().expect("an intent");
-    let settle = Request::Settle {
-        intent,
-        effect: Effect::None,
-        settled_by: fcp_proto_core::object::SettledBy::Operator,
-        note: None,
-        actor: "op".into(),
-    };
+    let settle = Request::Settle { intent, effect: Effect::None, note: None, actor: "op".into() };
     home.ask(settle).expect("a settlement");
     home.invoke(call, "{}").expect("nothing happened, so it may be tried");
 }

@@ -4,9 +4,7 @@ use crate::home::{self, Home, agent, everything, succeeded, usage, work};
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
-use fcp_proto_core::object::{
-    AnyObject, AuditEventKind, CallOutcome, ConnectorState, Effect, SettledBy, Usage,
-};
+use fcp_proto_core::object::{AnyObject, AuditEventKind, CallOutcome, ConnectorState, Effect, Usage};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{
     Answer, CallRequest, Canceller, Failure, FiledApproval, Outcome, ReplayError, Request, RequestId,
@@ -110,13 +108,7 @@ fn a_settlement_that_is_not_stored_settles_nothing() {
     let unknown = Outcome::Unknown { code: Code::ConnectorTimeout, message: "no".into(), usage: usage() };
     home.invoke_with(home.call("notes.touch", READ, Some("k")), unknown).expect("a receipt");
     let intent = *home.node.unsettled().next().expect("an intent");
-    let settle = |effect| Request::Settle {
-        intent,
-        effect,
-        settled_by: SettledBy::Operator,
-        note: None,
-        actor: "op".into(),
-    };
+    let settle = |effect| Request::Settle { intent, effect, note: None, actor: "op".into() };
     home.disk_answers = false;
     let lost = home.send(settle(Effect::None));
     let second = home.send(settle(Effect::Made));

@@ -8,5 +8,6 @@ mod endings;
 mod grants;
 mod home;
 mod overtaken;
+mod probing;
 mod restart;
 mod tokens;

@@ -4,7 +4,7 @@ use crate::home::{Home, agent, approval, everything, policy, work};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{
-    ApprovalDecision, Budget, ConnectorState, Effect, RevocationScope, SettledBy, Usage, ZonePolicy,
+    ApprovalDecision, Budget, ConnectorState, Effect, RevocationScope, Usage, ZonePolicy,
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::constraints::Constraints;
@@ -112,8 +112,7 @@ impl History {
     fn settle_one(&mut self) {
         let Some(intent) = self.home.node.unsettled().next().copied() else { return };
         let effect = [Effect::None, Effect::Made][self.pick(2)];
-        let settled_by = SettledBy::Operator;
-        let settle = Request::Settle { intent, effect, settled_by, note: None, actor: "op".into() };
+        let settle = Request::Settle { intent, effect, note: None, actor: "op".into() };
         self.home.ask(settle).expect("a settlement");
     }
 

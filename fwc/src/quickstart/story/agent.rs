@@ -1,4 +1,4 @@
-//! The agent: a key, a zone, three narrow grants, and a session.
+//! The agent: a key, a zone, four narrow grants, and a session.
 
 use fcp_api::types::{AgentView, GrantView};
 use fcp_proto_core::ids::PrincipalId;
@@ -28,12 +28,15 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     let writes = "{\"pointer\":\"/sql\",\"prefix\":\"INSERT INTO notes \"}";
     grant(stage, &["sqlite.execute"], &["--allow", &database, "--argument", writes]).await?;
 
+    let files = format!("filesystem:file{}/**", stage.place.files().display());
+    grant(stage, &["filesystem.read"], &["--allow", &files]).await?;
+
     let name = PrincipalId::new(AGENT).map_err(|error| internal(&error.to_string()))?;
     let opened = stage.agent.open_session(&name, None).await?;
     stage.agent.stay_in(&opened);
     stage.check("the zone of the session", &ZONE, &opened.zone.as_str())?;
     Ok(format!(
-        "`{AGENT}` in {ZONE}: issues of {OWNER}/{REPO} alone, SELECT, and INSERT INTO notes, for an hour"
+        "`{AGENT}` in {ZONE}: issues of {OWNER}/{REPO} alone, SELECT, INSERT INTO notes, and files of one folder, for an hour"
     ))
 }
 

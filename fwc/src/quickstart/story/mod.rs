@@ -70,7 +70,7 @@ impl Step {
             Self::Daemon => ("daemon", "start the daemon in a new home"),
             Self::Ceremony => ("ceremony", "make the owner"),
             Self::Serve => ("service", "start a GitHub of our own on this machine"),
-            Self::Connectors => ("connectors", "sign and install the connectors `github` and `sqlite`"),
+            Self::Connectors => ("connectors", "sign and install the bundled connectors"),
             Self::Credential => ("credential", "store the token of that GitHub"),
             Self::Agent => ("agent", "add an agent with narrow grants"),
             Self::Read => ("allowed_read", "the agent reads what it may"),
@@ -134,14 +134,21 @@ pub(super) async fn run(stage: &mut Stage, steps: &Steps) -> Result<()> {
     Ok(())
 }
 
-/// The commands of a step below it, for a person.
+/// The commands of a step below it, for a person; the report has all of them.
 fn show(commands: &[String]) {
     if std::io::stderr().is_terminal() {
-        for command in commands {
+        for command in commands.iter().take(MOST_SHOWN) {
             eprintln!("      $ {}", reveal(command));
+        }
+        match commands.len().saturating_sub(MOST_SHOWN) {
+            0 => {}
+            more => eprintln!("      … and {more} more like these, all of them in the report of --json"),
         }
     }
 }
+
+/// Commands of a step that a person is shown. Chosen: a connector of each kind is built, signed and installed in them.
+const MOST_SHOWN: usize = 8;
 
 /// The failure, with the step in which it came.
 fn at(step: &str, failure: Failure) -> Failure {

@@ -26,7 +26,7 @@ use crate::{Failure, Result, internal, passphrase};
 /// The agent of the demonstration.
 pub(super) const AGENT: &str = "demo";
 
-/// The zone of the agent, and of both connectors.
+/// The zone of the agent, and of all connectors.
 pub(super) const ZONE: &str = "z:work";
 
 /// The credential of the service.

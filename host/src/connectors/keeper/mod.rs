@@ -310,16 +310,23 @@ impl Keeper {
         });
     }
 
+    /// The owner's word on the process comes before the manifest's, and that before the default.
+    //= docs/spec/supervisor.md#choices
     fn supervision(&self, installation: &Installation) -> supervisor::Config {
-        let every = match installation.manifest.lifecycle.health_interval_s {
+        let limits = &self.shared.limits;
+        let lifecycle = &installation.manifest.lifecycle;
+        let every = match lifecycle.health_interval_s {
             0 => NEVER,
             seconds => Duration::from_secs(seconds.into()),
         };
-        supervisor::Config {
+        let config = supervisor::Config {
+            restart: lifecycle.restart.unwrap_or(limits.supervision.restart),
             health_probe: health::probe(installation),
             health_every: every,
-            ..self.shared.limits.supervision.clone()
-        }
+            ..limits.supervision.clone()
+        };
+        let owner = limits.supervised.iter().find(|it| it.connector == self.identity.connector);
+        owner.map_or(config.clone(), |owner| owner.over(config))
     }
 
     fn perform(&mut self, output: Output) {

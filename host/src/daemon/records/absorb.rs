@@ -105,6 +105,7 @@ impl Records {
             | AnyObject::RoleAssignment(_)
             | AnyObject::RoleWithdrawal(_)
             | AnyObject::CredentialTest(_)
+            | AnyObject::OutcomeProbe(_)
             | AnyObject::Revocation(_)
             | AnyObject::RevocationHead(_)
             | AnyObject::KeptResult(_) => {}

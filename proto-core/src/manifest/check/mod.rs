@@ -2,6 +2,7 @@
 
 mod request;
 mod schema;
+mod settling;
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -19,6 +20,7 @@ use crate::ids::{OperationId, ZoneId};
 use crate::zone::{Approval, Idempotency, Risk, SafetyTier};
 use request::{check_http_defaults, check_request};
 use schema::{check_schema, is_required, property};
+use settling::check_settling;
 
 /// A broken rule and where.
 #[derive(Debug)]
@@ -353,6 +355,9 @@ fn check_references(document: &Document, path: &str, operation: &Operation) -> C
     if let Some(probe) = &operation.probe {
         let reads = document.operations.get(probe).is_some_and(Operation::is_read);
         require(&format!("{path}.probe"), reads, "must name a safe operation of this connector")?;
+    }
+    if let Some(settling) = &operation.settling {
+        check_settling(document, &format!("{path}.settling"), operation, settling)?;
     }
     for related in &operation.hints.related {
         let known = document.operations.contains_key(related);

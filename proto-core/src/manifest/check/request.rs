@@ -110,7 +110,13 @@ fn check_body_format(path: &str, body: &Value, format: BodyFormat) -> Checked {
     }
 }
 
-fn check_body(document: &Document, schema: &Value, path: &str, body: &Value, depth: usize) -> Checked {
+pub(super) fn check_body(
+    document: &Document,
+    schema: &Value,
+    path: &str,
+    body: &Value,
+    depth: usize,
+) -> Checked {
     require(path, depth < 32, "is nested too deeply")?;
     match body {
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),

@@ -29,9 +29,13 @@ pub(super) fn property<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
     schema.get("properties")?.get(name)
 }
 
+/// The names of the properties that must be there.
+pub(super) fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
 pub(super) fn is_required(schema: &Value, name: &str) -> bool {
-    let required = schema.get("required").and_then(Value::as_array);
-    required.is_some_and(|names| names.iter().any(|required| required.as_str() == Some(name)))
+    required(schema).any(|required| required == name)
 }
 
 fn check_references_are_local(path: &str, schema: &Value, depth: usize) -> Checked {

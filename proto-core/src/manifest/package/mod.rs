@@ -274,14 +274,7 @@ impl Package {
         if threshold == 0 {
             return Err(UntrustedPackage::NoThreshold);
         }
-        // A head that was decoded or assembled within its bounds always encodes.
-        let bytes = self.head.unsigned.signing_bytes().unwrap_or_default();
-        let mut signers = Vec::new();
-        for signature in &self.head.signatures {
-            let Some(key) = trusted.iter().find(|key| key.key_id() == signature.kid) else { continue };
-            key.verify(&bytes, &signature.sig).map_err(|_| UntrustedPackage::BadSignature(signature.kid))?;
-            signers.push(signature.kid);
-        }
+        let signers = self.signers_among(trusted)?;
         if let Some(publisher) = self.manifest.connector.publisher.filter(|kid| !signers.contains(kid)) {
             return Err(UntrustedPackage::PublisherDidNotSign(publisher));
         }
@@ -289,6 +282,36 @@ impl Package {
             return Err(UntrustedPackage::TooFew { have: signers.len(), need: threshold });
         }
         Ok(VerifiedPackage { package: self, signers })
+    }
+
+    /// Checks that at least one of the `development` publishers signed. The publisher that the manifest names need not:
+    /// it is the one of releases.
+    ///
+    /// # Errors
+    /// As [`Package::verify`].
+    //= docs/spec/package.md#development
+    pub fn verify_development(
+        self,
+        development: &[VerifyingKey<Publisher>],
+    ) -> Result<VerifiedPackage, UntrustedPackage> {
+        let signers = self.signers_among(development)?;
+        if signers.is_empty() {
+            return Err(UntrustedPackage::TooFew { have: 0, need: 1 });
+        }
+        Ok(VerifiedPackage { package: self, signers })
+    }
+
+    /// Who of these signed.
+    fn signers_among(&self, keys: &[VerifyingKey<Publisher>]) -> Result<Vec<KeyId>, UntrustedPackage> {
+        // A head that was decoded or assembled within its bounds always encodes.
+        let bytes = self.head.unsigned.signing_bytes().unwrap_or_default();
+        let mut signers = Vec::new();
+        for signature in &self.head.signatures {
+            let Some(key) = keys.iter().find(|key| key.key_id() == signature.kid) else { continue };
+            key.verify(&bytes, &signature.sig).map_err(|_| UntrustedPackage::BadSignature(signature.kid))?;
+            signers.push(signature.kid);
+        }
+        Ok(signers)
     }
 
     /// The file's bytes.

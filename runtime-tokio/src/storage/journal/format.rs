@@ -443,3 +443,52 @@ const DOMAIN_BODY: u8 = 4;
 
 /// How much is read at a time when looking for a frame.
 const SEARCH_WINDOW: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn bytes(text: &Value) -> Vec<u8> {
+        hex::decode(text.as_str().expect("a text")).expect("hexadecimal")
+    }
+
+    fn records(frame: &Value) -> Vec<Record> {
+        let one = |it: &Value| Record {
+            id: ObjectId::from_bytes(array(&bytes(&it["id"]))),
+            bytes: bytes(&it["body"]),
+        };
+        frame["records"].as_array().expect("records").iter().map(one).collect()
+    }
+
+    /// Another implementation writes the same segments.
+    #[test]
+    fn segments_are_those_of_the_vectors() {
+        let file: Value =
+            serde_json::from_str(include_str!("../../../../vectors/node/journal.json")).expect("JSON");
+        for case in file["cases"].as_array().expect("cases") {
+            let number = |of: &Value, name: &str| of[name].as_u64().expect("a number");
+            let header = Header {
+                home: HomeId(array(&bytes(&case["home"]))),
+                number: number(case, "number"),
+                first: number(case, "first"),
+                revision: u32::try_from(number(case, "revision")).expect("a revision"),
+            };
+            let key = SegmentKey::new(header.home, header.number);
+            let mut written = header.encode().to_vec();
+            for frame in case["frames"].as_array().expect("frames") {
+                let kind = match number(frame, "kind") {
+                    0 => Kind::Batch(Class::Normal),
+                    1 => Kind::Batch(Class::Reserved),
+                    2 => Kind::Lost,
+                    other => panic!("no kind {other}"),
+                };
+                let head = (kind, number(frame, "sequence"), number(frame, "settled"));
+                let offset = written.len() as u64;
+                encode_frame(&mut written, &key, offset, head, &records(frame));
+            }
+            assert_eq!(hex::encode(&written), case["segment"], "{case}");
+        }
+    }
+}

@@ -40,24 +40,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use fcp_proto_core::ids::{CallId, OperationId};
+use fcp_proto_core::manifest::Restart;
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Instant, Now};
 
 use crate::timer::Timer;
 use calls::Calls;
-
-/// When a process that nobody waits for is started again after it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restart {
-    /// After every end, a clean one included.
-    Always,
-    /// After every failure.
-    OnFailure,
-    /// After an end by a signal.
-    OnCrash,
-    /// Only when a call demands it.
-    Never,
-}
 
 /// What a health check exercises.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -148,6 +148,12 @@ impl Quarantine {
         Ok(())
     }
 
+    /// Lets an object out because this node itself wants it; says whether it was there.
+    pub fn withdraw(&mut self, zone_id: &ZoneId, object_id: &ObjectId) -> bool {
+        let zone = self.zones.get_mut(zone_id).filter(|zone| zone.entries.contains_key(object_id));
+        zone.map(|zone| zone.remove(object_id)).is_some()
+    }
+
     /// Lets go what was kept long enough, and names it.
     pub fn expire(&mut self, now: Instant) -> Vec<(ZoneId, ObjectId)> {
         let time = self.limits.time;

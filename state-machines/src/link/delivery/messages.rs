@@ -33,7 +33,7 @@ pub(super) fn transcribed<T: Transcribed>(
 }
 
 /// A message that is signed with its header.
-pub(super) fn signed<T: SignedBody>(
+pub(in crate::link) fn signed<T: SignedBody>(
     fields: T,
     zone: &ZoneId,
     key: &SigningKey<Node>,
@@ -44,7 +44,10 @@ pub(super) fn signed<T: SignedBody>(
 }
 
 /// Whether the holder of `key` signed the message.
-pub(super) fn is_signed<T: SignedBody>(object: &Object<Signed<T>>, key: &VerifyingKey<Node>) -> bool {
+pub(in crate::link) fn is_signed<T: SignedBody>(
+    object: &Object<Signed<T>>,
+    key: &VerifyingKey<Node>,
+) -> bool {
     let bytes = object.signing_bytes();
     object.body.signer == key.key_id()
         && bytes.is_ok_and(|bytes| key.verify(&bytes, &object.body.signature).is_ok())

@@ -18,7 +18,7 @@
 mod exchange;
 mod fetch;
 mod holdings;
-mod messages;
+pub(super) mod messages;
 pub mod range;
 mod received;
 mod reception;

@@ -80,6 +80,9 @@ impl Node {
             Draft { call_id, call, ended, label: &label, shown, entry: entry.as_ref(), now: now.unix };
         let whole = self.receipt_unit(&draft, Class::Normal, ended.keeps_output(call))?;
         let bare = self.receipt_unit(&draft, Class::Reserved, false)?;
+        if let Some(doubt) = call.doubt().filter(|doubt| doubt.says(ended).is_ok()) {
+            self.is_settling(&doubt.intent);
+        }
         for grant in call.authorized.grants() {
             if let Some(used) = self.grant_use.get_mut(grant) {
                 used.add_bytes(&ended.usage);
@@ -118,7 +121,11 @@ impl Node {
             retry_after_ms: ended.retry_after_ms,
         };
         unit.then(Then::Ended(call_id, receipt));
-        unit.then(Then::Answer(call.request, Ok(Box::new(Answer::Called(answer)))));
+        let answer = match self.conclude(&mut unit, call, ended, receipt, now)? {
+            Some(verdict) => Answer::Probed { call: answer, verdict },
+            None => Answer::Called(answer),
+        };
+        unit.then(Then::Answer(call.request, Ok(Box::new(answer))));
         Ok(unit)
     }
 
@@ -251,6 +258,7 @@ impl Node {
                 scope: call.scope.clone(),
                 call_digest: *call.authorized.call_digest(),
                 grants: call.grants().clone(),
+                since: now.mono,
                 settling: false,
             };
             self.unsettled.insert(call.intent, unsettled);
@@ -284,12 +292,12 @@ struct Draft<'a> {
 }
 
 /// A call's end.
-struct Ended {
+pub(super) struct Ended {
     delivered: bool,
-    outcome: CallOutcome,
+    pub(super) outcome: CallOutcome,
     effect: Effect,
-    error: Option<(Code, String)>,
-    output: Option<String>,
+    pub(super) error: Option<(Code, String)>,
+    pub(super) output: Option<String>,
     usage: Usage,
     retry_after_ms: Option<u64>,
 }

@@ -3,10 +3,12 @@
 mod admission;
 mod approval;
 pub(super) mod ending;
+pub(super) mod probing;
 mod refusal;
 mod settlement;
 mod unsettled;
 
+pub(super) use probing::Doubt;
 pub(super) use unsettled::{Unsettled, UnsettledCalls};
 
 use alloc::collections::BTreeSet;
@@ -20,8 +22,8 @@ use fcp_proto_core::object::{CallOutcome, CallRecord, Effect, OperationIntent, S
 use fcp_proto_core::time::Instant;
 use fcp_proto_core::zone::Label;
 
-use super::caller::Word;
 use super::ledger::Unstorable;
+use super::word::Word;
 use super::{Failure, RequestId};
 use crate::call::gate::{Authorized, Facts};
 use crate::call::idempotency::{IdempotencyKey, Scope};

@@ -6,15 +6,15 @@ use alloc::string::ToString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId};
 use fcp_proto_core::object::{AuditEventKind, Effect, Settlement};
-use fcp_proto_core::time::Now;
+use fcp_proto_core::time::{Now, UnixTime};
 
-use super::super::ledger::{self, Unit};
+use super::super::ledger::{self, Unit, Unstorable};
 use super::super::{Answer, Canceller, Failure, Node, Output, RequestId, Then};
 use crate::call::idempotency::{self};
 use crate::persist::Class;
 use crate::trust::audit::Entry;
 
-use super::{Settling, unstorable};
+use super::{Settling, Unsettled, unstorable};
 
 impl Node {
     //= docs/spec/calls.md#cancellation
@@ -57,31 +57,49 @@ impl Node {
         settling: Settling,
         now: Now,
     ) -> Result<(), Failure> {
-        let Settling { intent, effect, settled_by, note, actor } = settling;
-        let known = self.unsettled.get(&intent).cloned();
-        let known = known.filter(|it| !it.settling);
+        let (intent, effect) = (settling.intent, settling.effect);
+        let known = self.unsettled.get(&intent).filter(|it| !it.settling);
         let unsettled =
             known.ok_or_else(|| Failure::new(Code::NotFound, "no such intent waits for a settlement"))?;
         if effect == Effect::Unknown {
             return Err(Failure::new(Code::OutOfRange, "a settlement says `made` or `none`"));
         }
         let mut unit = Unit::new(Class::Normal);
-        let fields = Settlement { intent, effect, settled_by, note, settled_at: now.unix };
-        let header = ledger::own_header::<Settlement>(&unsettled.zone, now.unix).with_refs([intent]);
-        let object = ledger::sign(header, fields, &self.keys.signing).map_err(unstorable)?;
-        let id = unit.store(&object, &self.keys).map_err(unstorable)?;
+        let id = self.store_settlement(&mut unit, unsettled, settling, None, now.unix).map_err(unstorable)?;
+        unit.then(Then::Answer(request, Ok(Box::new(Answer::Admitted(id)))));
+        self.is_settling(&intent);
+        self.commit(unit);
+        Ok(())
+    }
+
+    /// The settlement with what becomes durable and follows with it; `proof` is the receipt that it rests on.
+    pub(super) fn store_settlement(
+        &self,
+        unit: &mut Unit<Then>,
+        unsettled: &Unsettled,
+        settling: Settling,
+        proof: Option<ObjectId>,
+        now: UnixTime,
+    ) -> Result<ObjectId, Unstorable> {
+        let Settling { intent, effect, settled_by, note, actor } = settling;
+        let fields = Settlement { intent, effect, settled_by, note, settled_at: now };
+        let header = ledger::own_header::<Settlement>(&unsettled.zone, now);
+        let header = header.with_refs([intent]).with_refs(proof);
+        let id = unit.store(&ledger::sign(header, fields, &self.keys.signing)?, &self.keys)?;
         let entry = Entry {
             call_id: Some(unsettled.call_id),
             ..Entry::new(AuditEventKind::CallSettled, actor).about(id).saying(effect.as_str())
         };
         unit.audit(&unsettled.zone, entry);
-        unit.then(Then::Answer(request, Ok(Box::new(Answer::Admitted(id)))));
         unit.then(Then::Settle(intent, id, effect));
-        if let Some(unsettled) = self.unsettled.get_mut(&intent) {
+        Ok(id)
+    }
+
+    /// A settlement is on its way to the disk: no other is made.
+    pub(super) fn is_settling(&mut self, intent: &ObjectId) {
+        if let Some(unsettled) = self.unsettled.get_mut(intent) {
             unsettled.settling = true;
         }
-        self.commit(unit);
-        Ok(())
     }
 
     /// A settlement was not stored: the outcome is as unknown as before.

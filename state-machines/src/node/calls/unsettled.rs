@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use fcp_proto_core::ids::{CallId, Digest, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::time::Instant;
 
 use crate::call::idempotency::Scope;
 
@@ -15,6 +16,8 @@ pub(in crate::node) struct Unsettled {
     pub scope: Option<Scope>,
     pub call_digest: Digest,
     pub grants: BTreeSet<ObjectId>,
+    /// Since when nothing of it is under way here: its end, or the start of this run.
+    pub since: Instant,
     /// Whether a settlement is on its way to the disk.
     pub settling: bool,
 }

@@ -3,9 +3,9 @@
 use fcp_proto_core::object::{
     ApprovalRequest, ApprovalToken, AuditHead, ConnectorInstall, ConnectorState, CredentialRecord,
     CredentialTest, DecisionReceipt, Enrolment, Grant, GrantDenial, GrantRequest, Membership,
-    NodeAttestation, OperationIntent, OperationReceipt, OperatorDelegation, OperatorRight, OwnerException,
-    OwnerRoot, RevocationEvent, RevocationHead, RevocationObject, Role, RoleAssignment, RoleWithdrawal,
-    Settlement, SignedBody, ZoneDefinition, ZonePolicy,
+    NodeAttestation, OperationIntent, OperationReceipt, OperatorDelegation, OperatorRight, OutcomeProbe,
+    OwnerException, OwnerRoot, RevocationEvent, RevocationHead, RevocationObject, Role, RoleAssignment,
+    RoleWithdrawal, Settlement, SignedBody, ZoneDefinition, ZonePolicy,
 };
 
 /// Whose key must stand under an object.
@@ -52,6 +52,7 @@ duties! {
     OwnerException => Duty::Operator(OperatorRight::Install);
     CredentialRecord => Duty::Operator(OperatorRight::Auth);
     CredentialTest => Duty::Operator(OperatorRight::Auth);
+    OutcomeProbe => Duty::Operator(OperatorRight::Approve);
     RevocationObject => Duty::Revoke;
     RevocationEvent => Duty::Node;
     RevocationHead => Duty::Node;

@@ -242,6 +242,7 @@ impl Authority {
             | AnyObject::GrantRequest(_)
             | AnyObject::GrantDenial(_)
             | AnyObject::CredentialTest(_)
+            | AnyObject::OutcomeProbe(_)
             | AnyObject::Revocation(_)
             | AnyObject::RevocationEvent(_)
             | AnyObject::RevocationHead(_)

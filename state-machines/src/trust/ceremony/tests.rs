@@ -353,3 +353,15 @@ fn a_damaged_record_is_refused_at_every_byte() {
     let refused = Ceremony::resume(present, &newer).unwrap_err();
     assert_eq!((refused.code(), refused), (Code::HomeTooNew, ResumeError::TooNew(2)));
 }
+
+/// Another implementation makes the same record of the same ceremony.
+#[test]
+fn a_record_is_that_of_the_vectors() {
+    let file = include_str!("../../../../vectors/node/ceremony.json");
+    let file: serde_json::Value = serde_json::from_str(file).expect("JSON");
+    let mut begun = begun(1);
+    confirm(&mut begun, NOW).unwrap();
+    let mut disk = Disk::default();
+    disk.run(&mut begun.ceremony, 2);
+    assert_eq!(file["cases"][0]["record"], hex::encode(disk.record.unwrap()));
+}

@@ -1,0 +1,163 @@
+//! The file that `fwc up` gives the daemon for its log: bounded, and opened anew where it was moved away.
+//! Source: docs/spec/home.md#the-daemons-log.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fcp_host::home;
+use rustix::fs::{OFlags, fstat};
+use rustix::stdio::{dup2_stderr, dup2_stdout};
+
+/// Standard error, which is bounded if it is the file of the home.
+#[derive(Clone)]
+pub(crate) struct Output(Option<Arc<LogFile>>);
+
+/// The file.
+struct LogFile {
+    path: PathBuf,
+    bounds: Mutex<Bounds>,
+}
+
+/// How much is kept.
+struct Bounds {
+    /// How large a file may grow, in bytes.
+    bytes: u64,
+    /// How many earlier files stay.
+    kept: u64,
+    /// Whether it was said that no new file could be begun.
+    told: bool,
+}
+
+impl Output {
+    /// Standard error of a daemon whose home is at `home`.
+    pub(crate) fn of(home: &Path) -> Self {
+        let path = std::path::absolute(home).unwrap_or_else(|_| home.to_owned()).join("run/daemon.log");
+        if !is_open_as(io::stderr(), &path) {
+            return Self(None);
+        }
+        let log = home::Log::default();
+        let bounds = Mutex::new(Bounds { bytes: log.file_mib << 20, kept: log.kept_files, told: false });
+        Self(Some(Arc::new(LogFile { path, bounds })))
+    }
+
+    /// Takes what the settings say, and opens the file anew if it is not the one that its path names.
+    pub(crate) fn take(&self, log: &home::Log) {
+        let Some(file) = &self.0 else { return };
+        let mut bounds = file.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        (bounds.bytes, bounds.kept) = (log.file_mib << 20, log.kept_files);
+        if !is_open_as(io::stderr(), &file.path) {
+            bounds.tell(file.reopen());
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(file) = &self.0 {
+            file.make_room(bytes.len());
+        }
+        io::stderr().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl LogFile {
+    /// Begins a new file if this much more would not fit. If it cannot, the old one goes on.
+    //= docs/spec/home.md#the-daemons-log
+    fn make_room(&self, coming: usize) {
+        let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        // Measured each time, since other processes may write to the file.
+        let Ok(about) = fstat(io::stderr()) else { return };
+        let length = u64::try_from(about.st_size).unwrap_or(0);
+        if length > 0 && length.saturating_add(coming as u64) > bounds.bytes {
+            let begun = self.rotate(bounds.kept);
+            bounds.tell(begun);
+        }
+    }
+
+    /// Gives every kept file the next number, and begins a new one. Stopped anywhere, no kept line is lost, and whoever
+    /// opens the file next makes it.
+    fn rotate(&self, kept: u64) -> io::Result<()> {
+        // A file that someone moved away is not ours to number.
+        if is_open_as(io::stderr(), &self.path) {
+            self.remove_beyond(kept)?;
+            for number in (1..kept).rev() {
+                unless_missing(std::fs::rename(self.numbered(number), self.numbered(number + 1)))?;
+            }
+            match kept {
+                0 => std::fs::remove_file(&self.path)?,
+                _ => std::fs::rename(&self.path, self.numbered(1))?,
+            }
+        }
+        self.reopen()
+    }
+
+    /// Removes the earlier files that are too many once there is one more.
+    fn remove_beyond(&self, kept: u64) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        for entry in std::fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("daemon.log."));
+            if number
+                .and_then(|number| number.parse::<u64>().ok())
+                .is_some_and(|number| number >= kept.max(1))
+            {
+                unless_missing(std::fs::remove_file(folder.join(name)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn numbered(&self, number: u64) -> PathBuf {
+        self.path.with_file_name(format!("daemon.log.{number}"))
+    }
+
+    /// Opens the path, and puts the file in the place of standard error, and of standard output where both are one.
+    fn reopen(&self) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let options = options.create(true).append(true).mode(0o600);
+        let file = options.custom_flags(OFlags::NOFOLLOW.bits() as i32).open(&self.path)?;
+        let both = identity(io::stdout()).is_some_and(|own| Some(own) == identity(io::stderr()));
+        dup2_stderr(&file)?;
+        if both {
+            dup2_stdout(&file)?;
+        }
+        Ok(())
+    }
+}
+
+impl Bounds {
+    /// Says once that no new file could be begun, until one could. It cannot be logged: this is the log.
+    fn tell(&mut self, begun: io::Result<()>) {
+        if let (Err(error), false) = (&begun, self.told) {
+            let line = serde_json::json!({
+                "level": "ERROR",
+                "message": format!("no new file could be begun for the log: {error}"),
+            });
+            // Nobody is left to hear of it.
+            writeln!(io::stderr(), "{line}").ok();
+        }
+        self.told = begun.is_err();
+    }
+}
+
+/// Whether what is open is the very file that the path names.
+fn is_open_as(open: impl AsFd, path: &Path) -> bool {
+    let named = File::open(path).ok().and_then(identity);
+    named.is_some() && named == identity(open)
+}
+
+fn identity(open: impl AsFd) -> Option<(u64, u64)> {
+    fstat(open).ok().map(|about| (about.st_dev, about.st_ino))
+}
+
+fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}

@@ -1,0 +1,5 @@
+mod lies;
+mod mesh;
+mod model;
+mod reconcile;
+mod revoke;
