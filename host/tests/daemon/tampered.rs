@@ -173,6 +173,8 @@ async fn whoever_looks_without_the_daemon_is_told_the_bad_link_too() {
     let forged = tokio::task::block_in_place(|| chained.forged(exchange));
     fs::write(chained.journal(), forged).unwrap();
     let home = &chained.home;
+    // Whoever forges a journal leaves no index that tells of another.
+    fs::remove_dir_all(home.join("index")).unwrap();
     let looked =
         Command::new(env!("CARGO_BIN_EXE_fcp-host")).arg("examine").arg("--home").arg(home).output().unwrap();
     let looked = String::from_utf8(looked.stdout).unwrap();
