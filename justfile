@@ -61,6 +61,10 @@ citations:
 oracle:
     cargo test --release -p fcp-state-machines --test gate_oracle -- --ignored --nocapture
 
+# Changes what decides, one place at a time, and asks the tests whether they notice: all folders, or those named.
+mutants *FOLDERS:
+    cargo run --quiet -p fcp-mutants -- {{FOLDERS}}
+
 # A thousand kills among calls, instead of the thirty of the gate.
 kills:
     cargo test --workspace --test faults -- --ignored --nocapture a_thousand_kills

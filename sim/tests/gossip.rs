@@ -41,7 +41,7 @@ fn whoever_is_not_honest_keeps_nobody_from_knowing() {
             Character::Mute | Character::Inventor => None,
             Character::Spy => Some(Fault::Outsider),
             Character::Forger | Character::Flooder => Some(Fault::Malformed),
-            Character::Liar => Some(Fault::Invented),
+            Character::Liar => Some(Fault::Endless),
             Character::Impostor => Some(Fault::NotItsOwn),
         };
         assert!(

@@ -71,13 +71,14 @@ impl GossipWorld {
             GossipMessage::Summary(object) => {
                 let mut fields = object.body.fields;
                 if self.random.below(2) == 0 {
+                    // A set said to be large is read as a list, in which nothing can be found out but by fetching.
                     self.random.fill(&mut fields.estimator[..]);
+                    let digits = self.random.below(40);
+                    fields.total = self.random.below(1 << digits);
                 }
                 let mut cells = vec![0; 64 * 12];
                 self.random.fill(&mut cells);
                 fields.sketch = Sketch::new(ByteString(cells)).ok()?;
-                let digits = self.random.below(40);
-                fields.total = self.random.below(1 << digits);
                 signed(&object.header, fields).map(|it| written(&GossipMessage::Summary(it)))
             }
             GossipMessage::ReconcileAnswer(object) => {

@@ -56,7 +56,12 @@ fn run() -> Result<ExitCode> {
     let mut unnoticed = Vec::new();
     for folder in folders {
         let mut counts = [0; 3];
-        for mutant in mutants.iter().filter(|it| it.file.starts_with(folder) && !tree.left_out(it.id)) {
+        let within: Vec<_> =
+            mutants.iter().filter(|it| it.file.starts_with(folder) && !tree.left_out(it.id)).collect();
+        for (mutant, number) in within.iter().zip(1..) {
+            if number % 20 == 0 {
+                eprintln!("{folder}: {number} of {}", within.len());
+            }
             let verdict = match trial::judge(&tests, &reached, mutant)? {
                 Verdict::Unnoticed if known.is_equivalent(mutant) => 1,
                 Verdict::Unnoticed => 2,
@@ -65,7 +70,7 @@ fn run() -> Result<ExitCode> {
             counts[verdict] += 1;
             if verdict == 2 {
                 eprintln!("unnoticed: {mutant}");
-                unnoticed.push(mutant);
+                unnoticed.push((*mutant).clone());
             }
         }
         println!(

@@ -77,10 +77,7 @@ impl Tree {
             let path = entry?.path();
             if path.is_dir() {
                 self.read(&path)?;
-            } else if !path
-                .file_stem()
-                .is_some_and(|it| it.to_string_lossy().ends_with("test") || it == "tests")
-            {
+            } else if is_deciding(&path) {
                 let name = path.strip_prefix(self.sources())?.to_string_lossy().into_owned();
                 self.originals.push((name, fs::read_to_string(&path)?));
             }
@@ -182,6 +179,12 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// Whether a file is code that decides, and no test of it.
+fn is_deciding(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.extension().is_some_and(|it| it == "rs") && !stem.ends_with("test") && !stem.ends_with("tests")
 }
 
 /// The changes that the lines from `start` to `end` ask for.

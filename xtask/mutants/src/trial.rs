@@ -1,5 +1,7 @@
 //! Puts a change before the tests.
 
+#![expect(clippy::disallowed_methods, reason = "tests that do not end are ended by the clock")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
