@@ -732,7 +732,9 @@ fn a_test_that_the_disk_refused_can_be_asked_for_again() {
     let mut home = Home::new();
     home.install_with_health();
     home.disk_answers = false;
-    let id = home.send(test_of(&home, "op", "main"));
+    let request = test_of(&home, "op", "main");
+    let id = home.send(request);
+    home.run();
     home.disk(Completion::Refused(Refusal::Full));
     assert_eq!(code(home.take(id)), Code::StoreFull);
     home.disk_answers = true;
