@@ -57,6 +57,23 @@ fn every_test_that_the_pages_on_security_name_exists() {
 }
 
 #[test]
+fn every_attempt_of_an_adversary_names_a_test_that_exists() {
+    let functions = functions();
+    let page = fs::read_to_string(root().join("docs/dev/adversary.md")).expect("the page");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attempt |"));
+    let mut count = 0;
+    for row in rows {
+        let cell = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        assert!(named(cell).next().is_some(), "{row}");
+        for test in named(cell) {
+            assert!(functions.contains(test), "there is no test `{test}`: {row}");
+        }
+        count += 1;
+    }
+    assert!(count > 25, "only {count} attempts are listed");
+}
+
+#[test]
 fn a_threat_without_a_test_says_what_is_not_prevented() {
     let page = fs::read_to_string(root().join("docs/security/threats.md")).expect("the page");
     for row in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| threat |")) {

@@ -3,8 +3,10 @@
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use table::*;
+pub use told::Told;
 
 use fcp_proto_core::object::OperatorRight;
 use serde::Serialize;
@@ -105,6 +107,8 @@ pub struct Route {
     pub answer: Shape,
     /// Largest request body.
     pub max_request_bytes: usize,
+    /// What it leaves in the audit.
+    pub told: Told,
 }
 
 impl Route {

@@ -119,3 +119,60 @@ fn paths_are_filled_and_escaped() {
     assert_eq!(route.fill(&["a", "b", "c"]), None);
     assert_eq!(GetHealth::ROUTE.fill(&[]).as_deref(), Some("/v1/health"));
 }
+
+/// Who writes the events of a kind.
+#[derive(Debug, PartialEq, Eq)]
+enum Writer {
+    /// Routes, as the table says.
+    Routes,
+    /// The daemon, without being asked: docs/spec/audit.md#connectors, its start, SIGHUP.
+    Daemon,
+    /// Nobody yet: the word is kept for what a mesh will tell.
+    Nobody,
+}
+
+//= docs/spec/audit.md#routes
+#[test]
+fn every_kind_of_event_has_its_writer() {
+    use fcp_proto_core::object::AuditEventKind as Kind;
+    for kind in Kind::ALL.iter().copied() {
+        let writer = match kind {
+            Kind::NodeStarted | Kind::SettingsChanged | Kind::ConnectorStopped | Kind::SecurityViolation => {
+                Writer::Daemon
+            }
+            Kind::SessionRefused | Kind::ZoneTransition | Kind::ForkDetected => Writer::Nobody,
+            Kind::CeremonyCompleted
+            | Kind::NodeStopped
+            | Kind::OperatorUnlocked
+            | Kind::OperatorRefused
+            | Kind::SessionOpened
+            | Kind::SessionClosed
+            | Kind::AuthorityChanged
+            | Kind::TokensMinted
+            | Kind::CallDenied
+            | Kind::CallsRefused
+            | Kind::CallDispatched
+            | Kind::CallEnded
+            | Kind::CallUnknown
+            | Kind::CallSettled
+            | Kind::CallCancelled
+            | Kind::CallReplayed
+            | Kind::ApprovalRequested
+            | Kind::ApprovalDecided
+            | Kind::ElevationGranted
+            | Kind::DeclassificationGranted
+            | Kind::SecretAccess
+            | Kind::EgressDenied
+            | Kind::SecretStored
+            | Kind::SecretRemoved
+            | Kind::RevocationIssued
+            | Kind::ConnectorInstalled
+            | Kind::ConnectorChanged
+            | Kind::ExceptionRecorded
+            | Kind::ContextOpened
+            | Kind::ResultRead => Writer::Routes,
+        };
+        let routed = ROUTES.iter().any(|route| route.told.kinds().any(|told| told == kind));
+        assert_eq!(routed, writer == Writer::Routes, "{kind:?}");
+    }
+}

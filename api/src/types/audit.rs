@@ -147,11 +147,43 @@ pub struct AuditHeads {
 /// Which chains are meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+pub struct AuditHeadQuery {
+    /// This zone's; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ZoneId>)]
+    pub zone: Option<ZoneId>,
+}
+
+/// Which chains are meant, and what was known of them before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct VerifyAudit {
     /// This zone's; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ZoneId>)]
     pub zone: Option<ZoneId>,
+    /// Heads that were saved earlier, which the chains must hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1000)]
+    pub heads: Vec<SavedHead>,
+}
+
+/// The end of a chain as somebody saw and kept it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SavedHead {
+    /// The chain's zone.
+    #[schema(value_type = schema::ZoneId)]
+    pub zone: ZoneId,
+    /// The node whose chain it was.
+    #[schema(value_type = schema::NodeId)]
+    pub node: NodeId,
+    /// The last event then.
+    #[schema(value_type = schema::ObjectId)]
+    pub head_event: ObjectId,
+    /// How many events there were; at least one.
+    #[schema(minimum = 1)]
+    pub events: u64,
 }
 
 /// The first place where a chain does not hold.

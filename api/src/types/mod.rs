@@ -34,8 +34,8 @@ pub use approval::{
     Approved, Denied, Deny, FileRequest, StandingGrant,
 };
 pub use audit::{
-    AuditEventView, AuditEvents, AuditHeadView, AuditHeads, AuditProblem, AuditQuery, AuditReport,
-    VerifyAudit,
+    AuditEventView, AuditEvents, AuditHeadQuery, AuditHeadView, AuditHeads, AuditProblem, AuditQuery,
+    AuditReport, SavedHead, VerifyAudit,
 };
 pub use authority::{
     AddAgent, AddGrant, AgentList, AgentView, GrantList, GrantQuery, GrantView, RevocationView, Revocations,

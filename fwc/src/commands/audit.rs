@@ -1,11 +1,16 @@
 //! `audit`, `explain`: what happened, whether the record holds, and why something is as it is.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use fcp_api::body;
 use fcp_api::client::Client;
 use fcp_api::routes::{self, GetAuditHead, ListAuditEvents};
-use fcp_api::types::{AuditProblem, AuditQuery, Nothing, Reply, VerifyAudit};
+use fcp_api::types::{
+    AuditHeadQuery, AuditHeadView, AuditHeads, AuditProblem, AuditQuery, Nothing, Reply, SavedHead,
+    VerifyAudit,
+};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, ZoneId};
 use fcp_proto_core::object::AuditEventKind;
@@ -13,7 +18,7 @@ use fcp_proto_core::object::AuditEventKind;
 use crate::cli::one_of;
 use crate::context::Context;
 use crate::render::{Answer, Lines, Outcome};
-use crate::{Failure, Result};
+use crate::{Failure, Result, file_failure, private_file};
 
 /// How long one question of `tail --follow` waits for an event.
 const FOLLOW_WAIT: Duration = Duration::from_secs(30);
@@ -26,16 +31,31 @@ pub(crate) enum Audit {
     /// Shows the newest events
     Tail(Tail),
     /// Shows the signed ends of the chains
-    Head(Verify),
+    Head(Head),
 }
 
 /// Which chains.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  fwc audit verify\n  fwc audit head --zone z:work")]
+#[command(after_help = "Examples:\n  fwc audit verify\n  fwc audit verify --head heads.json")]
 pub(crate) struct Verify {
     /// Only this zone's chain
     #[arg(long)]
     pub(crate) zone: Option<ZoneId>,
+    /// What `fwc audit head --save` wrote earlier: the chains must hold it still
+    #[arg(long, value_name = "FILE")]
+    pub(crate) head: Option<PathBuf>,
+}
+
+/// Which ends.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc audit head --zone z:work\n  fwc audit head --save heads.json")]
+pub(crate) struct Head {
+    /// Only this zone's chain
+    #[arg(long)]
+    pub(crate) zone: Option<ZoneId>,
+    /// Writes them to this new file, to be kept outside the home
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
 }
 
 /// Which events.
@@ -84,7 +104,8 @@ pub(crate) struct Explain {
 pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome> {
     match command {
         Audit::Verify(args) => {
-            let request = VerifyAudit { zone: args.zone };
+            let heads = args.head.as_deref().map(saved).transpose()?.unwrap_or_default();
+            let request = VerifyAudit { zone: args.zone, heads };
             let reply = context.as_caller().await?.send::<routes::VerifyAudit>(&[], &request).await?;
             let broken = (!reply.body.valid).then(|| broken(&reply.body.problems));
             let problems = [("zone", "ZONE"), ("seq", "SEQ"), ("problem", "PROBLEM…")];
@@ -92,13 +113,29 @@ pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome
             Ok(answer.or_failed(broken))
         }
         Audit::Head(args) => {
-            let query = VerifyAudit { zone: args.zone };
-            Ok(Answer::of(context.client()?.get::<GetAuditHead>(&[], &query).await?)?
-                .table("chains", &CHAINS)
-                .into())
+            let query = AuditHeadQuery { zone: args.zone };
+            let reply = context.client()?.get::<GetAuditHead>(&[], &query).await?;
+            if let Some(file) = &args.save {
+                private_file::create(file, &body::write(&reply.body)?)?;
+            }
+            Ok(Answer::of(reply)?.table("chains", &CHAINS).into())
         }
         Audit::Tail(args) => tail(args, context).await,
     }
+}
+
+/// The ends of chains that were saved.
+fn saved(file: &Path) -> Result<Vec<SavedHead>> {
+    let text = std::fs::read(file).map_err(|error| file_failure("read", file, &error))?;
+    let heads: AuditHeads = serde_json::from_slice(&text).map_err(|error| {
+        let failure = Failure::new(Code::InputInvalid).because(format!("{}: {error}", file.display()));
+        failure.next("give the file that `fwc audit head --save` wrote")
+    })?;
+    let begun = |chain: AuditHeadView| {
+        let AuditHeadView { zone, node, head_event, events, signed_by: _ } = chain;
+        Some(SavedHead { zone, node, head_event: head_event?, events })
+    };
+    Ok(heads.chains.into_iter().filter_map(begun).collect())
 }
 
 /// The failure of a record that does not hold.

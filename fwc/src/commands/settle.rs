@@ -1,6 +1,6 @@
 //! `settle`: what a call of unknown outcome turned out to have done.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use fcp_api::routes::{ProbeCall, SettleCall};
 use fcp_api::types::{self, Nothing};
 
@@ -10,7 +10,7 @@ use crate::render::{Answer, Outcome};
 
 /// Settles an unknown outcome.
 #[derive(Args, Clone, Debug)]
-#[group(id = "how", required = true, multiple = false, args = ["happened", "did_not", "probe"])]
+#[command(group = ArgGroup::new("how").required(true).multiple(false).args(["happened", "did_not", "probe"]))]
 #[command(after_help = "Examples:\n  fwc history --unknown   # names the calls that wait\n  \
     fwc settle ID --probe   # asks the service, by the read that the operation declares\n  \
     fwc settle ID --happened --note 'the issue is there'\n  fwc settle ID --did-not --note 'the log shows no such request'")]

@@ -8,13 +8,14 @@ use fcp_api::limits::{DEFAULT_PAGE, MAX_PAGE};
 use fcp_api::routes::{GetAuditHead, ListAuditEvents, VerifyAudit};
 use fcp_api::types::{
     AuditEventView, AuditEvents, AuditHeadView, AuditHeads, AuditProblem, AuditQuery, AuditReport, ErrorBody,
+    SavedHead,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{NodeId, ObjectId, ZoneId};
 use fcp_proto_core::object::{AnyObject, ObjectIdKey, StoredObject};
 use fcp_runtime_tokio::storage::Storage;
 use fcp_state_machines::node::Node;
-use fcp_state_machines::trust::audit::{Chains, Verifier};
+use fcp_state_machines::trust::audit::{Chains, Known, Verifier};
 use fcp_state_machines::trust::authority::Authority;
 use fcp_state_machines::trust::revocation::Revocations;
 use tokio::sync::MutexGuard;
@@ -182,7 +183,7 @@ impl Expected {
 
 /// Verifies every chain of a journal that nobody writes.
 pub(crate) fn verify_chains(storage: &Storage, name: &NodeId, node: &Node) -> AuditReport {
-    verify(storage, name.clone(), BTreeMap::new(), &Expected::of(node), None)
+    verify(storage, name.clone(), Known::new(), &Expected::of(node), None)
 }
 
 /// Reads the whole journal again and checks every link, every identity and every signed head. What the node knew to be
@@ -190,7 +191,7 @@ pub(crate) fn verify_chains(storage: &Storage, name: &NodeId, node: &Node) -> Au
 fn verify(
     storage: &Storage,
     node: NodeId,
-    known: BTreeMap<ZoneId, (u64, ObjectId)>,
+    known: Known,
     expected: &Expected,
     only: Option<&ZoneId>,
 ) -> AuditReport {
@@ -262,6 +263,22 @@ fn check(
     Ok(())
 }
 
+/// What a saved head says that a chain of this node must hold.
+//= docs/spec/audit.md#saved-heads
+fn known_by(head: SavedHead) -> Result<(ZoneId, (u64, ObjectId)), ErrorBody> {
+    let seq = head
+        .events
+        .checked_sub(1)
+        .ok_or_else(|| ErrorBody::new(Code::OutOfRange).because("a saved head has at least one event"))?;
+    Ok((head.zone, (seq, head.head_event)))
+}
+
+/// A saved head that no chain of this node can hold.
+fn foreign_head(head: SavedHead) -> AuditProblem {
+    let problem = format!("the saved head is another node's: {}", head.node);
+    AuditProblem { zone: head.zone, seq: head.events.saturating_sub(1), problem }
+}
+
 /// The turn to verify: it reads the whole journal, so one does at a time. An operator waits for it; an agent is told to
 /// come again.
 //= docs/spec/audit.md#verification
@@ -281,13 +298,20 @@ impl Serve for VerifyAudit {
         let node = app.serving()?.node_id.clone();
         let zones = zones(&app, body.zone.clone()).await?;
         // What is known durable is read before the journal's end is: later events are beyond both.
-        let known: BTreeMap<_, _> =
-            app.records().heads.iter().map(|(zone, head)| (zone.clone(), (head.seq, head.event))).collect();
+        let own = app.records().heads.clone().into_iter().map(|(zone, head)| (zone, (head.seq, head.event)));
+        let (saved, foreign): (Vec<_>, Vec<_>) = body.heads.into_iter().partition(|head| head.node == node);
+        let saved = saved.into_iter().map(known_by).collect::<Result<Vec<_>, _>>()?;
+        let mut known = Known::new();
+        for (zone, head) in own.chain(saved) {
+            known.entry(zone).or_default().insert(head);
+        }
         let expected = app.query(|node, _| Expected::of(node)).await?;
         tracing::debug!(tips = expected.tips.tips().count(), "the chains are verified");
         let (storage, only, name) = (Arc::clone(&app.storage), body.zone, node.clone());
         let mut report =
             blocking(move || Ok(verify(&storage, name, known, &expected, only.as_ref()))).await?;
+        report.problems.extend(foreign.into_iter().map(foreign_head));
+        report.valid = report.problems.is_empty();
         report.chains = heads(&app, &node, &zones);
         Ok(report)
     }

@@ -10,6 +10,7 @@
 //! A keeper is a task that drives a `Supervisor`; the machine decides, the keeper does. What a connector says is read
 //! strictly, and what it did is judged by what egress saw.
 
+mod chronicle;
 mod engine;
 mod evidence;
 mod keeper;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, ZoneId};
-use fcp_proto_core::object::{RevocationObject, RevocationScope, Usage};
+use fcp_proto_core::object::{AuditEventKind, RevocationObject, RevocationScope, Usage};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_state_machines::call::egress::{EgressHandle, Scope};
@@ -40,9 +41,10 @@ use fcp_state_machines::node::{Dispatch, Outcome};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::egress::{ClientError, EgressClient, Identity};
+use crate::egress::{ClientError, EgressClient, Identity, Strays};
 use crate::home::Supervision;
 use crate::sandbox::Sandbox;
+pub use chronicle::{Account, Chronicle, Telling};
 pub use engine::Engine;
 use keeper::{Command, Keeper, NewCall};
 pub use launch::{Installation, Launch, Opening, Program, Progress, SecretError, Secrets};
@@ -66,6 +68,8 @@ pub struct RunnerConfig {
     pub clock: fn() -> Now,
     /// Fresh randomness of the system.
     pub entropy: Entropy,
+    /// Tells the audit chains.
+    pub chronicle: Arc<dyn Chronicle>,
     /// Bounds.
     pub limits: Limits,
     /// What no connector is given.
@@ -258,6 +262,23 @@ impl Runner {
             detail: Some("the node stops".to_owned()),
             checked_at: self.unix(),
         })
+    }
+
+    /// Tells of the requests that named no call of their connector, counted since this was asked last.
+    //= docs/spec/audit.md#connectors
+    pub async fn tell_strays(&self) {
+        // Egress that is gone has forgotten them, and everything that they could have reached.
+        for Strays { identity, requests } in self.0.shared.egress().strays().await.unwrap_or_default() {
+            self.0.shared.note(Account {
+                zone: identity.zone,
+                kind: AuditEventKind::EgressDenied,
+                connector: identity.connector,
+                operation: None,
+                call: None,
+                code: Some(Code::EgressHandleInvalid),
+                detail: format!("{requests} refused: no open call of the connector was named"),
+            });
+        }
     }
 
     /// How every process is.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, Digest};
@@ -11,6 +11,7 @@ use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::Now;
 use fcp_state_machines::call::egress::EgressHandle;
 
+use super::chronicle::{Account, Chronicle, Telling};
 use super::revocation::{Footing, Verdict, verdict};
 use super::{Limits, OffLimits};
 use crate::egress::EgressClient;
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     pub(super) off_limits: OffLimits,
     pub(super) clock: fn() -> Now,
     pub(super) egress: Mutex<EgressClient>,
+    chronicle: Arc<dyn Chronicle>,
     entropy: Mutex<Entropy>,
     open: Mutex<Open>,
 }
@@ -87,6 +89,7 @@ impl Shared {
             off_limits: config.off_limits,
             clock: config.clock,
             egress: Mutex::new(config.egress),
+            chronicle: config.chronicle,
             entropy: Mutex::new(config.entropy),
             open: Mutex::default(),
         }
@@ -106,6 +109,22 @@ impl Shared {
 
     pub(super) fn random<const N: usize>(&self) -> [u8; N] {
         lock(&self.entropy).bytes()
+    }
+
+    /// Tells the audit; done once it is durable.
+    pub(super) fn tell(&self, account: Account) -> Telling {
+        self.chronicle.tell(account)
+    }
+
+    /// Tells the audit of what has happened already and waits for nothing.
+    pub(super) fn note(&self, account: Account) {
+        let (kind, telling) = (account.kind, self.chronicle.tell(account));
+        tokio::spawn(async move {
+            // It happened, told or not. A node that cannot store it takes no more calls until it is started again.
+            if let Err((code, message)) = telling.await {
+                tracing::error!(%kind, %code, message, "the audit could not be told");
+            }
+        });
     }
 
     /// The newest revocation head that is known here.

@@ -19,6 +19,7 @@ use fcp_state_machines::trust::ceremony::Ceremony;
 use tokio::sync::watch;
 
 use super::challenges::Challenges;
+use super::chronicle::Chronicle;
 use super::founding::MakeRunner;
 use super::operators::Operators;
 use super::records::Records;
@@ -79,6 +80,8 @@ pub struct App {
     pub admission: Option<Digest>,
     /// Makes the runner once there is a node.
     pub make_runner: MakeRunner,
+    /// Tells the audit chains what the runner sees.
+    pub chronicle: Arc<Chronicle>,
 }
 
 impl fmt::Debug for App {

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::app::App;
+use super::chronicle::Chronicle;
 use super::egress_process::{self, Alive, Follower};
 use super::error::StartError;
 use super::exceptions;
@@ -66,6 +67,7 @@ impl fmt::Debug for Connecting {
 struct Followers {
     runner: connectors::Runner,
     vault: Arc<Vault>,
+    chronicle: Arc<Chronicle>,
 }
 
 impl Follower for Followers {
@@ -74,7 +76,8 @@ impl Follower for Followers {
     }
 
     fn refreshing(&self, client: EgressClient, refreshed: Refreshed) -> JoinHandle<()> {
-        tokio::spawn(keep_refreshed(Arc::clone(&self.vault), client, refreshed))
+        let (vault, chronicle) = (Arc::clone(&self.vault), Arc::clone(&self.chronicle));
+        tokio::spawn(keep_refreshed(vault, chronicle, client, refreshed))
     }
 }
 
@@ -95,11 +98,13 @@ impl Connecting {
             egress: egress.client.clone(),
             clock: clock::now,
             entropy: entropy::fresh().map_err(StartError::Entropy)?,
+            chronicle: Arc::<Chronicle>::clone(&app.chronicle) as Arc<dyn connectors::Chronicle>,
             limits: Limits { supervised: app.config().supervision.clone(), ..Limits::default() },
             off_limits: app.off_limits(),
         });
         let (alive, stop) = (Alive::new(), watch::Sender::new(false));
-        let followers = Arc::new(Followers { runner: runner.clone(), vault: Arc::clone(vault) });
+        let (vault_kept, chronicle) = (Arc::clone(vault), Arc::clone(&app.chronicle));
+        let followers = Arc::new(Followers { runner: runner.clone(), vault: vault_kept, chronicle });
         let keeping =
             tokio::spawn(egress_process::keep(egress, Arc::clone(&alive), followers, stop.subscribe()));
         let statuses = Arc::new(Mutex::new(Vec::new()));
@@ -449,7 +454,7 @@ fn check_view(check: &HealthCheck) -> HealthCheckView {
     }
 }
 
-/// Keeps what the runner says of its processes, for whoever asks how they are.
+/// Keeps what the runner says of its processes, for whoever asks how they are, and has it tell what egress has counted.
 async fn watch_statuses(
     runner: connectors::Runner,
     statuses: Arc<Mutex<Vec<ProcessStatus>>>,
@@ -461,6 +466,7 @@ async fn watch_statuses(
             _ = ticks.tick() => {}
             _ = stop.changed() => return,
         }
+        runner.tell_strays().await;
         let now = runner.status().await;
         *statuses.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }

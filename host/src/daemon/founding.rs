@@ -201,6 +201,7 @@ fn drive(app: &Arc<App>, opened: Opened) -> Result<Serving, StartError> {
     let schema = Box::new(app.schemas.clone());
     let node =
         drive::start(Parts { node, storage: Arc::clone(&app.storage), ports, schema, outcomes: queue });
+    app.chronicle.begin(node_id.clone(), node.clone());
     Ok(Serving { node, node_id, keys, vault, credentials: tokio::sync::Mutex::default(), runner })
 }
 

@@ -9,6 +9,7 @@
 
 mod app;
 mod challenges;
+mod chronicle;
 mod connecting;
 mod egress_process;
 mod error;
@@ -30,6 +31,7 @@ mod vault_secrets;
 
 pub use app::{App, Serving, SessionEntry, Underway, owner_zone};
 pub use challenges::Challenges;
+pub use chronicle::Chronicle;
 pub use connecting::Connecting;
 pub(crate) use connecting::accept_engine;
 pub use error::StartError;
@@ -144,6 +146,7 @@ fn assemble(
         stopped_by: OnceLock::new(),
         admission,
         make_runner,
+        chronicle: Arc::default(),
         home,
     })
 }

@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, PoisonError};
 
+use fcp_proto_core::object::AuditEventKind;
+use fcp_state_machines::node::{Failure, Request};
+use fcp_state_machines::trust::audit::Entry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::SetLog;
-use super::app::App;
+use super::app::{App, owner_zone};
 use super::error::StartError;
-use crate::home::Applies;
+use crate::home::{Applies, Change};
 
 /// Listens to signals until the daemon ends.
 ///
@@ -53,7 +56,15 @@ async fn reload(app: &App, set_log: &SetLog) {
             return;
         }
     };
-    for change in app.config().changes(&new) {
+    let changes = app.config().changes(&new);
+    if let Err(failure) = tell(app, &changes).await {
+        tracing::error!(code = %failure.code, failure.message, "the settings in force stay: the audit could not be told");
+        note(app, Some(format!("the audit could not be told of them: {}", failure.code)));
+        // What writes the log looks for its file again in any case.
+        set_log(&app.config());
+        return;
+    }
+    for change in changes {
         let applies = match change.applies {
             Applies::Now => "now",
             Applies::AtRestart => "at the next start",
@@ -69,6 +80,16 @@ async fn reload(app: &App, set_log: &SetLog) {
     note(app, None);
     *app.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
     tracing::info!("the settings were read again");
+}
+
+/// Tells the owner's chain which settings are about to change. Before there is an owner nobody can be told.
+//= docs/spec/audit.md#what-is-told
+async fn tell(app: &App, changes: &[Change]) -> Result<(), Failure> {
+    let Some(serving) = app.serving.get().filter(|_| !changes.is_empty()) else { return Ok(()) };
+    let fields: Vec<_> = changes.iter().map(|change| change.field).collect();
+    let entry = Entry::new(AuditEventKind::SettingsChanged, serving.node_id.as_str());
+    let entry = Box::new(entry.saying(fields.join(" ")));
+    app.ask(Request::Record { zone: owner_zone(), entry }).await.map(|_| ())
 }
 
 /// Notes whether the settings that were read last are in force, for whoever asks how the daemon is.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ZoneId;
-use fcp_proto_core::object::CredentialRecord;
+use fcp_proto_core::object::{AuditEventKind, CredentialRecord};
 use fcp_runtime_tokio::drive::clock;
 use tokio::task::JoinSet;
 
 use super::connecting::named;
-use crate::connectors::{Opening, SecretError, Secrets};
+use crate::connectors::{Account, Chronicle, Opening, SecretError, Secrets};
 use crate::egress::{EgressClient, OAuthToken, Refreshed, RefreshedToken, Secret as Sent, SecretValue};
 use crate::vault::{CredentialKey, OAuth2, Secret, Vault};
 
@@ -81,13 +81,19 @@ fn value(record: u64, version: u64, secret: &Secret) -> Option<SecretValue> {
 }
 
 /// Stores refreshed tokens before they are used, until the egress process ends and all of them are stored.
-pub(super) async fn keep_refreshed(vault: Arc<Vault>, client: EgressClient, mut refreshed: Refreshed) {
+pub(super) async fn keep_refreshed(
+    vault: Arc<Vault>,
+    chronicle: Arc<dyn Chronicle>,
+    client: EgressClient,
+    mut refreshed: Refreshed,
+) {
     let mut keeping = JoinSet::new();
     while let Some(token) = refreshed.recv().await {
-        let (vault, client, refresh) = (Arc::clone(&vault), client.clone(), token.refresh);
+        let (vault, chronicle, client) = (Arc::clone(&vault), Arc::clone(&chronicle), client.clone());
         // Beside the next: no token waits for another's.
         keeping.spawn(async move {
-            let stored = store(vault, token).await;
+            let refresh = token.refresh;
+            let stored = keep(vault, &*chronicle, token).await;
             if let Err(error) = client.acknowledge(refresh, stored).await {
                 tracing::warn!(%error, "egress was not told of a stored token");
             }
@@ -97,38 +103,87 @@ pub(super) async fn keep_refreshed(vault: Arc<Vault>, client: EgressClient, mut 
     while keeping.join_next().await.is_some() {}
 }
 
-/// The generation as which a token is stored, once it is: the service has taken the one before, so it is tried until the
-/// disk takes it or another secret has come in its place.
-//= docs/spec/vault.md#refreshed-tokens
-async fn store(vault: Arc<Vault>, refreshed: RefreshedToken) -> Option<u64> {
+/// The generation as which a token is stored, once it is and the audit was told.
+async fn keep(vault: Arc<Vault>, chronicle: &dyn Chronicle, refreshed: RefreshedToken) -> Option<u64> {
+    let (account, record) = (account(&refreshed), refreshed.token.record);
     let RefreshedToken { connector, zone, credential, token, .. } = refreshed;
-    let (record, expected) = (token.record, token.generation);
     let key = CredentialKey { zone, connector, name: credential };
-    let secret = Arc::new(secret(token));
+    let mut stored = store(&vault, &key, token).await;
+    if stored.is_some() && !tell(&vault, chronicle, &key, record, account).await {
+        stored = None;
+    }
+    vault.give_again(&key, record);
+    stored
+}
+
+/// What the audit is told before a refreshed token is used.
+fn account(token: &RefreshedToken) -> Account {
+    Account {
+        zone: token.zone.clone(),
+        kind: AuditEventKind::SecretStored,
+        connector: token.connector.clone(),
+        operation: None,
+        call: None,
+        code: None,
+        detail: format!("{}, refreshed", token.credential),
+    }
+}
+
+/// Tells the audit of a stored token; it is given to nobody while that cannot be. Whether it was told.
+//= docs/spec/audit.md#connectors
+async fn tell(
+    vault: &Vault,
+    chronicle: &dyn Chronicle,
+    key: &CredentialKey,
+    record: u64,
+    account: Account,
+) -> bool {
     let mut pause = FIRST_PAUSE;
-    let stored = loop {
-        let (disk, of, what) = (Arc::clone(&vault), key.clone(), Arc::clone(&secret));
-        let replace = move || disk.replace_if_version(&of, expected, &what, clock::now().unix);
-        match tokio::task::spawn_blocking(replace).await {
-            Ok(Ok(version)) => break Some(version),
-            Ok(Err(error)) if error.passes() => {
-                tracing::error!(credential = %key, %error, "a refreshed token waits in memory for the disk");
-                vault.withhold(&key, record);
+    loop {
+        match chronicle.tell(account.clone()).await {
+            Ok(()) => return true,
+            Err((code @ (Code::Draining | Code::CeremonyRequired), message)) => {
+                tracing::error!(credential = %key, %code, message, "nobody is left to be told of a refreshed token");
+                return false;
             }
-            Ok(Err(error)) => {
-                tracing::error!(credential = %key, %error, "a refreshed token is not stored any more");
-                break None;
-            }
-            Err(error) => {
-                tracing::error!(credential = %key, %error, "a refreshed token may not be stored");
-                break None;
+            Err((code, message)) => {
+                tracing::error!(credential = %key, %code, message, "a refreshed token waits until the audit is told");
+                vault.withhold(key, record);
             }
         }
         tokio::time::sleep(pause).await;
         pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-    };
-    vault.give_again(&key, record);
-    stored
+    }
+}
+
+/// The generation as which a token is stored, once it is: the service has taken the one before, so it is tried until the
+/// disk takes it or another secret has come in its place. Meanwhile it is withheld.
+//= docs/spec/vault.md#refreshed-tokens
+async fn store(vault: &Arc<Vault>, key: &CredentialKey, token: OAuthToken) -> Option<u64> {
+    let (record, expected) = (token.record, token.generation);
+    let secret = Arc::new(secret(token));
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let (disk, of, what) = (Arc::clone(vault), key.clone(), Arc::clone(&secret));
+        let replace = move || disk.replace_if_version(&of, expected, &what, clock::now().unix);
+        match tokio::task::spawn_blocking(replace).await {
+            Ok(Ok(version)) => return Some(version),
+            Ok(Err(error)) if error.passes() => {
+                tracing::error!(credential = %key, %error, "a refreshed token waits in memory for the disk");
+                vault.withhold(key, record);
+            }
+            Ok(Err(error)) => {
+                tracing::error!(credential = %key, %error, "a refreshed token is not stored any more");
+                return None;
+            }
+            Err(error) => {
+                tracing::error!(credential = %key, %error, "a refreshed token may not be stored");
+                return None;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
 }
 
 /// A token as the vault takes it.
@@ -152,7 +207,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+    use crate::connectors::Telling;
     use crate::home::faulty::{Fault, Faulty};
     use crate::vault::tests::{key, vault_on};
 
@@ -176,6 +234,69 @@ mod tests {
         }
     }
 
+    /// Chains that take nothing so many times, and answer as they are to.
+    #[derive(Debug)]
+    struct Chains {
+        refusals: AtomicU32,
+        answer: Code,
+    }
+
+    impl Chains {
+        const fn refusing(times: u32, answer: Code) -> Self {
+            Self { refusals: AtomicU32::new(times), answer }
+        }
+    }
+
+    impl Chronicle for Chains {
+        fn tell(&self, account: Account) -> Telling {
+            assert_eq!((account.kind, &*account.detail), (AuditEventKind::SecretStored, "main, refreshed"));
+            let left = self.refusals.load(Ordering::SeqCst).checked_sub(1);
+            let answer = match left {
+                Some(left) => {
+                    self.refusals.store(left, Ordering::SeqCst);
+                    Err((self.answer, "refused".to_owned()))
+                }
+                None => Ok(()),
+            };
+            Box::pin(async { answer })
+        }
+    }
+
+    static TOLD: Chains = Chains::refusing(0, Code::StoreFull);
+
+    /// It is in the vault at once, for the service has taken the one before, and is nobody's until the audit knows of it.
+    //= docs/spec/audit.md#connectors
+    #[tokio::test]
+    async fn a_refreshed_token_is_given_to_nobody_before_the_audit_is_told() {
+        let key = key("z:work", "github", "main");
+        let disk = Faulty::sound();
+        let (_folder, vault) = vault_on(&disk, &key, &secret(refreshed("old").token)).unwrap();
+        let vault = Arc::new(vault);
+        let chains = Arc::new(Chains::refusing(u32::MAX, Code::StoreFull));
+        let (kept, told) = (Arc::clone(&vault), Arc::clone(&chains));
+        let keeping = tokio::spawn(async move { keep(kept, &*told, refreshed("new")).await });
+        while vault.withheld().is_empty() {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+        assert_eq!(vault.get(&key, 1).unwrap_err().code(), Code::CredentialRefreshFailed);
+        assert!(!keeping.is_finished());
+        chains.refusals.store(0, Ordering::SeqCst);
+        assert_eq!(keeping.await.unwrap(), Some(2));
+        assert_eq!(vault.get(&key, 1).unwrap().secret, secret(refreshed("new").token));
+    }
+
+    //= docs/spec/audit.md#connectors
+    #[tokio::test]
+    async fn a_node_that_stops_is_not_waited_for_and_egress_does_not_use_what_it_was_not_told() {
+        let key = key("z:work", "github", "main");
+        let disk = Faulty::sound();
+        let (_folder, vault) = vault_on(&disk, &key, &secret(refreshed("old").token)).unwrap();
+        let vault = Arc::new(vault);
+        let chains = Chains::refusing(1, Code::Draining);
+        assert_eq!(keep(Arc::clone(&vault), &chains, refreshed("new")).await, None);
+        assert_eq!(vault.get(&key, 1).unwrap().secret, secret(refreshed("new").token), "it is not lost");
+    }
+
     //= docs/spec/vault.md#refreshed-tokens
     #[tokio::test]
     async fn a_refreshed_token_outlives_every_fault_of_the_disk() {
@@ -186,7 +307,7 @@ mod tests {
                 continue;
             };
             let vault = Arc::new(vault);
-            let stored = store(Arc::clone(&vault), refreshed("new")).await;
+            let stored = keep(Arc::clone(&vault), &TOLD, refreshed("new")).await;
             assert_eq!(stored, Some(2), "step {at}");
             assert!(vault.withheld().is_empty());
             let opened = vault.get(&key, 1).unwrap();
@@ -207,7 +328,7 @@ mod tests {
         let (_folder, vault) = vault_on(&disk, &key, &secret(refreshed("old").token)).unwrap();
         let vault = Arc::new(vault);
         disk.refuse(true);
-        let storing = tokio::spawn(store(Arc::clone(&vault), refreshed("new")));
+        let storing = tokio::spawn(keep(Arc::clone(&vault), &TOLD, refreshed("new")));
         while vault.withheld().is_empty() {
             tokio::time::sleep(FIRST_PAUSE).await;
         }

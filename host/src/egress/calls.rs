@@ -10,7 +10,7 @@ use fcp_state_machines::call::egress::{EgressHandle, OpenCall, OpenRefusal, Refu
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::control::{CallReport, Effect, Identity, OpenWithSecrets, SecretValue};
+use super::control::{CallReport, Effect, Identity, OpenWithSecrets, SecretValue, Strays};
 use super::oauth::Refreshable;
 use super::secret::Secret;
 use super::upstream;
@@ -100,6 +100,8 @@ struct Table {
     calls: BTreeMap<EgressHandle, Arc<LiveCall>>,
     seals: Seals,
     tokens: BTreeMap<TokenKey, Weak<Refreshable>>,
+    /// Requests that named none of their connector's calls; one entry for each connector that is attached.
+    strays: BTreeMap<(ConnectorId, ZoneId), u64>,
 }
 
 impl Calls {
@@ -153,6 +155,23 @@ impl Calls {
             return Err(Refusal::HandleInvalid);
         }
         Ok((Arc::clone(call), ending))
+    }
+
+    /// Counts a request that named none of its connector's calls.
+    //= docs/spec/egress.md#connection
+    pub(crate) fn count_stray(&self, identity: &Identity) {
+        let key = (identity.connector.clone(), identity.zone.clone());
+        let mut table = lock(&self.0);
+        let count = table.strays.entry(key).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// What was counted since this was asked last.
+    pub(crate) fn take_strays(&self) -> Vec<Strays> {
+        let taken = std::mem::take(&mut lock(&self.0).strays).into_iter();
+        taken
+            .map(|((connector, zone), requests)| Strays { identity: Identity { connector, zone }, requests })
+            .collect()
     }
 
     /// Whether no revocation has overtaken the call. Asked right before a credential is injected.

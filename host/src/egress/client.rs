@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 
 use super::calls::lock;
 use super::control::{
-    Answer, CallReport, FromEgress, Identity, OpenWithSecrets, RefreshedToken, Request, ToEgress, Vitals,
+    Answer, CallReport, FromEgress, Identity, OpenWithSecrets, RefreshedToken, Request, Strays, ToEgress,
+    Vitals,
 };
 use super::framing::{self, FrameReader};
 
@@ -157,6 +158,16 @@ impl EgressClient {
         self.done(Request::Persisted { refresh, stored }, None).await
     }
 
+    /// The requests that named no open call of their connector, counted since this was asked last.
+    ///
+    /// # Errors
+    /// If egress is gone.
+    pub async fn strays(&self) -> Result<Vec<Strays>, ClientError> {
+        let answer = self.ask(Request::Strays, None).await?;
+        let refused = unexpected(&answer);
+        if let Answer::Strays(strays) = answer { Ok(strays) } else { Err(refused) }
+    }
+
     /// Asks for a sign of life.
     ///
     /// # Errors
@@ -226,7 +237,9 @@ fn unexpected(answer: &Answer) -> ClientError {
     match answer {
         Answer::NotOpened(refusal) => ClientError::NotOpened(*refusal),
         Answer::Unknown => ClientError::UnknownCall,
-        Answer::Done | Answer::Report(_) | Answer::Ended(_) | Answer::Alive(_) => ClientError::Protocol,
+        Answer::Done | Answer::Report(_) | Answer::Ended(_) | Answer::Strays(_) | Answer::Alive(_) => {
+            ClientError::Protocol
+        }
     }
 }
 

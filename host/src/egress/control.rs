@@ -36,6 +36,8 @@ pub(crate) enum Request {
     Reseal { handle: EgressHandle, seal: u64 },
     /// Says as which generation a refreshed token is durable, if it is.
     Persisted { refresh: u64, stored: Option<u64> },
+    /// Asks for the requests that named no call of their connector, since this was asked last.
+    Strays,
     /// Asks for a sign of life.
     Ping,
     /// Ends the process.
@@ -64,6 +66,8 @@ pub(crate) enum Answer {
     Report(CallReport),
     /// The calls a revocation ended.
     Ended(Vec<EgressHandle>),
+    /// Requests that named no call of their connector.
+    Strays(Vec<Strays>),
     /// A sign of life.
     Alive(Vitals),
     /// There is no such call, or no descriptor came with the frame.
@@ -148,6 +152,16 @@ pub struct Identity {
     pub connector: ConnectorId,
     /// The zone it runs in.
     pub zone: ZoneId,
+}
+
+/// Requests of a connector that named none of its open calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Strays {
+    /// Whose.
+    pub identity: Identity,
+    /// How many.
+    pub requests: u64,
 }
 
 /// A sign of life.

@@ -90,6 +90,7 @@ async fn run(
         Ok(found) => found,
         Err(refusal) => {
             tracing::info!(connector = %identity.connector, zone = %identity.zone, reason = refusal.name(), "refused");
+            shared.calls.count_stray(&identity);
             return outlet.finish(Err(refusal), Effect::None);
         }
     };

@@ -33,7 +33,7 @@ use fcp_proto_core::time::UnixTime;
 pub use client::{ClientError, EgressClient, Refreshed};
 pub use control::{
     CallReport, Effect, Identity, OAuthToken, OpenWithSecrets, RefreshedToken, SecretValue, SlotSecret,
-    Vitals,
+    Strays, Vitals,
 };
 pub use resolve::{Resolver, Resolving, SystemResolver};
 pub use secret::Secret;

@@ -70,6 +70,7 @@ async fn listen(
             Request::Revoke { scope, sequence } => Answer::Ended(shared.calls.revoke(scope, sequence).await),
             Request::Reseal { handle, seal } => known(shared.calls.reseal(&handle, seal)),
             Request::Persisted { refresh, stored } => known(shared.desk.persisted(refresh, stored)),
+            Request::Strays => Answer::Strays(shared.calls.take_strays()),
             Request::Ping => Answer::Alive(Vitals { calls: shared.calls.count() }),
             Request::Shutdown => Answer::Done,
         };

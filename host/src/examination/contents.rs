@@ -227,17 +227,15 @@ impl Examination {
             let clock_confirmed = true;
             let mut node =
                 Node::new(NodeConfig { node_id, keys, session_secs, limits, clock_confirmed, entropy });
-            for batch in storage.batches().map_err(|error| error.to_string())? {
-                for record in &batch.map_err(|error| error.to_string())?.batch.records {
-                    let replayed = node.replay(record.id, &record.bytes, clock::now());
-                    replayed.map_err(|error| format!("the record {}: {error}", record.id))?;
+            let owner = |node: &Node| node.authority().owner().map(|owner| owner.public_key.key_id());
+            match replay(&mut node, storage) {
+                Err(error) => {
+                    // What it knew until then tells which link of a chain is the bad one.
+                    self.chains(storage, facts, &node);
+                    Err(error)
                 }
-            }
-            let owner = node.authority().owner().map(|owner| owner.public_key.key_id());
-            if owner == Some(facts.owner_key) {
-                Ok(node)
-            } else {
-                Err("its owner is not the one that home.toml names".into())
+                Ok(()) if owner(&node) == Some(facts.owner_key) => Ok(node),
+                Ok(()) => Err("its owner is not the one that home.toml names".into()),
             }
         });
         match replayed {
@@ -335,6 +333,17 @@ impl Examination {
             }
         }
     }
+}
+
+/// Gives a journal to a node, up to the first record that it does not take.
+fn replay(node: &mut Node, storage: &Storage) -> Result<(), String> {
+    for batch in storage.batches().map_err(|error| error.to_string())? {
+        for record in &batch.map_err(|error| error.to_string())?.batch.records {
+            let replayed = node.replay(record.id, &record.bytes, clock::now());
+            replayed.map_err(|error| format!("the record {}: {error}", record.id))?;
+        }
+    }
+    Ok(())
 }
 
 /// Why a damaged journal matters.

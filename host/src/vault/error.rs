@@ -73,7 +73,10 @@ impl fmt::Display for VaultError {
         match self {
             Self::Missing(key) => write!(f, "no credential {key} is stored"),
             Self::Withheld(key) => {
-                write!(f, "a refreshed token of {key} is not stored yet: the disk refuses it")
+                write!(
+                    f,
+                    "a refreshed token of {key} is not stored or told to the audit yet: the disk refuses it"
+                )
             }
             Self::Invalid { file, reason } => write!(f, "{} does not open: {reason}", file.display()),
             Self::Superseded { key, version } => {

@@ -12,4 +12,5 @@ mod outputs;
 mod programs;
 mod protocol;
 mod service;
+mod told;
 mod world;

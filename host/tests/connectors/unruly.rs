@@ -109,6 +109,12 @@ fn invoke(id: &Value, params: &Value) {
                 write(&[b'x'; 512 * 1024]);
             }
         }
+        // A gigabyte without a line's end.
+        "endless" => {
+            for _ in 0..2048 {
+                write(&[b'x'; 512 * 1024]);
+            }
+        }
         "unknown_id" => say(&result(&json!(424_242), effect, input)),
         "twice" => {
             say(&result(id, effect, input));

@@ -5,19 +5,21 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fcp_host::connectors::{
-    Installation, Launch, Limits, OffLimits, Opening, ProcessStatus, Program, Runner, RunnerConfig, Secrets,
+    Account, Chronicle, Installation, Launch, Limits, OffLimits, Opening, ProcessStatus, Program, Runner,
+    RunnerConfig, Secrets, Telling,
 };
 use fcp_host::egress::{EgressClient, Environment, Resolver, Resolving, Secret, SecretValue};
 use fcp_host::sandbox::Sandbox;
 use fcp_proto_core::crypto::hash;
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ZoneId;
 use fcp_proto_core::manifest::Manifest;
-use fcp_proto_core::object::CredentialRecord;
+use fcp_proto_core::object::{AuditEventKind, CredentialRecord};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Instant, Now, UnixTime};
 use fcp_state_machines::call::egress::{EgressException, Transport};
@@ -35,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct World {
     pub(crate) runner: Runner,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) told: Arc<Told>,
+    pub(crate) client: EgressClient,
     egress: tokio::task::AbortHandle,
     /// The last reference keeps the refreshed tokens' queue open.
     _refreshed: fcp_host::egress::Refreshed,
@@ -55,16 +59,19 @@ impl World {
         let (egress, refreshed) = EgressClient::connect(ours.into()).unwrap();
         let place = tempfile::tempdir().unwrap();
         let home = fcp_host::home::Home::create(&place.path().join("home")).unwrap();
+        let told = Arc::<Told>::default();
         let runner = Runner::new(RunnerConfig {
             sandbox: Sandbox::with_launcher(&programs().join("fcp-launcher")).unwrap(),
             engine: programs().join("fcp-connector-engine"),
-            egress,
+            egress: egress.clone(),
             clock: now,
             entropy: Entropy::from_seed(&Zeroizing::new([7; 32])),
+            chronicle: Arc::<Told>::clone(&told) as Arc<dyn Chronicle>,
             limits,
             off_limits: OffLimits::new(&home, programs().to_owned()),
         });
-        Self { runner, vault: Arc::default(), egress: serving.abort_handle(), _refreshed: refreshed, place }
+        let (client, egress) = (egress, serving.abort_handle());
+        Self { runner, vault: Arc::default(), told, client, egress, _refreshed: refreshed, place }
     }
 
     pub(crate) fn launch(&self, installation: &Arc<Installation>) -> Launch {
@@ -122,6 +129,44 @@ impl World {
 /// What comes within the patience of the tests.
 pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, work).await.expect("it takes too long")
+}
+
+/// What the audit was told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    accounts: Mutex<Vec<Account>>,
+    /// Whether nothing can be stored.
+    pub(crate) full: AtomicBool,
+}
+
+impl Told {
+    pub(crate) fn of(&self, kind: AuditEventKind) -> Vec<Account> {
+        let accounts = self.accounts.lock().unwrap();
+        accounts.iter().filter(|account| account.kind == kind).cloned().collect()
+    }
+
+    /// Waits until the audit is told of this kind.
+    pub(crate) async fn until(&self, kind: AuditEventKind) -> Account {
+        soon(async {
+            loop {
+                if let Some(account) = self.of(kind).pop() {
+                    return account;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+    }
+}
+
+impl Chronicle for Told {
+    fn tell(&self, account: Account) -> Telling {
+        if self.full.load(Ordering::SeqCst) {
+            return Box::pin(async { Err((Code::StoreFull, "the disk is full".to_owned())) });
+        }
+        self.accounts.lock().unwrap().push(account);
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// A vault with one secret, which counts how often it was opened.

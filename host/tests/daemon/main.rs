@@ -9,6 +9,7 @@
 )]
 
 mod apart;
+mod audited;
 mod authority;
 mod development;
 mod engine;
@@ -28,4 +29,6 @@ mod released;
 mod rotating;
 mod stopping;
 mod surviving;
+mod tampered;
+mod trial;
 mod world;

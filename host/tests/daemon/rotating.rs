@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fcp_api::client::Client;
 use fcp_api::routes::{
-    AddException, AddGrant, InstallConnector, InvokeOperation, PutCredential, TestCredential,
+    AddException, AddGrant, InstallConnector, InvokeOperation, ListAuditEvents, PutCredential, TestCredential,
 };
 use fcp_api::secret::Secret;
 use fcp_api::types::{self, CredentialMaterial, ErrorBody, ExceptionRule, Nothing};
@@ -17,6 +17,7 @@ use fcp_proto_core::crypto::hash;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId};
 use fcp_proto_core::manifest::package::Package;
+use fcp_proto_core::object::AuditEventKind;
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::constraints::Constraints;
 use http::{Request, Response};
@@ -204,6 +205,19 @@ async fn grant(operator: &mut Client, bot: &Bot) {
     operator.send::<AddGrant>(&[], &request).await.unwrap();
 }
 
+/// How many refreshed tokens the audit tells of.
+//= docs/spec/audit.md#connectors
+async fn refreshes_told(operator: &mut Client) -> usize {
+    let query = types::AuditQuery {
+        zone: Some("z:work".parse().unwrap()),
+        kind: Some(AuditEventKind::SecretStored),
+        limit: Some(1000),
+        ..types::AuditQuery::default()
+    };
+    let told = operator.get::<ListAuditEvents>(&[], &query).await.unwrap().body.events;
+    told.iter().filter(|event| event.detail.as_deref() == Some("mine, refreshed")).count()
+}
+
 /// Reads a page, again while there is no egress process.
 async fn read(agent: &mut Client) -> Result<(), ErrorBody> {
     let mut read = call("pages.get", json!({}), None);
@@ -257,6 +271,7 @@ async fn a_token_that_is_lost_with_a_killed_process_is_named_with_its_remedy_and
         read(&mut agent).await.unwrap();
         read(&mut agent).await.unwrap();
         assert_eq!(service.asked(), 2, "each rotated token was stored, for the next was taken");
+        assert_eq!(refreshes_told(&mut operator).await, 2, "the audit knows of both");
 
         *service.mute.lock().unwrap() = true;
         // That of the reads before.

@@ -47,6 +47,14 @@ async fn a_handle_works_for_its_connector_in_its_zone_until_its_call_ends() {
     assert_eq!(own.get(handle, &url, Some("main")).await.refusal().as_deref(), Some("handle_invalid"));
     assert_eq!(world.client.close_call(handle).await, Err(ClientError::UnknownCall));
     assert_eq!(service.requests().len(), 1);
+    //= docs/spec/egress.md#connection
+    let strays = world.client.strays().await.expect("counted");
+    let of =
+        |strays: fcp_host::egress::Strays| (strays.identity.connector, strays.identity.zone, strays.requests);
+    let counted: Vec<_> =
+        strays.into_iter().map(of).map(|(who, zone, n)| format!("{who} {zone} {n}")).collect();
+    assert_eq!(counted, ["github z:private 1", "github z:work 4", "slack z:work 1"]);
+    assert_eq!(world.client.strays().await, Ok(Vec::new()), "each is told once");
 }
 
 /// A service that sends a first chunk and then nothing, and a call whose answer it is.

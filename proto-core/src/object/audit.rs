@@ -43,6 +43,8 @@ cbor_enum! {
         SessionClosed = "session.closed",
         /// A zone, policy, role, grant or principal was made or changed.
         AuthorityChanged = "authority.changed",
+        /// Tokens were minted for calls outside a session; the detail says which.
+        TokensMinted = "capability.minted",
         /// The gate refused a call.
         CallDenied = "capability.denied",
         /// Calls were refused before their holder was known; the detail says how many.
@@ -69,6 +71,8 @@ cbor_enum! {
         DeclassificationGranted = "declassification.granted",
         /// A credential was handed to the egress process for a call.
         SecretAccess = "secret.access",
+        /// Egress refused requests of a connector; the detail says how many, and the first.
+        EgressDenied = "egress.denied",
         /// A credential was stored or replaced.
         SecretStored = "secret.stored",
         /// A credential was removed.
@@ -81,6 +85,8 @@ cbor_enum! {
         ConnectorChanged = "connector.changed",
         /// A connector's process ended against the plan.
         ConnectorStopped = "connector.stopped",
+        /// Other settings were read and are in force; the detail names them.
+        SettingsChanged = "settings.changed",
         /// The owner lowered a wall.
         ExceptionRecorded = "exception.recorded",
         /// A principal began afresh.

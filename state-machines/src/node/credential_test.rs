@@ -23,7 +23,7 @@ impl Node {
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
         let (CredentialTest { operator, credential }, signer) = (test.body.fields.clone(), test.body.signer);
-        let spoken = self.hear(&AnyObject::from(test), (&operator, signer), actor, now.unix)?;
+        let spoken = self.hear(AnyObject::from(test), (&operator, signer), actor, now.unix)?;
         let given = self.trial(&spoken, &credential, now)?;
         self.call_by_word(request, spoken, given, Purpose::CredentialTest, now, schema)
     }

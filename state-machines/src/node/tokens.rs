@@ -7,14 +7,17 @@ use alloc::vec::Vec;
 use fcp_proto_core::crypto::proof::ChannelBinding;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CredentialId, KeyId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
-use fcp_proto_core::object::RevocationScope;
+use fcp_proto_core::object::{AuditEventKind, RevocationScope};
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::Token;
 use fcp_proto_core::token::claims::{Claims, TokenGrant};
 
+use super::ledger::Unit;
 use super::sessions::{MintedToken, SessionId};
-use super::{Answer, Failure, Node, RequestId};
+use super::{Answer, Failure, Node, RequestId, Then};
 use crate::call::gate::{IssuerFacts, SignatureFacts, TokenFacts};
+use crate::persist::Class;
+use crate::trust::audit::Entry;
 use crate::trust::authority::KnownGrant;
 
 /// Operations for which tokens are minted at once. Chosen.
@@ -75,6 +78,7 @@ impl Minted {
 impl Node {
     /// Mints tokens that leave the node: one from each grant in force that gives any of the operations, for these only.
     //= docs/spec/sessions.md#tokens-that-leave-the-node
+    //= docs/spec/audit.md#what-is-told
     pub(super) fn mint_tokens(
         &mut self,
         id: RequestId,
@@ -106,7 +110,16 @@ impl Node {
             let rule = alloc::format!("no grant in force gives {principal} the operation {missing}");
             return Err(Failure::new(Code::OperationNotGranted, rule));
         }
-        self.answer(id, Ok(Answer::Tokens(minted)));
+        let mut unit = Unit::new(Class::Normal);
+        for token in &minted {
+            let entry = Entry::new(AuditEventKind::TokensMinted, principal.as_str()).about(token.grant);
+            let operations: Vec<_> = token.operations.iter().map(OperationId::as_str).collect();
+            let connector = Some(token.connector.clone());
+            let entry = Entry { token_id: Some(token.token_id), connector, ..entry };
+            unit.audit(&zone, entry.saying(operations.join(" ")));
+        }
+        unit.then(Then::Answer(id, Ok(Box::new(Answer::Tokens(minted)))));
+        self.commit(unit);
         Ok(())
     }
 

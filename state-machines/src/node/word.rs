@@ -86,21 +86,23 @@ impl Node {
     /// Judges a word, and has it stored and told with whatever follows from it.
     pub(super) fn hear(
         &mut self,
-        word: &AnyObject,
+        word: AnyObject,
         (operator, signer): (&PrincipalId, KeyId),
         actor: &str,
         now: UnixTime,
     ) -> Result<Spoken, Failure> {
-        let id = self.judge_object(word, &self.authority, now)?;
+        let id = self.judge_object(&word, &self.authority, now)?;
         let mut unit = Unit::new(Class::Normal);
-        super::admit::store_any(&mut unit, word, self).map_err(unstorable)?;
-        self.remember_taken(id, word);
+        super::admit::store_any(&mut unit, &word, self).map_err(unstorable)?;
+        self.remember_taken(id, &word);
         let header = word.header();
         let mut entry = Entry::new(AuditEventKind::AuthorityChanged, actor).about(id);
         entry.detail = Some(header.schema.to_string());
         unit.audit(&header.zone_id, entry);
-        let (operator, zone) = (operator.clone(), header.zone_id.clone());
-        Ok(Spoken { id, operator, signer, zone, created_at: header.created_at, unit })
+        let (operator, zone, created_at) = (operator.clone(), header.zone_id.clone(), header.created_at);
+        // It changes nothing by itself; but one that the disk refused may be given again.
+        unit.then(Then::Apply(id, Box::new(word)));
+        Ok(Spoken { id, operator, signer, zone, created_at, unit })
     }
 
     /// Makes the call that a word gives leave for, if the gate lets it pass.

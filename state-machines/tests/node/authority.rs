@@ -725,6 +725,25 @@ fn a_connector_without_a_health_operation_has_no_test() {
     assert_eq!(code(tested(&mut home, request, &home::succeeded("{}"))), Code::OperationUnknown);
 }
 
+/// Nothing of it was stored, so the same word of the same second is still a new one.
+//= docs/spec/authority.md#testing-a-credential
+#[test]
+fn a_test_that_the_disk_refused_can_be_asked_for_again() {
+    let mut home = Home::new();
+    home.install_with_health();
+    home.disk_answers = false;
+    let request = test_of(&home, "op", "main");
+    let id = home.send(request);
+    home.run();
+    home.disk(Completion::Refused(Refusal::Full));
+    assert_eq!(code(home.take(id)), Code::StoreFull);
+    home.disk_answers = true;
+    let again = test_of(&home, "op", "main");
+    tested(&mut home, again, &home::succeeded("{}")).expect("there is room");
+    let again = test_of(&home, "op", "main");
+    assert_eq!(code(tested(&mut home, again, &home::succeeded("{}"))), Code::Conflict, "a word serves once");
+}
+
 #[test]
 fn a_test_does_not_outlive_its_operators_key() {
     let mut home = Home::new();

@@ -2,7 +2,9 @@
 
 use crate::home::{self, Home, agent, everything, usage, work};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::object::{CredentialRecord, Effect, GateCheck, RevocationScope, ZonePolicy};
+use fcp_proto_core::object::{
+    AnyObject, CredentialRecord, Effect, GateCheck, RevocationScope, StoredObject, ZonePolicy,
+};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::{Risk, SafetyTier};
 use fcp_state_machines::node::{
@@ -274,6 +276,31 @@ fn a_clock_that_jumps_ahead_decides_nothing_and_ends_nothing() {
     home.now = wrong;
     let request = Request::Admit { object: Box::new(object.into()), actor: "op".into() };
     home.ask(request).expect("what takes away goes on");
+}
+
+//= docs/spec/calls.md#time
+#[test]
+fn the_audit_tells_no_earlier_time_when_the_clock_is_set_back() {
+    let (mut home, _) = Home::with_grant();
+    let right = home.now;
+    for set_back in [0, 300, 30_000] {
+        home.pass(60);
+        home.invoke(home.call("notes.get", READ, None), "{}").expect("a call");
+        home.now.unix = right.unix.saturating_sub(set_back);
+        home.invoke(home.call("notes.get", READ, None), "{}").expect("by the time that was seen");
+    }
+    let objects = home
+        .journal
+        .iter()
+        .map(|record| AnyObject::open(&StoredObject::from_bytes(&record.bytes).expect("stored")));
+    let events = objects.filter_map(|object| match object.expect("an object") {
+        AnyObject::AuditEvent(event) if event.header.zone_id == home::zone("z:work") => {
+            Some(event.body.occurred_at)
+        }
+        _ => None,
+    });
+    let times: Vec<_> = events.collect();
+    assert!(times.len() > 12 && times.is_sorted(), "{times:?}");
 }
 
 //= docs/spec/calls.md#time

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::finish::{Body, Finish};
 use super::health::Means;
 use super::{Keeper, Pending, Retirement, not_delivered};
+use crate::connectors::chronicle::{Account, Telling};
 use crate::connectors::evidence::{Local, Power, Reader};
 use crate::connectors::launch::{Installation, Launch, Program, Secrets};
 use crate::connectors::process::Line;
@@ -210,9 +211,14 @@ impl Keeper {
     /// Opens a call with its secrets; the answer comes as [`Opened`].
     pub(super) fn ask_egress(&self, call: CallId, client: EgressClient, open: OpenCall, asked: Asked) {
         let (answers, zone) = (self.opened.0.clone(), self.identity.zone.clone());
+        let telling = asked.untold.clone().map(|account| self.shared.tell(account));
         tokio::spawn(async move {
             let handle = open.handle;
-            let result = open_with_secrets(&client, open, &zone, &asked).await;
+            // No record, no secret.
+            let result = match told(telling).await {
+                Ok(()) => open_with_secrets(&client, open, &zone, &asked).await,
+                Err(refusal) => Err(refusal),
+            };
             // A keeper that is gone has ended the process, and egress its connection.
             answers.send(Opened { call, handle, client, result }).ok();
         });
@@ -298,6 +304,7 @@ impl Keeper {
         let finish = Finish {
             shared: Arc::clone(&self.shared),
             call,
+            identity: self.identity.clone(),
             operation: entry.call.dispatch.authorized.operation().clone(),
             outputs: run.map(|run| Arc::clone(&run.outputs)).unwrap_or_default(),
             end,
@@ -344,11 +351,21 @@ impl Keeper {
 pub(super) struct Asked {
     pub(super) secrets: Arc<dyn Secrets>,
     pub(super) credentials: Vec<CredentialRecord>,
+    /// What the audit must be told before a secret is opened. Of a call the node has told it.
+    pub(super) untold: Option<Account>,
 }
 
 impl Asked {
     fn of(call: &NewCall) -> Self {
-        Self { secrets: Arc::clone(&call.launch.secrets), credentials: call.dispatch.credentials.clone() }
+        let credentials = call.dispatch.credentials.clone();
+        Self { secrets: Arc::clone(&call.launch.secrets), credentials, untold: None }
+    }
+}
+
+async fn told(telling: Option<Telling>) -> Result<(), (Code, String)> {
+    match telling {
+        Some(telling) => telling.await,
+        None => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, OperationId};
-use fcp_proto_core::object::{Effect, Usage};
+use fcp_proto_core::object::{AuditEventKind, Effect, Usage};
 use fcp_proto_core::time::Instant;
 use fcp_state_machines::call::egress::EgressHandle;
 use fcp_state_machines::call::supervisor::CallEnd;
@@ -13,11 +13,12 @@ use fcp_state_machines::node::Outcome;
 use tokio::sync::oneshot;
 use tokio::time::{Duration, timeout};
 
+use crate::connectors::chronicle::Account;
 use crate::connectors::evidence::{Evidence, Local, Power, Reader, Sent};
 use crate::connectors::outputs::OutputSchemas;
 use crate::connectors::protocol::{Failure, Invoked, Violation};
 use crate::connectors::shared::Shared;
-use crate::egress::{CallReport, EgressClient};
+use crate::egress::{CallReport, EgressClient, Identity};
 
 /// What a connector answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub(super) enum Body {
 pub(super) struct Finish {
     pub(super) shared: Arc<Shared>,
     pub(super) call: CallId,
+    pub(super) identity: Identity,
     pub(super) operation: OperationId,
     /// What the operation declares of its output.
     pub(super) outputs: Arc<OutputSchemas>,
@@ -59,6 +61,9 @@ impl Finish {
             },
         };
         self.shared.leave(self.call);
+        if let Some(report) = &report {
+            self.tell_denials(report).await;
+        }
         let (power, local, reader) = self.evidence;
         let evidence = Evidence { power, local, sent, reader };
         let usage = self.usage(sent, report.as_ref());
@@ -86,6 +91,26 @@ impl Finish {
         };
         // Whoever asked may have given up waiting.
         self.reply.send(outcome).ok();
+    }
+
+    /// Tells what egress refused this call, whatever the connector says of it.
+    //= docs/spec/audit.md#connectors
+    async fn tell_denials(&self, report: &CallReport) {
+        let denials: Vec<_> = report.refusals.iter().filter(|refusal| refusal.is_denial()).collect();
+        let Some(first) = denials.first() else { return };
+        let told = self.shared.tell(Account {
+            zone: self.identity.zone.clone(),
+            kind: AuditEventKind::EgressDenied,
+            connector: self.identity.connector.clone(),
+            operation: Some(self.operation.clone()),
+            call: Some(self.call),
+            code: Some(first.code()),
+            detail: format!("{} refused, the first: {}", denials.len(), first.name()),
+        });
+        if let Err((code, message)) = told.await {
+            // Nothing passed, so nothing is left without its record; the call's own end will not be stored either.
+            tracing::error!(call = %self.call, %code, message, "the audit could not be told");
+        }
     }
 
     //= docs/spec/connectors.md#evidence

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, OperationId};
-use fcp_proto_core::object::CredentialRecord;
+use fcp_proto_core::ids::{CallId, CredentialId, OperationId};
+use fcp_proto_core::object::{AuditEventKind, CredentialRecord};
 use fcp_proto_core::time::Instant;
 use fcp_state_machines::call::egress::{EgressHandle, OpenCall};
 use fcp_state_machines::call::supervisor::{HealthProbe, HealthReport, Input, Process, State};
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::calls::{Asked, Opened, close_later};
 use super::{Keeper, Pending, Retirement};
+use crate::connectors::chronicle::Account;
 use crate::connectors::evidence;
 use crate::connectors::launch::{Installation, Launch, Secrets};
 use crate::connectors::protocol::{self, Failure, HealthStatus, Invoke};
@@ -29,6 +30,8 @@ pub(super) struct Probe {
     what: HealthProbe,
     /// Why what it finds is only the connector's word.
     unexercised: Option<&'static str>,
+    /// The credential that it uses, and its version.
+    given: Option<(CredentialId, u64)>,
     asker: Asker,
     pub(super) deadline: Instant,
     egress: Option<(EgressHandle, EgressClient)>,
@@ -170,8 +173,16 @@ impl Keeper {
                 (HealthProbe::Method, Some("not exercised: the manifest names no health operation"))
             }
         };
-        let probe =
-            Probe { process, what: what.clone(), unexercised, asker, deadline, egress: None, request: None };
+        let probe = Probe {
+            process,
+            what: what.clone(),
+            unexercised,
+            given: None,
+            asker,
+            deadline,
+            egress: None,
+            request: None,
+        };
         self.probes.insert(id, probe);
         match what {
             HealthProbe::Method => {
@@ -206,10 +217,36 @@ impl Keeper {
             Ok(open) => {
                 let used =
                     |record: &CredentialRecord| open.credentials.iter().any(|it| it.slot == record.slot);
-                let credentials = means.credential.into_iter().filter(used).collect();
-                self.ask_egress(id, client, open, Asked { secrets: means.secrets, credentials });
+                let credentials: Vec<_> = means.credential.into_iter().filter(used).collect();
+                let untold = self.untold(id, operation, credentials.first());
+                self.ask_egress(id, client, open, Asked { secrets: means.secrets, credentials, untold });
             }
         }
+    }
+
+    /// What the audit must be told before a check uses the credential: once for each process and version.
+    //= docs/spec/audit.md#connectors
+    fn untold(
+        &mut self,
+        check: CallId,
+        operation: &OperationId,
+        record: Option<&CredentialRecord>,
+    ) -> Option<Account> {
+        let (record, run) = (record?, self.run.as_ref()?);
+        let given = Some((record.credential.clone(), record.version));
+        let told = run.talk.given == given;
+        if let Some(probe) = self.probes.get_mut(&check) {
+            probe.given = given;
+        }
+        (!told).then(|| Account {
+            zone: self.identity.zone.clone(),
+            kind: AuditEventKind::SecretAccess,
+            connector: self.identity.connector.clone(),
+            operation: Some(operation.clone()),
+            call: None,
+            code: None,
+            detail: format!("{} for the checks of health while this process runs", record.credential),
+        })
     }
 
     fn probe_request(
@@ -250,6 +287,10 @@ impl Keeper {
             Ok(()) => {
                 if let Some(probe) = self.probes.get_mut(&call) {
                     probe.egress = Some((handle, client));
+                    let given = probe.given.take();
+                    if let Some(run) = self.run.as_mut().filter(|run| run.talk.process == probe.process) {
+                        run.talk.given = given.or(run.talk.given.take());
+                    }
                 }
                 self.write_probe(call);
             }

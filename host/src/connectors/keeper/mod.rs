@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::CallId;
+use fcp_proto_core::ids::{CallId, CredentialId};
 use fcp_proto_core::object::RevocationObject;
 use fcp_proto_core::time::{Instant, UnixTime};
 use fcp_state_machines::call::supervisor::{self, Input, Output, Process, State, Supervisor};
@@ -95,6 +95,8 @@ struct Talk {
     /// Progress of those.
     stale: usize,
     violation: Option<Violation>,
+    /// The credential that the audit knows to be given for checks of this process, and its version.
+    given: Option<(CredentialId, u64)>,
     report: Option<Box<PropertyReport>>,
     launcher: Option<u32>,
 }

@@ -1,13 +1,16 @@
 //! What a process says, and what the keeper makes of it.
 
 use fcp_proto_core::encoding::json::Json;
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
 use fcp_proto_core::manifest::Runtime;
-use fcp_state_machines::call::supervisor::{ExitStatus, Input, Process};
+use fcp_proto_core::object::AuditEventKind;
+use fcp_state_machines::call::supervisor::{ExitStatus, Input, Process, State};
 
 use super::calls::{Entry, Stage};
 use super::finish::Body;
 use super::{Keeper, Pending, Talk};
+use crate::connectors::chronicle::Account;
 use crate::connectors::launch::Progress;
 use crate::connectors::process::Event;
 use crate::connectors::protocol::{self, Failure, Incoming, Violation};
@@ -45,18 +48,29 @@ impl Keeper {
         let trouble = format!("the connector broke the protocol: {violation}");
         tracing::warn!(connector = %self.identity.connector, zone = %self.identity.zone, "{trouble}");
         run.trouble = Some(trouble);
+        self.note(AuditEventKind::SecurityViolation, Code::ConnectorProtocol, violation.to_string());
         self.kill();
     }
 
+    /// Tells the audit what the connector did.
+    //= docs/spec/audit.md#connectors
+    fn note(&self, kind: AuditEventKind, code: Code, detail: String) {
+        let (zone, connector) = (self.identity.zone.clone(), self.identity.connector.clone());
+        let code = Some(code);
+        self.shared.note(Account { zone, kind, connector, operation: None, call: None, code, detail });
+    }
+
     fn on_exited(&mut self, process: Process, status: ExitStatus, unwritten: &[CallId]) {
+        let words = match status {
+            ExitStatus::Code(code) => format!("the process ended with status {code}"),
+            ExitStatus::Signal(signal) => format!("the process ended by signal {signal}"),
+        };
+        self.note_end(status, &words);
         if let Some(run) = &mut self.run {
             run.link = None;
             run.talk.launcher = None;
             if run.talk.violation.is_none() {
-                run.trouble.get_or_insert(match status {
-                    ExitStatus::Code(code) => format!("the process ended with status {code}"),
-                    ExitStatus::Signal(signal) => format!("the process ended by signal {signal}"),
-                });
+                run.trouble.get_or_insert(words);
             }
         }
         let opening = |entry: &Entry| entry.stage == Stage::Opening;
@@ -67,6 +81,15 @@ impl Keeper {
         }
         self.lose_probes();
         self.feed(Input::Exited { process, status });
+    }
+
+    /// Tells the audit of an end that nobody planned; what it was killed for as a violation was told already.
+    fn note_end(&self, status: ExitStatus, words: &str) {
+        let Some(run) = &self.run else { return };
+        let asked = matches!(run.supervisor.state(), State::Draining(_)) && status == ExitStatus::Code(0);
+        if run.retirement.is_none() && run.talk.violation.is_none() && !asked {
+            self.note(AuditEventKind::ConnectorStopped, Code::ConnectorUnavailable, words.to_owned());
+        }
     }
 
     fn on_message(&mut self, message: Incoming) -> Result<(), Violation> {
@@ -112,7 +135,11 @@ impl Keeper {
                 let answer = protocol::initialized(result)?;
                 let (id, version) = (&manifest.connector.id, &manifest.connector.version);
                 let fits = protocol::is_the_installed(&answer, id, version, manifest.interface_hash());
-                (!fits).then(|| "it says that it is another connector than was installed".to_owned())
+                (!fits).then(|| {
+                    let lie = "it says that it is another connector than was installed";
+                    self.note(AuditEventKind::SecurityViolation, Code::ConnectorProtocol, lie.to_owned());
+                    lie.to_owned()
+                })
             }
         };
         let input = match trouble {

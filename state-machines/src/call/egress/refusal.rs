@@ -96,6 +96,30 @@ refusals! {
     Saturated "saturated" Exhausted "too many requests are under way";
 }
 
+impl Refusal {
+    /// Whether it refuses what was asked for, rather than that the way or the service failed, or the call ended meanwhile.
+    //= docs/spec/egress.md#refusals
+    pub const fn is_denial(&self) -> bool {
+        !matches!(
+            self,
+            Self::NoAddresses
+                | Self::ResolveFailed
+                | Self::ConnectFailed
+                | Self::TlsFailed
+                | Self::CallClosed
+                | Self::Revoked
+                | Self::DeadlinePassed
+                | Self::RefreshFailed
+                | Self::RefreshRefused
+                | Self::ConnectTimeout
+                | Self::TotalTimeout
+                | Self::IdleTimeout
+                | Self::UpstreamBroken
+                | Self::Saturated
+        )
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text())?;

@@ -56,7 +56,7 @@ impl Node {
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
         let (OutcomeProbe { operator, intent }, signer) = (probe.body.fields.clone(), probe.body.signer);
-        let spoken = self.hear(&AnyObject::from(probe), (&operator, signer), actor, now.unix)?;
+        let spoken = self.hear(AnyObject::from(probe), (&operator, signer), actor, now.unix)?;
         self.is_as_stored(intent, doubtful)?;
         let asked = self.unsettled.get(&intent).filter(|it| !it.settling && it.zone == spoken.zone);
         let asked =

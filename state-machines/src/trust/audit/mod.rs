@@ -8,7 +8,7 @@
 mod tests;
 mod verify;
 
-pub use verify::{Fault, Finding, Report, Verifier};
+pub use verify::{Fault, Finding, Known, Report, Verifier};
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;

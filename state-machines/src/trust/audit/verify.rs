@@ -1,6 +1,6 @@
 //! Reads chains from their beginning and names the first bad link.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt;
 
 use fcp_proto_core::ids::{NodeId, ObjectId, ZoneId};
@@ -13,11 +13,18 @@ pub enum Fault {
     Altered,
     /// The first event of a chain is not number 0, or it names one before it.
     NoBeginning,
-    /// The number does not follow: something is missing, repeated or out of order.
-    OutOfSequence {
+    /// A later number stands here, and this one nowhere behind it.
+    Missing {
         /// The number that should stand here.
         expected: u64,
     },
+    /// A later number stands here, and this one behind it.
+    Reordered {
+        /// The number that should stand here.
+        expected: u64,
+    },
+    /// Its number was read before.
+    Repeated,
     /// It does not name the event before it.
     WrongPredecessor,
     /// It is of another node.
@@ -42,7 +49,9 @@ impl fmt::Display for Fault {
         match self {
             Self::Altered => f.write_str("its content was altered"),
             Self::NoBeginning => f.write_str("the chain does not begin with number 0"),
-            Self::OutOfSequence { expected } => write!(f, "number {expected} should stand here"),
+            Self::Missing { expected } => write!(f, "number {expected} should stand here and is missing"),
+            Self::Reordered { expected } => write!(f, "number {expected} should stand here and comes later"),
+            Self::Repeated => f.write_str("its number was read before"),
             Self::WrongPredecessor => f.write_str("it does not name the event before it"),
             Self::Foreign => f.write_str("it belongs to another node"),
             Self::HeadSignature => f.write_str("the head's signature does not verify"),
@@ -87,11 +96,14 @@ struct Read {
     sealed: bool,
 }
 
+/// Heads that someone saved earlier: the last event's number and identity, for each zone as many as there are.
+pub type Known = BTreeMap<ZoneId, BTreeSet<(u64, ObjectId)>>;
+
 /// Takes events and heads in stored order. Whether an object's identity and a head's signature are right is for the caller
 /// to compute, who holds the keys.
 pub struct Verifier {
     node_id: NodeId,
-    known: BTreeMap<ZoneId, (u64, ObjectId)>,
+    known: Known,
     chains: BTreeMap<ZoneId, Read>,
     events: u64,
     heads: u64,
@@ -100,13 +112,14 @@ pub struct Verifier {
 
 impl Verifier {
     /// A verifier of the chains of `node_id`; `known` are heads that someone saved earlier.
-    pub fn new(node_id: NodeId, known: BTreeMap<ZoneId, (u64, ObjectId)>) -> Self {
+    pub fn new(node_id: NodeId, known: Known) -> Self {
         Self { node_id, known, chains: BTreeMap::new(), events: 0, heads: 0, first_bad: None }
     }
 
     /// Reads the next event; `authentic` says whether `id` is the identity of its content.
     pub fn event(&mut self, zone: &ZoneId, id: ObjectId, event: &AuditEvent, authentic: bool) {
         self.events += 1;
+        self.came_later(zone, event.seq);
         if let Some(fault) = self.event_fault(zone, id, event, authentic) {
             self.bad(zone, event.seq, Some(id), fault);
         }
@@ -123,13 +136,15 @@ impl Verifier {
         }
         match self.chains.get(zone) {
             None if event.seq != 0 || event.prev.is_some() => return Some(Fault::NoBeginning),
-            Some(last) if event.seq != last.seq + 1 => {
-                return Some(Fault::OutOfSequence { expected: last.seq + 1 });
+            Some(last) if event.seq <= last.seq => return Some(Fault::Repeated),
+            Some(last) if event.seq - 1 != last.seq => {
+                return Some(Fault::Missing { expected: last.seq.saturating_add(1) });
             }
             Some(last) if event.prev != Some(last.id) => return Some(Fault::WrongPredecessor),
             None | Some(_) => {}
         }
-        let forked = self.known.get(zone).is_some_and(|(seq, known)| *seq == event.seq && *known != id);
+        let known = self.known.get(zone).into_iter().flatten();
+        let forked = known.into_iter().any(|(seq, known)| *seq == event.seq && *known != id);
         forked.then_some(Fault::Forked)
     }
 
@@ -160,7 +175,8 @@ impl Verifier {
                 self.bad(&zone, last.seq, Some(last.id), Fault::Unsealed);
             }
         }
-        for (zone, (known, _)) in self.known.clone() {
+        for (zone, heads) in core::mem::take(&mut self.known) {
+            let Some((known, _)) = heads.last().copied() else { continue };
             let reached = self.chains.get(&zone).map(|last| last.seq);
             if reached.is_none_or(|reached| reached < known) {
                 self.bad(&zone, reached.map_or(0, |seq| seq + 1), None, Fault::Truncated { known });
@@ -171,6 +187,14 @@ impl Verifier {
             heads: self.heads,
             chains: self.chains.into_iter().map(|(zone, last)| (zone, last.seq)).collect(),
             first_bad: self.first_bad,
+        }
+    }
+
+    /// The number that was missed is here after all.
+    fn came_later(&mut self, zone: &ZoneId, seq: u64) {
+        let missed = self.first_bad.as_mut().filter(|bad| bad.zone == *zone);
+        if let Some(bad) = missed.filter(|bad| bad.fault == Fault::Missing { expected: seq }) {
+            bad.fault = Fault::Reordered { expected: seq };
         }
     }
 
