@@ -76,12 +76,12 @@ async fn serve(
             return Err(ErrorBody::new(Code::UnknownMethod).because(why));
         }
     };
-    check(&app, &mounted)?;
+    check(&app, mounted)?;
     check_type(&head.headers)?;
     let body = whole(body, mounted.route.max_request_bytes, BODY_WITHIN).await?;
     // What expires is judged when all of the request is there, not when it began.
     let now = app.now();
-    exchange.answer(share(&app, &peer, &mounted, &head.headers, now), most(&app))?;
+    exchange.answer(share(&app, &peer, mounted, &head.headers, now), most(&app))?;
     let query = head.uri.query().unwrap_or_default().to_owned();
     let received = Received { app, peer, headers: head.headers, path, query, body, now };
     (mounted.serve)(received).await.map(answer::success)

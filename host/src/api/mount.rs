@@ -144,7 +144,7 @@ mount! {
 /// What a request line leads to.
 pub(super) enum Found {
     /// A route, with the path's parameters.
-    Route(Mounted, Vec<String>),
+    Route(&'static Mounted, Vec<String>),
     /// The path exists, and not with this method.
     OtherMethod,
     /// There is no such path.
@@ -180,7 +180,7 @@ impl Table {
             }
             let parameters =
                 parameters.into_iter().map(fcp_api::query::unescape).collect::<Result<_, _>>()?;
-            return Ok(Found::Route(*mounted, parameters));
+            return Ok(Found::Route(mounted, parameters));
         }
         Ok(if other_method { Found::OtherMethod } else { Found::Nothing })
     }

@@ -122,8 +122,7 @@ async fn a_flood_of_denials_is_told_as_a_count_and_honest_callers_are_served_mea
             agent.send::<InvokeOperation>(&[], &theirs).await.unwrap_err();
             begun.send_modify(|count| *count += 1);
         }
-        let count = *begun.borrow();
-        count
+        *begun.borrow()
     });
     // Counted, not timed: so many of their answers come while denials go on.
     for round in 1..=20 {

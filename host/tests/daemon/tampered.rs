@@ -114,7 +114,7 @@ fn alter(batch: &mut Batch, wanted: bool) {
     let text: &[u8] = if wanted { b"alice" } else { b"node-" };
     let at = bytes.windows(5).rposition(|window| window == text).unwrap();
     bytes[at + 1] = b'x';
-    record.bytes = bytes.into();
+    record.bytes = bytes;
 }
 
 /// Of a segment of the journal.

@@ -293,11 +293,9 @@ fn the_audit_tells_no_earlier_time_when_the_clock_is_set_back() {
         .journal
         .iter()
         .map(|record| AnyObject::open(&StoredObject::from_bytes(&record.bytes).expect("stored")));
-    let events = objects.filter_map(|object| match object.expect("an object") {
-        AnyObject::AuditEvent(event) if event.header.zone_id == home::zone("z:work") => {
-            Some(event.body.occurred_at)
-        }
-        _ => None,
+    let events = objects.filter_map(|object| {
+        let AnyObject::AuditEvent(event) = object.expect("an object") else { return None };
+        (event.header.zone_id == home::zone("z:work")).then_some(event.body.occurred_at)
     });
     let times: Vec<_> = events.collect();
     assert!(times.len() > 12 && times.is_sorted(), "{times:?}");
