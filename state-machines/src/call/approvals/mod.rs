@@ -4,6 +4,8 @@
 //! spent in the batch of that call's intent. Spec: `docs/spec/gate.md#13-approval`.
 
 mod grants;
+#[cfg(test)]
+mod tests;
 
 pub use grants::{FiledGrant, GrantRequests};
 

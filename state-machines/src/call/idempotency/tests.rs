@@ -214,6 +214,29 @@ fn one_principal_cannot_fill_the_index_and_expired_entries_make_room() {
     assert_eq!(zoe, full(None), "no time makes room where nothing expires");
 }
 
+//= docs/spec/idempotency.md#bounds
+#[test]
+fn at_its_own_bound_a_principals_expired_keys_go_and_are_counted_no_more() {
+    let mut index = begun();
+    assert!(!index.is_empty());
+    let second = fresh(&index, scope_of("ada", "k2"), CALL, at(10));
+    index.begin(second, OTHER, at(10)).unwrap();
+    index.complete(&scope_of("ada", "k2"), OTHER, RECEIPT, at(10)).unwrap();
+    index.complete(&scope(), INTENT, RECEIPT, at(30)).unwrap();
+    let third = scope_of("ada", "k3");
+    assert_eq!(
+        index.check(third.clone(), CALL, at(40)),
+        full(Some(70)),
+        "the sooner end, not the first key's"
+    );
+    let begun = fresh(&index, third, CALL, at(110));
+    index.begin(begun, OTHER, at(110)).unwrap();
+    assert_eq!(index.len(), 2, "though in all there was room for one more");
+    let mut done = completed();
+    done.expire(at(110));
+    assert!(done.is_empty() && done.of_principal.is_empty(), "nobody is counted without a key");
+}
+
 //= docs/spec/idempotency.md#replay
 #[test]
 fn a_restart_rebuilds_the_index_and_an_intent_without_receipt_is_unknown() {

@@ -54,5 +54,8 @@ fn links_must_follow_and_heads_certify_only_what_they_cover() {
     all.apply_head(&stale);
     assert_eq!(all.head_age_secs(at(11)), 10, "a head that does not cover the last link certifies nothing");
     all.apply_head(&all.head(at(10)));
-    assert_eq!(all.head_age_secs(at(11)), 1);
+    assert_eq!((all.head_age_secs(at(11)), all.head_seq()), (1, 1));
+    let third = all.event(ObjectId::from_bytes([9; 32]), at(3));
+    assert_eq!(all.apply_event(ObjectId::from_bytes([2; 32]), &third), Ok(()));
+    assert_eq!(all.head_seq(), 2, "what a decision is sealed to grows with each link");
 }
