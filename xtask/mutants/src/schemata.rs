@@ -324,3 +324,56 @@ impl VisitMut for Planter<'_> {
     fn visit_attribute_mut(&mut self, _: &mut syn::Attribute) {}
     fn visit_generic_argument_mut(&mut self, _: &mut GenericArgument) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Mutant, plant};
+
+    const SAMPLE: &str = "
+        fn allowed(age: u8) -> bool {
+            if age < 3 && !known(age) {
+                note(age);
+                return true;
+            }
+            NAMES.contains(&age)
+        }
+        #[cfg(test)]
+        mod tests { fn no_change_here() -> bool { 1 < 2 } }
+    ";
+
+    fn planted(wanted: bool) -> (String, Vec<Mutant>) {
+        let mut file = syn::parse_file(SAMPLE).expect("the sample is Rust");
+        let mut mutants = Vec::new();
+        plant(&mut file, "sample.rs", &mut mutants, &|_| wanted);
+        (prettyplease::unparse(&file), mutants)
+    }
+
+    #[test]
+    fn every_kind_of_change_is_planted_where_it_belongs() {
+        let (text, mutants) = planted(true);
+        let told: Vec<_> = mutants.iter().map(|it| format!("{} {}", it.line, it.change)).collect();
+        let expected = [
+            "3 < to <=",
+            "3 < to >=",
+            "3 leave ! out",
+            "3 && to ||",
+            "4 leave a statement out",
+            "3 a condition to true",
+            "3 a condition to false",
+            "7 turn `contains` round",
+            "2 answer true",
+            "2 answer false",
+        ];
+        assert_eq!(told, expected);
+        for mutant in &mutants {
+            assert_eq!(mutant.function, "allowed");
+            assert!(text.contains(&format!("mutant::is({}u32)", mutant.id)), "{mutant}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_wanted_changes_nothing() {
+        let original = prettyplease::unparse(&syn::parse_file(SAMPLE).expect("the sample is Rust"));
+        assert_eq!(planted(false).0, original);
+    }
+}
