@@ -291,11 +291,15 @@ fn a_declared_pool_keeps_its_rate_whatever_its_burst() {
     use fcp_proto_core::manifest::{RateAlgorithm, RatePool, RateScope};
 
     let connector = ConnectorId::new("github").unwrap();
-    let declared = |algorithm, burst| {
+    let of = |requests, algorithm, burst| {
         let scope = RateScope::Principal;
-        let pool = RatePool { id: "api".into(), requests: 60, window_ms: 60_000, burst, algorithm, scope };
+        let pool = RatePool { id: "api".into(), requests, window_ms: 60_000, burst, algorithm, scope };
         Limit::declared(&connector, &pool).unwrap()
     };
+    let declared = |algorithm, burst| of(60, algorithm, burst);
+    let every = Duration::from_secs(2);
+    let expected = Algorithm::TokenBucket { capacity: 90, refill: 3, every };
+    assert_eq!(of(90, RateAlgorithm::TokenBucket, None).algorithm, expected, "in the smallest steps");
     let minute = Duration::from_secs(60);
     let second = Duration::from_secs(1);
     for (algorithm, burst, expected) in [
@@ -351,6 +355,96 @@ fn a_refund_after_the_meter_was_forgotten_or_redefined_gives_nothing() {
         rates.set_limit(limit("api", token_bucket(9, 1, 10)), at(30)).unwrap();
         rates.refund(second, at(30));
         assert_eq!(used(&rates, 30), 3, "what was used stays used under the new rule");
+    }
+}
+
+//= docs/spec/rates.md#limits
+#[test]
+fn a_limit_that_is_defined_anew_keeps_what_is_used_and_touches_no_other() {
+    let other = limit("other", token_bucket(5, 5, 100));
+    let mut rates = rates([limit("api", sliding(9, 100)), other.clone()]);
+    let held = take(&mut rates, vec![demand("other", 4)], 0).unwrap();
+    assert!(passes(&mut rates, 2, 0));
+    rates.set_limit(limit("api", sliding(8, 100)), at(0)).unwrap();
+    rates.set_limit(other, at(0)).unwrap();
+    assert_eq!(used(&rates, 0), 2);
+    rates.refund(held, at(0));
+    assert_eq!(rates.usage(&id("other"), &Holder::Global, at(0)), Some((0, 5)), "its meter still stands");
+}
+
+#[test]
+fn no_two_meters_of_a_limit_are_taken_for_one() {
+    let mut rates = rates([limit("api", token_bucket(4, 4, 10))]);
+    let first = take(&mut rates, vec![demand("api", 4)], 0).unwrap();
+    rates.sweep(at(10));
+    assert!(passes(&mut rates, 4, 10));
+    rates.set_limit(limit("api", token_bucket(9, 1, 10)), at(10)).unwrap();
+    rates.refund(first, at(10));
+    assert_eq!(used(&rates, 10), 4, "it was drawn from a meter that is gone");
+}
+
+//= docs/spec/rates.md#limits
+#[test]
+fn what_is_removed_takes_its_meters_along_and_no_others() {
+    let mail = ConnectorId::new("mail").unwrap();
+    let of_mail = LimitId::Pool { connector: mail, pool: pool("api") };
+    let holder = Holder::Zone(ZoneId::new("z:work").unwrap());
+    let budget = Limit::budget(holder.clone(), Unit::Requests, 9, 60);
+    let limits = [
+        limit("api", sliding(9, 100)),
+        limit("other", sliding(9, 100)),
+        Limit { id: of_mail.clone(), ..limit("api", sliding(9, 100)) },
+        budget.clone(),
+    ];
+    let mut rates = rates(limits.clone());
+    let of = |it: &Limit| Demand { limit: it.id.clone(), ..demand("api", 2) };
+    let mut demands: Vec<_> = limits.iter().map(of).collect();
+    demands[3].holder = holder.clone();
+    let _kept = take(&mut rates, demands, 0).unwrap();
+    let left = |rates: &Rates| (rates.limits().count(), rates.meters());
+    let spent = |rates: &Rates, limit: &LimitId| rates.usage(limit, &Holder::Global, at(0));
+
+    rates.remove_limit(&id("api"));
+    assert_eq!((left(&rates), spent(&rates, &id("other"))), ((3, 3), Some((2, 9))));
+    assert!(!passes(&mut rates, 1, 0), "it is not defined any more");
+    rates.set_limit(limit("api", sliding(9, 100)), at(0)).unwrap();
+    assert_eq!(used(&rates, 0), 0, "defined again, it begins anew");
+
+    rates.remove_connector(&ConnectorId::new("github").unwrap());
+    assert_eq!(left(&rates), (2, 2));
+    assert_eq!(spent(&rates, &of_mail), Some((2, 9)));
+    assert_eq!(rates.usage(&budget.id, &holder, at(0)), Some((2, 9)));
+}
+
+#[test]
+fn a_holder_that_is_named_twice_is_drawn_from_once() {
+    let (connector, zone) = (ConnectorId::new("github").unwrap(), ZoneId::new("z:work").unwrap());
+    let principal = PrincipalId::new("ada").unwrap();
+    let [bot, me] = ["bot", "me"].map(|name| CredentialId::new(name).unwrap());
+    let caller = Caller {
+        connector: &connector,
+        zone: &zone,
+        principal: &principal,
+        credentials: &[me.clone(), bot.clone(), me.clone()],
+        grants: &[],
+    };
+    let rates = rates([Limit { scope: Scope::Credential, ..limit("api", sliding(9, 100)) }]);
+    let demands = rates.demands(&[pool("api")], &caller, Usage::CALL);
+    let holders: Vec<_> = demands.into_iter().map(|demand| demand.holder).collect();
+    assert_eq!(holders, [bot, me].map(|name| Holder::Credential(zone.clone(), name)));
+}
+
+//= docs/spec/rates.md#refund
+#[test]
+fn a_refund_is_not_lessened_by_refunds_before_the_draw() {
+    for algorithm in [token_bucket(10, 5, 100), leaky(10, 5, 100), sliding(10, 100)] {
+        let mut rates = rates([limit("api", algorithm)]);
+        for _ in 0..2 {
+            let drawn = take(&mut rates, vec![demand("api", 5)], 0).unwrap();
+            assert_eq!(used(&rates, 0), 5);
+            rates.refund(drawn, at(0));
+            assert_eq!(used(&rates, 0), 0);
+        }
     }
 }
 

@@ -81,6 +81,14 @@ fn each_way_to_tamper_is_named() {
     relinked[2].1.prev = Some(id(99));
     assert_eq!(verify(&relinked, Some(&head), None), Some(Fault::WrongPredecessor));
 
+    let mut continued = events.clone();
+    continued[0].1.prev = Some(id(99));
+    assert_eq!(
+        verify(&continued, Some(&head), None),
+        Some(Fault::NoBeginning),
+        "number 0 has none before it"
+    );
+
     let mut foreign = events.clone();
     foreign[4].1.node_id = NodeId::new("node-2").unwrap();
     assert_eq!(verify(&foreign, Some(&head), None), Some(Fault::Foreign));
@@ -92,6 +100,15 @@ fn a_saved_head_reveals_rollback_and_fork() {
     assert_eq!(verify(&events, Some(&head), Some((9, id(9)))), Some(Fault::Truncated { known: 9 }));
     assert_eq!(verify(&events, Some(&head), Some((3, id(77)))), Some(Fault::Forked));
     assert_eq!(verify(&[], None, Some((0, id(0)))), Some(Fault::Truncated { known: 0 }));
+    assert_eq!(verify(&events, Some(&head), Some((4, id(4)))), None, "exactly as far as was known");
+    let known = BTreeMap::from([(zone(), BTreeSet::from([(9, id(9))]))]);
+    let mut verifier = Verifier::new(node(), known);
+    for (id, event) in &events {
+        verifier.event(&zone(), *id, event, true);
+    }
+    verifier.head(&zone(), &head, true);
+    let found = verifier.finish().first_bad.map(|found| (found.seq, found.id));
+    assert_eq!(found, Some((5, None)), "the first number that is not there");
 }
 
 #[test]
@@ -107,4 +124,23 @@ fn altered_content_and_false_heads_are_named() {
     }
     verifier.head(&zone(), &head, false);
     assert_eq!(verifier.finish().first_bad.map(|found| found.fault), Some(Fault::HeadSignature));
+}
+
+#[test]
+fn a_head_is_this_nodes_over_exactly_the_last_event() {
+    let (events, head) = chain(5);
+    let foreign = AuditHead { node_id: NodeId::new("node-2").unwrap(), ..head.clone() };
+    assert_eq!(verify(&events, Some(&foreign), None), Some(Fault::Foreign));
+    let other_event = AuditHead { head_event: id(3), ..head.clone() };
+    assert_eq!(verify(&events, Some(&other_event), None), Some(Fault::HeadMismatch));
+    let other_number = AuditHead { head_seq: 3, ..head };
+    assert_eq!(verify(&events, Some(&other_number), None), Some(Fault::HeadMismatch));
+}
+
+#[test]
+fn an_event_says_all_that_its_entry_does() {
+    let entry = Entry::new(AuditEventKind::NodeStopped, "alice").about(id(7)).saying("for the night");
+    let event = Chains::new(node()).event(&zone(), entry, UnixTime::from_secs(1));
+    assert_eq!((event.subject, event.detail.as_deref()), (Some(id(7)), Some("for the night")));
+    assert_eq!((event.kind, event.actor.as_str()), (AuditEventKind::NodeStopped, "alice"));
 }
