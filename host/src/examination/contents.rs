@@ -17,7 +17,9 @@ use fcp_state_machines::trust::ceremony::HomeFacts;
 use super::Examination;
 use crate::connectors::Engine;
 use crate::home::{Config, Home, HomeError, HomeState, lost};
-use crate::keys::{CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, missing_of_people};
+use crate::keys::{
+    CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, missing_of_people, missing_of_zones,
+};
 use crate::vault::{Vault, VaultError};
 use crate::{api, daemon};
 
@@ -169,6 +171,9 @@ impl Examination {
         };
         self.ok("home.toml", format!("node {}, owner's key {}", facts.node, facts.owner_key));
         let Some(LoadedKeys { node, vault, .. }) = self.keys(home) else { return };
+        if self.keys_of_zones(home, storage) {
+            return;
+        }
         let Some(node) = self.node(&facts, node, storage) else { return };
         self.keys_of_people(home, &node);
         self.chains(storage, &facts, &node);
@@ -207,6 +212,16 @@ impl Examination {
                 None
             }
         }
+    }
+
+    /// Whether keys of zones are gone: then nothing can be said of the records in them.
+    fn keys_of_zones(&mut self, home: &Home, storage: &Storage) -> bool {
+        // A journal that cannot be read is named where its records are replayed.
+        let missing = missing_of_zones(home, storage).unwrap_or_default();
+        for file in &missing {
+            self.wrong("keys", &HomeError::FileMissing(file.clone()));
+        }
+        !missing.is_empty()
     }
 
     /// The keys that people open: a start does without, and whoever needs one later cannot act.
@@ -339,8 +354,7 @@ impl Examination {
 fn replay(node: &mut Node, storage: &Storage) -> Result<(), String> {
     for batch in storage.batches().map_err(|error| error.to_string())? {
         for record in &batch.map_err(|error| error.to_string())?.batch.records {
-            let replayed = node.replay(record.id, &record.bytes, clock::now());
-            replayed.map_err(|error| format!("the record {}: {error}", record.id))?;
+            node.replay(record.id, &record.bytes, clock::now()).map_err(|error| error.to_string())?;
         }
     }
     Ok(())

@@ -275,10 +275,10 @@ const DAMAGES: &[Damage] = &[
     (
         "key gone",
         |home| fs::remove_file(home.join("keys/zone.z_work.key")).unwrap(),
-        "records",
+        "keys",
         Code::StoreCorrupt,
-        "journal",
-        "restore",
+        "keys/zone.z_work.key",
+        "keys/zone.z_work.key from a backup",
     ),
     (
         "secret flipped",
@@ -336,6 +336,27 @@ fn each_damage_is_named_with_its_place_its_reason_and_its_remedy() {
         assert!(named.why.is_some() && named.remedy.is_some(), "{name}: {named:?}");
         assert!(everything(&home) == before, "{name}: it changed the home");
     }
+}
+
+/// Whoever is told to restore a sound journal loses what came after the backup.
+//= docs/spec/home.md#keys
+#[test]
+fn missing_keys_of_zones_are_named_by_a_start_and_nothing_else_is_blamed() {
+    let (_guard, home) = home();
+    let missing = ["z_private", "z_work"].map(|zone| home.join(format!("keys/zone.{zone}.key")));
+    for file in &missing {
+        fs::remove_file(file).unwrap();
+    }
+    let looks = examine(&home);
+    let named: Vec<_> = problems(&looks).iter().map(|look| look.place.clone().unwrap()).collect();
+    assert_eq!(named, missing.each_ref().map(|file| file.display().to_string()), "{looks:#?}");
+    let started =
+        Command::new(env!("CARGO_BIN_EXE_fcp-host")).arg("daemon").arg("--home").arg(&home).output().unwrap();
+    let said = String::from_utf8(started.stderr).unwrap();
+    let said = said.lines().last().unwrap();
+    assert!(!started.status.success() && said.contains("FCP-8007"), "{said}");
+    assert!(missing.iter().any(|file| said.contains(&format!("restore {} from", file.display()))), "{said}");
+    assert!(!said.contains("journal") && !said.contains("the record"), "{said}");
 }
 
 //= docs/spec/home.md#examination
