@@ -397,6 +397,20 @@ async fn a_running_daemon_is_not_disturbed() {
     assert!(daemon.stop().0.success());
 }
 
+//= docs/spec/home.md#examination
+#[tokio::test]
+async fn sealed_credentials_are_looked_at_beside_a_running_daemon() {
+    let (_guard, home) = home();
+    let daemon = Daemon::start_after_long(&home).await;
+    let of_vault = |looks: Vec<Look>| looks.into_iter().find(|look| look.check == "vault").unwrap();
+    let sound = of_vault(examine(&home));
+    assert!(sound.finding == Finding::Ok && sound.detail.contains("each opens"), "{sound:?}");
+    flip(&sealed(&home), |length| length / 2);
+    let damaged = of_vault(examine(&home));
+    assert_eq!(damaged.code, Some(Code::VaultInvalid), "{damaged:?}");
+    daemon.stop();
+}
+
 #[test]
 fn a_folder_that_is_no_home_is_said_to_be_none() {
     let (guard, home) = folder();
