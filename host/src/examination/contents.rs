@@ -18,7 +18,7 @@ use fcp_state_machines::trust::ceremony::HomeFacts;
 
 use super::Examination;
 use crate::connectors::Engine;
-use crate::home::{Config, Home, HomeError, HomeState, lost};
+use crate::home::{Config, Home, HomeError, HomeState, IDLE_TABLE_REMEDY, lost};
 use crate::keys::{
     CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, missing_of_people, missing_of_zones,
 };
@@ -182,6 +182,7 @@ impl Examination {
         self.chains(storage, &facts, &node);
         self.open_vault(home, vault, Some(&node));
         self.connectors(home, &node);
+        self.idle_tables(home, &node);
     }
 
     /// Looks at the sealed credentials of a home whose daemon runs. What its records say of them is not known.
@@ -339,6 +340,15 @@ impl Examination {
         }
         if self.looks.len() == before {
             self.ok("vault", format!("{} credentials, each opens", listing.credentials.len()));
+        }
+    }
+
+    /// Settings for connectors that are not installed. Settings that are wrong were named before.
+    fn idle_tables(&mut self, home: &Home, node: &Node) {
+        let Ok(config) = home.config() else { return };
+        for told in config.idle_tables(|connector| node.catalog().get(connector).is_some()) {
+            let look = Look::new("config.toml", Finding::Warning, told);
+            self.add(look.at(self.path.join("config.toml").display()).remedy(IDLE_TABLE_REMEDY));
         }
     }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fcp_api::examination::{Finding, Look};
+use fcp_api::routes::GetStatus;
+use fcp_api::types::{Nothing, WarningKind};
 use fcp_proto_core::error::Code;
 
 use crate::released::copy;
@@ -408,6 +410,25 @@ async fn sealed_credentials_are_looked_at_beside_a_running_daemon() {
     flip(&sealed(&home), |length| length / 2);
     let damaged = of_vault(examine(&home));
     assert_eq!(damaged.code, Some(Code::VaultInvalid), "{damaged:?}");
+    daemon.stop();
+}
+
+//= docs/spec/home.md#configtoml
+#[tokio::test]
+async fn tables_for_connectors_that_are_not_installed_are_told() {
+    let (_guard, home) = home();
+    let text = "version = 1\n[[supervision]]\nconnector = \"acme.gone\"\nrestart = \"never\"\n\
+                [[health]]\nconnector = \"acme.later\"\nzone = \"z:work\"\ncredential = \"key\"\n";
+    fs::write(home.join("config.toml"), text).unwrap();
+    mode(home.join("config.toml"), 0o600);
+    let warned = |look: &&Look| look.check == "config.toml" && look.finding == Finding::Warning;
+    let found: Vec<_> = examine(&home).iter().filter(warned).map(|look| look.detail.clone()).collect();
+    let daemon = Daemon::start_after_long(&home).await;
+    let status = daemon.client().get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+    let said = status.warnings.into_iter().filter(|it| it.kind == WarningKind::Settings);
+    assert_eq!(said.map(|it| it.message).collect::<Vec<_>>(), found);
+    assert!(found[0].contains("`[[health]]`") && found[0].contains("acme.later"), "{found:?}");
+    assert!(found[1].contains("`[[supervision]]`") && found[1].contains("acme.gone"), "{found:?}");
     daemon.stop();
 }
 
