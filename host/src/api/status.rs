@@ -69,11 +69,7 @@ fn warnings(app: &App) -> Vec<Warning> {
         }));
     }
     let refused = app.refused_settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    warnings.extend(refused.map(|why| Warning {
-        kind: WarningKind::Settings,
-        message: format!("{why}; the settings read before are in force still"),
-        remedy: Some("correct the line named, then send the daemon SIGHUP".into()),
-    }));
+    warnings.extend(refused);
     if app.storage.stats().sealed {
         warnings.push(Warning {
             kind: WarningKind::Storage,
