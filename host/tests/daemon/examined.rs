@@ -194,9 +194,25 @@ const DAMAGES: &[Damage] = &[
             fs::write(home.join("config.toml"), text).unwrap();
         },
         "admission",
-        Code::StoreCorrupt,
+        Code::ConfigInvalid,
         "token",
-        "restore",
+        "umask 077",
+    ),
+    (
+        "admission too short",
+        |home| {
+            let text = format!(
+                "version = 1\n[listen]\ntcp = \"127.0.0.1:1\"\ntcp_token_file = \"{}/token\"\n",
+                home.display()
+            );
+            fs::write(home.join("config.toml"), text).unwrap();
+            fs::write(home.join("token"), "hunter2").unwrap();
+            mode(home.join("token"), 0o600);
+        },
+        "admission",
+        Code::ConfigInvalid,
+        "token",
+        "umask 077",
     ),
     (
         "home.toml gone",
