@@ -80,8 +80,8 @@ impl Examination {
     fn publishers(&mut self) {
         let path = self.path.join("publishers.txt");
         match daemon::publishers_of(&self.path) {
-            Err(refused) => {
-                let look = Look::problem("publishers.txt", refused.code, refused.why.unwrap_or_default());
+            Err(why) => {
+                let look = Look::problem("publishers.txt", Code::ConfigInvalid, why);
                 let look = look.at(path.display()).why("no package can be installed");
                 self.add(look.remedy("correct the line named"));
             }

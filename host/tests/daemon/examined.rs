@@ -352,6 +352,10 @@ fn each_damage_is_named_with_its_place_its_reason_and_its_remedy() {
         });
         let named = named.unwrap_or_else(|| panic!("{name}: {looks:#?}"));
         assert!(named.why.is_some() && named.remedy.is_some(), "{name}: {named:?}");
+        assert!(
+            !named.detail.starts_with(&format!("{check}: ")),
+            "{name}: its place is said twice: {named:?}"
+        );
         assert!(everything(&home) == before, "{name}: it changed the home");
     }
 }
