@@ -87,29 +87,36 @@ impl LogFile {
     fn rotate(&self, kept: u64) -> io::Result<()> {
         // A file that someone moved away is not ours to number.
         if is_open_as(io::stderr(), &self.path) {
-            self.remove_beyond(kept)?;
-            for number in (1..kept).rev() {
-                unless_missing(std::fs::rename(self.numbered(number), self.numbered(number + 1)))?;
-            }
-            match kept {
-                0 => std::fs::remove_file(&self.path)?,
-                _ => std::fs::rename(&self.path, self.numbered(1))?,
-            }
+            self.number(kept)?;
         }
         self.reopen()
     }
 
-    /// Removes the earlier files that are too many once there is one more.
-    fn remove_beyond(&self, kept: u64) -> io::Result<()> {
+    /// Gives every kept file the next number. A number that a folder stands in the way of is left out.
+    fn number(&self, kept: u64) -> io::Result<()> {
+        let is_free = |number: &u64| !is_folder(&self.numbered(*number));
+        let places: Vec<u64> = (1..).filter(is_free).take(usize::try_from(kept).unwrap_or(0)).collect();
+        self.remove_from(places.last().copied().unwrap_or(1))?;
+        for pair in places.windows(2).rev() {
+            unless_missing(std::fs::rename(self.numbered(pair[0]), self.numbered(pair[1])))?;
+        }
+        match places.first() {
+            None => std::fs::remove_file(&self.path),
+            Some(first) => std::fs::rename(&self.path, self.numbered(*first)),
+        }
+    }
+
+    /// Removes the earlier files that are too many once there is one more: those from a number on.
+    fn remove_from(&self, first: u64) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         for entry in std::fs::read_dir(folder)? {
             let name = entry?.file_name();
             let number = name.to_str().and_then(|name| name.strip_prefix("daemon.log."));
-            if number
-                .and_then(|number| number.parse::<u64>().ok())
-                .is_some_and(|number| number >= kept.max(1))
-            {
-                unless_missing(std::fs::remove_file(folder.join(name)))?;
+            let is_old =
+                number.and_then(|number| number.parse::<u64>().ok()).is_some_and(|number| number >= first);
+            let path = folder.join(&name);
+            if is_old && !is_folder(&path) {
+                unless_missing(std::fs::remove_file(path))?;
             }
         }
         Ok(())
@@ -154,10 +161,48 @@ fn is_open_as(open: impl AsFd, path: &Path) -> bool {
     named.is_some() && named == identity(open)
 }
 
+/// Whether a folder stands there. A link to one is no folder: it is moved and removed as a file is.
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|about| about.is_dir())
+}
+
 fn identity(open: impl AsFd) -> Option<(u64, u64)> {
     fstat(open).ok().map(|about| (about.st_dev, about.st_ino))
 }
 
 fn unless_missing(done: io::Result<()>) -> io::Result<()> {
     done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    //= docs/spec/home.md#the-daemons-log
+    #[test]
+    fn what_is_no_log_stands_in_the_way_of_no_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let bounds = Mutex::new(Bounds { bytes: 1, kept: 2, told: false });
+        let log = LogFile { path: at("daemon.log"), bounds };
+        fs::create_dir_all(at("daemon.log.2/mine")).unwrap();
+        fs::create_dir(at("daemon.log.7")).unwrap();
+        fs::create_dir(at("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(at("elsewhere"), at("daemon.log.1")).unwrap();
+        for round in 0..4 {
+            fs::write(at("daemon.log"), round.to_string()).unwrap();
+            log.number(2).unwrap();
+            assert!(!at("daemon.log").exists());
+        }
+        assert_eq!(fs::read_to_string(at("daemon.log.1")).unwrap(), "3");
+        assert_eq!(fs::read_to_string(at("daemon.log.3")).unwrap(), "2", "two are kept, beside the folder");
+        assert!(!at("daemon.log.4").exists());
+        assert!(at("daemon.log.2/mine").is_dir() && at("daemon.log.7").is_dir(), "folders stay");
+        assert!(at("elsewhere").is_dir(), "no link is followed");
+        fs::write(at("daemon.log"), "last").unwrap();
+        log.number(0).unwrap();
+        assert!(!at("daemon.log").exists() && !at("daemon.log.1").exists() && !at("daemon.log.3").exists());
+    }
 }

@@ -70,7 +70,8 @@ pub enum WarningKind {
     UnknownOutcome,
     /// The node's attestation ends soon, or has ended.
     Attestation,
-    /// Settings were read that are wrong, so that those before are in force still.
+    /// Settings were read that are wrong, so that those before are in force still; or they are for a connector that is not
+    /// installed.
     Settings,
 }
 

@@ -68,15 +68,20 @@ fn in_use(at: String, error: io::Error) -> StartError {
 /// The digest of the token that admits callers over TCP, read from its file; absent without TCP.
 ///
 /// # Errors
-/// What is wrong with the file, which must be there and open to this user only.
+/// What is wrong with the file, which must be there and open to this user only. Its owner wrote it, so it is a setting like
+/// others: no backup is asked for.
+//= docs/spec/home.md#configtoml
 pub fn admission(home: &Home, config: &Config) -> Result<Option<Digest>, StartError> {
     // The settings name both or neither.
     let Some(path) = config.listen.tcp_token_file.clone() else { return Ok(None) };
-    let bytes = read_private(&**home.files(), &path).map_err(StartError::Home)?;
+    let bad = |reason: String| StartError::Home(HomeError::BadToken { file: path.clone(), reason });
+    let bytes = match read_private(&**home.files(), &path) {
+        Err(HomeError::FileMissing(_)) => return Err(bad("is missing".into())),
+        read => read.map_err(StartError::Home)?,
+    };
     let text = bytes.trim_ascii();
     if text.len() < MIN_TOKEN_BYTES {
-        let reason = format!("a token has at least {MIN_TOKEN_BYTES} characters");
-        return Err(StartError::Home(HomeError::Damaged { file: path, reason }));
+        return Err(bad(format!("must hold a token of at least {MIN_TOKEN_BYTES} characters")));
     }
     Ok(Some(hash::digest(text)))
 }

@@ -8,12 +8,13 @@ use fcp_api::types::{
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::OwnerException;
-use fcp_state_machines::node::ClockState;
+use fcp_state_machines::node::{ClockState, Node};
 
 use super::connectors::{development_warning, summary};
 use super::mount::{Ask, Serve};
 use super::renewal::{self, attestation};
 use crate::daemon::{App, owner_zone};
+use crate::home::{Config, IDLE_TABLE_REMEDY};
 
 impl Serve for GetHealth {
     const SOURCE: Source = Source::NodeLocal;
@@ -68,11 +69,7 @@ fn warnings(app: &App) -> Vec<Warning> {
         }));
     }
     let refused = app.refused_settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    warnings.extend(refused.map(|why| Warning {
-        kind: WarningKind::Settings,
-        message: format!("{why}; the settings read before are in force still"),
-        remedy: Some("correct the line named, then send the daemon SIGHUP".into()),
-    }));
+    warnings.extend(refused);
     if app.storage.stats().sealed {
         warnings.push(Warning {
             kind: WarningKind::Storage,
@@ -129,6 +126,7 @@ impl Serve for GetStatus {
         };
         let Some(serving) = app.serving.get() else { return Ok(status) };
         status.warnings.extend(key_warnings(app)?);
+        let config = app.config();
         let runner = std::sync::Arc::clone(&serving.runner);
         let status = app.query(move |node, now| {
             let authority = node.authority();
@@ -177,10 +175,21 @@ impl Serve for GetStatus {
             }
             let in_development = node.catalog().iter().filter_map(|it| development_warning(&it.install));
             status.warnings.extend(in_development);
+            status.warnings.extend(idle_tables(&config, node));
             status
         });
         status.await
     }
+}
+
+/// Settings for connectors that are not installed.
+fn idle_tables(config: &Config, node: &Node) -> impl Iterator<Item = Warning> + use<> {
+    let told = config.idle_tables(|connector| node.catalog().get(connector).is_some());
+    told.into_iter().map(|message| Warning {
+        kind: WarningKind::Settings,
+        message,
+        remedy: Some(IDLE_TABLE_REMEDY.into()),
+    })
 }
 
 /// What is wrong with the clock.

@@ -65,7 +65,7 @@ pub struct App {
     /// What was found at the start that the owner should know.
     pub warnings: Mutex<Vec<Warning>>,
     /// Why the settings that were read last are not in force, if they are not.
-    pub refused_settings: Mutex<Option<String>>,
+    pub refused_settings: Mutex<Option<Warning>>,
     /// Held by who verifies the audit chains: one at a time.
     pub verifying: tokio::sync::Mutex<()>,
     /// Held while a package is kept and its record made: whoever removes a refused one must not take another's.

@@ -8,7 +8,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, KeyId, NodeId};
 use fcp_proto_core::object::{AnyObject, StoredObject};
 use fcp_runtime_tokio::drive::{self, Outcomes, Parts, clock, entropy};
-use fcp_state_machines::node::{Credential, Node, NodeConfig};
+use fcp_state_machines::node::{Credential, Node, NodeConfig, ReplayError};
 use fcp_state_machines::trust::ceremony::HomeFacts;
 
 use super::StartError;
@@ -18,8 +18,8 @@ use super::packages;
 use super::ports::HostPorts;
 use super::runner::Runner;
 use crate::ceremony::{self, CeremonyFailure, Founder};
-use crate::home::{HomeState, lost};
-use crate::keys::{KeyStore, missing_of_people};
+use crate::home::{Home, HomeError, HomeState, lost};
+use crate::keys::{KeyStore, file_of_zone, missing_of_people};
 use crate::vault::{CredentialKey, Vault};
 
 /// The variable whose value `1` vouches for the clock of this start, however far ahead of the last run it is.
@@ -168,13 +168,23 @@ fn replay(app: &App, node: &mut Node) -> Result<(), StartError> {
     for replayed in app.storage.batches().map_err(StartError::Storage)? {
         let batch = replayed.map_err(StartError::Storage)?.batch;
         for record in &batch.records {
-            node.replay(record.id, &record.bytes, now).map_err(StartError::Replay)?;
+            let replayed = node.replay(record.id, &record.bytes, now);
+            replayed.map_err(|error| not_replayed(&app.home, error))?;
             count += 1;
         }
         records.absorb(&super::records::read_batch(&batch));
     }
     tracing::info!(records = count, "the journal was read");
     Ok(())
+}
+
+/// Why the journal is not taken. A key that is gone is no damage of the journal: it is named by its file.
+//= docs/spec/home.md#keys
+fn not_replayed(home: &Home, error: ReplayError) -> StartError {
+    if let ReplayError::NoKey { zone, .. } = &error {
+        return StartError::Keys(HomeError::FileMissing(file_of_zone(home, zone)).into());
+    }
+    StartError::Replay(error)
 }
 
 /// Starts to drive the node.

@@ -32,20 +32,25 @@ impl App {
     /// # Errors
     /// [`Code::ConfigInvalid`] naming the line that is no key.
     pub fn publishers(&self) -> Result<Trusted, ErrorBody> {
-        publishers_of(self.home.path())
+        publishers_of(self.home.path()).map_err(|why| refused(&self.home.path().join(FILE), &why))
     }
+}
+
+/// The error of a file that does not say whose packages are trusted.
+fn refused(file: &Path, why: &str) -> ErrorBody {
+    let next = format!("correct {}: one publisher's key a line; `fwc doctor` reads it again", file.display());
+    ErrorBody::new(Code::ConfigInvalid).because(format!("{FILE}: {why}")).next(next)
 }
 
 /// Whose packages are trusted in the home at `path`.
 ///
 /// # Errors
-/// As [`App::publishers`].
-pub(crate) fn publishers_of(path: &Path) -> Result<Trusted, ErrorBody> {
-    let invalid = |why: String| ErrorBody::new(Code::ConfigInvalid).because(format!("{FILE}: {why}"));
+/// What is wrong with the file, naming the line that is no key.
+pub(crate) fn publishers_of(path: &Path) -> Result<Trusted, String> {
     let text = match std::fs::read_to_string(path.join(FILE)) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(invalid(error.to_string())),
+        Err(error) => return Err(error.to_string()),
     };
     let (mut keys, mut development) = (Vec::new(), Vec::new());
     for (number, line) in text.lines().enumerate() {
@@ -57,7 +62,7 @@ pub(crate) fn publishers_of(path: &Path) -> Result<Trusted, ErrorBody> {
             Some(key) => (&mut development, key.trim_start()),
             None => (&mut keys, line),
         };
-        let key = key.parse().map_err(|error: KeyError| invalid(format!("line {}: {error}", number + 1)));
+        let key = key.parse().map_err(|error: KeyError| format!("line {}: {error}", number + 1));
         list.push(key?);
     }
     // A key that stands in both lists is the one that is trusted less.
@@ -74,7 +79,7 @@ mod tests {
         SigningKey::from_seed(&zeroize::Zeroizing::new([seed; 32])).verifying_key()
     }
 
-    fn read(text: &str) -> Result<Trusted, ErrorBody> {
+    fn read(text: &str) -> Result<Trusted, String> {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join(FILE), text).unwrap();
         publishers_of(home.path())
@@ -90,7 +95,19 @@ mod tests {
         let both = read(&format!("{one}\ndev {one}\n")).unwrap();
         assert_eq!((both.keys.len(), both.development.len()), (0, 1));
         for wrong in [format!("dev{one}"), format!("devel {one}"), "dev".into(), "dev ".into()] {
-            assert_eq!(read(&format!("\n{wrong}\n")).err().unwrap().code, Code::ConfigInvalid, "{wrong}");
+            let why = read(&format!("\n{wrong}\n")).err().unwrap();
+            assert!(why.starts_with("line 2: "), "{wrong}: {why}");
         }
+    }
+
+    //= docs/spec/package.md#publishers
+    #[test]
+    fn a_line_that_is_no_key_is_to_be_corrected_in_its_own_file() {
+        let refused = refused(Path::new("/home/publishers.txt"), "line 7: no key");
+        assert_eq!(refused.code, Code::ConfigInvalid);
+        assert_eq!(refused.why.as_deref(), Some("publishers.txt: line 7: no key"));
+        assert!(
+            refused.next.contains("correct /home/publishers.txt") && !refused.next.contains("config.toml")
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use fcp_api::types::{Warning, WarningKind};
 use fcp_proto_core::object::AuditEventKind;
 use fcp_state_machines::node::{Failure, Request};
 use fcp_state_machines::trust::audit::Entry;
@@ -11,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::SetLog;
 use super::app::{App, owner_zone};
 use super::error::StartError;
-use crate::home::{Applies, Change};
+use crate::home::{Applies, Change, HomeError};
 
 /// Listens to signals until the daemon ends.
 ///
@@ -50,7 +51,7 @@ async fn reload(app: &App, set_log: &SetLog) {
         Ok(new) => new,
         Err(error) => {
             tracing::error!(%error, code = %error.code(), "the settings are wrong; those in force stay");
-            note(app, Some(error.to_string()));
+            note(app, Some(refused(&error)));
             // What writes the log looks for its file again in any case.
             set_log(&app.config());
             return;
@@ -59,7 +60,8 @@ async fn reload(app: &App, set_log: &SetLog) {
     let changes = app.config().changes(&new);
     if let Err(failure) = tell(app, &changes).await {
         tracing::error!(code = %failure.code, failure.message, "the settings in force stay: the audit could not be told");
-        note(app, Some(format!("the audit could not be told of them: {}", failure.code)));
+        let why = format!("the audit could not be told of them: {}", failure.code);
+        note(app, Some(not_taken(why, failure.code.next_step())));
         // What writes the log looks for its file again in any case.
         set_log(&app.config());
         return;
@@ -94,6 +96,49 @@ async fn tell(app: &App, changes: &[Change]) -> Result<(), Failure> {
 
 /// Notes whether the settings that were read last are in force, for whoever asks how the daemon is.
 //= docs/spec/home.md#configtoml
-fn note(app: &App, refused: Option<String>) {
+fn note(app: &App, refused: Option<Warning>) {
     *app.refused_settings.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+}
+
+/// What is to be told of settings that cannot be read. Not every fault is one of a line.
+fn refused(error: &HomeError) -> Warning {
+    let first = if let HomeError::WrongKind(path) = error {
+        format!("put a file with the mode 0600 in the place of {}", path.display())
+    } else {
+        error.remedy().unwrap_or_else(|| error.code().next_step().into())
+    };
+    not_taken(error.to_string(), &first)
+}
+
+fn not_taken(why: String, first: &str) -> Warning {
+    Warning {
+        kind: WarningKind::Settings,
+        message: format!("{why}; the settings read before are in force still"),
+        remedy: Some(format!("{first}; then send the daemon SIGHUP")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::home::{CONFIG_FILE, Home};
+
+    //= docs/spec/home.md#configtoml
+    #[test]
+    fn settings_that_cannot_be_read_are_told_with_what_puts_them_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::create(&folder.path().join("home")).unwrap();
+        let file = home.path().join(CONFIG_FILE);
+        let remedy = || refused(&home.config().unwrap_err()).remedy.unwrap();
+        fs::write(&file, "version = 1\nspeed = 9\n").unwrap();
+        assert!(remedy().contains("correct the line"), "{}", remedy());
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        assert!(remedy().contains(&format!("`chmod 600 {}`", file.display())), "{}", remedy());
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(remedy().starts_with("put a file") && !remedy().contains("line"), "{}", remedy());
+    }
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fcp_api::examination::{Finding, Look};
+use fcp_proto_core::crypto::role;
+use fcp_proto_core::crypto::secret::SymmetricKey;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::Digest;
 use fcp_proto_core::manifest::Runtime;
@@ -16,8 +18,10 @@ use fcp_state_machines::trust::ceremony::HomeFacts;
 
 use super::Examination;
 use crate::connectors::Engine;
-use crate::home::{Config, Home, HomeError, HomeState, lost};
-use crate::keys::{CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, missing_of_people};
+use crate::home::{Config, Home, HomeError, HomeState, IDLE_TABLE_REMEDY, lost};
+use crate::keys::{
+    CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, missing_of_people, missing_of_zones,
+};
 use crate::vault::{Vault, VaultError};
 use crate::{api, daemon};
 
@@ -40,8 +44,9 @@ impl Examination {
             self.settings(home);
         }
         if running {
-            let look = Look::new("journal", Finding::Unknown, "not read: a daemon writes it");
-            return self.add(look.remedy("`fwc audit verify` has the daemon read it again"));
+            let look = Look::new("journal", Finding::Unknown, UNREAD);
+            self.add(look.remedy("`fwc audit verify` has the daemon read it again"));
+            return home.iter().for_each(|home| self.vault_beside_daemon(home));
         }
         let opened = self.journal();
         match (home, opened) {
@@ -75,8 +80,8 @@ impl Examination {
     fn publishers(&mut self) {
         let path = self.path.join("publishers.txt");
         match daemon::publishers_of(&self.path) {
-            Err(refused) => {
-                let look = Look::problem("publishers.txt", refused.code, refused.why.unwrap_or_default());
+            Err(why) => {
+                let look = Look::problem("publishers.txt", Code::ConfigInvalid, why);
                 let look = look.at(path.display()).why("no package can be installed");
                 self.add(look.remedy("correct the line named"));
             }
@@ -168,26 +173,49 @@ impl Examination {
             Err(error) => return self.wrong("home.toml", &error),
         };
         self.ok("home.toml", format!("node {}, owner's key {}", facts.node, facts.owner_key));
-        let Some(LoadedKeys { node, vault, .. }) = self.keys(home) else { return };
+        let Some(LoadedKeys { node, vault, .. }) = self.keys(home, open_keys(home)) else { return };
+        if self.keys_of_zones(home, storage) {
+            return;
+        }
         let Some(node) = self.node(&facts, node, storage) else { return };
         self.keys_of_people(home, &node);
         self.chains(storage, &facts, &node);
-        match entropy::fresh().map_err(|error| error.to_string()).map(|fresh| Vault::open(home, vault, fresh))
-        {
-            Ok(Ok(vault)) => self.vault(&node, &vault),
+        self.open_vault(home, vault, Some(&node));
+        self.connectors(home, &node);
+        self.idle_tables(home, &node);
+    }
+
+    /// Looks at the sealed credentials of a home whose daemon runs. What its records say of them is not known.
+    fn vault_beside_daemon(&mut self, home: &Home) {
+        if !matches!(home.state(), Ok(HomeState::Made(_))) {
+            return;
+        }
+        let unknown = match open_keys(home) {
+            // The daemon was given it; that this process was not is no fault of the home.
+            Err(error @ KeyStoreError::CredentialMissing(_)) => error.to_string(),
+            opened => match self.keys(home, opened) {
+                Some(loaded) => return self.open_vault(home, loaded.vault, None),
+                None => "the node's keys do not open".into(),
+            },
+        };
+        let look = Look::new("vault", Finding::Unknown, format!("not looked at: {unknown}"));
+        self.add(look.remedy("`fwc auth list` has the daemon look"));
+    }
+
+    fn open_vault(&mut self, home: &Home, key: SymmetricKey<role::Vault>, node: Option<&Node>) {
+        match entropy::fresh().map_err(|error| error.to_string()).map(|fresh| Vault::open(home, key, fresh)) {
+            Ok(Ok(vault)) => self.vault(node, &vault),
             Ok(Err(VaultError::File(error))) => self.wrong("vault", &error),
             Ok(Err(error)) => self.add(Look::problem("vault", error.code(), error.to_string())),
             Err(error) => self.add(Look::new("vault", Finding::Unknown, error)),
         }
-        self.connectors(home, &node);
     }
 
-    fn keys(&mut self, home: &Home) -> Option<LoadedKeys> {
-        let credentials = std::env::var_os(CREDENTIALS_VARIABLE).map(std::path::PathBuf::from);
-        let opened = KeyStore::open(home, credentials.as_deref()).and_then(|keys| {
-            let count = keys.report()?.len();
-            Ok((keys.load_node_keys()?, count))
-        });
+    fn keys(
+        &mut self,
+        home: &Home,
+        opened: Result<(LoadedKeys, usize), KeyStoreError>,
+    ) -> Option<LoadedKeys> {
         match opened {
             Ok((loaded, count)) => {
                 self.ok("keys", format!("{count} keys; the node's open"));
@@ -207,6 +235,16 @@ impl Examination {
                 None
             }
         }
+    }
+
+    /// Whether keys of zones are gone: then nothing can be said of the records in them.
+    fn keys_of_zones(&mut self, home: &Home, storage: &Storage) -> bool {
+        // A journal that cannot be read is named where its records are replayed.
+        let missing = missing_of_zones(home, storage).unwrap_or_default();
+        for file in &missing {
+            self.wrong("keys", &HomeError::FileMissing(file.clone()));
+        }
+        !missing.is_empty()
     }
 
     /// The keys that people open: a start does without, and whoever needs one later cannot act.
@@ -268,9 +306,15 @@ impl Examination {
         }
     }
 
-    fn vault(&mut self, node: &Node, vault: &Vault) {
+    /// Looks at every sealed credential, and whether those that the records of a node name are there.
+    fn vault(&mut self, node: Option<&Node>, vault: &Vault) {
         let before = self.looks.len();
-        let listing = match vault.list() {
+        let mut listing = vault.list();
+        // A daemon that runs may replace a file between its listing and its reading. What is damaged stays so.
+        if node.is_none() && !listing.as_ref().is_ok_and(|listing| listing.invalid.is_empty()) {
+            listing = vault.list();
+        }
+        let listing = match listing {
             Ok(listing) => listing,
             Err(error) => return self.add(Look::problem("vault", error.code(), error.to_string())),
         };
@@ -283,7 +327,8 @@ impl Examination {
                 look
             });
         }
-        for credential in node.catalog().credentials().filter(|credential| !credential.record.removed) {
+        let recorded = node.into_iter().flat_map(|node| node.catalog().credentials());
+        for credential in recorded.filter(|credential| !credential.record.removed) {
             let key = daemon::vault_key(credential);
             if let Err(VaultError::Missing(_)) = vault.get(&key, credential.record.version) {
                 let detail = format!("the secret of {key} is gone");
@@ -295,6 +340,15 @@ impl Examination {
         }
         if self.looks.len() == before {
             self.ok("vault", format!("{} credentials, each opens", listing.credentials.len()));
+        }
+    }
+
+    /// Settings for connectors that are not installed. Settings that are wrong were named before.
+    fn idle_tables(&mut self, home: &Home, node: &Node) {
+        let Ok(config) = home.config() else { return };
+        for told in config.idle_tables(|connector| node.catalog().get(connector).is_some()) {
+            let look = Look::new("config.toml", Finding::Warning, told);
+            self.add(look.at(self.path.join("config.toml").display()).remedy(IDLE_TABLE_REMEDY));
         }
     }
 
@@ -335,16 +389,27 @@ impl Examination {
     }
 }
 
+/// Opens the keys that the node serves with, and counts all.
+fn open_keys(home: &Home) -> Result<(LoadedKeys, usize), KeyStoreError> {
+    let credentials = std::env::var_os(CREDENTIALS_VARIABLE).map(std::path::PathBuf::from);
+    let keys = KeyStore::open(home, credentials.as_deref())?;
+    let count = keys.report()?.len();
+    Ok((keys.load_node_keys()?, count))
+}
+
 /// Gives a journal to a node, up to the first record that it does not take.
 fn replay(node: &mut Node, storage: &Storage) -> Result<(), String> {
     for batch in storage.batches().map_err(|error| error.to_string())? {
         for record in &batch.map_err(|error| error.to_string())?.batch.records {
-            let replayed = node.replay(record.id, &record.bytes, clock::now());
-            replayed.map_err(|error| format!("the record {}: {error}", record.id))?;
+            node.replay(record.id, &record.bytes, clock::now()).map_err(|error| error.to_string())?;
         }
     }
     Ok(())
 }
+
+/// What is not looked at while a daemon runs.
+const UNREAD: &str = "not read: a daemon writes it; so its records, and what they say of credentials and connectors, \
+                      were not looked at";
 
 /// Why a damaged journal matters.
 const JOURNAL_WHY: &str = "it is the one durable record: the daemon does not start on a part of it";

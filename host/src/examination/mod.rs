@@ -81,6 +81,7 @@ fn why(error: &HomeError) -> &'static str {
         HomeError::FactsLost { .. } => "the daemon does not know whose home it is, and does not start",
         HomeError::Missing(_) => Code::HomeMissing.meaning(),
         HomeError::NotAHome(_)
+        | HomeError::BadToken { .. }
         | HomeError::TooNew { .. }
         | HomeError::PathTooLong(_)
         | HomeError::Config(_)

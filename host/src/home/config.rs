@@ -1,5 +1,6 @@
 //! `config.toml`: the settings of the daemon, strict and versioned.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,6 +43,25 @@ pub struct Config {
     /// How connectors are kept running.
     #[serde(default)]
     pub supervision: Vec<Supervision>,
+}
+
+/// What to do about a table for a connector that is not installed.
+pub const IDLE_TABLE_REMEDY: &str = "install the connector, or correct its name in config.toml";
+
+impl Config {
+    /// What is to be told of tables for connectors that are not there. They may come later, so nothing is refused.
+    //= docs/spec/home.md#configtoml
+    pub fn idle_tables(&self, is_installed: impl Fn(&ConnectorId) -> bool) -> Vec<String> {
+        let supervision = self.supervision.iter().map(|it| ("supervision", &it.connector));
+        let health = self.health.iter().map(|it| ("health", &it.connector));
+        let named: BTreeSet<_> = supervision.chain(health).filter(|(_, id)| !is_installed(id)).collect();
+        let told = |(table, connector)| {
+            format!(
+                "config.toml has a table `[[{table}]]` for the connector {connector}, which is not installed"
+            )
+        };
+        named.into_iter().map(told).collect()
+    }
 }
 
 /// How the processes of a connector are kept running, where the owner wants another way than the default.

@@ -57,6 +57,13 @@ pub enum HomeError {
         /// What is wrong.
         reason: String,
     },
+    /// The file that the settings name has no token that could admit callers.
+    BadToken {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The socket's path would be longer than the system takes.
     PathTooLong(PathBuf),
     /// The settings do not follow their schema.
@@ -92,6 +99,7 @@ impl HomeError {
             | Self::FactsLost { .. }
             | Self::FileTooLarge(_)
             | Self::Damaged { .. } => Code::StoreCorrupt,
+            Self::BadToken { .. } => Code::ConfigInvalid,
             Self::PathTooLong(_) => Code::OutOfRange,
             Self::Config(error) => error.code(),
             Self::Io { kind, .. } if *kind == io::ErrorKind::StorageFull => Code::StoreFull,
@@ -113,6 +121,7 @@ impl HomeError {
             | Self::FactsLost { file: path, .. }
             | Self::FileTooLarge(path)
             | Self::Damaged { file: path, .. }
+            | Self::BadToken { file: path, .. }
             | Self::PathTooLong(path)
             | Self::Io { path, .. } => Some(path),
             Self::Config(_) | Self::Storage(_) => None,
@@ -132,6 +141,10 @@ impl HomeError {
             Self::FileMissing(path) | Self::Damaged { file: path, .. } => {
                 Some(format!("restore {} from a backup", path.display()))
             }
+            Self::BadToken { file, .. } => Some(format!(
+                "`(umask 077; od -An -vtx1 -N32 /dev/urandom | tr -d ' \\n' > {})`, and give callers what it holds",
+                file.display()
+            )),
             Self::FactsLost { file, remedy } => {
                 let restore = || format!("restore {} from a backup", file.display());
                 Some(remedy.clone().unwrap_or_else(restore))
@@ -166,6 +179,9 @@ impl fmt::Display for HomeError {
             }
             Self::FileTooLarge(path) => write!(f, "{} is too large", path.display()),
             Self::Damaged { file, reason } => write!(f, "{} is damaged: {reason}", file.display()),
+            Self::BadToken { file, reason } => {
+                write!(f, "`listen.tcp_token_file` in config.toml: {} {reason}", file.display())
+            }
             Self::PathTooLong(path) => {
                 write!(f, "the socket's path {} is longer than the system takes", path.display())
             }

@@ -24,8 +24,8 @@ mod private_file;
 mod tests;
 
 pub use config::{
-    Applies, Change, Config, HealthCredential, Limits, Listen, Log, LogFormat, LogLevel, Sessions,
-    Supervision,
+    Applies, Change, Config, HealthCredential, IDLE_TABLE_REMEDY, Limits, Listen, Log, LogFormat, LogLevel,
+    Sessions, Supervision,
 };
 pub use config_check::ConfigError;
 pub use error::HomeError;

@@ -23,10 +23,11 @@ use fcp_proto_core::crypto::source::{Argon2Cost, KeySource};
 use fcp_proto_core::crypto::wrap::{WrappableKey, WrappedKey};
 use fcp_proto_core::encoding::cbor::{FromCbor, ToCbor, decode, encode};
 use fcp_proto_core::ids::{KeyId, PrincipalId, ZoneId};
-use fcp_proto_core::object::ObjectIdKey;
+use fcp_proto_core::object::{ObjectIdKey, StoredObject};
 use fcp_proto_core::random::Entropy;
-use fcp_runtime_tokio::storage::atomic_file;
+use fcp_runtime_tokio::storage::error::StorageError;
 use fcp_runtime_tokio::storage::files::Files;
+use fcp_runtime_tokio::storage::{Storage, atomic_file};
 use fcp_state_machines::node::NodeKeys;
 use fcp_state_machines::trust::authority::Authority;
 use fcp_state_machines::trust::ceremony::NodeSecret;
@@ -256,6 +257,29 @@ pub fn missing_of_people(home: &Home, authority: &Authority) -> Vec<PathBuf> {
     let names = std::iter::once(OWNER_KEY.to_owned()).chain(operators);
     let files = names.map(|name| home.keys().join(name));
     files.filter(|file| file.symlink_metadata().is_err()).collect()
+}
+
+/// The file of a zone's key.
+pub fn file_of_zone(home: &Home, zone: &ZoneId) -> PathBuf {
+    home.keys().join(zone_key_file(zone))
+}
+
+/// The files of zones' keys that are not there, of all zones that the journal has a record of.
+///
+/// # Errors
+/// What is wrong with the journal.
+//= docs/spec/home.md#keys
+pub fn missing_of_zones(home: &Home, storage: &Storage) -> Result<Vec<PathBuf>, StorageError> {
+    let mut zones = BTreeSet::new();
+    for replayed in storage.batches()? {
+        let records = replayed?.batch.records;
+        // A header is in clear. What cannot be read at all is for the replay to name.
+        zones.extend(
+            records.iter().filter_map(|it| Some(StoredObject::from_bytes(&it.bytes).ok()?.header.zone_id)),
+        );
+    }
+    let files = zones.iter().map(|zone| file_of_zone(home, zone));
+    Ok(files.filter(|file| file.symlink_metadata().is_err()).collect())
 }
 
 fn is_key_file(name: &str) -> bool {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fcp_api::examination::{Finding, Look};
+use fcp_api::routes::GetStatus;
+use fcp_api::types::{Nothing, WarningKind};
 use fcp_proto_core::error::Code;
 
 use crate::released::copy;
@@ -192,9 +194,25 @@ const DAMAGES: &[Damage] = &[
             fs::write(home.join("config.toml"), text).unwrap();
         },
         "admission",
-        Code::StoreCorrupt,
+        Code::ConfigInvalid,
         "token",
-        "restore",
+        "umask 077",
+    ),
+    (
+        "admission too short",
+        |home| {
+            let text = format!(
+                "version = 1\n[listen]\ntcp = \"127.0.0.1:1\"\ntcp_token_file = \"{}/token\"\n",
+                home.display()
+            );
+            fs::write(home.join("config.toml"), text).unwrap();
+            fs::write(home.join("token"), "hunter2").unwrap();
+            mode(home.join("token"), 0o600);
+        },
+        "admission",
+        Code::ConfigInvalid,
+        "token",
+        "umask 077",
     ),
     (
         "home.toml gone",
@@ -275,10 +293,10 @@ const DAMAGES: &[Damage] = &[
     (
         "key gone",
         |home| fs::remove_file(home.join("keys/zone.z_work.key")).unwrap(),
-        "records",
+        "keys",
         Code::StoreCorrupt,
-        "journal",
-        "restore",
+        "keys/zone.z_work.key",
+        "keys/zone.z_work.key from a backup",
     ),
     (
         "secret flipped",
@@ -334,8 +352,33 @@ fn each_damage_is_named_with_its_place_its_reason_and_its_remedy() {
         });
         let named = named.unwrap_or_else(|| panic!("{name}: {looks:#?}"));
         assert!(named.why.is_some() && named.remedy.is_some(), "{name}: {named:?}");
+        assert!(
+            !named.detail.starts_with(&format!("{check}: ")),
+            "{name}: its place is said twice: {named:?}"
+        );
         assert!(everything(&home) == before, "{name}: it changed the home");
     }
+}
+
+/// Whoever is told to restore a sound journal loses what came after the backup.
+//= docs/spec/home.md#keys
+#[test]
+fn missing_keys_of_zones_are_named_by_a_start_and_nothing_else_is_blamed() {
+    let (_guard, home) = home();
+    let missing = ["z_private", "z_work"].map(|zone| home.join(format!("keys/zone.{zone}.key")));
+    for file in &missing {
+        fs::remove_file(file).unwrap();
+    }
+    let looks = examine(&home);
+    let named: Vec<_> = problems(&looks).iter().map(|look| look.place.clone().unwrap()).collect();
+    assert_eq!(named, missing.each_ref().map(|file| file.display().to_string()), "{looks:#?}");
+    let started =
+        Command::new(env!("CARGO_BIN_EXE_fcp-host")).arg("daemon").arg("--home").arg(&home).output().unwrap();
+    let said = String::from_utf8(started.stderr).unwrap();
+    let said = said.lines().last().unwrap();
+    assert!(!started.status.success() && said.contains("FCP-8007"), "{said}");
+    assert!(missing.iter().any(|file| said.contains(&format!("restore {} from", file.display()))), "{said}");
+    assert!(!said.contains("journal") && !said.contains("the record"), "{said}");
 }
 
 //= docs/spec/home.md#examination
@@ -374,6 +417,39 @@ async fn a_running_daemon_is_not_disturbed() {
     let journal = looks.iter().find(|look| look.check == "journal").unwrap();
     assert_eq!(journal.finding, Finding::Unknown);
     assert!(daemon.stop().0.success());
+}
+
+//= docs/spec/home.md#examination
+#[tokio::test]
+async fn sealed_credentials_are_looked_at_beside_a_running_daemon() {
+    let (_guard, home) = home();
+    let daemon = Daemon::start_after_long(&home).await;
+    let of_vault = |looks: Vec<Look>| looks.into_iter().find(|look| look.check == "vault").unwrap();
+    let sound = of_vault(examine(&home));
+    assert!(sound.finding == Finding::Ok && sound.detail.contains("each opens"), "{sound:?}");
+    flip(&sealed(&home), |length| length / 2);
+    let damaged = of_vault(examine(&home));
+    assert_eq!(damaged.code, Some(Code::VaultInvalid), "{damaged:?}");
+    daemon.stop();
+}
+
+//= docs/spec/home.md#configtoml
+#[tokio::test]
+async fn tables_for_connectors_that_are_not_installed_are_told() {
+    let (_guard, home) = home();
+    let text = "version = 1\n[[supervision]]\nconnector = \"acme.gone\"\nrestart = \"never\"\n\
+                [[health]]\nconnector = \"acme.later\"\nzone = \"z:work\"\ncredential = \"key\"\n";
+    fs::write(home.join("config.toml"), text).unwrap();
+    mode(home.join("config.toml"), 0o600);
+    let warned = |look: &&Look| look.check == "config.toml" && look.finding == Finding::Warning;
+    let found: Vec<_> = examine(&home).iter().filter(warned).map(|look| look.detail.clone()).collect();
+    let daemon = Daemon::start_after_long(&home).await;
+    let status = daemon.client().get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+    let said = status.warnings.into_iter().filter(|it| it.kind == WarningKind::Settings);
+    assert_eq!(said.map(|it| it.message).collect::<Vec<_>>(), found);
+    assert!(found[0].contains("`[[health]]`") && found[0].contains("acme.later"), "{found:?}");
+    assert!(found[1].contains("`[[supervision]]`") && found[1].contains("acme.gone"), "{found:?}");
+    daemon.stop();
 }
 
 #[test]

@@ -47,6 +47,13 @@ pub enum ReplayError {
         /// The record.
         id: ObjectId,
     },
+    /// It is one of a zone whose key is not there, so nothing can be said of it.
+    NoKey {
+        /// The record.
+        id: ObjectId,
+        /// Its zone.
+        zone: ZoneId,
+    },
     /// It does not continue its chain.
     BrokenChain {
         /// The record.
@@ -60,6 +67,7 @@ impl fmt::Display for ReplayError {
             Self::Unreadable { id, why } => write!(f, "the record {id} cannot be read: {why}"),
             Self::Unauthorized { id, message, .. } => write!(f, "the record {id} has no force: {message}"),
             Self::Altered { id } => write!(f, "the record {id} is not what its name says"),
+            Self::NoKey { id, zone } => write!(f, "the record {id} is one of {zone}, whose key is missing"),
             Self::BrokenChain { id } => write!(f, "the record {id} does not continue its chain"),
         }
     }
@@ -76,8 +84,9 @@ impl Node {
         let unreadable = |why| ReplayError::Unreadable { id, why };
         let stored = StoredObject::from_bytes(bytes).map_err(unreadable)?;
         // The zone's key is secret: nobody without it can make a record that bears its own name.
-        let named = self.keys.zones.get(&stored.header.zone_id).and_then(|key| stored.id(key).ok());
-        if named != Some(id) {
+        let zone = &stored.header.zone_id;
+        let key = self.keys.zones.get(zone).ok_or_else(|| ReplayError::NoKey { id, zone: zone.clone() })?;
+        if stored.id(key).ok() != Some(id) {
             return Err(ReplayError::Altered { id });
         }
         let object = AnyObject::open(&stored).map_err(unreadable)?;
