@@ -1,7 +1,7 @@
 //! The command line: global options, the commands, and what becomes of a line that cannot be understood.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -83,12 +83,27 @@ pub(crate) struct Global {
     /// A file that holds the operator's passphrase; asked for on the terminal otherwise
     #[arg(long, global = true, env = "FCP_PASSPHRASE_FILE", hide_env_values = true, value_name = "PATH")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// A daemon on TCP instead of the home's socket
-    #[arg(long, global = true, value_name = "ADDRESS:PORT", requires = "admission_file")]
+    /// A daemon on TCP of this machine instead of the home's socket
+    #[arg(long, global = true, value_name = "ADDRESS:PORT", requires = "admission_file", value_parser = loopback)]
     pub(crate) host: Option<SocketAddr>,
     /// A file that holds the token with which a daemon on TCP admits callers
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) admission_file: Option<PathBuf>,
+}
+
+/// Reads an address of this machine's own: the admission token and what follows it are sent unencrypted. No name is looked
+/// up, so that nobody who answers for names decides where the token goes.
+//= docs/spec/api.md#transport
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: Option<SocketAddr> = match text.strip_prefix("localhost:") {
+        Some(port) => port.parse().ok().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        None => text.parse().ok(),
+    };
+    address.filter(|address| address.ip().is_loopback()).ok_or_else(|| {
+        "it is no loopback address with a port, such as 127.0.0.1:7000, [::1]:7000 or localhost:7000, and a daemon \
+         listens on no other"
+            .to_owned()
+    })
 }
 
 /// Why a command line is not run.

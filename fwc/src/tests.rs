@@ -364,6 +364,37 @@ fn a_wrong_line_ends_with_2_and_says_what_is_wrong() {
     assert!(failure.next.contains("usage: fwc completions"), "{}", failure.next);
 }
 
+/// The admission token goes to this machine alone, whatever is typed.
+//= docs/spec/api.md#transport
+#[test]
+fn a_daemon_is_asked_on_loopback_addresses_only() {
+    let line = |host: &str| format!("--host {host} --admission-file /absent status");
+    for (host, read) in [
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("127.9.9.9:80", "127.9.9.9:80"),
+        ("[::1]:80", "[::1]:80"),
+        ("localhost:80", "127.0.0.1:80"),
+    ] {
+        let cli = parse(&line(host)).unwrap_or_else(|_| panic!("{host}"));
+        assert_eq!(cli.global.host, Some(read.parse().unwrap()));
+    }
+    for host in [
+        "10.1.2.3:80",
+        "0.0.0.0:80",
+        "[::]:80",
+        "[::ffff:10.1.2.3]:80",
+        "128.0.0.1:80",
+        "fcp.example:80",
+        "localhost.example:80",
+        "localhost:",
+        "127.0.0.1",
+    ] {
+        let failure = refusal(&line(host));
+        assert_eq!(failure.code, Code::UsageError, "{host}");
+        assert!(failure.why.unwrap_or_default().contains("loopback"), "{host}");
+    }
+}
+
 #[test]
 fn help_and_version_are_no_failure() {
     for line in ["--help", "--version", "agent --help", "help invoke"] {
