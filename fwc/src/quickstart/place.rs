@@ -9,7 +9,7 @@ use fcp_proto_core::error::Code;
 use zeroize::Zeroizing;
 
 use crate::home::{Home, MAX_SOCKET_PATH};
-use crate::{Failure, Result, file_failure, internal, private_file};
+use crate::{Failure, Result, file_failure, internal, private_file, resource};
 
 /// How the folder came to be chosen, which decides whether it stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,6 +147,7 @@ pub(super) fn random_text<const N: usize>() -> Result<Zeroizing<String>> {
 /// anything is made or changed.
 //= docs/spec/home.md#the-home
 fn claim(path: &Path) -> Result<()> {
+    path.to_str().ok_or_else(|| resource::not_text(path))?;
     check_length(path)?;
     let metadata = match path.symlink_metadata() {
         Ok(metadata) => metadata,
