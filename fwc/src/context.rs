@@ -64,9 +64,18 @@ impl Context {
         &self.global
     }
 
-    /// Whether this runs in an agent's session that was handed down, or speaks for an agent.
-    pub(crate) const fn in_session(&self) -> bool {
-        self.session.is_some() || self.global.agent.is_some()
+    /// Refuses what is the owner's alone in an agent's session, as far as the environment tells of one, and for whoever
+    /// speaks for an agent.
+    ///
+    /// # Errors
+    /// [`Code::NotPermitted`] with `what` an agent does not do.
+    pub(crate) fn refuse_agents(&self, what: &str) -> Result<()> {
+        if self.session.is_none() && self.global.agent.is_none() && !session_file::is_handed_down() {
+            return Ok(());
+        }
+        Err(Failure::new(Code::NotPermitted)
+            .because(format!("an agent's session runs here, and an agent does not {what}"))
+            .next("do it outside of `fwc agent run`, and without --agent"))
     }
 
     /// Whether the daemon must not be asked.
@@ -120,8 +129,14 @@ impl Context {
     /// The client, speaking as an operator whose key is opened for this command, or was for one before it.
     ///
     /// # Errors
-    /// [`Code::UnlockFailed`] if the passphrase is wrong; [`Code::Unauthenticated`] if there is none to be had.
+    /// [`Code::UsageError`] with `--agent`; [`Code::UnlockFailed`] if the passphrase is wrong; [`Code::Unauthenticated`] if
+    /// there is none to be had.
+    //= docs/spec/output.md#who-speaks
     pub(crate) async fn as_operator(&mut self) -> Result<&mut Client> {
+        if let Some(agent) = &self.global.agent {
+            return Err(usage(format!("this is an operator's to do, and --agent {agent} was given"))
+                .next("leave out --agent; what agents may ask a person for: `fwc request --help`"));
+        }
         if self.client()?.is_operator() {
             return Ok(&mut self.client);
         }

@@ -46,6 +46,38 @@ fn a_scaffold_is_built_signed_and_verified_and_tampering_shows() {
     assert_eq!(home.json(&["package", "inspect", &out]).1["error"]["code"], "FCP-5011");
 }
 
+/// Whose packages a home takes is no agent's to say.
+//= docs/spec/package.md#development
+#[test]
+fn a_development_key_is_refused_in_an_agents_session() {
+    let home = Home::new();
+    let mut in_session = home.fwc(&["package", "keygen", "--dev", "--json"]);
+    in_session.env("FCP_SESSION", home.beside("session.json"));
+    let mut as_agent = home.fwc(&["--agent", "demo", "package", "keygen", "--dev", "--json"]);
+    for command in [&mut in_session, &mut as_agent] {
+        let output = command.output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["error"]["code"], "FCP-2009", "{answer:#}");
+    }
+    for file in ["development.key", "publishers.txt"] {
+        assert!(!home.path().join(file).exists(), "{file}");
+    }
+    assert_eq!(home.json(&["package", "keygen", "--dev"]).0, 0, "its owner may");
+}
+
+//= docs/spec/output.md#who-speaks
+#[test]
+fn an_operators_command_is_refused_with_an_agents_name() {
+    let home = Home::new();
+    let grant =
+        ["--agent", "demo", "grant", "add", "demo", "a.b", "--zone", "z:work", "--for", "1h", "--allow", "*"];
+    for line in [&["--agent", "demo", "enable", "mail"][..], &grant] {
+        let (code, answer) = home.json(line);
+        assert_eq!(code, 2, "{answer:#}");
+        assert!(answer["error"]["why"].as_str().unwrap().contains("--agent demo was given"), "{answer:#}");
+    }
+}
+
 #[test]
 fn offline_reads_manifests_says_so_and_invents_nothing() {
     let home = scaffolded();

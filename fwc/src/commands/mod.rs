@@ -183,7 +183,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<Outco
         Command::Uninstall(args) => connector::uninstall(args, context).await,
         Command::Enable(args) => connector::enable(args, context).await,
         Command::Disable(args) => connector::disable(args, context).await,
-        Command::Package(command) => package::run(command, &context.home),
+        Command::Package(command) => package::run(command, context),
         Command::New(args) => scaffold::new(args),
         Command::Convert(args) => self::convert::run(args),
         Command::Completions(args) => scaffold::completions(args),
