@@ -339,11 +339,19 @@ fn a_wrong_line_ends_with_2_and_says_what_is_wrong() {
         ("package build d --out o --code c", "--platform"),
         ("list --host 127.0.0.1:1", "--admission-file"),
         ("revoke capability x --reason r", "capability"),
+        ("settle --probe", "<RECEIPT|INTENT|CALL>"),
+        ("settle --happened --note n", "<RECEIPT|INTENT|CALL>"),
+        ("settle ID", "--happened"),
+        ("settle ID --happened", "--note"),
+        ("settle ID --probe --happened --note n", "--"),
+        ("settle ID --happened --did-not --probe --note n", "--did-not, --probe"),
+        ("package keygen k --dev", "--dev"),
     ] {
         let failure = refusal(line);
         assert_eq!(failure.code, Code::UsageError, "{line}");
         let text = failure.why.unwrap_or_default();
         assert!(text.contains(why), "{line}: {text}");
+        assert!(!text.trim_end().ends_with(':'), "{line}: {text}");
         assert!(
             failure.next.contains("usage: fwc") || failure.next.contains("did you mean"),
             "{line}: {}",
