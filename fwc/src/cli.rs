@@ -18,6 +18,9 @@ use crate::output::Format;
 use crate::render::{Outcome, Renderer, Stream};
 use crate::{Failure, usage};
 
+/// The variable that names the file of the operator's passphrase.
+pub(crate) const PASSPHRASE_VARIABLE: &str = "FCP_PASSPHRASE_FILE";
+
 /// Reads one of `all` by its name, so that a wrong one is answered with those there are.
 pub(crate) fn one_of<T>(all: &[T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
 where
@@ -81,7 +84,7 @@ pub(crate) struct Global {
     #[arg(long = "operator", id = "global_operator", global = true, value_name = "NAME")]
     pub(crate) operator: Option<PrincipalId>,
     /// A file that holds the operator's passphrase; asked for on the terminal otherwise
-    #[arg(long, global = true, env = "FCP_PASSPHRASE_FILE", hide_env_values = true, value_name = "PATH")]
+    #[arg(long, global = true, env = PASSPHRASE_VARIABLE, hide_env_values = true, value_name = "PATH")]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// A daemon on TCP of this machine instead of the home's socket
     #[arg(long, global = true, value_name = "ADDRESS:PORT", requires = "admission_file", value_parser = loopback)]

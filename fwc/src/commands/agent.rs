@@ -15,6 +15,7 @@ use fcp_proto_core::ids::{PrincipalId, RoleId, ZoneId};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cli::PASSPHRASE_VARIABLE;
 use crate::context::Context;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
@@ -184,7 +185,7 @@ async fn run_child(
     let mut command = Command::new(program);
     command.args(arguments).env(session_file::VARIABLE, session).env("FCP_HOME", context.home.path());
     // What opens the operator's key is not the agent's to know.
-    command.env_remove("FCP_PASSPHRASE_FILE").kill_on_drop(true);
+    command.env_remove(PASSPHRASE_VARIABLE).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| {
         file_failure("run", Path::new(program), &error).next("check the command after `--`")
     })?;
