@@ -194,10 +194,8 @@ impl Context {
         agent: &PrincipalId,
         lifetime_secs: Option<u64>,
     ) -> Result<SessionOpened> {
-        let key = key_file::load::<Agent>(&self.home.agent_key(agent)).map_err(|failure| {
-            let next = format!("`fwc agent add {agent}` makes the agent and its key");
-            self.home.trouble().unwrap_or_else(|| failure.next(next))
-        })?;
+        let key = key_file::load::<Agent>(&self.home.agent_key(agent))
+            .map_err(|failure| self.home.trouble().unwrap_or_else(|| without_key(agent, failure)))?;
         let challenge = self.challenge().await?;
         let statement = SessionProof {
             principal_id: agent.clone(),
@@ -225,6 +223,24 @@ impl Context {
     /// Speaks in `opened` in every command from now on.
     pub(crate) fn stay_in(&mut self, opened: &SessionOpened) {
         self.session = Some(SessionFile::new(opened, self.home.socket()));
+    }
+}
+
+/// What works for an agent whose key is not to be had: an enrolment stays, and so does its name.
+fn without_key(agent: &PrincipalId, failure: Failure) -> Failure {
+    let lost = format!(
+        "put the file back from a backup; if it is lost, `fwc revoke IssuerKey {agent} --reason 'key lost'`, and \
+         `fwc agent add OTHER --zone ZONE` for an agent of another name"
+    );
+    if failure.code == Code::NotFound {
+        failure.next(format!(
+            "if `fwc agent list` does not have it, `fwc agent add {agent} --zone ZONE` makes it; if it does, {lost}"
+        ))
+    } else if failure.code == Code::NotPermitted {
+        // The file is there, and who it belongs to, or who may read it, is what is wrong.
+        failure
+    } else {
+        failure.next(lost)
     }
 }
 

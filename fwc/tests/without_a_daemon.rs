@@ -65,6 +65,30 @@ fn a_development_key_is_refused_in_an_agents_session() {
     assert_eq!(home.json(&["package", "keygen", "--dev"]).0, 0, "its owner may");
 }
 
+#[test]
+fn an_agent_without_its_key_has_a_next_step_that_works() {
+    let home = Home::new();
+    let next = || {
+        let (_, answer) = home.json(&["--agent", "mail", "invoke", "a.b"]);
+        answer["error"]["next"][0].as_str().unwrap().to_owned()
+    };
+    let way_out = "`fwc revoke IssuerKey mail --reason 'key lost'`, and `fwc agent add OTHER --zone ZONE`";
+    let absent = next();
+    assert!(absent.contains(way_out) && absent.contains("`fwc agent list`"), "{absent}");
+    let agents = home.path().join("agents");
+    std::fs::create_dir(&agents).unwrap();
+    for damaged in [&b"a key once"[..], &[0xff; 90]] {
+        std::fs::write(agents.join("mail.key"), damaged).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(agents.join("mail.key"), mode).unwrap();
+        let next = next();
+        assert!(
+            next.contains(way_out) && next.contains("backup") && !next.contains("agent add mail"),
+            "{next}"
+        );
+    }
+}
+
 //= docs/spec/output.md#who-speaks
 #[test]
 fn an_operators_command_is_refused_with_an_agents_name() {

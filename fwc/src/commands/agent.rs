@@ -125,14 +125,17 @@ async fn add(args: Add, context: &mut Context) -> Result<Outcome> {
         challenge: challenge.challenge.0,
     };
     let signature = statement.sign(&key).map_err(|error| internal(&format!("the proof: {error:?}")))?;
-    let path = context.home.agent_key(&args.name);
+    let (path, name) = (context.home.agent_key(&args.name), args.name);
     private_file::create_folder(&context.home.agents())?;
     key_file::store(&path, &key).map_err(|failure| {
-        let next = format!("if the agent is not in use, remove {} and try again", path.display());
+        let next = format!(
+            "if `fwc agent list` has {name}, take another name; if not, remove {} and try again",
+            path.display()
+        );
         if failure.code == Code::Conflict { failure.next(next) } else { failure }
     })?;
     let request = AddAgentRequest {
-        name: args.name,
+        name,
         zone: args.zone,
         public_key: key.verifying_key(),
         key_source: "file".into(),
@@ -151,7 +154,9 @@ async fn add(args: Add, context: &mut Context) -> Result<Outcome> {
         Err(failure) if failure.code == Code::DaemonUnreachable && !failure.retryable => Err(failure),
         Err(failure) => {
             std::fs::remove_file(&path).map_err(|error| file_failure("remove", &path, &error))?;
-            Err(failure)
+            let next =
+                "take another name: one that `fwc agent list` has stays taken, also when its key is revoked";
+            Err(if failure.code == Code::Conflict { failure.next(next) } else { failure })
         }
     }
 }
