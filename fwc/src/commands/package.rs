@@ -229,6 +229,15 @@ fn invalid(path: &Path, error: &PackageError) -> Failure {
     Failure::new(code).because(format!("{}: {error}", path.display()))
 }
 
-fn untrusted(path: &Path, error: &UntrustedPackage) -> Failure {
-    Failure::new(Code::PackageUntrusted).because(format!("{}: {error}", path.display()))
+/// The failure of a package that nobody trusted signed as it is.
+pub(crate) fn untrusted(path: &Path, error: &UntrustedPackage) -> Failure {
+    let failure = Failure::new(Code::PackageUntrusted).because(format!("{}: {error}", path.display()));
+    match error {
+        UntrustedPackage::BadSignature(_) => {
+            failure.next("it was changed after it was signed: get the package again, then `fwc install FILE`")
+        }
+        UntrustedPackage::NoThreshold
+        | UntrustedPackage::PublisherDidNotSign(_)
+        | UntrustedPackage::TooFew { .. } => failure,
+    }
 }
