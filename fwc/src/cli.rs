@@ -1,7 +1,7 @@
 //! The command line: global options, the commands, and what becomes of a line that cannot be understood.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -17,6 +17,9 @@ use crate::commands::agent::AgentCommand;
 use crate::output::Format;
 use crate::render::{Outcome, Renderer, Stream};
 use crate::{Failure, usage};
+
+/// The variable that names the file of the operator's passphrase.
+pub(crate) const PASSPHRASE_VARIABLE: &str = "FCP_PASSPHRASE_FILE";
 
 /// Reads one of `all` by its name, so that a wrong one is answered with those there are.
 pub(crate) fn one_of<T>(all: &[T], name: fn(T) -> &'static str) -> impl TypedValueParser<Value = T>
@@ -81,14 +84,29 @@ pub(crate) struct Global {
     #[arg(long = "operator", id = "global_operator", global = true, value_name = "NAME")]
     pub(crate) operator: Option<PrincipalId>,
     /// A file that holds the operator's passphrase; asked for on the terminal otherwise
-    #[arg(long, global = true, env = "FCP_PASSPHRASE_FILE", hide_env_values = true, value_name = "PATH")]
+    #[arg(long, global = true, env = PASSPHRASE_VARIABLE, hide_env_values = true, value_name = "PATH")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// A daemon on TCP instead of the home's socket
-    #[arg(long, global = true, value_name = "ADDRESS:PORT", requires = "admission_file")]
+    /// A daemon on TCP of this machine instead of the home's socket
+    #[arg(long, global = true, value_name = "ADDRESS:PORT", requires = "admission_file", value_parser = loopback)]
     pub(crate) host: Option<SocketAddr>,
     /// A file that holds the token with which a daemon on TCP admits callers
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) admission_file: Option<PathBuf>,
+}
+
+/// Reads an address of this machine's own: the admission token and what follows it are sent unencrypted. No name is looked
+/// up, so that nobody who answers for names decides where the token goes.
+//= docs/spec/api.md#transport
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: Option<SocketAddr> = match text.strip_prefix("localhost:") {
+        Some(port) => port.parse().ok().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        None => text.parse().ok(),
+    };
+    address.filter(|address| address.ip().is_loopback()).ok_or_else(|| {
+        "it is no loopback address with a port, such as 127.0.0.1:7000, [::1]:7000 or localhost:7000, and a daemon \
+         listens on no other"
+            .to_owned()
+    })
 }
 
 /// Why a command line is not run.
@@ -147,8 +165,18 @@ fn format_in(words: &[OsString]) -> Option<Format> {
     within.chain(behind).find_map(|name| <Format as ValueEnum>::from_str(name, false).ok())
 }
 
-/// What the words name of the commands, as far as they name one: its words and its usage.
-fn named_by(command: &clap::Command, words: &[OsString]) -> (String, String) {
+/// What the words name of the commands, as far as they name one.
+struct Named {
+    /// Its words.
+    path: String,
+    /// Its usage.
+    usage: String,
+    /// The arguments that it cannot do without.
+    required: Vec<String>,
+}
+
+/// What the words name.
+fn named_by(command: &clap::Command, words: &[OsString]) -> Named {
     let (mut named, mut path) = (command, "fwc".to_owned());
     for word in words.iter().skip(1).take_while(|word| *word != "--") {
         if let Some(found) = word.to_str().and_then(|word| named.find_subcommand(word)) {
@@ -157,7 +185,9 @@ fn named_by(command: &clap::Command, words: &[OsString]) -> (String, String) {
         }
     }
     let usage = named.clone().render_usage().to_string();
-    (path, usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned())
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
+    let required = named.get_arguments().filter(|argument| argument.is_required_set());
+    Named { path, usage, required: required.map(ToString::to_string).collect() }
 }
 
 /// The commands as data, for completions and the test of the help.
@@ -175,7 +205,7 @@ fn name_of(matches: &ArgMatches) -> String {
     words.join(" ")
 }
 
-fn stop(error: clap::Error, named: &(String, String), format: Option<Format>) -> Stop {
+fn stop(error: clap::Error, named: &Named, format: Option<Format>) -> Stop {
     let kind = error.kind();
     if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         Stop::Shown(error)
@@ -195,28 +225,37 @@ fn unknown_command(error: &clap::Error) -> Failure {
     }
 }
 
-fn wrong_usage(error: &clap::Error, (command, line): &(String, String)) -> Failure {
+fn wrong_usage(error: &clap::Error, named: &Named) -> Failure {
+    let near =
+        [ContextKind::SuggestedArg, ContextKind::SuggestedValue].map(|kind| text_of(error, kind)).concat();
+    let failure = usage(what_is_wrong(error, named));
+    let help = format!("`{} --help` shows examples; usage: {}", named.path, named.usage);
+    match near.as_slice() {
+        [] => failure.next(help),
+        near => failure.next(format!("did you mean `{}`? {help}", near.join("` or `"))),
+    }
+}
+
+/// What is wrong, with the arguments that it is about.
+fn what_is_wrong(error: &clap::Error, named: &Named) -> String {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let why = first.strip_prefix("error: ").unwrap_or(first);
-    let missing = text_of(error, ContextKind::InvalidArg);
-    let why = if error.kind() == ErrorKind::MissingRequiredArgument {
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        let missing = text_of(error, ContextKind::InvalidArg);
+        // The parser names nothing where one of a group was given and something else is missing.
+        let missing = if missing.is_empty() { &named.required } else { &missing };
         format!("missing: {}", missing.join(", "))
     } else if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         "a command is missing".to_owned()
+    } else if why.ends_with(':') {
+        let listed = text.lines().skip(1).take_while(|line| !line.is_empty()).map(str::trim);
+        format!("{why} {}", listed.collect::<Vec<_>>().join(", "))
     } else {
         match text_of(error, ContextKind::ValidValue).as_slice() {
             [] => why.to_owned(),
             valid => format!("{why}; there are {}", valid.join(", ")),
         }
-    };
-    let near =
-        [ContextKind::SuggestedArg, ContextKind::SuggestedValue].map(|kind| text_of(error, kind)).concat();
-    let failure = usage(why);
-    let help = format!("`{command} --help` shows examples; usage: {line}");
-    match near.as_slice() {
-        [] => failure.next(help),
-        near => failure.next(format!("did you mean `{}`? {help}", near.join("` or `"))),
     }
 }
 

@@ -64,9 +64,18 @@ impl Context {
         &self.global
     }
 
-    /// Whether this runs in an agent's session that was handed down, or speaks for an agent.
-    pub(crate) const fn in_session(&self) -> bool {
-        self.session.is_some() || self.global.agent.is_some()
+    /// Refuses what is the owner's alone in an agent's session, as far as the environment tells of one, and for whoever
+    /// speaks for an agent.
+    ///
+    /// # Errors
+    /// [`Code::NotPermitted`] with `what` an agent does not do.
+    pub(crate) fn refuse_agents(&self, what: &str) -> Result<()> {
+        if self.session.is_none() && self.global.agent.is_none() && !session_file::is_handed_down() {
+            return Ok(());
+        }
+        Err(Failure::new(Code::NotPermitted)
+            .because(format!("an agent's session runs here, and an agent does not {what}"))
+            .next("do it outside of `fwc agent run`, and without --agent"))
     }
 
     /// Whether the daemon must not be asked.
@@ -120,8 +129,14 @@ impl Context {
     /// The client, speaking as an operator whose key is opened for this command, or was for one before it.
     ///
     /// # Errors
-    /// [`Code::UnlockFailed`] if the passphrase is wrong; [`Code::Unauthenticated`] if there is none to be had.
+    /// [`Code::UsageError`] with `--agent`; [`Code::UnlockFailed`] if the passphrase is wrong; [`Code::Unauthenticated`] if
+    /// there is none to be had.
+    //= docs/spec/output.md#who-speaks
     pub(crate) async fn as_operator(&mut self) -> Result<&mut Client> {
+        if let Some(agent) = &self.global.agent {
+            return Err(usage(format!("this is an operator's to do, and --agent {agent} was given"))
+                .next("leave out --agent; what agents may ask a person for: `fwc request --help`"));
+        }
         if self.client()?.is_operator() {
             return Ok(&mut self.client);
         }
@@ -179,10 +194,8 @@ impl Context {
         agent: &PrincipalId,
         lifetime_secs: Option<u64>,
     ) -> Result<SessionOpened> {
-        let key = key_file::load::<Agent>(&self.home.agent_key(agent)).map_err(|failure| {
-            let next = format!("`fwc agent add {agent}` makes the agent and its key");
-            self.home.trouble().unwrap_or_else(|| failure.next(next))
-        })?;
+        let key = key_file::load::<Agent>(&self.home.agent_key(agent))
+            .map_err(|failure| self.home.trouble().unwrap_or_else(|| without_key(agent, failure)))?;
         let challenge = self.challenge().await?;
         let statement = SessionProof {
             principal_id: agent.clone(),
@@ -210,6 +223,24 @@ impl Context {
     /// Speaks in `opened` in every command from now on.
     pub(crate) fn stay_in(&mut self, opened: &SessionOpened) {
         self.session = Some(SessionFile::new(opened, self.home.socket()));
+    }
+}
+
+/// What works for an agent whose key is not to be had: an enrolment stays, and so does its name.
+fn without_key(agent: &PrincipalId, failure: Failure) -> Failure {
+    let lost = format!(
+        "put the file back from a backup; if it is lost, `fwc revoke IssuerKey {agent} --reason 'key lost'`, and \
+         `fwc agent add OTHER --zone ZONE` for an agent of another name"
+    );
+    if failure.code == Code::NotFound {
+        failure.next(format!(
+            "if `fwc agent list` does not have it, `fwc agent add {agent} --zone ZONE` makes it; if it does, {lost}"
+        ))
+    } else if failure.code == Code::NotPermitted {
+        // The file is there, and who it belongs to, or who may read it, is what is wrong.
+        failure
+    } else {
+        failure.next(lost)
     }
 }
 

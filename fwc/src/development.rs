@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use fcp_proto_core::crypto::role::Publisher;
-use fcp_proto_core::crypto::sign::SigningKey;
+use fcp_proto_core::crypto::sign::{SigningKey, VerifyingKey};
 use fcp_proto_core::crypto::source::KeySource;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::manifest::package::Package;
+use fcp_proto_core::manifest::package::{Package, UntrustedPackage};
 use serde_json::{Value, json};
 
 use crate::home::Home;
@@ -63,6 +63,24 @@ pub(crate) fn sign(home: &Home, package: &mut Package) -> Result<bool> {
     }
     package.sign(&key).map_err(|error| internal(&format!("the package cannot be signed: {error}")))?;
     Ok(true)
+}
+
+/// Refuses a package that one of the home's publishers signed and that was changed since: another signature does not mend
+/// that. What cannot be read is left to the daemon's judgement.
+///
+/// # Errors
+/// [`UntrustedPackage::BadSignature`].
+pub(crate) fn check_unchanged(home: &Home, package: &Package) -> core::result::Result<(), UntrustedPackage> {
+    let listed = std::fs::read_to_string(home.publishers()).unwrap_or_default();
+    let key = |line: &str| {
+        let entry = line.split('#').next().unwrap_or_default().trim();
+        entry.strip_prefix("dev ").unwrap_or(entry).trim().parse().ok()
+    };
+    let keys: Vec<VerifyingKey<Publisher>> = listed.lines().filter_map(key).collect();
+    match package.clone().verify_development(&keys) {
+        Err(error @ UntrustedPackage::BadSignature(_)) => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn load(home: &Home) -> Result<Option<SigningKey<Publisher>>> {

@@ -8,6 +8,10 @@ use fcp_proto_core::ids::{PrincipalId, ZoneId};
 
 use crate::{Failure, Result};
 
+/// Most bytes of the path of a home's socket: what the system's address of one has room for.
+//= docs/spec/home.md#the-home
+pub(crate) const MAX_SOCKET_PATH: usize = 107;
+
 /// A home's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Home(PathBuf);

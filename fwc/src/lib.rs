@@ -29,6 +29,7 @@ mod passphrase;
 mod private_file;
 mod quickstart;
 mod render;
+mod resource;
 mod session_file;
 #[cfg(test)]
 mod tests;

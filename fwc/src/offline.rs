@@ -40,7 +40,7 @@ fn check_zone(home: &Home, zone: &ZoneId) -> Result<()> {
     if home.zone_key(zone).exists() {
         return Ok(());
     }
-    Err(Failure::new(Code::ZoneUnknown)
+    Err(Failure::new(Code::NotFound)
         .because(format!("there is no zone {zone}: {} has no key of it", home.path().display()))
         .next("`fwc zones list` lists them, once `fwc up` has started the daemon"))
 }

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use fcp_api::shell::quoted;
 use fcp_proto_core::error::Code;
 use zeroize::Zeroizing;
 
@@ -68,7 +69,11 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>> {
         return Err(refused("belongs to another user", "use a file of your own".into()));
     }
     if metadata.is_file() && metadata.mode() & 0o077 != 0 {
-        let next = format!("`chmod 600 {}`", path.display());
+        let next = if metadata.uid() == owner && is_in_own_place(path) {
+            format!("`chmod 600 {}`", quoted(&path.to_string_lossy()))
+        } else {
+            "name the right file: one of your own, that nobody else may read".into()
+        };
         return Err(refused("may be read by other users", next));
     }
     let mut text = Zeroizing::new(String::new());
@@ -77,6 +82,20 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>> {
         return Err(Failure::new(Code::InputTooLarge).because(format!("{} is too large", path.display())));
     }
     Ok(text)
+}
+
+/// Whether it lies below the user's home, or in a folder that is the user's alone, as an FCP home is. What lies elsewhere
+/// may be of use to others, and is hardly a secret of one's own.
+fn is_in_own_place(path: &Path) -> bool {
+    let owner = rustix::process::geteuid().as_raw();
+    let is_own = |folder: &Path| {
+        let about = folder.metadata();
+        about.is_ok_and(|about| about.uid() == owner && about.mode() & 0o077 == 0)
+    };
+    let home = std::env::home_dir().filter(|home| home.parent().is_some());
+    std::fs::canonicalize(path).is_ok_and(|path| {
+        path.ancestors().skip(1).any(|folder| home.as_deref() == Some(folder) || is_own(folder))
+    })
 }
 
 fn sync_folder(path: &Path) -> std::io::Result<()> {

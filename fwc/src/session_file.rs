@@ -20,6 +20,11 @@ use crate::{Failure, Result, file_failure, private_file};
 /// The variable that holds the file's path.
 pub(crate) const VARIABLE: &str = "FCP_SESSION";
 
+/// Whether the environment tells of a session, whatever has become of it.
+pub(crate) fn is_handed_down() -> bool {
+    std::env::var_os(VARIABLE).is_some_and(|path| !path.is_empty())
+}
+
 /// What the file holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

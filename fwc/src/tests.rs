@@ -174,9 +174,17 @@ fn shell_words(line: &str) -> Vec<String> {
     words
 }
 
+/// Every command that holds others, by its words.
+fn groups() -> Vec<(String, clap::Command)> {
+    let all = cli::command();
+    let groups = all.get_subcommands().filter(|command| command.has_subcommands());
+    groups.map(|command| (command.get_name().to_owned(), command.clone())).collect()
+}
+
 #[test]
 fn every_command_shows_examples_that_parse() {
-    for (name, command) in leaves() {
+    assert!(groups().iter().all(|(_, group)| !group.get_subcommands().any(|it| it.has_subcommands())));
+    for (name, command) in leaves().into_iter().chain(groups()) {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let (title, examples) = help.split_once('\n').unwrap_or_default();
         assert_eq!(title, "Examples:", "`{name}`");
@@ -187,7 +195,7 @@ fn every_command_shows_examples_that_parse() {
                 word.replace("GRANT", ID).replace("DIGEST", ID).replace("HANDLE", ID).replace("ID", ID)
             });
             match cli::parse(words.map(OsString::from)) {
-                Ok(cli) => own += usize::from(cli.name == name),
+                Ok(cli) => own += usize::from(cli.name == name || cli.name.starts_with(&format!("{name} "))),
                 Err(Stop::Refused(failure, _)) => panic!("`{name}`: {example}: {failure}"),
                 Err(Stop::Shown(_)) => panic!("`{name}`: {example} shows help"),
             }
@@ -339,11 +347,19 @@ fn a_wrong_line_ends_with_2_and_says_what_is_wrong() {
         ("package build d --out o --code c", "--platform"),
         ("list --host 127.0.0.1:1", "--admission-file"),
         ("revoke capability x --reason r", "capability"),
+        ("settle --probe", "<RECEIPT|INTENT|CALL>"),
+        ("settle --happened --note n", "<RECEIPT|INTENT|CALL>"),
+        ("settle ID", "--happened"),
+        ("settle ID --happened", "--note"),
+        ("settle ID --probe --happened --note n", "--"),
+        ("settle ID --happened --did-not --probe --note n", "--did-not, --probe"),
+        ("package keygen k --dev", "--dev"),
     ] {
         let failure = refusal(line);
         assert_eq!(failure.code, Code::UsageError, "{line}");
         let text = failure.why.unwrap_or_default();
         assert!(text.contains(why), "{line}: {text}");
+        assert!(!text.trim_end().ends_with(':'), "{line}: {text}");
         assert!(
             failure.next.contains("usage: fwc") || failure.next.contains("did you mean"),
             "{line}: {}",
@@ -362,6 +378,37 @@ fn a_wrong_line_ends_with_2_and_says_what_is_wrong() {
     let failure = refusal("completions foo");
     assert!(failure.why.unwrap_or_default().contains("bash"), "the values that there are");
     assert!(failure.next.contains("usage: fwc completions"), "{}", failure.next);
+}
+
+/// The admission token goes to this machine alone, whatever is typed.
+//= docs/spec/api.md#transport
+#[test]
+fn a_daemon_is_asked_on_loopback_addresses_only() {
+    let line = |host: &str| format!("--host {host} --admission-file /absent status");
+    for (host, read) in [
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("127.9.9.9:80", "127.9.9.9:80"),
+        ("[::1]:80", "[::1]:80"),
+        ("localhost:80", "127.0.0.1:80"),
+    ] {
+        let cli = parse(&line(host)).unwrap_or_else(|_| panic!("{host}"));
+        assert_eq!(cli.global.host, Some(read.parse().unwrap()));
+    }
+    for host in [
+        "10.1.2.3:80",
+        "0.0.0.0:80",
+        "[::]:80",
+        "[::ffff:10.1.2.3]:80",
+        "128.0.0.1:80",
+        "fcp.example:80",
+        "localhost.example:80",
+        "localhost:",
+        "127.0.0.1",
+    ] {
+        let failure = refusal(&line(host));
+        assert_eq!(failure.code, Code::UsageError, "{host}");
+        assert!(failure.why.unwrap_or_default().contains("loopback"), "{host}");
+    }
 }
 
 #[test]

@@ -84,9 +84,12 @@ fn every_step_goes_as_it_must_and_nothing_is_left() {
 #[test]
 fn a_named_home_stays_is_private_and_is_taken_once() {
     let place = Place::new();
-    let home = place.0.path().join("home");
+    // What a resource spells otherwise than a path.
+    let home = place.0.path().join("my é home+");
     let named = ["--home", home.to_str().unwrap(), "--json"];
-    let output = place.quickstart(&named).output().unwrap();
+    // The passphrase of another home is none of its business.
+    let another = place.0.path().join("another-passphrase");
+    let output = place.quickstart(&named).env("FCP_PASSPHRASE_FILE", &another).output().unwrap();
     let first = report(&output);
     if cannot_run(&first) {
         return;

@@ -41,9 +41,97 @@ fn a_scaffold_is_built_signed_and_verified_and_tampering_shows() {
     let at = bytes.windows(7).position(|window| window == b"Reads a").unwrap();
     bytes[at] = b'r';
     std::fs::write(&out, &bytes).unwrap();
-    assert_eq!(home.json(&["package", "verify", &out, "--trust", public]).0, 6, "it was changed");
+    let trusted = format!("{public}\n");
+    std::fs::write(home.path().join("publishers.txt"), trusted).unwrap();
+    let development = &["install", &out, "--zone", "z:work", "--dev"][..];
+    for line in [&["package", "verify", &out, "--trust", public][..], development] {
+        let (code, changed) = home.json(line);
+        assert_eq!((code, &changed["error"]["code"]), (6, &json!("FCP-5012")), "{changed:#}");
+        let next = changed["error"]["next"][0].as_str().unwrap();
+        assert!(next.contains("get the package again"), "another signature does not mend it: {next}");
+    }
     std::fs::write(&out, &bytes[..40]).unwrap();
     assert_eq!(home.json(&["package", "inspect", &out]).1["error"]["code"], "FCP-5011");
+}
+
+/// Whose packages a home takes is no agent's to say.
+//= docs/spec/package.md#development
+#[test]
+fn a_development_key_is_refused_in_an_agents_session() {
+    let home = Home::new();
+    let mut in_session = home.fwc(&["package", "keygen", "--dev", "--json"]);
+    in_session.env("FCP_SESSION", home.beside("session.json"));
+    let mut as_agent = home.fwc(&["--agent", "demo", "package", "keygen", "--dev", "--json"]);
+    for command in [&mut in_session, &mut as_agent] {
+        let output = command.output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["error"]["code"], "FCP-2009", "{answer:#}");
+    }
+    for file in ["development.key", "publishers.txt"] {
+        assert!(!home.path().join(file).exists(), "{file}");
+    }
+    assert_eq!(home.json(&["package", "keygen", "--dev"]).0, 0, "its owner may");
+}
+
+/// A file of the system's is not closed to its readers because it was named in the place of a key.
+#[test]
+fn only_a_file_of_ones_own_is_to_be_closed_to_others() {
+    let home = scaffolded();
+    let path = |name: &str| home.beside(name).to_str().unwrap().to_owned();
+    let (folder, out, own) = (path("work/weather"), path("weather.fcp"), path("own"));
+    assert_eq!(home.json(&["package", "build", &folder, "--out", &out]).0, 0);
+    std::fs::create_dir(&own).unwrap();
+    let key = format!("{own}/key");
+    assert_eq!(home.json(&["package", "keygen", &key]).0, 0);
+    for (path, mode) in [(&own, 0o700), (&key, 0o644)] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(path, mode).unwrap();
+    }
+    let next = |key: &str| {
+        let (_, answer) = home.json(&["package", "sign", &out, "--key", key]);
+        assert_eq!(answer["error"]["code"], "FCP-2009");
+        answer["error"]["next"][0].as_str().unwrap().to_owned()
+    };
+    assert!(next(&key).contains("chmod 600"));
+    let foreign = next("/etc/passwd");
+    assert!(!foreign.contains("chmod") && foreign.contains("name the right file"), "{foreign}");
+}
+
+#[test]
+fn an_agent_without_its_key_has_a_next_step_that_works() {
+    let home = Home::new();
+    let next = || {
+        let (_, answer) = home.json(&["--agent", "mail", "invoke", "a.b"]);
+        answer["error"]["next"][0].as_str().unwrap().to_owned()
+    };
+    let way_out = "`fwc revoke IssuerKey mail --reason 'key lost'`, and `fwc agent add OTHER --zone ZONE`";
+    let absent = next();
+    assert!(absent.contains(way_out) && absent.contains("`fwc agent list`"), "{absent}");
+    let agents = home.path().join("agents");
+    std::fs::create_dir(&agents).unwrap();
+    for damaged in [&b"a key once"[..], &[0xff; 90]] {
+        std::fs::write(agents.join("mail.key"), damaged).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(agents.join("mail.key"), mode).unwrap();
+        let next = next();
+        assert!(
+            next.contains(way_out) && next.contains("backup") && !next.contains("agent add mail"),
+            "{next}"
+        );
+    }
+}
+
+//= docs/spec/output.md#who-speaks
+#[test]
+fn an_operators_command_is_refused_with_an_agents_name() {
+    let home = Home::new();
+    let grant =
+        ["--agent", "demo", "grant", "add", "demo", "a.b", "--zone", "z:work", "--for", "1h", "--allow", "*"];
+    for line in [&["--agent", "demo", "enable", "mail"][..], &grant] {
+        let (code, answer) = home.json(line);
+        assert_eq!(code, 2, "{answer:#}");
+        assert!(answer["error"]["why"].as_str().unwrap().contains("--agent demo was given"), "{answer:#}");
+    }
 }
 
 #[test]
@@ -85,7 +173,7 @@ fn offline_reads_manifests_says_so_and_invents_nothing() {
     assert_eq!(in_zone("z:work").1["data"]["connectors"][0]["id"], "weather");
     assert_eq!(in_zone("z:public").1["data"]["connectors"], json!([]), "it may not be bound there");
     let (code, unknown) = in_zone("z:project:nope");
-    assert_eq!((code, &unknown["error"]["code"]), (6, &json!("FCP-4004")));
+    assert_eq!((code, &unknown["error"]["code"]), (5, &json!("FCP-6001")), "as the daemon has it");
     assert!(unknown["error"]["next"][0].as_str().unwrap().contains("fwc zones list"), "{unknown:#}");
     assert_eq!(home.json(&["show", "mail", "--offline"]).1["error"]["code"], "FCP-5001");
     assert_eq!(home.json(&["schema", "weather.item.put", "--offline"]).1["error"]["code"], "FCP-5002");

@@ -15,6 +15,7 @@ use fcp_proto_core::ids::{PrincipalId, RoleId, ZoneId};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::cli::PASSPHRASE_VARIABLE;
 use crate::context::Context;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
@@ -124,14 +125,17 @@ async fn add(args: Add, context: &mut Context) -> Result<Outcome> {
         challenge: challenge.challenge.0,
     };
     let signature = statement.sign(&key).map_err(|error| internal(&format!("the proof: {error:?}")))?;
-    let path = context.home.agent_key(&args.name);
+    let (path, name) = (context.home.agent_key(&args.name), args.name);
     private_file::create_folder(&context.home.agents())?;
     key_file::store(&path, &key).map_err(|failure| {
-        let next = format!("if the agent is not in use, remove {} and try again", path.display());
+        let next = format!(
+            "if `fwc agent list` has {name}, take another name; if not, remove {} and try again",
+            path.display()
+        );
         if failure.code == Code::Conflict { failure.next(next) } else { failure }
     })?;
     let request = AddAgentRequest {
-        name: args.name,
+        name,
         zone: args.zone,
         public_key: key.verifying_key(),
         key_source: "file".into(),
@@ -150,7 +154,9 @@ async fn add(args: Add, context: &mut Context) -> Result<Outcome> {
         Err(failure) if failure.code == Code::DaemonUnreachable && !failure.retryable => Err(failure),
         Err(failure) => {
             std::fs::remove_file(&path).map_err(|error| file_failure("remove", &path, &error))?;
-            Err(failure)
+            let next =
+                "take another name: one that `fwc agent list` has stays taken, also when its key is revoked";
+            Err(if failure.code == Code::Conflict { failure.next(next) } else { failure })
         }
     }
 }
@@ -184,7 +190,7 @@ async fn run_child(
     let mut command = Command::new(program);
     command.args(arguments).env(session_file::VARIABLE, session).env("FCP_HOME", context.home.path());
     // What opens the operator's key is not the agent's to know.
-    command.env_remove("FCP_PASSPHRASE_FILE").kill_on_drop(true);
+    command.env_remove(PASSPHRASE_VARIABLE).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| {
         file_failure("run", Path::new(program), &error).next("check the command after `--`")
     })?;

@@ -14,7 +14,7 @@ use fcp_proto_core::limits::MAX_INPUT_BYTES;
 use fcp_proto_core::manifest::package;
 use serde_json::Value;
 
-use super::package::read_package;
+use super::package::{read_package, untrusted};
 use crate::context::Context;
 use crate::render::{Answer, Outcome};
 use crate::{Failure, Result, development, file_failure, internal, private_file, usage};
@@ -86,6 +86,10 @@ pub(crate) async fn install(args: Install, context: &mut Context) -> Result<Outc
     let (bytes, mut package) = read_package(&args.package)?;
     let zones =
         if args.zone.is_empty() { vec![package.manifest().zones.home.clone()] } else { args.zone.clone() };
+    if args.dev {
+        development::check_unchanged(&context.home, &package)
+            .map_err(|error| untrusted(&args.package, &error))?;
+    }
     let signed = args.dev && development::sign(&context.home, &mut package)?;
     let bytes =
         if signed { package.to_bytes().map_err(|error| internal(&error.to_string()))? } else { bytes };

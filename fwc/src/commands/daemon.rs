@@ -63,11 +63,7 @@ pub(crate) async fn down(args: Down, context: &mut Context) -> Result<Outcome> {
     if let Target::Tcp { .. } = context.client()?.target() {
         return Ok(Answer::of(context.as_operator().await?.send::<Shutdown>(&[], &Nothing {}).await?)?.into());
     }
-    if context.in_session() {
-        return Err(Failure::new(Code::NotPermitted)
-            .because("an agent's session runs here, and an agent does not stop the daemon")
-            .next("stop it outside of `fwc agent run`"));
-    }
+    context.refuse_agents("stop the daemon")?;
     let pid = context.client()?.daemon_pid().await?;
     let refused = |error: rustix::io::Errno| {
         Failure::new(Code::NotPermitted)

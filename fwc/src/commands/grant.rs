@@ -2,20 +2,21 @@
 
 use clap::{Args, Subcommand};
 use fcp_api::routes::{self, ListGrants, ListRevocations};
+use fcp_api::shell::quoted;
 use fcp_api::types::{self, AddGrant, GrantQuery, Page};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, CredentialId, OperationId, PrincipalId, RoleId, ZoneId};
 use fcp_proto_core::object::RevocationScope;
 use fcp_proto_core::token::argument::ArgumentRule;
 use fcp_proto_core::token::constraints::Constraints;
-use fcp_proto_core::token::resource::ResourcePattern;
+use fcp_proto_core::token::resource::{ResourceError, ResourcePattern};
 
 use super::history::PageArgs;
 use crate::cli::one_of;
 use crate::context::Context;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, usage};
+use crate::{Failure, Result, resource, usage};
 
 /// What bounds the calls of a grant. Nothing is allowed that is not named.
 #[derive(Args, Clone, Debug, Default)]
@@ -61,12 +62,20 @@ impl ConstraintArgs {
 }
 
 fn patterns(texts: &[String]) -> Result<Vec<ResourcePattern>> {
-    let read = |text: &String| {
-        ResourcePattern::new(text).map_err(|error| {
-            Failure::new(Code::InputInvalid).because(format!("the pattern {text:?}: {error}"))
-        })
-    };
+    let read = |text: &String| ResourcePattern::new(text).map_err(|error| pattern_failure(text, error));
     texts.iter().map(read).collect()
+}
+
+/// What is wrong with a pattern; one that holds a name as a person writes it, with how it is spelled.
+fn pattern_failure(text: &str, error: ResourceError) -> Failure {
+    let failure = Failure::new(Code::InputInvalid).because(format!("the pattern {text:?}: {error}"));
+    let encoded = resource::encoded(text);
+    if error != ResourceError::InvalidCharacter || ResourcePattern::new(&encoded).is_err() {
+        return failure;
+    }
+    failure
+        .because(format!("the pattern {text:?}: {error}; all others are percent-encoded in it"))
+        .next(format!("write it as {}", quoted(&encoded)))
 }
 
 fn argument_rule(text: &str) -> Result<ArgumentRule> {
@@ -260,4 +269,23 @@ pub(crate) async fn revocations(args: Revocations, context: &mut Context) -> Res
             ],
         )
         .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_with_a_name_as_written_is_answered_with_its_spelling() {
+        let read = |pattern: &str| {
+            ConstraintArgs { allow: vec![pattern.into()], ..ConstraintArgs::default() }.read()
+        };
+        let failure = read("filesystem:file/me/my notes.txt").unwrap_err();
+        assert_eq!(failure.code, Code::InputInvalid);
+        assert!(failure.why.unwrap_or_default().contains("percent-encoded"));
+        assert_eq!(failure.next, "write it as filesystem:file/me/my%20notes.txt");
+        assert!(read("filesystem:file/me/my%20notes.txt").is_ok(), "as it says");
+        let failure = read("a//b c").unwrap_err();
+        assert!(!failure.next.contains("write it as"), "it would be refused too: {}", failure.next);
+    }
 }

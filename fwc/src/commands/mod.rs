@@ -64,52 +64,70 @@ pub(crate) enum Command {
     /// Asks a person to approve a call, or for a grant
     Request(approvals::Request),
     /// Requests that wait for a person, and what to decide
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  fwc approvals list --status pending\n  fwc approvals approve ID --for 30m"
+    )]
     Approvals(approvals::Approvals),
     /// Lists calls, newest first
     History(history::History),
     /// Says what a call of unknown outcome turned out to have done
     Settle(settle::Settle),
     /// Signed records of decisions and of calls' ends
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  fwc receipts list --by mail\n  fwc receipts show ID")]
     Receipts(history::Receipts),
     /// Reads a kept result, which then joins the reader's context
     Result(history::ReadResult),
     /// The audit chain
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  fwc audit verify\n  fwc audit tail --follow")]
     Audit(audit::Audit),
     /// Says why something is as it is, and what would permit it
     Explain(audit::Explain),
     /// Agents and their keys
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  fwc agent add mail --zone z:work\n  fwc agent run mail -- my-agent --task inbox"
+    )]
     Agent(agent::AgentCommand),
     /// Grants that agents share
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  fwc role add reviewers\n  fwc role give reviewers mail")]
     Role(role::Role),
     /// The owner's word for this device
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  fwc node renew --for 90d")]
     Node(node::Node),
     /// What agents may call
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  fwc grant add mail github.issues.list --zone z:work --for 30d --allow 'github:repo/me/**' --credential me\n  fwc grant list --to mail --live"
+    )]
     Grant(grant::Grant),
     /// Revokes a token, grant, key, node, zone key or connector
     Revoke(grant::Revoke),
     /// Lists what was revoked
     Revocations(grant::Revocations),
     /// Capability tokens
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  fwc --agent mail token mint github.issues.list --to tokens"
+    )]
     Token(token::Token),
     /// Credentials of outside services
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  fwc auth set me --connector github --slot token --zone z:work --kind bearer --stdin < token\n  fwc auth list"
+    )]
     Auth(auth::Auth),
     /// Zones and what may happen in them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  fwc zones list\n  fwc zones show z:work")]
     Zones(zones::Zones),
     /// What agents have read
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  fwc --agent mail context show\n  fwc context new mail --reason 'a task of its own'"
+    )]
     Context(context::ContextCommand),
     /// Walls that the owner lowers, each on record
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  fwc exception list\n  fwc exception remove ID")]
     Exception(exception::Exception),
     /// Installs a connector
     Install(connector::Install),
@@ -120,7 +138,10 @@ pub(crate) enum Command {
     /// Refuses calls to a connector and ends those open
     Disable(connector::Disable),
     /// Builds, signs and looks into connector packages
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  fwc package keygen publisher.key\n  fwc package build my-connector --out my-connector.fcp"
+    )]
     Package(package::Package),
     /// Begins a new declarative connector
     New(scaffold::New),
@@ -183,7 +204,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<Outco
         Command::Uninstall(args) => connector::uninstall(args, context).await,
         Command::Enable(args) => connector::enable(args, context).await,
         Command::Disable(args) => connector::disable(args, context).await,
-        Command::Package(command) => package::run(command, &context.home),
+        Command::Package(command) => package::run(command, context),
         Command::New(args) => scaffold::new(args),
         Command::Convert(args) => self::convert::run(args),
         Command::Completions(args) => scaffold::completions(args),

@@ -13,7 +13,7 @@ use fcp_proto_core::manifest::package::{
 };
 use serde_json::{Value, json};
 
-use crate::home::Home;
+use crate::context::Context;
 use crate::render::{Answer, Outcome};
 use crate::{Failure, Result, development, file_failure, key_file, usage};
 
@@ -100,7 +100,7 @@ pub(crate) struct Keygen {
 ///
 /// # Errors
 /// What failed, why, and what to do next.
-pub(crate) fn run(command: Package, home: &Home) -> Result<Outcome> {
+pub(crate) fn run(command: Package, context: &Context) -> Result<Outcome> {
     match command {
         Package::Build(args) => build(&args),
         Package::Sign(args) => sign(&args),
@@ -111,7 +111,9 @@ pub(crate) fn run(command: Package, home: &Home) -> Result<Outcome> {
         Package::Verify(args) => verify(&args),
         Package::Keygen(Keygen { out: Some(out), .. }) => keygen(&out),
         Package::Keygen(Keygen { out: None, .. }) => {
-            Ok(Answer::local(&development::enrol(home)?, Source::Offline)?.into())
+            //= docs/spec/package.md#development
+            context.refuse_agents("say whose packages a home takes")?;
+            Ok(Answer::local(&development::enrol(&context.home)?, Source::Offline)?.into())
         }
     }
 }
@@ -227,6 +229,15 @@ fn invalid(path: &Path, error: &PackageError) -> Failure {
     Failure::new(code).because(format!("{}: {error}", path.display()))
 }
 
-fn untrusted(path: &Path, error: &UntrustedPackage) -> Failure {
-    Failure::new(Code::PackageUntrusted).because(format!("{}: {error}", path.display()))
+/// The failure of a package that nobody trusted signed as it is.
+pub(crate) fn untrusted(path: &Path, error: &UntrustedPackage) -> Failure {
+    let failure = Failure::new(Code::PackageUntrusted).because(format!("{}: {error}", path.display()));
+    match error {
+        UntrustedPackage::BadSignature(_) => {
+            failure.next("it was changed after it was signed: get the package again, then `fwc install FILE`")
+        }
+        UntrustedPackage::NoThreshold
+        | UntrustedPackage::PublisherDidNotSign(_)
+        | UntrustedPackage::TooFew { .. } => failure,
+    }
 }

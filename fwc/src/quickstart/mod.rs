@@ -15,9 +15,12 @@ mod service;
 mod stop;
 mod story;
 
+use std::path::Path;
+
 use clap::Args;
 use fcp_proto_core::error::Code;
 
+use crate::cli::{Global, PASSPHRASE_VARIABLE};
 use crate::context::Context;
 use crate::output::progress::Steps;
 use crate::render::Outcome;
@@ -44,7 +47,7 @@ pub(crate) struct Quickstart {
 /// What kept it from beginning. What fails later is told in its report.
 pub(crate) async fn run(args: Quickstart, context: &mut Context) -> Result<Outcome> {
     let global = context.global().clone();
-    if global.offline || global.host.is_some() || global.agent.is_some() || global.passphrase_file.is_some() {
+    if global.offline || global.host.is_some() || global.agent.is_some() || types_passphrase_file(&global) {
         return Err(usage("quickstart makes its own daemon, agent and passphrase")
             .next("leave out --offline, --host, --agent and --passphrase-file"));
     }
@@ -64,6 +67,13 @@ pub(crate) async fn run(args: Quickstart, context: &mut Context) -> Result<Outco
     let ended = ended.and_then(|()| stopped.map(drop));
     let kept = place.finish(ended.as_ref().err().map(|failure| failure.code))?;
     Report::new(&place, kept, stage, ended).outcome(&context.renderer)
+}
+
+/// Whether a file of a passphrase was typed. One that the environment names is another home's, and left alone.
+fn types_passphrase_file(global: &Global) -> bool {
+    global.passphrase_file.is_some()
+        && global.passphrase_file.as_deref().map(Path::as_os_str)
+            != std::env::var_os(PASSPHRASE_VARIABLE).as_deref()
 }
 
 /// Waits for the signal that ends this: an interrupt from the terminal, its end, or a request to end.

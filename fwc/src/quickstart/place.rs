@@ -1,14 +1,15 @@
 //! The folder that the quickstart works in, and where things lie in it.
 
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use fcp_api::shell::quoted;
 use fcp_proto_core::error::Code;
 use zeroize::Zeroizing;
 
-use crate::home::Home;
-use crate::{Failure, Result, file_failure, internal, private_file};
+use crate::home::{Home, MAX_SOCKET_PATH};
+use crate::{Failure, Result, file_failure, internal, private_file, resource};
 
 /// How the folder came to be chosen, which decides whether it stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,8 @@ impl Place {
     /// Makes the folder, for the owner alone, and the folders of the demonstration in it.
     ///
     /// # Errors
-    /// [`Code::Conflict`] if the named folder has something in it.
+    /// [`Code::Conflict`] if the named folder has something in it; [`Code::NotPermitted`] if it is not its owner's alone;
+    /// [`Code::OutOfRange`] if no socket fits below it. Then nothing was made or changed.
     pub(super) fn make(given: Option<&Path>, keep: bool) -> Result<Self> {
         let path = match given {
             Some(path) => {
@@ -141,22 +143,68 @@ pub(super) fn random_text<const N: usize>() -> Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// Makes the named folder, or takes it if it is there, empty, and only its owner's.
+/// Makes the named folder, or takes it if it is there, empty, and its owner's alone, as a home must be: looked at before
+/// anything is made or changed.
+//= docs/spec/home.md#the-home
 fn claim(path: &Path) -> Result<()> {
-    match std::fs::read_dir(path) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(Failure::new(Code::Conflict)
-                .because(format!("{} is not empty, and quickstart makes a new home", path.display()))
-                .next("name another folder with --home, or leave --home and FCP_HOME out")),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => private_file::create_folder(path),
-        Err(error) => Err(file_failure("use", path, &error)),
+    path.to_str().ok_or_else(|| resource::not_text(path))?;
+    check_length(path)?;
+    let metadata = match path.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return private_file::create_folder(path);
+        }
+        Err(error) => return Err(file_failure("use", path, &error)),
+    };
+    if metadata.is_symlink() {
+        return Err(unfit(path, "is a link", ELSEWHERE.to_owned()));
     }
+    let mut entries = std::fs::read_dir(path).map_err(|error| file_failure("use", path, &error))?;
+    if entries.next().is_some() {
+        return Err(Failure::new(Code::Conflict)
+            .because(format!("{} is not empty, and quickstart makes a new home", path.display()))
+            .next(ELSEWHERE));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(unfit(path, "belongs to another user", ELSEWHERE.to_owned()));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        let folder = quoted(&path.to_string_lossy());
+        let next = format!("`chmod 700 {folder}`, then `fwc quickstart --home {folder}`; or {ELSEWHERE}");
+        return Err(unfit(path, "is open to other users", next));
+    }
+    Ok(())
+}
+
+/// What always helps.
+const ELSEWHERE: &str = "name a folder that does not exist yet: `fwc quickstart --home DIR`";
+
+fn unfit(path: &Path, why: &str, next: String) -> Failure {
+    let why = format!("{} {why}, and a home is a folder of its owner's alone", path.display());
+    Failure::new(Code::NotPermitted).because(why).next(next)
+}
+
+/// Whether the daemon's socket fits into what the system has room for, links of the folders above followed.
+fn check_length(path: &Path) -> Result<()> {
+    let path = std::path::absolute(path).map_err(|error| file_failure("find", path, &error))?;
+    let above = path.ancestors().find_map(|above| Some((above, std::fs::canonicalize(above).ok()?)));
+    let real = above.map_or_else(
+        || path.clone(),
+        |(above, real)| path.strip_prefix(above).map_or(real.clone(), |rest| real.join(rest)),
+    );
+    let socket = Home::new(Some(&real))?.socket();
+    if socket.as_os_str().len() <= MAX_SOCKET_PATH {
+        return Ok(());
+    }
+    let why = format!("{} is longer than the {MAX_SOCKET_PATH} bytes of a socket's path", socket.display());
+    Err(Failure::new(Code::OutOfRange)
+        .because(why)
+        .next("name a folder with a shorter path: `fwc quickstart --home DIR`"))
 }
 
 fn make_temporary() -> Result<PathBuf> {
     let path = std::env::temp_dir().join(format!("fcp-quickstart-{}", *random_text::<6>()?));
+    check_length(&path)?;
     // Not recursive, so that a folder that someone else put there is refused.
     let made = DirBuilder::new().mode(0o700).create(&path);
     made.map_err(|error| file_failure("make the folder", &path, &error))?;
@@ -180,6 +228,33 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "x").unwrap();
         assert_eq!(Place::make(Some(&file), false).unwrap_err().code, Code::InputInvalid);
+    }
+
+    /// Whoever is refused has the folder as it was, and is told what works.
+    //= docs/spec/home.md#the-home
+    #[test]
+    fn a_folder_that_is_no_home_is_left_as_it_is() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("an open one");
+        std::fs::create_dir(&open).unwrap();
+        std::fs::set_permissions(&open, Permissions::from_mode(0o755)).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("an open one", &link).unwrap();
+        let long = folder.path().join("a".repeat(100)).join("b");
+        for (path, code) in
+            [(&open, Code::NotPermitted), (&link, Code::NotPermitted), (&long, Code::OutOfRange)]
+        {
+            let refused = Place::make(Some(path), false).unwrap_err();
+            assert_eq!(refused.code, code, "{}", path.display());
+            assert!(refused.next.contains("fwc quickstart --home "), "{}", refused.next);
+        }
+        assert!(!long.parent().unwrap().exists(), "nothing is made");
+        assert_eq!(std::fs::read_dir(&open).unwrap().count(), 0);
+        assert_eq!(std::fs::metadata(&open).unwrap().mode() & 0o777, 0o755);
+        std::fs::set_permissions(&open, Permissions::from_mode(0o700)).unwrap();
+        assert!(Place::make(Some(&open), false).is_ok(), "as the next step says");
     }
 
     #[test]

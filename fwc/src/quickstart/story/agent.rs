@@ -6,7 +6,7 @@ use fcp_proto_core::ids::PrincipalId;
 use super::Stage;
 use super::stage::{AGENT, CREDENTIAL, ZONE};
 use crate::quickstart::service::{OWNER, REPO};
-use crate::{Result, internal};
+use crate::{Result, internal, resource};
 
 /// Adds the agent, grants it little, and opens the session in which it speaks from now on.
 pub(super) async fn run(stage: &mut Stage) -> Result<String> {
@@ -21,14 +21,14 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
         &["--allow", &everything, "--credential", CREDENTIAL, "--argument", &only],
     )
     .await?;
-    let database = format!("sqlite:database{}", stage.place.database().display());
+    let database = resource::of_path("sqlite:database", &stage.place.database())?;
     let reads = "{\"pointer\":\"/sql\",\"prefix\":\"SELECT \"}";
     let read = grant(stage, &["sqlite.query"], &["--allow", &database, "--argument", reads]).await?;
     stage.query_grant = Some(read.grant_id);
     let writes = "{\"pointer\":\"/sql\",\"prefix\":\"INSERT INTO notes \"}";
     grant(stage, &["sqlite.execute"], &["--allow", &database, "--argument", writes]).await?;
 
-    let files = format!("filesystem:file{}/**", stage.place.files().display());
+    let files = format!("{}/**", resource::of_path("filesystem:file", &stage.place.files())?);
     grant(stage, &["filesystem.read"], &["--allow", &files]).await?;
 
     let name = PrincipalId::new(AGENT).map_err(|error| internal(&error.to_string()))?;
