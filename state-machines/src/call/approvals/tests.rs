@@ -137,6 +137,9 @@ fn what_can_no_longer_be_used_is_forgotten_to_the_second() {
     assert_eq!(left(&waiting), (0, 0));
 }
 
+/// A change of a grant.
+type Change = fn(&mut Grant);
+
 fn wish() -> GrantRequest {
     GrantRequest {
         principal: ada(),
@@ -186,7 +189,7 @@ fn a_grant_answers_for_whoever_asked_and_no_more_than_was_asked() {
     assert_eq!(refusal(&work(), &answer(), 100), Some(Undecidable::Expired));
     let private = ZoneId::new("z:private").unwrap();
     assert_eq!(refusal(&private, &answer(), 20), Some(Undecidable::Mismatch), "another zone");
-    let changes: [(&str, fn(&mut Grant)); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("another principal", |it| it.grantee = Grantee::Principal(PrincipalId::new("eve").unwrap())),
         ("another connector", |it| it.connector = ConnectorId::new("mail").unwrap()),
         ("an operation more", |it| it.operations.extend([OperationId::new("notes.put").unwrap()])),
