@@ -246,7 +246,6 @@ fn shown_to_people(home: &Home, receipt: &str) {
         "zones show z:work",
         "agent list",
         "agent show mail",
-        "role list",
         "grant list",
         "revocations",
         "exception list",
@@ -259,7 +258,9 @@ fn shown_to_people(home: &Home, receipt: &str) {
     ] {
         home.laid_out("mail", line, &[]);
     }
-    home.laid_out("", "auth list", &[]);
+    for of_operators in ["auth list", "role list"] {
+        home.laid_out("", of_operators, &[]);
+    }
     for (name, id) in [
         ("receipts show", receipt),
         ("explain", receipt),
