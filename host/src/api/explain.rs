@@ -3,7 +3,7 @@
 use fcp_api::routes::Explain;
 use fcp_api::types::{ApprovalStatus, AuditEventView, Denial, ErrorBody, ExplainedKind, Explanation};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ConnectorId, ObjectId, OperationId, PrincipalId};
+use fcp_proto_core::ids::{CallId, ObjectId, PrincipalId};
 use fcp_proto_core::object::{AnyObject, DecisionReceipt, GateCheck, Grantee};
 use fcp_state_machines::node::{Node, Refusal};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::access::absent;
 use super::denial::{self, Asked};
 use super::mount::{Ask, Serve};
-use super::withdrawn;
+use super::{settlements, withdrawn};
 use crate::daemon::{App, ApprovalEntry, CallEntry};
 
 /// What an object says, before its events are added.
@@ -106,7 +106,7 @@ async fn call(app: &App, id: CallId) -> Result<Story, ErrorBody> {
         None => {
             let settling = match entry.intent {
                 Some(intent) => {
-                    settling(app, intent, entry.connector.clone(), entry.operation.clone()).await?
+                    settlements::told(app, intent, entry.connector.clone(), entry.operation.clone()).await?
                 }
                 None => None,
             };
@@ -115,36 +115,6 @@ async fn call(app: &App, id: CallId) -> Result<Story, ErrorBody> {
             Ok(story)
         }
     }
-}
-
-/// What is told of a call that waits to be settled: the read that its connector declares to show what it did, and the
-/// command that says so then.
-//= docs/spec/calls.md#unknown-outcomes
-async fn settling(
-    app: &App,
-    intent: ObjectId,
-    connector: ConnectorId,
-    operation: OperationId,
-) -> Result<Option<(String, String)>, ErrorBody> {
-    let asked = app.query(move |node, _| {
-        node.unsettled().find(|it| **it == intent)?;
-        let installed = node.catalog().get(&connector);
-        let operation = installed.and_then(|it| it.manifest.operation(&operation));
-        let by_hand = format!("fwc settle {intent} --happened --note TEXT");
-        Some(match operation.and_then(|it| Some((it.probe.as_ref()?, it.settling.is_some()))) {
-            Some((probe, true)) => {
-                let told =
-                    format!("{probe} is the read that shows what it did, and its answer can settle it.");
-                (told, format!("fwc settle {intent} --probe"))
-            }
-            Some((probe, false)) => (format!("{probe} is the read that shows what it did."), by_hand),
-            None => {
-                let told = "Its connector declares no read that shows what it did: look at the service.";
-                (told.into(), by_hand)
-            }
-        })
-    });
-    asked.await
 }
 
 /// A call without an end: it runs, or the daemon ended before it did.
@@ -386,7 +356,7 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         owner: Some(agent.clone()),
         object: shown(&view)?,
     };
-    story.take(settling(app, *intent_id, connector.clone(), operation.clone()).await?);
+    story.take(settlements::told(app, *intent_id, connector.clone(), operation.clone()).await?);
     Ok(story)
 }
 

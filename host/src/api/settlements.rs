@@ -3,7 +3,7 @@
 use fcp_api::routes::{ProbeCall, SettleCall};
 use fcp_api::types::{ErrorBody, Settle, Settled};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CallId, ObjectId};
+use fcp_proto_core::ids::{CallId, ConnectorId, ObjectId, OperationId};
 use fcp_proto_core::object::{AnyObject, Effect, OutcomeProbe};
 use fcp_state_machines::node::{Answer, DoubtfulCall, Request, Verdict};
 
@@ -102,4 +102,34 @@ impl Serve for ProbeCall {
             Err(failure) => Err(failed(&failure).next(by_hand)),
         }
     }
+}
+
+/// What is told of a call that waits to be settled: the read that its connector declares to show what it did, and the
+/// command that says so then.
+//= docs/spec/calls.md#unknown-outcomes
+pub(super) async fn told(
+    app: &App,
+    intent: ObjectId,
+    connector: ConnectorId,
+    operation: OperationId,
+) -> Result<Option<(String, String)>, ErrorBody> {
+    let asked = app.query(move |node, _| {
+        node.unsettled().find(|it| **it == intent)?;
+        let installed = node.catalog().get(&connector);
+        let operation = installed.and_then(|it| it.manifest.operation(&operation));
+        let by_hand = format!("fwc settle {intent} --happened --note TEXT");
+        Some(match operation.and_then(|it| Some((it.probe.as_ref()?, it.settling.is_some()))) {
+            Some((probe, true)) => {
+                let told =
+                    format!("{probe} is the read that shows what it did, and its answer can settle it.");
+                (told, format!("fwc settle {intent} --probe"))
+            }
+            Some((probe, false)) => (format!("{probe} is the read that shows what it did."), by_hand),
+            None => {
+                let told = "Its connector declares no read that shows what it did: look at the service.";
+                (told.into(), by_hand)
+            }
+        })
+    });
+    asked.await
 }
