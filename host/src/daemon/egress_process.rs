@@ -78,6 +78,9 @@ pub(super) async fn keep(
         let started = tokio::time::Instant::now();
         tokio::select! {
             ended = egress.child.wait() => tracing::error!(?ended, "the egress process ended"),
+            // It may hold open connections and secrets of calls that nobody can close: it goes, and they with it.
+            //= docs/spec/egress.md#control
+            () = egress.client.silent() => kill(&mut egress.child).await,
             () = stopped(&mut stop) => {
                 end(&mut egress.child, &egress.client).await;
                 match tokio::time::timeout(STORE_TIME, refreshing).await {
@@ -115,12 +118,19 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn end(child: &mut Child, client: &EgressClient) {
-    if let Err(error) = client.shutdown().await {
-        tracing::debug!(%error, "the egress process was gone");
+    let asked = async {
+        if let Err(error) = client.shutdown().await {
+            tracing::debug!(%error, "the egress process was gone");
+        }
+        child.wait().await
+    };
+    if tokio::time::timeout(END_WITHIN, asked).await.is_err() {
+        kill(child).await;
     }
-    if tokio::time::timeout(END_WITHIN, child.wait()).await.is_err()
-        && let Err(error) = child.kill().await
-    {
+}
+
+async fn kill(child: &mut Child) {
+    if let Err(error) = child.kill().await {
         tracing::error!(%error, "the egress process does not end");
     }
 }

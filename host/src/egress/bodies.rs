@@ -104,13 +104,22 @@ pub(crate) struct Stream {
     chunks: mpsc::Receiver<Bytes>,
     ended: Ended,
     /// Dropped with the body, which tells the exchange that the connector has gone.
-    _present: oneshot::Sender<()>,
+    present: Option<oneshot::Sender<()>>,
 }
 
 impl Download {
     /// A body fed by `chunks`; when the feeder is gone, `ended` tells whether it was whole.
-    pub(crate) fn stream(chunks: mpsc::Receiver<Bytes>, ended: Ended, present: oneshot::Sender<()>) -> Self {
-        Self::Stream(Stream { chunks, ended, _present: present })
+    pub(crate) const fn stream(chunks: mpsc::Receiver<Bytes>, ended: Ended) -> Self {
+        Self::Stream(Stream { chunks, ended, present: None })
+    }
+
+    /// The body, whose end also drops `present`.
+    pub(crate) fn awaited_by(mut self, present: oneshot::Sender<()>) -> Self {
+        match &mut self {
+            Self::Whole(_) => {}
+            Self::Stream(stream) => stream.present = Some(present),
+        }
+        self
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fcp_proto_core::error::Code;
 use fcp_state_machines::call::egress::{EgressHandle, OpenRefusal, Scope};
 use tokio::net::UnixStream;
-use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::calls::lock;
@@ -72,6 +74,10 @@ struct Inner {
     next: AtomicU64,
     waiting: Arc<Waiting>,
     reader: JoinHandle<()>,
+    /// How long the process may take over an answer.
+    patience: Duration,
+    /// Whether it took longer.
+    silent: watch::Sender<bool>,
 }
 
 /// Requests without their answer yet; nothing once the process is gone.
@@ -90,6 +96,14 @@ impl EgressClient {
     /// # Errors
     /// If the descriptor is no unix socket.
     pub fn connect(control: OwnedFd) -> io::Result<(Self, Refreshed)> {
+        Self::connect_within(control, PATIENCE)
+    }
+
+    /// As [`EgressClient::connect`], with the time that the process may take over an answer.
+    ///
+    /// # Errors
+    /// If the descriptor is no unix socket.
+    pub fn connect_within(control: OwnedFd, patience: Duration) -> io::Result<(Self, Refreshed)> {
         let stream = Arc::new(super::stream(control)?);
         let waiting: Arc<Waiting> = Arc::new(Mutex::new(Some(BTreeMap::new())));
         let (sender, refreshed) = mpsc::channel(WAITING_REFRESHES);
@@ -101,8 +115,17 @@ impl EgressClient {
             // Whoever waits or asks from now on learns that the process is gone.
             lock(&answers).take();
         });
-        let inner = Inner { stream, writing: AsyncMutex::new(()), next: AtomicU64::new(1), waiting, reader };
+        let (writing, next, silent) = (AsyncMutex::new(()), AtomicU64::new(1), watch::Sender::new(false));
+        let inner = Inner { stream, writing, next, waiting, reader, patience, silent };
         Ok((Self(Arc::new(inner)), refreshed))
+    }
+
+    /// Returns once the process has left a request without an answer for too long. Whoever started it must then end it:
+    /// until it is gone nobody can say what it does, and whoever waits for an answer goes on waiting.
+    //= docs/spec/egress.md#control
+    pub async fn silent(&self) {
+        // This client holds the sender.
+        drop(self.0.silent.subscribe().wait_for(|silent| *silent).await);
     }
 
     /// Opens a call.
@@ -197,18 +220,23 @@ impl EgressClient {
         lock(&self.0.waiting).as_mut().ok_or(ClientError::Gone)?.insert(id, sender);
         // On its own task: a caller that gives up must not leave half a frame behind.
         let inner = Arc::clone(&self.0);
-        let writing = tokio::spawn(async move {
-            let turn = inner.writing.lock().await;
-            let sent =
-                framing::send(&inner.stream, &ToEgress { id, request }, descriptor.as_ref().map(AsFd::as_fd))
-                    .await;
-            drop(turn);
-            sent
+        let asking = tokio::spawn(async move {
+            let frame = ToEgress { id, request };
+            let answered = async {
+                let turn = inner.writing.lock().await;
+                framing::send(&inner.stream, &frame, descriptor.as_ref().map(AsFd::as_fd)).await.ok()?;
+                drop(turn);
+                receiver.await.ok()
+            };
+            let mut answered = pin!(answered);
+            if let Ok(answer) = tokio::time::timeout(inner.patience, &mut answered).await {
+                return answer;
+            }
+            tracing::error!("the egress process does not answer");
+            inner.silent.send_replace(true);
+            answered.await
         });
-        match writing.await {
-            Ok(Ok(())) => receiver.await.map_err(|_| ClientError::Gone),
-            Ok(Err(_)) | Err(_) => Err(ClientError::Gone),
-        }
+        asking.await.ok().flatten().ok_or(ClientError::Gone)
     }
 }
 
@@ -242,6 +270,10 @@ fn unexpected(answer: &Answer) -> ClientError {
         }
     }
 }
+
+/// How long the process may take over an answer. Chosen: far above what a busy machine takes, and below what a person or
+/// a service manager waits for a revocation or the end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Refreshed tokens the daemon has not read yet.
 const WAITING_REFRESHES: usize = 64;

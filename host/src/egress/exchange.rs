@@ -10,9 +10,7 @@ use bytes::Bytes;
 use fcp_proto_core::error::{Code, ExitCode};
 use fcp_state_machines::call::egress::credential::{self, Injectable, Injection};
 use fcp_state_machines::call::egress::headers::{self, Verdict};
-use fcp_state_machines::call::egress::{
-    Admitted, Carry, EgressHandle, Limits, Method, Pinned, Refusal, Target,
-};
+use fcp_state_machines::call::egress::{Admitted, Carry, EgressHandle, Method, Pinned, Refusal, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -42,25 +40,28 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Download> {
     let (head, answered) = oneshot::channel();
+    // Held here until the answer's body holds it: dropped with either, it tells the exchange that nobody waits.
     let (present, absent) = oneshot::channel();
-    let outlet = Outlet { head: Some((head, present)), ended: Ended::default() };
+    let outlet = Outlet { head: Some(head), ended: Ended::default() };
     tokio::spawn(run(shared, identity, request, outlet, absent));
-    answered.await.unwrap_or_else(|_| refusal_response(&Refusal::CallClosed, Effect::Maybe))
+    let answer = answered.await;
+    let answer = answer.unwrap_or_else(|_| refusal_response(&Refusal::CallClosed, Effect::Maybe));
+    answer.map(|body| body.awaited_by(present))
 }
 
 /// Where the answer goes: first its head, then how its body ended.
 struct Outlet {
-    head: Option<(oneshot::Sender<Response<Download>>, oneshot::Sender<()>)>,
+    head: Option<oneshot::Sender<Response<Download>>>,
     ended: Ended,
 }
 
 impl Outlet {
     /// Hands the head on and gives the place for the body's chunks.
     fn begin(&mut self, mut response: Response<()>) -> Result<mpsc::Sender<Bytes>, Refusal> {
-        let (head, present) = self.head.take().ok_or(Refusal::CallClosed)?;
+        let head = self.head.take().ok_or(Refusal::CallClosed)?;
         // One chunk ahead: what the connector does not read, the service is not asked for.
         let (sender, receiver) = mpsc::channel(1);
-        let body = Download::stream(receiver, Arc::clone(&self.ended), present);
+        let body = Download::stream(receiver, Arc::clone(&self.ended));
         let headers = std::mem::take(response.headers_mut());
         let mut whole = Response::new(body);
         *whole.status_mut() = response.status();
@@ -70,7 +71,7 @@ impl Outlet {
     }
 
     fn finish(self, outcome: Result<(), Refusal>, effect: Effect) {
-        if let (Some((head, _)), Err(refusal)) = (self.head, &outcome) {
+        if let (Some(head), Err(refusal)) = (self.head, &outcome) {
             // A connector that has gone needs no answer; the report holds the refusal.
             drop(head.send(refusal_response(refusal, effect)));
         }
@@ -157,20 +158,17 @@ struct Checked {
 impl Exchange<'_> {
     async fn run(&self, request: Request<Incoming>, outlet: &mut Outlet) -> Result<(), Refusal> {
         let admitted = self.admit(&request)?;
-        let limits = *admitted.limits();
-        let total = Duration::from_millis(limits.total_timeout_ms);
+        let total = Duration::from_millis(admitted.limits().total_timeout_ms);
         let work = async {
             let checked = self.follow(request, admitted).await?;
-            self.hand_on(checked, &limits, outlet).await
+            self.hand_on(checked, outlet).await
         };
         tokio::time::timeout(total, work).await.unwrap_or(Err(Refusal::TotalTimeout))
     }
 
     fn admit(&self, request: &Request<Incoming>) -> Result<Admitted, Refusal> {
         let admitted = self.call.open.admit(request.method().as_str(), &request.uri().to_string())?;
-        headers::check_framing(
-            request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
-        )?;
+        headers::check_framing(wire(request.headers()))?;
         for host in request.headers().get_all(header::HOST) {
             admitted.target().check_host_header(host.as_bytes())?;
         }
@@ -292,7 +290,8 @@ impl Exchange<'_> {
             self.call.open.credentials.iter().filter_map(|grant| grant.injection.header()).collect();
         let mut outgoing = HeaderMap::new();
         for (name, value) in &headers {
-            if headers::request(name.as_str()) == Verdict::Pass && !filled.contains(&name.as_str()) {
+            let ours = filled.iter().any(|header| headers::reads_as(name.as_str(), header));
+            if headers::request(name.as_str()) == Verdict::Pass && !ours {
                 outgoing.append(name.clone(), value.clone());
             }
         }
@@ -325,8 +324,9 @@ impl Exchange<'_> {
     }
 
     /// Hands the answer on, chunk by chunk, as fast as the connector reads.
-    async fn hand_on(&self, checked: Checked, limits: &Limits, outlet: &mut Outlet) -> Result<(), Refusal> {
+    async fn hand_on(&self, checked: Checked, outlet: &mut Outlet) -> Result<(), Refusal> {
         let Checked { response, mut scrubber, admitted } = checked;
+        let limits = admitted.limits();
         let (head, mut body) = response.into_parts();
         if admitted.method() != Method::Head && body.size_hint().lower() > limits.max_response_bytes {
             return Err(Refusal::ResponseTooLarge);
@@ -393,14 +393,20 @@ fn inject(injectable: &Injectable<'_>, secret: &Secret, headers: &mut HeaderMap)
 fn check_head(response: &Response<Incoming>, scrubber: &Scrubber) -> Result<(), Refusal> {
     let codings = response.headers().get_all(header::CONTENT_ENCODING);
     headers::check_encoding(codings.iter().map(HeaderValue::as_bytes))?;
+    headers::check_answer_framing(wire(response.headers()))?;
     for (name, value) in response.headers() {
         let found = scrubber
             .needles()
-            .check(name.as_str().as_bytes())
+            .check_name(name.as_str())
             .and_then(|()| scrubber.needles().check(value.as_bytes()));
         found.map_err(|_| Refusal::SecretInAnswer)?;
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS { Err(Refusal::UpstreamBroken) } else { Ok(()) }
+}
+
+/// Headers as they were on the wire.
+fn wire(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 /// How a refusal reads for the connector.

@@ -59,9 +59,20 @@ impl Environment {
 /// # Errors
 /// If the process cannot be hardened or the control socket fails.
 pub fn run(control: OwnedFd) -> io::Result<()> {
+    run_in(control, Environment::system())
+}
+
+/// The whole egress process in another environment.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in(control: OwnedFd, environment: Environment) -> io::Result<()> {
     crate::private_memory::make()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(control, Environment::system()))
+    let ended = runtime.block_on(serve(control, environment));
+    // A name that the system is still resolving blocks a thread, and nobody waits for the answer any more.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Serves the daemon at `control`, within a running tokio runtime.

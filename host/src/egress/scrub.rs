@@ -1,9 +1,9 @@
 //! Finds credentials in what a service answers. Source: docs/spec/egress.md#scrubbing.
 //!
-//! It looks for each secret as it is, in hexadecimal and in base64 at each of the three alignments, in three readings
-//! of the bytes: as they are, percent-decoded, and with JSON escapes resolved. Bytes that could be the beginning of a
-//! find are held back until the next chunk decides, so no part of a secret leaves before the whole is seen. It guards
-//! against services that echo, not against services that conspire with the connector.
+//! It looks for each secret as it is, in hexadecimal and in base64 at each of the three alignments, in four readings
+//! of the bytes: as they are, percent-decoded, and with the escapes of JSON or HTML resolved; line breaks are read over.
+//! Bytes that could be the beginning of a find are held back until the next chunk decides, so no part of a secret leaves
+//! before the whole is seen. It guards against services that echo, not against services that conspire with the connector.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -14,8 +14,11 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found;
 
-/// The spellings to look for.
-pub(crate) struct Needles(Vec<Needle>);
+/// The spellings to look for, and which bytes begin one.
+pub(crate) struct Needles {
+    needles: Vec<Needle>,
+    begins: [bool; 256],
+}
 
 struct Needle {
     bytes: Zeroizing<Vec<u8>>,
@@ -35,24 +38,47 @@ impl Needles {
         for secret in secrets.filter(|secret| secret.len() >= MIN_NEEDLE_BYTES) {
             push_spellings(&mut needles, secret.as_bytes());
         }
-        Self(needles)
+        let mut begins = [false; 256];
+        for needle in &needles {
+            let first = needle.bytes[0];
+            for byte in [first, first.to_ascii_lowercase(), first.to_ascii_uppercase()] {
+                begins[usize::from(byte)] = true;
+            }
+        }
+        Self { needles, begins }
     }
 
     /// Looks through a text that is there as a whole.
     pub(crate) fn check(&self, text: &[u8]) -> Result<(), Found> {
-        READINGS.iter().try_for_each(|reading| self.find(&reading.decode(text).bytes))
+        readings(text).try_for_each(|reading| self.find(&reading.decode(text).bytes))
+    }
+
+    /// Looks through the name of a header, whose letters have lost their case on the way.
+    pub(crate) fn check_name(&self, name: &str) -> Result<(), Found> {
+        let name = name.as_bytes();
+        let is_in = |needle: &Needle| {
+            name.windows(needle.bytes.len()).any(|part| part.eq_ignore_ascii_case(&needle.bytes))
+        };
+        if self.needles.iter().any(is_in) { Err(Found) } else { Ok(()) }
     }
 
     fn find(&self, text: &[u8]) -> Result<(), Found> {
-        let found = self.0.iter().any(|needle| (0..text.len()).any(|at| needle.is_at(text, at)));
-        if found { Err(Found) } else { Ok(()) }
+        for (at, byte) in text.iter().enumerate() {
+            if self.begins[usize::from(*byte)] && self.needles.iter().any(|needle| needle.is_at(text, at)) {
+                return Err(Found);
+            }
+        }
+        Ok(())
     }
 
     /// Where the earliest tail of `text` begins that could grow into a needle.
     fn open_tail(&self, text: &[u8]) -> usize {
-        let longest = self.0.iter().map(|needle| needle.bytes.len()).max().unwrap_or(0);
+        let longest = self.needles.iter().map(|needle| needle.bytes.len()).max().unwrap_or(0);
         let first = text.len().saturating_sub(longest.saturating_sub(1));
-        let opens = |at: &usize| self.0.iter().any(|needle| needle.may_begin_at(text, *at));
+        let opens = |at: &usize| {
+            self.begins[usize::from(text[*at])]
+                && self.needles.iter().any(|needle| needle.may_begin_at(text, *at))
+        };
         (first..text.len()).find(opens).unwrap_or(text.len())
     }
 }
@@ -96,7 +122,7 @@ impl Scrubber {
         let mut text = Zeroizing::new(Vec::with_capacity(self.held.len() + chunk.len()));
         text.extend_from_slice(&self.held);
         text.extend_from_slice(chunk);
-        let readings = READINGS.map(|reading| reading.decode(&text));
+        let readings: Vec<_> = readings(&text).map(|reading| reading.decode(&text)).collect();
         let mut end = text.len();
         for reading in &readings {
             self.needles.find(&reading.bytes)?;
@@ -126,6 +152,12 @@ enum Reading {
     Plain,
     Percent,
     Json,
+    Html,
+}
+
+/// The readings in which a text may differ from how it stands, and that one.
+fn readings(text: &[u8]) -> impl Iterator<Item = Reading> {
+    READINGS.into_iter().filter(|reading| reading.escape().is_none_or(|escape| text.contains(&escape)))
 }
 
 /// Decoded bytes and, for each, where its spelling began; the last entry is where the next would.
@@ -146,21 +178,36 @@ impl Decoded {
 }
 
 impl Reading {
+    /// What begins a spelling of its own.
+    const fn escape(self) -> Option<u8> {
+        match self {
+            Self::Plain => None,
+            Self::Percent => Some(b'%'),
+            Self::Json => Some(b'\\'),
+            Self::Html => Some(b'&'),
+        }
+    }
+
     fn decode(self, text: &[u8]) -> Decoded {
         let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
         let mut origins = Vec::with_capacity(text.len() + 1);
-        let mut at = 0;
+        let (mut at, mut breaks) = (0, 0);
         while at < text.len() {
             let (byte, length) = match self {
                 Self::Plain => (text[at], 1),
                 Self::Percent => percent(&text[at..]),
                 Self::Json => json(&text[at..]),
+                Self::Html => html(&text[at..]),
             };
             if length == 0 {
                 break;
             }
-            bytes.push(byte);
-            origins.push(at);
+            // Long texts are wrapped. One line break at a time, so that a find has a greatest length.
+            breaks = if matches!(byte, b'\r' | b'\n') { breaks + 1 } else { 0 };
+            if !(1..=LINE_BREAK_BYTES).contains(&breaks) {
+                bytes.push(byte);
+                origins.push(at);
+            }
             at += length;
         }
         origins.push(at);
@@ -189,9 +236,37 @@ fn json(text: &[u8]) -> (u8, usize) {
             Digits::Cut => (0, 0),
             Digits::Other => (b'\\', 1),
         },
+        [b'\\', b'n' | b'r', ..] => (b'\n', 2),
         [b'\\', escaped, ..] => (*escaped, 2),
         [first, ..] => (*first, 1),
         [] => (0, 0),
+    }
+}
+
+/// As [`percent`], for HTML's characters by number and the five that have names everywhere.
+fn html(text: &[u8]) -> (u8, usize) {
+    if text[0] != b'&' {
+        return (text[0], 1);
+    }
+    let name = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'#';
+    let length = text[1..].iter().take(LONGEST_ENTITY).take_while(name).count();
+    match text.get(1 + length) {
+        Some(b';') => entity(&text[1..=length]).map_or((b'&', 1), |byte| (byte, length + 2)),
+        None if length < LONGEST_ENTITY => (0, 0),
+        Some(_) | None => (b'&', 1),
+    }
+}
+
+fn entity(name: &[u8]) -> Option<u8> {
+    match name {
+        b"amp" => Some(b'&'),
+        b"lt" => Some(b'<'),
+        b"gt" => Some(b'>'),
+        b"quot" => Some(b'"'),
+        b"apos" => Some(b'\''),
+        [b'#', b'x' | b'X', digits @ ..] => u8::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok(),
+        [b'#', digits @ ..] => core::str::from_utf8(digits).ok()?.parse().ok(),
+        _ => None,
     }
 }
 
@@ -214,6 +289,10 @@ fn hexadecimal(text: &[u8], count: usize) -> Digits {
 fn push_spellings(needles: &mut Vec<Needle>, secret: &[u8]) {
     let mut push = |bytes: Vec<u8>, case| needles.push(Needle { bytes: Zeroizing::new(bytes), case });
     push(secret.to_vec(), Case::Exact);
+    // As forms write it.
+    if secret.contains(&b' ') {
+        push(secret.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect(), Case::Exact);
+    }
     let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     push(hex.into_bytes(), Case::Ignored);
     for offset in 0..3 {
@@ -234,7 +313,13 @@ fn push_spellings(needles: &mut Vec<Needle>, secret: &[u8]) {
     }
 }
 
-const READINGS: [Reading; 3] = [Reading::Plain, Reading::Percent, Reading::Json];
+const READINGS: [Reading; 4] = [Reading::Plain, Reading::Percent, Reading::Json, Reading::Html];
+
+/// Of consecutive carriage returns and line feeds, so many are read over: a line break, however it is written.
+const LINE_BREAK_BYTES: usize = 2;
+
+/// Letters of the longest spelling between `&` and `;` that is read: a number with some zeros before it.
+const LONGEST_ENTITY: usize = 8;
 
 /// Shortest part of a secret that is looked for on its own.
 const MIN_NEEDLE_BYTES: usize = 6;
@@ -246,9 +331,17 @@ mod tests {
     use super::*;
 
     const SECRET: &str = "ghp_S3cr+t/V~lue?123";
+    const SPACED: &str = "correct horse/battery";
 
     fn scrubber() -> Scrubber {
-        Scrubber::new(Needles::new([SECRET].into_iter()))
+        Scrubber::new(Needles::new([SECRET, SPACED].into_iter()))
+    }
+
+    /// The text in lines of 7.
+    fn wrapped(text: &str, line_break: &str) -> String {
+        let lines: Vec<_> =
+            text.as_bytes().chunks(7).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        lines.join(line_break)
     }
 
     fn spellings() -> Vec<String> {
@@ -266,6 +359,11 @@ mod tests {
             STANDARD.encode(SECRET).replace('=', "%3D"),
             unicode,
             SECRET.bytes().map(|b| format!("{b:02X}")).collect(),
+            wrapped(&STANDARD.encode(SECRET), "\r\n"),
+            wrapped(&STANDARD.encode(SECRET), "\\n"),
+            wrapped(SECRET, "%0A"),
+            SECRET.replace('+', "&#43;").replace('/', "&#x2F;").replace('~', "&#0126;"),
+            SPACED.replace(' ', "+").replace('/', "%2F"),
         ]
     }
 
@@ -290,7 +388,9 @@ mod tests {
 
     #[test]
     fn innocent_streams_pass_whole_however_they_are_cut() {
-        let text = "ghp_ghp_S3cr 50% off %41%4 \\u00 \\\\u0041 \\\" ghp_S3cr+t/V~lue?12".repeat(20);
+        let text =
+            "ghp_ghp_S3cr 50% off %41%4 \\u00 \\\\u0041 \\\" &amp &#38 &nothing;\r\n\n\n ghp_S3cr+t/V~lue?12"
+                .repeat(20);
         for size in [1, 2, 3, 7, 64, 4096] {
             let mut scrubber = scrubber();
             let mut out = Vec::new();
@@ -300,6 +400,13 @@ mod tests {
             out.extend_from_slice(&scrubber.finish());
             assert_eq!(out, text.as_bytes(), "chunks of {size}");
         }
+    }
+
+    #[test]
+    fn the_name_of_a_header_is_searched_without_regard_to_case() {
+        let needles = Needles::new(["Token-ABCDEF"].into_iter());
+        assert_eq!(needles.check_name("x-token-abcdef-y"), Err(Found));
+        assert_eq!(needles.check_name("x-token-abcde"), Ok(()));
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub enum Verdict {
 
 /// A header of a connector's request. What states identity, routing, framing or another method is ours to say.
 pub fn request(name: &str) -> Verdict {
-    let ours = ["x-fcp-", "proxy-", "x-forwarded-"].iter().any(|prefix| name.starts_with(prefix));
-    if ours || HOP_BY_HOP.contains(&name) || REQUEST_STRIPPED.contains(&name) {
+    let ours = ["x-fcp-", "proxy-", "x-forwarded-"].iter().any(|prefix| begins_as(name, prefix));
+    if ours || listed(HOP_BY_HOP, name) || listed(REQUEST_STRIPPED, name) {
         Verdict::Strip
     } else {
         Verdict::Pass
@@ -23,12 +23,28 @@ pub fn request(name: &str) -> Verdict {
 
 /// A header of a service's answer. Cookies are credentials, and a connector holds none; `x-fcp-*` is our own word.
 pub fn response(name: &str) -> Verdict {
-    let ours = name.starts_with("x-fcp-") || name.starts_with("proxy-");
-    if ours || HOP_BY_HOP.contains(&name) || RESPONSE_STRIPPED.contains(&name) {
+    let ours = ["x-fcp-", "proxy-"].iter().any(|prefix| begins_as(name, prefix));
+    if ours || listed(HOP_BY_HOP, name) || listed(RESPONSE_STRIPPED, name) {
         Verdict::Strip
     } else {
         Verdict::Pass
     }
+}
+
+/// Whether a server may read both names as the same: one that hands headers on as variables knows no dash
+/// (RFC 3875 §4.1.18).
+//= docs/spec/egress.md#headers
+pub fn reads_as(name: &str, other: &str) -> bool {
+    name.len() == other.len() && begins_as(name, other)
+}
+
+fn begins_as(name: &str, prefix: &str) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.len() >= prefix.len() && name.bytes().zip(prefix.bytes()).all(|(a, b)| dashed(a) == dashed(b))
+}
+
+fn listed(names: &[&str], name: &str) -> bool {
+    names.iter().any(|other| reads_as(name, other))
 }
 
 /// Whether a credential may be written into a header of this name.
@@ -52,13 +68,41 @@ pub fn check_framing<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> 
         }
         if name == "content-length" {
             lengths += 1;
-            let plain = !value.is_empty() && value.len() <= 19 && value.iter().all(u8::is_ascii_digit);
-            if lengths > 1 || !plain {
+            if lengths > 1 || !is_length(value) {
                 return Err(Refusal::FramingAmbiguous);
             }
         }
     }
     Ok(())
+}
+
+/// Checks that an answer's length can be read in one way only, and that nothing but its division into chunks was done to
+/// its body on the way.
+///
+/// # Errors
+/// If a transfer coding other than one `chunked` is stated, a length twice or not as a plain number, or both.
+//= docs/spec/egress.md#headers
+pub fn check_answer_framing<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<(), Refusal> {
+    let mut framings = 0;
+    for (name, value) in headers {
+        let sound = match name {
+            "transfer-encoding" if !value.eq_ignore_ascii_case(b"chunked") => {
+                return Err(Refusal::EncodedAnswer);
+            }
+            "transfer-encoding" => true,
+            "content-length" => is_length(value),
+            _ => continue,
+        };
+        framings += 1;
+        if framings > 1 || !sound {
+            return Err(Refusal::UpstreamBroken);
+        }
+    }
+    Ok(())
+}
+
+fn is_length(value: &[u8]) -> bool {
+    !value.is_empty() && value.len() <= 19 && value.iter().all(u8::is_ascii_digit)
 }
 
 /// Whether an answer's body stands as it is, by the values of its `Content-Encoding` headers.

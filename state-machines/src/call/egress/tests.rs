@@ -409,6 +409,13 @@ fn headers_of_identity_routing_and_framing_never_pass() {
     ] {
         assert_eq!(headers::request(name), headers::Verdict::Strip, "{name}");
     }
+    // A server that hands headers on as variables reads these as those above.
+    for name in ["x_http_method_override", "x_forwarded-for", "proxy_x", "x_fcp_credential", "content_length"]
+    {
+        assert_eq!(headers::request(name), headers::Verdict::Strip, "{name}");
+    }
+    assert!(headers::reads_as("x_api-key", "x-api_key"));
+    assert!(!headers::reads_as("x-api-key", "x-api-keys") && !headers::reads_as("x-api-keys", "x-api-key"));
     for name in ["accept", "content-type", "user-agent", "x-github-api-version", "if-none-match"] {
         assert_eq!(headers::request(name), headers::Verdict::Pass, "{name}");
     }
@@ -435,6 +442,32 @@ fn a_length_has_one_reading() {
     }
     let encoding = |value: &str| headers::check_encoding([value.as_bytes()].into_iter());
     assert!(encoding("identity").is_ok() && encoding("gzip").is_err() && encoding("identity, br").is_err());
+}
+
+#[test]
+fn an_answer_has_one_length_and_no_coding_but_chunks() {
+    let check = |headers: &[(&str, &str)]| {
+        headers::check_answer_framing(headers.iter().map(|(name, value)| (*name, value.as_bytes())))
+    };
+    for sound in
+        [vec![], vec![("content-length", "12")], vec![("transfer-encoding", "Chunked"), ("link", "x")]]
+    {
+        assert_eq!(check(&sound), Ok(()), "{sound:?}");
+    }
+    for coding in ["gzip, chunked", "gzip", "chunked, chunked", "identity", ""] {
+        assert_eq!(check(&[("transfer-encoding", coding)]), Err(Refusal::EncodedAnswer), "{coding}");
+    }
+    for two in [
+        vec![("transfer-encoding", "chunked"), ("content-length", "1")],
+        vec![("content-length", "1"), ("transfer-encoding", "chunked")],
+        vec![("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+        vec![("content-length", "1"), ("content-length", "1")],
+        vec![("content-length", "1, 1")],
+        vec![("content-length", "-1")],
+        vec![("content-length", "")],
+    ] {
+        assert_eq!(check(&two), Err(Refusal::UpstreamBroken), "{two:?}");
+    }
 }
 
 #[test]
