@@ -73,6 +73,47 @@ fn every_attempt_of_an_adversary_names_a_test_that_exists() {
     assert!(count > 25, "only {count} attempts are listed");
 }
 
+/// The rows of the table of classes of the page on egress: class, classes of cases, tests, what was found.
+fn attacks_on_egress(page: &str) -> Vec<Vec<&str>> {
+    let section = page.lines().skip_while(|line| *line != "## Classes").skip(1);
+    let table = section.take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("| "));
+    let rows = table.filter(|line| !line.starts_with("| class |"));
+    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+#[test]
+fn every_class_of_attack_on_egress_names_a_test_that_exists_and_what_was_found() {
+    let functions = functions();
+    let page = fs::read_to_string(root().join("docs/dev/egress.md")).expect("the page");
+    let rows = attacks_on_egress(&page);
+    for test in named(&page) {
+        assert!(functions.contains(test), "there is no test `{test}`");
+    }
+    assert!(rows.len() > 25, "only {} classes are listed", rows.len());
+    for row in rows {
+        let [class, _, tests, found] = row.as_slice() else { panic!("{row:?}") };
+        assert!(!found.is_empty() && named(tests).next().is_some(), "{class}");
+    }
+}
+
+#[test]
+fn the_classes_of_cases_are_those_that_the_page_on_egress_lists() {
+    let mut classes = BTreeSet::new();
+    for file in ["requests", "answers"] {
+        let path = root().join(format!("host/tests/egress/cases/{file}.json"));
+        let text = fs::read_to_string(path).expect("the cases");
+        let cases: Vec<serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+        let names: BTreeSet<_> =
+            cases.iter().map(|case| (case["class"].to_string(), case["name"].to_string())).collect();
+        assert_eq!(names.len(), cases.len(), "{file}: two cases of one class share a name");
+        classes.extend(cases.iter().map(|case| case["class"].as_str().expect("a class").to_owned()));
+    }
+    let page = fs::read_to_string(root().join("docs/dev/egress.md")).expect("the page");
+    let quoted = |row: Vec<&str>| row[1].split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let listed: BTreeSet<_> = attacks_on_egress(&page).into_iter().flat_map(quoted).collect();
+    assert_eq!(classes, listed);
+}
+
 #[test]
 fn a_threat_without_a_test_says_what_is_not_prevented() {
     let page = fs::read_to_string(root().join("docs/security/threats.md")).expect("the page");

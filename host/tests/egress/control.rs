@@ -1,7 +1,5 @@
 //! Handles, connections, closing, revocation, and the process itself.
 
-use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,6 +9,7 @@ use http::Response;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 
+use crate::process::Process;
 use crate::world::{Answerer, Chunks, Connector, Service, World, get, read, secret, text};
 
 fn ok() -> Answerer {
@@ -72,17 +71,6 @@ async fn hanging() -> (World, Service, Connector, EgressHandle, mpsc::Sender<Vec
     (world, service, connector, handle, sender)
 }
 
-/// Waits until the service has seen its connection close.
-async fn closed(service: &Service) {
-    for _ in 0..10_000 {
-        if service.open.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
-    panic!("the connection is still open");
-}
-
 #[tokio::test]
 async fn a_revocation_cuts_the_answer_under_way_and_closes_the_connection() {
     let (world, service, mut connector, handle, _sender) = hanging().await;
@@ -93,7 +81,7 @@ async fn a_revocation_cuts_the_answer_under_way_and_closes_the_connection() {
     assert_eq!(world.client.revoke(scope.clone(), 10).await, Ok(vec![]), "sealed at that head");
     assert_eq!(world.client.revoke(scope, 11).await, Ok(vec![handle]));
     assert!(read(response).await.cut);
-    closed(&service).await;
+    service.deserted().await;
     let url = format!("https://api.example.com:{}/", service.port);
     assert_eq!(connector.get(handle, &url, None).await.refusal().as_deref(), Some("handle_invalid"));
     let report = world.client.close_call(handle).await.expect("report");
@@ -113,14 +101,14 @@ async fn closing_a_call_cuts_its_answer_and_a_connector_that_leaves_closes_the_c
     assert!(response.body_mut().frame().await.is_some_and(|frame| frame.is_ok()));
     assert!(world.client.close_call(handle).await.is_ok());
     assert!(read(response).await.cut);
-    closed(&service).await;
+    service.deserted().await;
 
     let (_world, service, mut connector, handle, _sender) = hanging().await;
     let request = get(handle, &format!("https://api.example.com:{}/", service.port), None);
     let mut response = connector.sender.send_request(request).await.expect("head");
     assert!(response.body_mut().frame().await.is_some_and(|frame| frame.is_ok()));
     drop(response);
-    closed(&service).await;
+    service.deserted().await;
 }
 
 #[tokio::test]
@@ -170,41 +158,20 @@ fn nothing_shows_a_secret() {
     assert!(!format!("{secret:?}").contains("very"), "{secret:?}");
 }
 
-/// Not a test by itself: the egress process of the next one, which starts this binary with the variable set.
-#[test]
-fn process_entry() {
-    use std::os::fd::AsFd;
-    if std::env::var_os("FCP_EGRESS_TEST_PROCESS").is_some() {
-        let control = std::io::stdin().as_fd().try_clone_to_owned().expect("descriptor");
-        fcp_host::egress::run(control).expect("egress ran");
-    }
-}
-
 #[tokio::test]
-async fn the_process_is_hardened_answers_and_ends_when_asked_or_left() {
+async fn the_shipped_process_is_hardened_answers_and_ends_when_asked_or_left() {
     for ask in [true, false] {
-        let (ours, theirs) = UnixStream::pair().expect("pair");
-        let mut child = Command::new(std::env::current_exe().expect("path"))
-            .args(["--exact", "control::process_entry", "--nocapture"])
-            .env("FCP_EGRESS_TEST_PROCESS", "1")
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("started");
-        let (client, refreshed) = EgressClient::connect(ours.into()).expect("client");
+        let (mut process, control) = Process::shipped();
+        let (client, refreshed) = EgressClient::connect(control).expect("client");
         assert_eq!(client.ping().await.expect("alive").calls, 0);
-        let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("limits");
+        let limits = process.proc("limits");
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("line");
         assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
         if ask {
             client.shutdown().await.expect("ends");
         }
         drop((client, refreshed));
-        // The reader task lets go of the socket when the runtime next runs.
-        tokio::task::yield_now().await;
-        let status =
-            tokio::task::spawn_blocking(move || child.wait()).await.expect("joined").expect("waited");
-        assert!(status.success());
+        assert!(process.ended().await.success());
     }
 }
 

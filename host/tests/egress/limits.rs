@@ -8,7 +8,7 @@ use fcp_host::egress::OpenWithSecrets;
 use fcp_state_machines::call::egress::Transport;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::world::{Answerer, Chunks, Got, Limit, Service, World, get, text};
@@ -151,6 +151,8 @@ async fn dripping(head: &'static [u8], drip: &'static [u8]) -> u16 {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 // Egress is to break off: that is what the tests wait for.
+                let mut request = [0; 4096];
+                assert!(stream.read(&mut request).await.expect("a request") > 0);
                 let mut sent = stream.write_all(head).await;
                 while sent.is_ok() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -254,11 +256,13 @@ async fn a_request_that_never_ends_is_cut() {
 
 #[tokio::test]
 async fn a_connector_that_does_not_read_holds_no_service_beyond_the_time() {
-    let answer: Answerer = Arc::new(|_| Response::new(text(vec![b'x'; 900_000])));
+    // More than stands in the windows and buffers between them.
+    let answer: Answerer = Arc::new(|_| Response::new(text(vec![b'x'; 30_000_000])));
     let service = Service::start(&["api.example.com"], &["http/1.1"], answer).await;
     let world = World::start().await;
     let mut connector = world.connector("github", "z:work").await;
     let mut call = world.call(&service);
+    call.open.rules[0].limits.max_response_bytes = 30_000_000;
     call.open.rules[0].limits.total_timeout_ms = 300;
     let handle = world.open(call).await;
     let request = get(handle, &format!("https://api.example.com:{}/", service.port), None);

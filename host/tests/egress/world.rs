@@ -1,4 +1,4 @@
-//! A daemon, a connector and services around a real egress: real sockets, real TLS, a resolver that answers as told.
+//! A daemon, a connector and services around a real egress process: real sockets, real TLS, names that resolve as told.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -6,14 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
-use fcp_host::egress::{
-    EgressClient, Environment, Identity, OpenWithSecrets, Refreshed, Resolver, Resolving, Secret,
-    SecretValue, SlotSecret,
-};
+use fcp_host::egress::{EgressClient, Identity, OpenWithSecrets, Refreshed, Secret, SecretValue, SlotSecret};
 use fcp_proto_core::ids::{CallId, ConnectorId, CredentialId, OperationId, ZoneId};
-use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::call::egress::credential::{CredentialGrant, Injection};
 use fcp_state_machines::call::egress::{
     EgressException, EgressHandle, EgressRule, Limits, Method, OpenCall, Transport,
@@ -26,7 +23,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rcgen::{CertifiedIssuer, KeyPair};
-use tokio::net::TcpListener;
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio_rustls::server::TlsStream;
+
+use crate::process::{BLOCK, Process};
 
 pub(crate) const SECRET: &str = "s3cret-Token/with+signs=42";
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -83,7 +85,27 @@ pub(crate) type Answerer = Arc<dyn Fn(&Seen) -> Response<Body> + Send + Sync>;
 impl Service {
     /// Serves `names` over TLS on loopback, with these ALPN protocols.
     pub(crate) async fn start(names: &[&str], alpn: &[&str], answer: Answerer) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let seen = Arc::<Mutex<Vec<Seen>>>::default();
+        let log = seen.clone();
+        let service = Self::by_hand(names, alpn, move |stream| {
+            let (answer, seen) = (answer.clone(), log.clone());
+            async move {
+                let service = service_fn(move |request| respond(request, answer.clone(), seen.clone()));
+                let served = auto::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+                drop(served);
+            }
+        });
+        Self { seen, ..service.await }
+    }
+
+    /// Accepts connections for `names` over TLS on loopback; what is said over them is another's.
+    pub(crate) async fn by_hand<F: Future<Output = ()> + Send>(
+        names: &[&str],
+        alpn: &[&str],
+        serve: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + 'static,
+    ) -> Self {
         let mut ca = rcgen::CertificateParams::new(Vec::new()).expect("params");
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().expect("key")).expect("authority");
@@ -93,14 +115,6 @@ impl Service {
             rcgen::CertificateParams::new(names).expect("params").signed_by(&key, &ca).expect("certificate");
         let parsed = rustls::server::ParsedCertificate::try_from(certificate.der()).expect("certificate");
         let spki = sha256(parsed.subject_public_key_info().as_ref());
-        let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("key");
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private)
-            .expect("config");
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let listener = TcpListener::bind((LOOPBACK, 0)).await.expect("port");
         let service = Self {
             port: listener.local_addr().expect("address").port(),
@@ -110,22 +124,16 @@ impl Service {
             connections: Arc::default(),
             open: Arc::default(),
         };
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let (seen, connections, open) =
-            (service.seen.clone(), service.connections.clone(), service.open.clone());
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls(certificate.der(), &key, alpn)));
+        let (connections, open) = (service.connections.clone(), service.open.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 connections.fetch_add(1, Ordering::SeqCst);
-                let (acceptor, answer, seen, open) =
-                    (acceptor.clone(), answer.clone(), seen.clone(), open.clone());
+                let (acceptor, open, serve) = (acceptor.clone(), open.clone(), serve.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     open.fetch_add(1, Ordering::SeqCst);
-                    let service = service_fn(move |request| respond(request, answer.clone(), seen.clone()));
-                    let served = auto::Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                    drop(served);
+                    serve(stream).await;
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -133,9 +141,29 @@ impl Service {
         service
     }
 
+    /// Waits until no connection is open any more.
+    pub(crate) async fn deserted(&self) {
+        while self.open.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
     pub(crate) fn requests(&self) -> Vec<Seen> {
         self.seen.lock().expect("lock").clone()
     }
+}
+
+fn tls(certificate: &CertificateDer<'static>, key: &KeyPair, alpn: &[&str]) -> rustls::ServerConfig {
+    let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("key");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], private)
+        .expect("config");
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -163,79 +191,130 @@ pub(crate) struct Canary {
 }
 
 impl Canary {
+    /// Listens at one port of every address that leads to this machine alone.
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind((LOOPBACK, 0)).await.expect("port");
-        let canary =
-            Self { port: listener.local_addr().expect("address").port(), connections: Arc::default() };
-        let connections = canary.connections.clone();
-        tokio::spawn(async move {
-            while listener.accept().await.is_ok() {
-                connections.fetch_add(1, Ordering::SeqCst);
-            }
-        });
+        let first = TcpListener::bind((LOOPBACK, 0)).await.expect("port");
+        let port = first.local_addr().expect("address").port();
+        let mut listeners = vec![first];
+        for address in ["127.0.0.2", "127.1.2.3", "::1"] {
+            let address: IpAddr = address.parse().expect("address");
+            // Not every machine has IPv6, and a port may be taken there: the first hears most.
+            listeners.extend(TcpListener::bind((address, port)).await);
+        }
+        let canary = Self { port, connections: Arc::default() };
+        for listener in listeners {
+            let connections = canary.connections.clone();
+            tokio::spawn(async move {
+                while listener.accept().await.is_ok() {
+                    connections.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
         canary
+    }
+
+    /// Nobody ever came.
+    pub(crate) fn saw_nothing(&self) {
+        assert_eq!(self.connections.load(Ordering::SeqCst), 0, "a canary was reached");
     }
 }
 
 /// Names and what they resolve to, answer by answer; the last repeats.
 #[derive(Clone, Default)]
-pub(crate) struct Names(Arc<Mutex<BTreeMap<String, Vec<Vec<IpAddr>>>>>, Arc<Mutex<Vec<String>>>);
+pub(crate) struct Names(Arc<Mutex<Table>>);
+
+#[derive(Default)]
+struct Table {
+    answers: BTreeMap<String, Vec<Vec<IpAddr>>>,
+    asked: Vec<String>,
+}
+
+/// A name that nobody ever answers for.
+pub(crate) const NEVER_ANSWERED: &str = "never-answered.example.com";
+
+/// A name whose resolution blocks a thread of egress for ever.
+pub(crate) const BLOCKING: &str = "blocking.example.com";
 
 impl Names {
     pub(crate) fn set(&self, name: &str, answers: Vec<Vec<IpAddr>>) {
-        self.0.lock().expect("lock").insert(name.to_owned(), answers);
+        self.0.lock().expect("lock").answers.insert(name.to_owned(), answers);
     }
-}
 
-impl Names {
     /// How often a name was asked for.
     pub(crate) fn asked(&self, name: &str) -> usize {
-        self.1.lock().expect("lock").iter().filter(|asked| *asked == name).count()
+        self.0.lock().expect("lock").asked.iter().filter(|asked| *asked == name).count()
+    }
+
+    /// What is said of a name, an address a line.
+    fn answer(&self, name: &str) -> String {
+        let mut table = self.0.lock().expect("lock");
+        table.asked.push(name.to_owned());
+        let Some(answers) = table.answers.get_mut(name) else { return String::new() };
+        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        answer.iter().map(|address| format!("{address}\n")).collect()
+    }
+
+    /// Answers the egress process.
+    async fn serve(self, listener: UnixListener) {
+        let mut unanswered = Vec::new();
+        while let Ok((mut egress, _)) = listener.accept().await {
+            let mut name = String::new();
+            let asked = egress.read_to_string(&mut name).await;
+            if asked.is_err() || name == NEVER_ANSWERED {
+                unanswered.push(egress);
+                continue;
+            }
+            let answer = if name == BLOCKING { BLOCK.to_owned() } else { self.answer(&name) };
+            // An egress that has gone needs no answer.
+            drop(egress.write_all(answer.as_bytes()).await);
+        }
     }
 }
 
-impl Resolver for Names {
-    fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
-        self.1.lock().expect("lock").push(host.to_owned());
-        let answer = self
-            .0
-            .lock()
-            .expect("lock")
-            .get_mut(host)
-            .map(|answers| if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() });
-        Box::pin(async move { answer.ok_or_else(|| std::io::ErrorKind::NotFound.into()) })
-    }
-}
-
-/// Egress, the daemon's client of it, and the resolver's table.
+/// An egress process, the daemon's client of it, and the resolver's table.
 pub(crate) struct World {
     pub(crate) client: EgressClient,
     pub(crate) refreshed: Refreshed,
     pub(crate) names: Names,
+    pub(crate) process: Process,
     handles: AtomicU64,
+    /// Where the process asks for names.
+    _place: tempfile::TempDir,
 }
 
 /// The wall clock of the tests.
 pub(crate) const NOW: u64 = 1_800_000_000;
 
+/// How long a process that is not meant to fall silent may take over an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 impl World {
     pub(crate) async fn start() -> Self {
-        let (ours, theirs) = UnixStream::pair().expect("pair");
-        let names = Names::default();
-        let environment =
-            Environment { resolver: Box::new(names.clone()), unix_time: || UnixTime::from_secs(NOW) };
-        tokio::spawn(fcp_host::egress::serve(theirs.into(), environment));
-        let (client, refreshed) = EgressClient::connect(ours.into()).expect("client");
-        Self { client, refreshed, names, handles: AtomicU64::new(1) }
+        Self::with_patience(PATIENCE).await
     }
 
-    pub(crate) async fn connector(&self, connector: &str, zone: &str) -> Connector {
+    pub(crate) async fn with_patience(patience: Duration) -> Self {
+        let names = Names::default();
+        let place = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(place.path().join("names")).expect("a socket");
+        tokio::spawn(names.clone().serve(listener));
+        let (process, control) = Process::asking(&place.path().join("names"));
+        let (client, refreshed) = EgressClient::connect_within(control, patience).expect("client");
+        Self { client, refreshed, names, process, handles: AtomicU64::new(1), _place: place }
+    }
+
+    /// A connector's end of its descriptor 3.
+    pub(crate) async fn attach(&self, connector: &str, zone: &str) -> tokio::net::UnixStream {
         let (ours, theirs) = UnixStream::pair().expect("pair");
         let identity =
             Identity { connector: connector.parse().expect("id"), zone: zone.parse().expect("zone") };
         self.client.attach_connector(identity, theirs.into()).await.expect("attached");
         ours.set_nonblocking(true).expect("nonblocking");
-        let stream = TokioIo::new(tokio::net::UnixStream::from_std(ours).expect("stream"));
+        tokio::net::UnixStream::from_std(ours).expect("stream")
+    }
+
+    pub(crate) async fn connector(&self, connector: &str, zone: &str) -> Connector {
+        let stream = TokioIo::new(self.attach(connector, zone).await);
         let (sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.expect("handshake");
         tokio::spawn(connection);

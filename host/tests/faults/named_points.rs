@@ -100,7 +100,7 @@ async fn whoever_dies_while_the_service_works_no_call_is_doubled_or_lost() {
     for stage in [Stage::BeforeEffect, Stage::AfterEffect] {
         for victim in [Victim::Daemon, Victim::Egress, Victim::Connector, Victim::CommandLine] {
             let name = format!("{stage:?}-{victim:?}");
-            strike_amid(&mut place, &name, stage, victim).await;
+            strike_amid(&mut place, &name, stage, victim, processes::kill).await;
             place.verify_audit().await;
         }
     }
@@ -109,8 +109,20 @@ async fn whoever_dies_while_the_service_works_no_call_is_doubled_or_lost() {
     processes::gone(&family).await;
 }
 
+/// Stopped, it is neither dead nor does it answer.
+//= docs/spec/egress.md#control
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_egress_process_is_replaced_and_its_call_is_known_for_what_it_is() {
+    let mut place = Place::new(None).await;
+    strike_amid(&mut place, "stopped", Stage::AfterEffect, Victim::Egress, processes::freeze).await;
+    place.verify_audit().await;
+    let family = place.family().await;
+    place.daemon.take().unwrap().stop();
+    processes::gone(&family).await;
+}
+
 /// Strikes while the service holds the one call there is.
-async fn strike_amid(place: &mut Place, name: &str, stage: Stage, victim: Victim) {
+async fn strike_amid(place: &mut Place, name: &str, stage: Stage, victim: Victim, strike: fn(u32)) {
     let heard = place.service.heard();
     place.service.hold(Hold { from: heard + 1, stage });
     if victim == Victim::CommandLine {
@@ -133,7 +145,7 @@ async fn strike_amid(place: &mut Place, name: &str, stage: Stage, victim: Victim
     }
     match victim {
         Victim::Daemon => place.kill_daemon().await,
-        _ => processes::kill(processes::find(place.daemon_id().await, victim).await),
+        _ => strike(processes::find(place.daemon_id().await, victim).await),
     }
     let told = asking.await.unwrap();
     assert!(matches!(told, Told::Unknown { .. }), "{name}: {told:?}");
