@@ -257,15 +257,6 @@ pub fn signed_for_development(home: &Path, mut package: Package) -> Vec<u8> {
 
 /// Installs the connector of these tests, in development.
 pub async fn install(client: &mut Client, home: &Path) -> Result<types::Installed, ErrorBody> {
-    install_in(client, home, &["z:work"]).await
-}
-
-/// As [`install`], bound to these zones.
-pub async fn install_in(
-    client: &mut Client,
-    home: &Path,
-    zones: &[&str],
-) -> Result<types::Installed, ErrorBody> {
     let manifest = include_bytes!("notes.toml");
     let package = Package::build(manifest, b"", Some(("x86_64-linux", b"no program".to_vec()))).unwrap();
     let bytes = signed_for_development(home, package);
@@ -274,7 +265,7 @@ pub async fn install_in(
     let request = types::Install {
         package: types::PackageSource::Path { path: path.to_str().unwrap().into() },
         package_digest: hash::digest(&bytes),
-        zones: zones.iter().map(|zone| ZoneId::new(*zone).unwrap()).collect(),
+        zones: vec![ZoneId::new("z:work").unwrap()],
         config: json!({}),
         dev: true,
     };
