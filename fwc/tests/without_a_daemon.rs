@@ -179,7 +179,20 @@ fn offline_reads_manifests_says_so_and_invents_nothing() {
     assert_eq!(home.json(&["schema", "weather.item.put", "--offline"]).1["error"]["code"], "FCP-5002");
     assert_eq!(home.json(&["invoke", "weather.item.get", "--agent", "a", "--offline"]).0, 2);
     std::fs::write(home.path().join("connectors/broken.toml"), "[manifest").unwrap();
-    assert_eq!(home.json(&["list", "--offline"]).1["error"]["code"], "FCP-5010");
+    for line in [&["list", "--offline"][..], &["search", "--offline", "item"]] {
+        let (code, list) = home.json(line);
+        assert_eq!((code, &list["error"]["code"]), (5, &json!("FCP-5010")), "{list:#}");
+        assert_eq!(list["data"]["connectors"][0]["id"], "weather", "the others are there: {list:#}");
+        let damaged = &list["data"]["damaged"][0];
+        assert!(damaged["file"].as_str().unwrap().ends_with("connectors/broken.toml"), "{list:#}");
+        assert_eq!(damaged["code"], "FCP-5010");
+        let next = list["error"]["next"][0].as_str().unwrap();
+        assert!(next.contains("fwc up") && next.contains("writes the file again"), "{next}");
+    }
+    assert_eq!(home.json(&["show", "weather", "--offline"]).0, 0);
+    let (_, shown) = home.json(&["show", "broken", "--offline"]);
+    assert_eq!(shown["error"]["code"], "FCP-5010");
+    assert!(shown["error"]["next"][0].as_str().unwrap().contains("fwc up"), "{shown:#}");
 }
 
 #[test]
