@@ -20,7 +20,9 @@ use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::SafetyTier;
 use serde_json::json;
 
-use crate::world::{Bot, Daemon, PASSPHRASE, World, call, grant, install, passphrase, unlock};
+use crate::world::{
+    Bot, Daemon, PASSPHRASE, World, call, grant, install, install_changed, passphrase, unlock,
+};
 
 fn connector() -> ConnectorId {
     ConnectorId::new("notes").unwrap()
@@ -103,11 +105,35 @@ async fn nobody_is_asked_for_what_no_connector_has_and_nobody_can_approve_it() {
     let id = filed.request_id.to_string();
     let shown = world.operator.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
     assert!(shown.operations.iter().all(|wished| wished.description.is_none() && wished.tier.is_none()));
+    assert_eq!((filed.obstacle, shown.obstacle), (None, Some(Code::ConnectorUnknown)));
     let approve = types::ApproveGrant::default();
     let refused = world.operator.send::<ApproveGrantRequest>(&[&id], &approve).await.unwrap_err();
     assert_eq!(refused.code, Code::ConnectorUnknown);
     let denial = types::Deny { note: None };
     world.operator.send::<DenyGrantRequest>(&[&id], &denial).await.unwrap();
+}
+
+//= docs/spec/authority.md#asking-for-a-grant
+#[tokio::test]
+async fn a_request_whose_connector_changed_says_so_before_anybody_approves() {
+    let mut world = World::new().await;
+    let filed = ask_for(&mut world.agent, "notes:note/yours").await.unwrap();
+    let home = world.daemon.home.clone();
+    install(&mut world.operator, &home).await.unwrap();
+    let id = filed.request_id.to_string();
+    let shown = world.operator.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
+    assert_eq!(shown.obstacle, None, "installed again it is the same");
+    install_changed(&mut world.operator, &home).await.unwrap();
+    let shown = world.operator.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
+    assert_eq!((shown.status, shown.obstacle), (ApprovalStatus::Pending, Some(Code::ConnectorChanged)));
+    let list = world.operator.get::<ListApprovals>(&[], &ApprovalQuery::default()).await.unwrap().body;
+    assert_eq!(list.grant_requests[0].obstacle, Some(Code::ConnectorChanged));
+    let approve = types::ApproveGrant::default();
+    let refused = world.operator.send::<ApproveGrantRequest>(&[&id], &approve).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConnectorChanged, "as it was said");
+    world.operator.send::<DenyGrantRequest>(&[&id], &types::Deny { note: None }).await.unwrap();
+    let shown = world.operator.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
+    assert_eq!(shown.obstacle, None, "what is decided waits for nothing");
 }
 
 #[tokio::test]
