@@ -225,6 +225,43 @@ fn data_is_converted_and_defects_are_told_in_words() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("FCP-"));
 }
 
+//= docs/spec/output.md#who-speaks
+#[test]
+fn who_speaks_is_not_said_where_it_makes_no_difference() {
+    let home = scaffolded();
+    let commands = [
+        "completions bash",
+        "convert json csv",
+        "token inspect --stdin",
+        "package inspect x.fcp",
+        "package keygen key",
+        "new weather --api-host a.example",
+        "list --offline",
+        "status",
+        "doctor",
+        "zones list",
+        "exception list",
+        "audit head",
+        "agent run mail -- true",
+    ];
+    for line in commands {
+        for option in ["--agent", "--operator", "--passphrase-file"] {
+            let words: Vec<&str> = [option, "x"].into_iter().chain(line.split(' ')).collect();
+            let (code, refused) = home.json(&words);
+            assert_eq!((code, &refused["error"]["code"]), (2, &json!("FCP-9002")), "{words:?}");
+            let why = refused["error"]["why"].as_str().unwrap();
+            assert!(why.contains(&format!("{option} was given")), "{why}");
+            assert_eq!(refused["error"]["next"][0], format!("leave out {option}"));
+        }
+    }
+    let (code, refused) = home.json(&["--agent", "x", "--operator", "y", "invoke", "a.b"]);
+    assert_eq!((code, &refused["error"]["code"]), (2, &json!("FCP-9002")), "an agent's alone: {refused:#}");
+    let (code, refused) = home.json(&["up", "--agent", "x"]);
+    assert_eq!((code, &refused["error"]["code"]), (2, &json!("FCP-9002")));
+    let mut named = home.fwc(&["completions", "bash"]);
+    assert!(named.env("FCP_PASSPHRASE_FILE", "x").output().unwrap().status.success(), "not typed");
+}
+
 #[test]
 fn a_file_that_never_ends_is_not_read_to_its_end() {
     let home = Home::new();
