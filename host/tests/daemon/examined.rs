@@ -126,7 +126,7 @@ const DAMAGES: &[Damage] = &[
         "keys",
         Code::StoreCorrupt,
         "operator.owner.key",
-        "restore ",
+        "that file alone",
     ),
     (
         "the owner's key gone",
@@ -134,7 +134,7 @@ const DAMAGES: &[Damage] = &[
         "keys",
         Code::StoreCorrupt,
         "keys/owner.key",
-        "restore ",
+        "that file alone",
     ),
     (
         "its file and every key gone",
