@@ -38,7 +38,7 @@ use fcp_proto_core::time::UnixTime;
 
 use self::directory::Roll;
 use super::authority::Owner;
-use super::lease::Term;
+use super::lease::{Term, Voter};
 use super::quorum::Electorate;
 use super::revocation::Revocations;
 use crate::persist::{BatchToken, Completion};
@@ -55,8 +55,8 @@ pub struct Seat<'a> {
     pub ids: &'a ObjectIdKey,
     /// What is revoked.
     pub revoked: &'a Revocations,
-    /// When the last lease of an earlier epoch that this node voted for is over.
-    pub quiet_at: UnixTime,
+    /// What this node voted for.
+    pub voter: &'a Voter,
 }
 
 /// A message between two nodes; who sent it, the session knows.
@@ -249,7 +249,8 @@ impl Roster {
     /// Tells all members which epoch this node has: at a start, now and then, and to `newcomer`, who may be none yet.
     pub fn greet(&self, newcomer: Option<&NodeId>, seat: &Seat<'_>, out: &mut Vec<Output>) {
         let members = self.current.iter().flat_map(|(_, roll)| roll.devices.keys());
-        let message = Message::Have { epoch: self.epoch(), quiet_at: seat.quiet_at };
+        let epoch = self.epoch();
+        let message = Message::Have { epoch, quiet_at: seat.voter.quiet_at(epoch) };
         let to_each = |to: &NodeId| Output::Send { to: to.clone(), message: message.clone() };
         out.extend(members.chain(newcomer).filter(|to| *to != seat.me).map(to_each));
     }
@@ -289,7 +290,7 @@ impl Roster {
         if epoch < mine {
             out.push(Output::Send { to, message: Message::Directory(Box::new(directory.clone())) });
         } else if epoch > mine {
-            let message = Message::Have { epoch: mine, quiet_at: seat.quiet_at };
+            let message = Message::Have { epoch: mine, quiet_at: seat.voter.quiet_at(mine) };
             out.push(Output::Send { to, message });
         } else {
             // What it voted for before cannot become more, and nobody votes for longer leases.
@@ -372,7 +373,7 @@ impl Roster {
         let member = roll.devices.contains_key(seat.me);
         self.install(directory, roll);
         if member {
-            self.reports.insert(seat.me.clone(), (epoch, seat.quiet_at));
+            self.reports.insert(seat.me.clone(), (epoch, seat.voter.quiet_at(epoch)));
             out.push(Output::Adopted(epoch));
             self.greet(None, seat, out);
         } else {

@@ -13,13 +13,14 @@ use fcp_proto_core::crypto::role;
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{
-    DeviceEnrolment, FaultModel, Header, Membership, NodeAttestation, Object, OwnerSuccession,
+    DeviceEnrolment, FaultModel, Header, LeasePurpose, Membership, NodeAttestation, Object, OwnerSuccession,
     RevocationObject, Signed, SignedBody,
 };
 use fcp_proto_core::zone::{Label, Level};
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::trust::lease::{CLOCK_BOUND_SECS, Proposal, Subject};
 
 const START: u64 = 1_800_000_000;
 
@@ -125,16 +126,33 @@ struct Chair {
     me: NodeId,
     ids: ObjectIdKey,
     revoked: Revocations,
-    quiet_at: UnixTime,
+    voter: Voter,
 }
 
 impl Chair {
     fn new(i: usize) -> Self {
-        Self { me: name(i), ids: ids(), revoked: Revocations::default(), quiet_at: UnixTime::default() }
+        Self { me: name(i), ids: ids(), revoked: Revocations::default(), voter: Voter::restore(name(i), []) }
+    }
+
+    /// One that voted for a lease of this epoch, which is over then.
+    fn vote(&mut self, i: usize, epoch: u64, quiet_at: UnixTime) {
+        let ttl_secs = 300;
+        let proposal = Proposal {
+            subject: Subject { zone: zone("z:work"), object: ObjectId::from_bytes([9; 32]) },
+            holder: name(i),
+            token: (epoch << 32) + 1,
+            purpose: LeasePurpose::OperationExecution,
+            created_at: quiet_at.saturating_sub(ttl_secs + CLOCK_BOUND_SECS),
+            ttl_secs,
+        };
+        let mut lease = proposal.object();
+        let vote = lease.vote(&self.me, at(0), &SigningKey::from_seed(&seed(i, 1))).unwrap();
+        lease.body.quorum_signatures.insert(vote).unwrap();
+        self.voter = Voter::restore(self.me.clone(), [&lease]);
     }
 
     fn seat(&self) -> Seat<'_> {
-        Seat { me: &self.me, ids: &self.ids, revoked: &self.revoked, quiet_at: self.quiet_at }
+        Seat { me: &self.me, ids: &self.ids, revoked: &self.revoked, voter: &self.voter }
     }
 }
 

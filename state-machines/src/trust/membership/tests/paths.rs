@@ -207,7 +207,8 @@ fn what_is_over_does_not_revive_when_a_clock_is_set_back() {
 //= docs/spec/membership.md#one-after-the-other
 #[test]
 fn the_next_change_waits_for_a_quorum_and_for_the_leases_of_before() {
-    let chair = Chair { quiet_at: at(500), ..Chair::new(0) };
+    let mut chair = Chair::new(0);
+    chair.vote(0, 0, at(500));
     let mut roster = Roster::restore(&owner(), Vec::new(), &ids());
     adopt(&mut roster, &chair, &first(3, FaultModel::Crash), at(1));
     let draft = |roster: &Roster, secs| roster.draft(Vec::new(), &names([2]), &chair.seat(), at(secs)).map(drop);
