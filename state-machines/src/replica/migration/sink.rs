@@ -112,12 +112,7 @@ impl Sink {
 
     /// Takes the end of a call.
     //= docs/spec/replica.md#strict-calls
-    pub(super) fn end(
-        &mut self,
-        from: &NodeId,
-        ended: &Ended,
-        seat: &Seat<'_>,
-    ) -> Result<ObjectId, Refusal> {
+    pub(super) fn end(&mut self, from: &NodeId, ended: &Ended, seat: &Seat<'_>) -> Result<ObjectId, Refusal> {
         let (token, key) = seat.grant(&ended.lease).ok_or(Refusal::Invalid)?;
         if ended.lease.body.fields.holder != *from || !ended.end.is_by(&key) {
             return Err(Refusal::Invalid);

@@ -233,11 +233,7 @@ impl Parts<'_> {
 
 /// The three keys of a device, as bytes: no other may have one of them, not even for something else.
 fn keys_of(attestation: &NodeAttestation) -> [[u8; 32]; 3] {
-    [
-        *attestation.signing_key.as_bytes(),
-        attestation.encryption_key,
-        *attestation.issuance_key.as_bytes(),
-    ]
+    [*attestation.signing_key.as_bytes(), attestation.encryption_key, *attestation.issuance_key.as_bytes()]
 }
 
 impl Device {

@@ -229,8 +229,7 @@ impl Roster {
     //= docs/spec/membership.md#eligibility
     pub fn issuer(&self, key: KeyId, revoked: &Revocations, now: UnixTime) -> Option<&NodeId> {
         let (_, roll) = self.current.as_ref()?;
-        let (node, _) =
-            roll.devices.iter().find(|(_, it)| it.attestation.issuance_key.key_id() == key)?;
+        let (node, _) = roll.devices.iter().find(|(_, it)| it.attestation.issuance_key.key_id() == key)?;
         self.device(node, revoked, now).map(|_| node)
     }
 
@@ -240,8 +239,7 @@ impl Roster {
     pub fn settles_at(&self) -> Option<UnixTime> {
         let (directory, roll) = self.current.as_ref()?;
         let told = |node: &NodeId| self.reports.get(node).filter(|(epoch, _)| *epoch == directory.epoch());
-        let mut quiet: Vec<_> =
-            roll.devices.keys().filter_map(told).map(|(_, quiet_at)| *quiet_at).collect();
+        let mut quiet: Vec<_> = roll.devices.keys().filter_map(told).map(|(_, quiet_at)| *quiet_at).collect();
         quiet.sort_unstable();
         quiet.get(roll.electorate.quorum() - 1).copied()
     }

@@ -41,7 +41,11 @@ pub(in crate::replica) fn electorate(members: impl IntoIterator<Item = usize>) -
 }
 
 /// A lease to write, with the signatures of `by`.
-pub(in crate::replica) fn lease(holder: usize, token: u64, by: impl IntoIterator<Item = usize>) -> Object<Certified<Lease>> {
+pub(in crate::replica) fn lease(
+    holder: usize,
+    token: u64,
+    by: impl IntoIterator<Item = usize>,
+) -> Object<Certified<Lease>> {
     let proposal = lease::Proposal {
         subject: Subject { zone: zone(), object: root() },
         holder: node(holder),

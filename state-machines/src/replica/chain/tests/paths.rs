@@ -301,7 +301,8 @@ fn a_snapshot_is_due_after_as_many_states_as_the_chapter_says() {
 fn what_was_written_in_an_earlier_epoch_is_read_and_nothing_more_is_taken_of_it() {
     let old = written(0, 1, None, 7);
     let mut chair = Chair::new(1, electorate(0..3));
-    let members = Membership { epoch: EPOCH + 1, nodes: (1..4).map(node).collect(), fault_model: FaultModel::Crash };
+    let members =
+        Membership { epoch: EPOCH + 1, nodes: (1..4).map(node).collect(), fault_model: FaultModel::Crash };
     let keys = (1..4).map(|i| (node(i), key(i).verifying_key())).collect();
     let now = Electorate::new(&members, &keys).unwrap();
     let before = core::mem::replace(&mut chair.electorate, now);

@@ -104,7 +104,10 @@ fn an_intent_that_is_not_of_this_lease_is_not_begun_and_there_is_a_bound() {
         assert_eq!(begin(intent(0, 1, number as u64)), Ok(()));
     }
     assert_eq!(begin(intent(0, 1, 999)), Err(CallError::Full));
-    assert_eq!(plain.machine.begin(intent(0, 1, 0), &plain.chair.seat(), &mut Vec::new()), Err(CallError::Full));
+    assert_eq!(
+        plain.machine.begin(intent(0, 1, 0), &plain.chair.seat(), &mut Vec::new()),
+        Err(CallError::Full)
+    );
     plain.machine.stop();
     let refused = plain.machine.begin(intent(0, 1, 1_000), &plain.chair.seat(), &mut Vec::new());
     assert_eq!(refused, Err(CallError::NotServing));

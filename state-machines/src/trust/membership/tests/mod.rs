@@ -115,8 +115,14 @@ fn revoke(revoked: &mut Revocations, revocations: &[RevocationObject]) {
     for revocation in revocations {
         let scope = if revocation.targets.len() > 1 { 1 } else { 0 };
         let mut id = [scope; 32];
-        id[1..=8].copy_from_slice(&revocation.targets[0].0[..8.min(revocation.targets[0].0.len())]
-            .iter().copied().chain([0; 8]).take(8).collect::<Vec<_>>());
+        id[1..=8].copy_from_slice(
+            &revocation.targets[0].0[..8.min(revocation.targets[0].0.len())]
+                .iter()
+                .copied()
+                .chain([0; 8])
+                .take(8)
+                .collect::<Vec<_>>(),
+        );
         revoked.apply(ObjectId::from_bytes(id), revocation);
     }
 }

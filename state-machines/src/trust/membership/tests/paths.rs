@@ -2,8 +2,8 @@
 
 use alloc::vec;
 
-use fcp_proto_core::object::RevocationScope;
 use fcp_proto_core::encoding::cbor::ByteString;
+use fcp_proto_core::object::RevocationScope;
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Instant, Now};
 
@@ -11,7 +11,10 @@ use super::*;
 use crate::trust::lease::epoch_of;
 
 fn voters(roster: &Roster, chair: &Chair, now: UnixTime) -> BTreeSet<NodeId> {
-    roster.term(&chair.seat(), now).map(|term| term.electorate.members().cloned().collect()).unwrap_or_default()
+    roster
+        .term(&chair.seat(), now)
+        .map(|term| term.electorate.members().cloned().collect())
+        .unwrap_or_default()
 }
 
 //= docs/spec/membership.md#taking-a-directory
@@ -42,10 +45,9 @@ fn a_write_that_is_refused_changes_nothing_and_one_that_fails_stops_all_decision
     report(&mut roster, &chair, 1..3, at(1));
     let draft = roster.draft(vec![member(3)], &names([]), &chair.seat(), at(1)).unwrap();
     let next = signed(draft, &owner_key(0));
-    for (completion, decides) in [
-        (Completion::Refused(crate::persist::Refusal::Full), true),
-        (Completion::Failed, false),
-    ] {
+    for (completion, decides) in
+        [(Completion::Refused(crate::persist::Refusal::Full), true), (Completion::Failed, false)]
+    {
         let mut out = Vec::new();
         roster.take(next.clone(), &chair.seat(), at(2), &mut out).unwrap();
         assert_eq!(roster.term(&chair.seat(), at(2)), None, "no votes while it is being stored");
@@ -134,7 +136,10 @@ fn from_the_revocation_on_a_device_signs_holds_and_gives_nothing() {
     assert_eq!(stands(&chair), [false; 4]);
     let term = roster.term(&chair.seat(), at(5)).unwrap();
     assert_eq!((term.electorate.size(), term.electorate.quorum()), (3, 2), "the others are no fewer");
-    assert!(!roster.may_store(&name(0), &zone("z:private"), &chair.revoked, at(5)), "not what it does not store");
+    assert!(
+        !roster.may_store(&name(0), &zone("z:private"), &chair.revoked, at(5)),
+        "not what it does not store"
+    );
 }
 
 //= docs/spec/membership.md#removal
@@ -211,7 +216,8 @@ fn the_next_change_waits_for_a_quorum_and_for_the_leases_of_before() {
     chair.vote(0, 0, at(500));
     let mut roster = Roster::restore(&owner(), Vec::new(), &ids());
     adopt(&mut roster, &chair, &first(3, FaultModel::Crash), at(1));
-    let draft = |roster: &Roster, secs| roster.draft(Vec::new(), &names([2]), &chair.seat(), at(secs)).map(drop);
+    let draft =
+        |roster: &Roster, secs| roster.draft(Vec::new(), &names([2]), &chair.seat(), at(secs)).map(drop);
     assert_eq!(draft(&roster, 2), Err(DraftError::NotSpread));
     let lie = Message::Have { epoch: 1, quiet_at: UnixTime::from_secs(u64::MAX) };
     roster.handle(&name(1), lie, &chair.seat(), at(2), &mut Vec::new());
@@ -285,8 +291,7 @@ fn a_mesh_that_is_made_anew_from_the_phrase_voids_what_was_and_keeps_what_is_rev
     let chair = Chair::new(4);
     let epoch = recovery_epoch(at(500));
     let (phrase, next) = (owner_key(0), owner_key(1));
-    let fields =
-        OwnerSuccession { home_id: owner().home_id, public_key: next.verifying_key(), epoch };
+    let fields = OwnerSuccession { home_id: owner().home_id, public_key: next.verifying_key(), epoch };
     let line = vec![sign(fields, 500, &phrase)];
     let place = (&zone("z:owner"), &ids());
     let (basis, device) = (Basis::Anew { epoch }, member_of(4, 500, &next));

@@ -47,10 +47,7 @@ fn what_the_owner_did_not_sign_as_one_is_not_believed() {
 #[test]
 fn an_older_part_that_the_owner_signed_too_does_not_stand_in_for_another() {
     let mut directory = first(3, FaultModel::Crash);
-    let wider = DeviceEnrolment {
-        allowed_zones: [zone("z:owner"), zone("z:work")].into(),
-        ..enrolment(1)
-    };
+    let wider = DeviceEnrolment { allowed_zones: [zone("z:owner"), zone("z:work")].into(), ..enrolment(1) };
     directory.enrolments[1] = sign(wider, 0, &owner_key(0));
     assert_eq!(refusal(directory, at(0)), Some(DirectoryError::Parts));
 }

@@ -72,7 +72,8 @@ fn shares_are_not_dealt_to_nobody() {
     let fields = DeviceEnrolment { stores_secret_shares: false, ..enrolment(0) };
     lone.enrolment = sign(fields, 0, &owner_key(0));
     let place = (&zone("z:owner"), &ids());
-    let draft = Draft::new(Basis::Anew { epoch: 1 }, vec![], [lone], FaultModel::Crash, place, at(0)).unwrap();
+    let draft =
+        Draft::new(Basis::Anew { epoch: 1 }, vec![], [lone], FaultModel::Crash, place, at(0)).unwrap();
     let roster = roster(&signed(draft, &owner_key(0)));
     assert_eq!(missing(&roster, &custody(1, &names([0])), &Chair::new(0)), []);
 }
@@ -92,7 +93,11 @@ fn a_step_is_asked_for_again_after_a_while_and_few_at_a_time() {
     assert_eq!(upkeep.poll(&roster, &custody, &chair.seat(), now(6)), [], "they are waited for");
     let Step::Reshare { secret, .. } = &first[0] else { panic!() };
     custody.secrets.insert(*secret, names([0]));
-    assert_eq!(upkeep.poll(&roster, &custody, &chair.seat(), now(7)).len(), 1, "one is done, the next is asked for");
+    assert_eq!(
+        upkeep.poll(&roster, &custody, &chair.seat(), now(7)).len(),
+        1,
+        "one is done, the next is asked for"
+    );
     assert_eq!(upkeep.poll_timeout(), Some(now(5).mono.saturating_add(PATIENCE)));
     assert_eq!(upkeep.poll(&roster, &custody, &chair.seat(), now(65)).len(), MAX_STEPS - 1);
 }

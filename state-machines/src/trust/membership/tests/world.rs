@@ -64,7 +64,11 @@ impl World {
         let directory = first(n, FaultModel::Crash);
         let node = |i| Node {
             chair: Chair::new(i),
-            roster: Roster::restore(&owner(), if i < n { alloc::vec![directory.clone()] } else { Vec::new() }, &ids()),
+            roster: Roster::restore(
+                &owner(),
+                if i < n { alloc::vec![directory.clone()] } else { Vec::new() },
+                &ids(),
+            ),
             upkeep: Upkeep::default(),
             disk: if i < n { alloc::vec![directory.clone()] } else { Vec::new() },
             writes: VecDeque::new(),
@@ -95,7 +99,11 @@ impl World {
         world
     }
 
-    fn act<T>(&mut self, i: usize, act: impl FnOnce(&mut Roster, &Seat<'_>, UnixTime, &mut Vec<Output>) -> T) -> T {
+    fn act<T>(
+        &mut self,
+        i: usize,
+        act: impl FnOnce(&mut Roster, &Seat<'_>, UnixTime, &mut Vec<Output>) -> T,
+    ) -> T {
         let (now, mut out) = (at(self.secs), Vec::new());
         let node = &mut self.nodes[i];
         let result = act(&mut node.roster, &node.chair.seat(), now, &mut out);
@@ -278,9 +286,15 @@ impl World {
             let node = &self.nodes[*k];
             let theirs = node.roster.term(&node.chair.seat(), now);
             let free = node.promise.is_none_or(|(holder, until)| holder == i || self.secs >= until);
-            let opened = theirs.as_ref().is_some_and(|it| it.electorate.epoch() == epoch && it.opens_at <= now);
+            let opened =
+                theirs.as_ref().is_some_and(|it| it.electorate.epoch() == epoch && it.opens_at <= now);
             let known = theirs.is_some_and(|it| it.electorate.has(&name(i)));
-            (*k == i || mask >> k & 1 == 1) && !node.lost && free && opened && known && term.electorate.has(&name(*k))
+            (*k == i || mask >> k & 1 == 1)
+                && !node.lost
+                && free
+                && opened
+                && known
+                && term.electorate.has(&name(*k))
         };
         let voters: Vec<_> = (0..DEVICES).filter(votes).collect();
         let until = self.secs + LEASE_SECS;
