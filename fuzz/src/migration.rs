@@ -186,7 +186,7 @@ impl Play {
         assert!(!self.ended.contains(&id), "a call is made after its end");
         assert!(!self.effects.contains(&id), "a call is made twice");
         self.effects.push(id);
-        if self.effects.len() % 2 == 0 {
+        if self.effects.len().is_multiple_of(2) {
             self.end(i, id);
         }
     }

@@ -84,10 +84,9 @@ impl Migration {
     //= docs/spec/replica.md#failover
     pub fn hold(&mut self, lease: Object<Certified<Lease>>, seat: &Seat<'_>, out: &mut Vec<Output>) -> bool {
         let own = lease.body.fields.holder == *seat.me && seat.grant(&lease).is_some();
-        if own {
-            if let Some(round) = self.holder.hold(lease.clone()) {
-                send_all(seat, &Message::Ask { round, lease: Box::new(lease) }, out);
-            }
+        let round = if own { self.holder.hold(lease.clone()) } else { None };
+        if let Some(round) = round {
+            send_all(seat, &Message::Ask { round, lease: Box::new(lease) }, out);
         }
         own
     }

@@ -37,9 +37,9 @@ impl Plain {
 
     /// What it refuses.
     fn refusal(&mut self, from: usize, message: Message) -> Option<Refusal> {
-        self.tell(from, message).into_iter().find_map(|output| match output {
-            Output::Send { message: Message::Refuse(why), .. } => Some(why),
-            _ => None,
+        self.tell(from, message).into_iter().find_map(|output| {
+            let Output::Send { message: Message::Refuse(why), .. } = output else { return None };
+            Some(why)
         })
     }
 }

@@ -228,6 +228,16 @@ fn the_next_change_waits_for_a_quorum_and_for_the_leases_of_before() {
     let many = (3..6).map(member).collect();
     let drafted = roster.draft(many, &names([]), &chair.seat(), at(500));
     assert_eq!(drafted.map(drop), Err(DraftError::NoOverlap), "few at a time");
+    let next = roster.draft(Vec::new(), &names([2]), &chair.seat(), at(500)).unwrap();
+    adopt(&mut roster, &chair, &signed(next, &owner_key(0)), at(501));
+    let again = |roster: &Roster| roster.draft(vec![member(3)], &names([]), &chair.seat(), at(502)).map(drop);
+    assert_eq!(
+        again(&roster),
+        Err(DraftError::NotSpread),
+        "what was told of the last one is not of this one"
+    );
+    report(&mut roster, &chair, [1], at(502));
+    assert_eq!(again(&roster), Ok(()));
 }
 
 //= docs/spec/membership.md#takeover
