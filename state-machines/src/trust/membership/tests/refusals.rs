@@ -111,6 +111,20 @@ fn an_epoch_that_does_not_follow_the_one_it_names_is_refused() {
     assert_eq!(drafted.map(drop), Err(DraftError::EpochsExhausted));
 }
 
+//= docs/spec/membership.md#opening
+#[test]
+fn an_epoch_whose_quorums_know_nothing_of_those_before_opens_late() {
+    let place = (&zone("z:owner"), &ids());
+    for (members, opens_at) in [(0..2, at(0)), (0..3, at(LEASES_OUTLIVE_SECS))] {
+        let basis = Basis::Previous(Box::new(of([member(0)], FaultModel::Crash, 0).membership));
+        let members = members.map(member);
+        let draft = Draft::new(basis, Vec::new(), members, FaultModel::Crash, place, at(0)).unwrap();
+        let chair = Chair::new(0);
+        let roster = roster(&signed(draft, &owner_key(0)));
+        assert_eq!(roster.term(&chair.seat(), at(1)).unwrap().opens_at, opens_at);
+    }
+}
+
 //= docs/spec/membership.md#the-owners-line
 #[test]
 fn a_line_that_does_not_follow_is_refused() {
