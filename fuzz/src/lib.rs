@@ -9,7 +9,9 @@ mod delivery;
 mod encoding;
 mod frames;
 mod gossip;
+mod membership;
 mod mesh;
+mod migration;
 mod objects;
 mod replica;
 mod requests;
@@ -71,6 +73,8 @@ impl Target {
         Self { name: "filter", run: frames::filter },
         Self { name: "checkpoints", run: checkpoints::schedule },
         Self { name: "replica", run: replica::schedule },
+        Self { name: "membership", run: membership::schedule },
+        Self { name: "migration", run: migration::schedule },
         Self { name: "merging", run: replica::merging },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },

@@ -36,7 +36,7 @@ const PLACES_OF_WORLDS: usize = 32;
 
 fn places(target: Target) -> usize {
     match target.name {
-        "checkpoints" | "gossip" | "replica" | "storage" => PLACES_OF_WORLDS,
+        "checkpoints" | "gossip" | "membership" | "migration" | "replica" | "storage" => PLACES_OF_WORLDS,
         _ => PLACES,
     }
 }

@@ -5,5 +5,6 @@ pub mod authority;
 pub mod ceremony;
 pub mod checkpoint;
 pub mod lease;
+pub mod membership;
 pub mod quorum;
 pub mod revocation;
