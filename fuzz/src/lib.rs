@@ -17,6 +17,7 @@ mod sealing;
 mod session;
 mod storage;
 mod symbols;
+mod zone_keys;
 
 use fcp_proto_core::crypto::frost::GroupKey;
 use fcp_proto_core::crypto::hpke::HpkeBox;
@@ -71,6 +72,7 @@ impl Target {
         Self { name: "filter", run: frames::filter },
         Self { name: "checkpoints", run: checkpoints::schedule },
         Self { name: "replica", run: replica::schedule },
+        Self { name: "zone_keys", run: zone_keys::schedule },
         Self { name: "merging", run: replica::merging },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },

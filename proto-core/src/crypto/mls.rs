@@ -328,3 +328,64 @@ fn cipher(key: &[u8], nonce: &[u8]) -> Result<(ChaCha20Poly1305, Nonce), MlsErro
     let nonce = Nonce::try_from(nonce).map_err(|_| MlsError::Length)?;
     Ok((ChaCha20Poly1305::new(&key), nonce))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suite(seed: u8) -> MlsSuite {
+        let mut entropy = Entropy::from_seed(&Zeroizing::new([seed; 32]));
+        MlsSuite::new(&SigningKey::generate(&mut entropy), &mut entropy)
+    }
+
+    /// RFC 9180 appendix A.2.1, the ephemeral pair.
+    #[test]
+    fn a_pair_is_derived_as_the_rfc_says() {
+        let ikm = hex::decode("909a9b35d3dc4713a5e72a4da274b55d3d3821a37e5d099e74a647db583a904b").unwrap();
+        let (secret, public) = suite(1).kem_derive(&ikm).unwrap();
+        let expected = [
+            "f4ec9b33b792c372c1d2c2063507b684ef925b8c75a42dbcbf57d63ccd381600",
+            "1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a",
+        ];
+        assert_eq!([hex::encode(&*secret), hex::encode(&*public)], expected);
+    }
+
+    #[test]
+    fn one_seed_gives_one_stream_and_no_draw_twice() {
+        let (one, other) = (suite(1), suite(1));
+        let draw = |suite: &MlsSuite| suite.random_bytes_vec(32).unwrap();
+        let first = draw(&one);
+        assert_eq!(first, draw(&other.clone()));
+        assert_ne!(first, draw(&one));
+        assert_ne!(first, draw(&other), "copies share what was drawn");
+        assert_ne!(first, draw(&suite(2)));
+    }
+
+    #[test]
+    fn the_nodes_key_signs_and_nothing_of_it_is_given_away() {
+        let suite = suite(3);
+        let handle = MlsSuite::signer_handle();
+        assert!(handle.as_bytes().is_empty());
+        let public = suite.signature_key_derive_public(&handle).unwrap();
+        let signature = suite.sign(&handle, b"text").unwrap();
+        assert_eq!(suite.verify(&public, &signature, b"text"), Ok(()));
+        assert_eq!(suite.verify(&public, &signature, b"other"), Err(MlsError::Signature));
+        assert_eq!(alloc::format!("{suite:?}"), "MlsSuite(..)");
+    }
+
+    #[test]
+    fn a_box_opens_for_its_key_and_context_alone() {
+        let suite = suite(4);
+        let (secret, public) = suite.kem_generate().unwrap();
+        let sealed = suite.hpke_seal(&public, b"info", Some(b"aad"), b"text").unwrap();
+        let open = |sealed: &HpkeCiphertext, info: &[u8]| {
+            suite.hpke_open(sealed, &secret, &public, info, Some(b"aad")).map(|text| text.to_vec())
+        };
+        assert_eq!(open(&sealed, b"info"), Ok(b"text".to_vec()));
+        assert_eq!(open(&sealed, b"other"), Err(MlsError::NotOpened));
+        let mut moved = sealed.clone();
+        moved.kem_output.push(moved.ciphertext.remove(0));
+        assert_eq!(open(&moved, b"info"), Err(MlsError::Length));
+        assert!(suite.kem_public_key_validate(&HpkePublicKey::from(alloc::vec![0; 31])).is_err());
+    }
+}

@@ -43,7 +43,8 @@ impl GroupKeys {
         }
         // One that MLS refuses would make every later commit fail: it is tried first, and nothing comes of it.
         let removes = [from.clone()].into();
-        let change = Change { removes: &removes, adds: &[&package], says: Vec::new(), hands_over: Vec::new() };
+        let change =
+            Change { removes: &removes, adds: &[&package], says: Vec::new(), hands_over: Vec::new() };
         membership.place.commit(change, &mut self.actor(seat, entropy))?;
         self.packages.insert(from.clone(), package);
         Ok(())

@@ -110,6 +110,7 @@ impl IntoAnyError for NotForZones {}
 impl MlsRules for OnlyMembership {
     type Error = NotForZones;
 
+    //= docs/spec/zone-keys.md#the-group
     //= docs/spec/zone-keys.md#commits
     fn filter_proposals(
         &self,

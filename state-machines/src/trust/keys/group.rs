@@ -164,10 +164,14 @@ impl Place {
         };
         let committer = members.iter().find(|it| it.index == description.committer);
         let committer = committer.and_then(name_of).ok_or(Refused)?;
-        let (roster, said) = (roster(&group)?, description.authenticated_data);
+        let (mut roster, said) = (roster(&group)?, description.authenticated_data);
         let seat = match description.effect {
             CommitEffect::NewEpoch(_) => Some(Seated::of(group, &stores, actor.zone)?),
-            CommitEffect::Removed { .. } => None,
+            CommitEffect::Removed { .. } => {
+                // Whoever is removed does not see the group without it.
+                roster.remove(actor.me);
+                None
+            }
             CommitEffect::ReInit(_) => return Err(Refused),
         };
         Ok(Next { seat, committer, roster, said })
@@ -175,10 +179,8 @@ impl Place {
 
     fn client(&self, actor: &mut Actor<'_>) -> Result<(Client<impl MlsConfig + use<>>, Stores), Refused> {
         let (client, mut stores) = client(actor);
-        let state = GroupState {
-            id: self.group_id.0.clone(),
-            data: Zeroizing::new(self.state.expose().to_vec()),
-        };
+        let state =
+            GroupState { id: self.group_id.0.clone(), data: Zeroizing::new(self.state.expose().to_vec()) };
         stores.places.write(state, Vec::new(), Vec::new()).map_err(|_| Refused)?;
         Ok((client, stores))
     }

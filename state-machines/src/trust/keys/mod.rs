@@ -44,11 +44,11 @@ use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::{KeyRingError, RingKey, ZoneKeyRing};
 use zeroize::Zeroizing;
 
+use self::group::{Actor, Next, Place};
 pub use self::manifests::{ManifestKeys, ManifestOutput, ManifestRefusal, Recipient};
 pub use self::policy::{
     Bounds, Continuous, MAX_HANDED_OVER, MAX_KEY_SECS, MAX_OVERLAP_SECS, Mode, OutOfBounds,
 };
-use self::group::{Actor, Next, Place};
 use self::record::{Generation, Membership, Record};
 use self::secret::Key;
 use crate::persist::{BatchToken, Completion};
@@ -339,7 +339,7 @@ impl GroupKeys {
     /// Makes a package by which the members may add the device, or take it in again if it has lost its place.
     ///
     /// # Errors
-    /// As every write.
+    /// [`Refusal::Inside`], and as every write.
     //= docs/spec/zone-keys.md#newcomers
     pub fn ask(
         &mut self,
@@ -348,6 +348,9 @@ impl GroupKeys {
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
         self.ready(seat.now)?;
+        if self.record.membership.is_some() {
+            return Err(Refusal::Inside);
+        }
         let (secrets, package) = group::package(self.clock, &mut self.actor(seat, entropy))?;
         let mut record = self.record.clone();
         record.package = Some(secrets);
@@ -491,12 +494,7 @@ impl GroupKeys {
     /// # Errors
     /// [`Refusal::Ring`] if others may still send under one of them, or there is no such key.
     //= docs/spec/zone-keys.md#keys-that-are-kept
-    pub fn retire_before(
-        &mut self,
-        id: KeyId,
-        now: UnixTime,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Refusal> {
+    pub fn retire_before(&mut self, id: KeyId, now: UnixTime, out: &mut Vec<Output>) -> Result<(), Refusal> {
         self.ready(now)?;
         let names: Vec<_> = self.record.generations.iter().map(|it| key_id(&it.key)).collect();
         let at = names.iter().position(|name| *name == id).ok_or(KeyRingError::Unknown(id))?;

@@ -114,7 +114,8 @@ impl Record {
         };
         let zone_key = |it: &Generation| ZoneKey::from_bytes(it.key.0.clone());
         let names = ObjectIdKey::from_bytes(names.0.clone());
-        let mut ring = ZoneKeyRing::of_group(self.zone_id.clone(), first.terms.clone(), zone_key(first), names);
+        let mut ring =
+            ZoneKeyRing::of_group(self.zone_id.clone(), first.terms.clone(), zone_key(first), names);
         for generation in rest {
             ring.advance(generation.terms.clone(), zone_key(generation))?;
         }
