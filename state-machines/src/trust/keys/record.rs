@@ -89,7 +89,7 @@ impl Record {
 
     //= docs/spec/zone-keys.md#the-record
     fn check(&self) -> Result<(), ShapeError> {
-        let keys = self.object_id_key.is_some() == !self.generations.is_empty();
+        let keys = self.object_id_key.is_some() != self.generations.is_empty();
         let few = self.membership.iter().all(|it| it.candidates.len() <= MAX_CANDIDATES);
         let seat = self.membership.is_none() || !self.generations.is_empty();
         match (self.version, keys && few && seat) {
