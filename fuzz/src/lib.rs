@@ -19,6 +19,7 @@ mod sealing;
 mod session;
 mod storage;
 mod symbols;
+mod zone_keys;
 
 use fcp_proto_core::crypto::frost::GroupKey;
 use fcp_proto_core::crypto::hpke::HpkeBox;
@@ -75,6 +76,7 @@ impl Target {
         Self { name: "replica", run: replica::schedule },
         Self { name: "membership", run: membership::schedule },
         Self { name: "migration", run: migration::schedule },
+        Self { name: "zone_keys", run: zone_keys::schedule },
         Self { name: "merging", run: replica::merging },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },
