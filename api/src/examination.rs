@@ -40,6 +40,10 @@ pub struct Look {
     pub code: Option<Code>,
 }
 
+/// What puts right a manifest's copy in `connectors/` of a home that cannot be read: a start writes all of them again.
+pub const REMEDY_OF_COPY: &str = "`fwc down` if the daemon runs, then `fwc up`: it writes the file again from its journal, or \
+                                  removes it if nothing of that name is installed";
+
 impl Look {
     /// A look that found `detail`.
     pub fn new(check: impl Into<String>, finding: Finding, detail: impl Into<String>) -> Self {

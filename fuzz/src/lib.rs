@@ -9,7 +9,9 @@ mod delivery;
 mod encoding;
 mod frames;
 mod gossip;
+mod membership;
 mod mesh;
+mod migration;
 mod objects;
 mod replica;
 mod requests;
@@ -17,6 +19,7 @@ mod sealing;
 mod session;
 mod storage;
 mod symbols;
+mod zone_keys;
 
 use fcp_proto_core::crypto::frost::GroupKey;
 use fcp_proto_core::crypto::hpke::HpkeBox;
@@ -71,6 +74,9 @@ impl Target {
         Self { name: "filter", run: frames::filter },
         Self { name: "checkpoints", run: checkpoints::schedule },
         Self { name: "replica", run: replica::schedule },
+        Self { name: "membership", run: membership::schedule },
+        Self { name: "migration", run: migration::schedule },
+        Self { name: "zone_keys", run: zone_keys::schedule },
         Self { name: "merging", run: replica::merging },
         Self { name: "request_body", run: requests::request_body },
         Self { name: "egress_url", run: requests::egress_url },

@@ -1,6 +1,6 @@
 //! What scenarios of a few members share: their names, keys and leases, and messages that a schedule delays and loses.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use fcp_proto_core::crypto::role::Node;
 use fcp_proto_core::crypto::sign::SigningKey;
@@ -26,6 +26,8 @@ pub(crate) struct Mesh {
     pub(crate) zone: ZoneId,
     pub(crate) ids: ObjectIdKey,
     pub(crate) electorate: Electorate,
+    /// There was no earlier epoch.
+    pub(crate) past: BTreeMap<u64, Electorate>,
     /// What leases are over.
     pub(crate) subject: ObjectId,
     token: u64,
@@ -45,6 +47,7 @@ impl Mesh {
             zone: ZoneId::new("z:work").expect("a zone"),
             ids: ObjectIdKey::from_bytes([9; 32].into()),
             electorate: Electorate::new(&membership, &known).expect("three members"),
+            past: BTreeMap::new(),
             subject: ObjectId::from_bytes([1; 32]),
             token: 0,
         }

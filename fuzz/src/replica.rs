@@ -123,6 +123,7 @@ impl Play {
             zone: &self.mesh.zone,
             ids: &self.mesh.ids,
             electorate: &self.mesh.electorate,
+            past: &self.mesh.past,
             owner: &self.owner,
             root: self.mesh.subject,
         };

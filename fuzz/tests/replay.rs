@@ -34,9 +34,13 @@ const PLACES: usize = 256;
 /// The same where an entry is a schedule for a world of several nodes, and each change a whole history of it.
 const PLACES_OF_WORLDS: usize = 32;
 
+/// The same where every step of the schedule is public-key cryptography of several nodes.
+const PLACES_OF_GROUPS: usize = 1;
+
 fn places(target: Target) -> usize {
     match target.name {
-        "checkpoints" | "gossip" | "replica" | "storage" => PLACES_OF_WORLDS,
+        "checkpoints" | "gossip" | "membership" | "migration" | "replica" | "storage" => PLACES_OF_WORLDS,
+        "zone_keys" => PLACES_OF_GROUPS,
         _ => PLACES,
     }
 }

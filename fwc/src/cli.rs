@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::PrincipalId;
@@ -141,14 +142,35 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
     let format = format_in(&arguments);
     let parsed = command().try_get_matches_from(&arguments).and_then(|matches| {
         let name = name_of(&matches);
-        Ok(Cli { name, ..Cli::from_arg_matches(&matches)? })
+        Ok((Cli { name, ..Cli::from_arg_matches(&matches)? }, matches))
     });
-    parsed.map_err(|error| {
+    if let Ok((cli, matches)) = &parsed
+        && let Some(failure) = idle_speaker(cli, matches)
+    {
+        return Err(Stop::Refused(failure, format));
+    }
+    parsed.map(|(cli, _)| cli).map_err(|error| {
         // The usage line names what was given; what the environment gave was not typed.
         let mut typed = command().mut_args(|argument| argument.env(None));
         let error = typed.try_get_matches_from_mut(&arguments).err().unwrap_or(error);
         stop(error, &named_by(&typed, &arguments), format)
     })
+}
+
+/// What was typed to say who speaks, for a command to which that makes no difference. What the environment says is said to
+/// whatever command there is.
+//= docs/spec/output.md#who-speaks
+fn idle_speaker(cli: &Cli, matches: &ArgMatches) -> Option<Failure> {
+    let (speaker, passphrase) = (cli.command.takes_no_speaker(), !cli.command.takes_passphrase());
+    let options = [
+        ("global_agent", "--agent", speaker),
+        ("global_operator", "--operator", speaker),
+        ("passphrase_file", "--passphrase-file", passphrase),
+    ];
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let (_, option, _) = options.into_iter().find(|(id, _, is_idle)| *is_idle && typed(id))?;
+    let why = format!("{option} was given, and `fwc {}` does not depend on who speaks", cli.name);
+    Some(usage(why).next(format!("leave out {option}")))
 }
 
 /// The format that the words of a line ask for, understood or not.

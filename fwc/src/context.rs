@@ -98,9 +98,14 @@ impl Context {
     /// The client, speaking as an agent.
     ///
     /// # Errors
-    /// [`Code::Unauthenticated`] if nothing says which.
+    /// [`Code::UsageError`] with `--operator`; [`Code::Unauthenticated`] if nothing says which.
+    //= docs/spec/output.md#who-speaks
     pub(crate) async fn as_agent(&mut self) -> Result<&mut Client> {
         self.client()?;
+        if let Some(operator) = &self.global.operator {
+            return Err(usage(format!("an agent speaks here, and --operator {operator} was given"))
+                .next("leave out --operator; or leave out --agent, outside of `fwc agent run`"));
+        }
         if let Some(name) = self.global.agent.clone() {
             self.open_session(&name, None).await?;
         } else if let Some(session) = &self.session {

@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 
+use fcp_api::examination::REMEDY_OF_COPY;
 use fcp_api::types::{OperationDetail, OperationList, OperationSummary, Source};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId, ZoneId};
 use fcp_proto_core::manifest::{MAX_MANIFEST_BYTES, Manifest, Operation};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::commands::discover;
@@ -14,24 +16,77 @@ use crate::home::Home;
 use crate::render::Answer;
 use crate::{Failure, Result, file_failure, internal};
 
-/// The installed connectors that may be bound to `zone` and have all `words` in their texts.
-///
-/// # Errors
-/// What is wrong with the home or a manifest.
-pub(crate) fn list(home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Vec<Value>> {
-    let paths = paths(home)?;
-    if let Some(zone) = zone {
-        check_zone(home, zone)?;
-    }
-    let mut connectors = Vec::new();
-    for path in paths {
-        let manifest = read(&path)?;
-        let fits_zone = zone.is_none_or(|zone| manifest.zones.allows(zone));
-        if fits_zone && fits_words(&manifest, words) {
-            connectors.push(summary(&manifest));
+/// The manifests in the home, as far as they can be read.
+pub(crate) struct Manifests {
+    read: Vec<Manifest>,
+    damaged: Vec<Damaged>,
+}
+
+/// A manifest that cannot be read.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Damaged {
+    file: PathBuf,
+    code: Code,
+    why: String,
+}
+
+impl Manifests {
+    /// Reads them all: one that is damaged hides no other.
+    ///
+    /// # Errors
+    /// What is wrong with the home.
+    //= docs/spec/output.md#offline
+    pub(crate) fn read(home: &Home) -> Result<Self> {
+        let (mut found, mut damaged) = (Vec::new(), Vec::new());
+        for path in paths(home)? {
+            match read(&path) {
+                Ok(manifest) => found.push(manifest),
+                Err(failure) => {
+                    let (code, why) = (failure.code, why_of(failure));
+                    damaged.push(Damaged { file: path, code, why });
+                }
+            }
         }
+        Ok(Self { read: found, damaged })
     }
-    Ok(connectors)
+
+    /// The installed connectors that may be bound to `zone` and have all `words` in their texts.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] if the home has no such zone.
+    pub(crate) fn list(&self, home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Vec<Value>> {
+        if let Some(zone) = zone {
+            check_zone(home, zone)?;
+        }
+        let fits = |manifest: &&Manifest| {
+            zone.is_none_or(|zone| manifest.zones.allows(zone)) && fits_words(manifest, words)
+        };
+        Ok(self.read.iter().filter(fits).map(summary).collect())
+    }
+
+    /// The operations of the installed connectors that `words` name.
+    pub(crate) fn matching(&self, words: &[String]) -> Vec<OperationSummary> {
+        let of = |manifest: &Manifest| {
+            let operations = manifest.operations.iter().map(|(id, it)| operation_summary(id, it)).collect();
+            discover::matching(&name_of(manifest), operations, words)
+        };
+        self.read.iter().flat_map(of).collect()
+    }
+
+    /// Those that cannot be read.
+    pub(crate) fn damaged(&self) -> &[Damaged] {
+        &self.damaged
+    }
+
+    /// That not all could be read, if so.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let first = self.damaged.first()?;
+        let more = match self.damaged.len() {
+            1 => String::new(),
+            count => format!(", and {} more", count - 1),
+        };
+        Some(Failure::new(first.code).because(format!("{}{more}", first.why)).next(REMEDY_OF_COPY))
+    }
 }
 
 /// Refuses a zone that the home does not have: each has a key of its own there, whoever looks.
@@ -45,24 +100,10 @@ fn check_zone(home: &Home, zone: &ZoneId) -> Result<()> {
         .next("`fwc zones list` lists them, once `fwc up` has started the daemon"))
 }
 
-/// The operations of the installed connectors that `words` name.
-///
-/// # Errors
-/// As [`list`].
-pub(crate) fn matching(home: &Home, words: &[String]) -> Result<Vec<OperationSummary>> {
-    let mut found = Vec::new();
-    for path in paths(home)? {
-        let manifest = read(&path)?;
-        let operations = manifest.operations.iter().map(|(id, it)| operation_summary(id, it)).collect();
-        found.extend(discover::matching(&name_of(&manifest), operations, words));
-    }
-    Ok(found)
-}
-
 /// One installed connector.
 ///
 /// # Errors
-/// [`Code::ConnectorUnknown`] if no manifest of it lies in the home.
+/// [`Code::ConnectorUnknown`] if no manifest of it lies in the home; [`Code::ManifestInvalid`] if it cannot be read.
 pub(crate) fn show(home: &Home, connector: &ConnectorId) -> Result<Answer> {
     let manifest = find(home, connector)?;
     let slots: Vec<Value> = manifest
@@ -198,8 +239,16 @@ fn paths(home: &Home) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// What failed, as precisely as it is known.
+fn why_of(failure: Failure) -> String {
+    failure.why.map_or(failure.message, String::from)
+}
+
 fn read(path: &std::path::Path) -> Result<Manifest> {
-    let bytes = crate::read_file(path, MAX_MANIFEST_BYTES)?;
-    Manifest::parse(&bytes)
-        .map_err(|error| Failure::new(Code::ManifestInvalid).because(format!("{}: {error}", path.display())))
+    let invalid = |why: String| {
+        let why = format!("{}: {why}", path.display());
+        Failure::new(Code::ManifestInvalid).because(why).next(REMEDY_OF_COPY)
+    };
+    let bytes = crate::read_file(path, MAX_MANIFEST_BYTES).map_err(|failure| invalid(why_of(failure)))?;
+    Manifest::parse(&bytes).map_err(|error| invalid(error.to_string()))
 }

@@ -653,3 +653,25 @@ fn a_person_decides_both_kinds_of_requests_in_one_place() {
     let text = String::from_utf8(table.stdout).unwrap();
     assert!(text.contains("a grant") && text.contains("a.b") && text.contains("safe"), "{text}");
 }
+
+//= docs/spec/authority.md#asking-for-a-grant
+#[test]
+fn a_request_that_nobody_can_grant_any_more_is_shown_as_one() {
+    let home = Home::served(|request| {
+        usual(request).unwrap_or_else(|| match request.line.as_str() {
+            line if line.starts_with("GET /v1/grant-requests/") => {
+                let mut wish = wish();
+                wish["obstacle"] = json!("FCP-3107");
+                ok(wish)
+            }
+            _ => refuse(404, "FCP-6001"),
+        })
+    });
+    let pass = home.private("pass", PASSPHRASE);
+    let line = ["--passphrase-file", pass.to_str().unwrap(), "approvals", "show", ID];
+    assert_eq!(home.json(&line).1["data"]["obstacle"], "FCP-3107");
+    let shown = home.fwc(&[&line[..], &["--format", "table"]].concat()).output().unwrap();
+    let text = String::from_utf8([shown.stdout, shown.stderr].concat()).unwrap();
+    assert!(text.contains("nobody can grant it any more (FCP-3107"), "{text}");
+    assert!(text.contains(&format!("fwc approvals deny {ID}")), "{text}");
+}

@@ -4,9 +4,9 @@
 mod programs;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::fs::MetadataExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use programs::programs;
 use serde_json::Value;
@@ -134,15 +134,7 @@ fn a_strict_mask_for_new_files_hides_nothing_from_connectors() {
 #[test]
 fn an_interrupt_stops_everything_and_leaves_nothing() {
     let place = Place::new();
-    let mut child =
-        place.quickstart(&["--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // The daemon runs once its step is told; the story goes on behind it.
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let told = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find(|line| line.contains("start the daemon") && line.contains(" ok"));
-    assert!(told.is_some(), "the daemon's step is told");
+    let (child, lines) = place.running();
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
@@ -151,6 +143,23 @@ fn an_interrupt_stops_everything_and_leaves_nothing() {
     assert_ne!(output.status.code(), Some(0), "{report:#}\n{rest:?}");
     assert_eq!(report["failure"]["name"], "cancelled", "{report:#}");
     place.assert_empty();
+    place.assert_no_process();
+}
+
+//= docs/spec/home.md#a-daemon-that-ends-with-its-starter
+#[test]
+fn killed_it_leaves_nothing_that_runs() {
+    let place = Place::new();
+    let (mut child, _lines) = place.running();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The daemon stops in order, which a call under way may put off for half a minute.
+    for _ in 0..2_400 {
+        if place.processes().is_empty() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
     place.assert_no_process();
 }
 
@@ -192,9 +201,24 @@ impl Place {
         assert!(left.is_empty(), "{left:?}");
     }
 
-    /// No process was started with a path of this place: the daemon has its home among its arguments, and the
+    /// A quickstart whose daemon runs, and what it tells from then on.
+    fn running(&self) -> (Child, Lines<BufReader<ChildStderr>>) {
+        let mut child =
+            self.quickstart(&["--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // The daemon runs once its step is told; the story goes on behind it.
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let told = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| line.contains("start the daemon") && line.contains(" ok"));
+        assert!(told.is_some(), "the daemon's step is told");
+        assert!(!self.processes().is_empty(), "what runs is found");
+        (child, lines)
+    }
+
+    /// The processes that were started with a path of this place: the daemon has its home among its arguments, and the
     /// processes that it starts have its home's name in their own, or die with it.
-    fn assert_no_process(&self) {
+    fn processes(&self) -> BTreeSet<String> {
         let own = self.0.path().to_str().unwrap();
         let mut found = BTreeSet::new();
         for entry in std::fs::read_dir("/proc").unwrap() {
@@ -208,6 +232,11 @@ impl Place {
                 }
             }
         }
+        found
+    }
+
+    fn assert_no_process(&self) {
+        let found = self.processes();
         assert!(found.is_empty(), "{found:?}");
     }
 }

@@ -179,7 +179,20 @@ fn offline_reads_manifests_says_so_and_invents_nothing() {
     assert_eq!(home.json(&["schema", "weather.item.put", "--offline"]).1["error"]["code"], "FCP-5002");
     assert_eq!(home.json(&["invoke", "weather.item.get", "--agent", "a", "--offline"]).0, 2);
     std::fs::write(home.path().join("connectors/broken.toml"), "[manifest").unwrap();
-    assert_eq!(home.json(&["list", "--offline"]).1["error"]["code"], "FCP-5010");
+    for line in [&["list", "--offline"][..], &["search", "--offline", "item"]] {
+        let (code, list) = home.json(line);
+        assert_eq!((code, &list["error"]["code"]), (5, &json!("FCP-5010")), "{list:#}");
+        assert_eq!(list["data"]["connectors"][0]["id"], "weather", "the others are there: {list:#}");
+        let damaged = &list["data"]["damaged"][0];
+        assert!(damaged["file"].as_str().unwrap().ends_with("connectors/broken.toml"), "{list:#}");
+        assert_eq!(damaged["code"], "FCP-5010");
+        let next = list["error"]["next"][0].as_str().unwrap();
+        assert!(next.contains("fwc up") && next.contains("writes the file again"), "{next}");
+    }
+    assert_eq!(home.json(&["show", "weather", "--offline"]).0, 0);
+    let (_, shown) = home.json(&["show", "broken", "--offline"]);
+    assert_eq!(shown["error"]["code"], "FCP-5010");
+    assert!(shown["error"]["next"][0].as_str().unwrap().contains("fwc up"), "{shown:#}");
 }
 
 #[test]
@@ -210,6 +223,43 @@ fn data_is_converted_and_defects_are_told_in_words() {
     let output = run_with(&mut home.fwc(&["convert", "json", "toon"]), "{\"a\":1,\"a\":2}");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(5), 0));
     assert!(String::from_utf8(output.stderr).unwrap().contains("FCP-"));
+}
+
+//= docs/spec/output.md#who-speaks
+#[test]
+fn who_speaks_is_not_said_where_it_makes_no_difference() {
+    let home = scaffolded();
+    let commands = [
+        "completions bash",
+        "convert json csv",
+        "token inspect --stdin",
+        "package inspect x.fcp",
+        "package keygen key",
+        "new weather --api-host a.example",
+        "list --offline",
+        "status",
+        "doctor",
+        "zones list",
+        "exception list",
+        "audit head",
+        "agent run mail -- true",
+    ];
+    for line in commands {
+        for option in ["--agent", "--operator", "--passphrase-file"] {
+            let words: Vec<&str> = [option, "x"].into_iter().chain(line.split(' ')).collect();
+            let (code, refused) = home.json(&words);
+            assert_eq!((code, &refused["error"]["code"]), (2, &json!("FCP-9002")), "{words:?}");
+            let why = refused["error"]["why"].as_str().unwrap();
+            assert!(why.contains(&format!("{option} was given")), "{why}");
+            assert_eq!(refused["error"]["next"][0], format!("leave out {option}"));
+        }
+    }
+    let (code, refused) = home.json(&["--agent", "x", "--operator", "y", "invoke", "a.b"]);
+    assert_eq!((code, &refused["error"]["code"]), (2, &json!("FCP-9002")), "an agent's alone: {refused:#}");
+    let (code, refused) = home.json(&["up", "--agent", "x"]);
+    assert_eq!((code, &refused["error"]["code"]), (2, &json!("FCP-9002")));
+    let mut named = home.fwc(&["completions", "bash"]);
+    assert!(named.env("FCP_PASSPHRASE_FILE", "x").output().unwrap().status.success(), "not typed");
 }
 
 #[test]

@@ -9,5 +9,6 @@ pub mod examination;
 pub mod home;
 pub mod keys;
 pub mod private_memory;
+mod process_log;
 pub mod sandbox;
 pub mod vault;

@@ -12,6 +12,7 @@ use fcp_host::daemon::{self, Connecting, Runner, StartError};
 use fcp_host::home::{Home, LogFormat};
 use fcp_proto_core::error::Code;
 use fcp_runtime_tokio::storage::Options;
+use rustix::process::{Signal, getpid, kill_process};
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Buffers of HTTP, TLS and JSON hold secrets on their way, and their libraries free them as they are.
@@ -34,6 +35,9 @@ enum Command {
         /// The home's folder; it is made if it is not there.
         #[arg(long, env = "FCP_HOME")]
         home: PathBuf,
+        /// Stops once standard input ends, as a pipe does when whoever holds its other end has ended, however.
+        #[arg(long)]
+        until_stdin_ends: bool,
     },
     /// Makes a folder a home, or says why it is none; a folder that is refused stays as it is.
     Make {
@@ -54,7 +58,12 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Daemon { home } => daemon(&home),
+        Command::Daemon { home, until_stdin_ends } => {
+            if until_stdin_ends {
+                stop_at_the_end_of_stdin();
+            }
+            daemon(&home)
+        }
         Command::Make { home } => make(&home),
         Command::Examine { home } => examine(&home),
         Command::Egress => egress(),
@@ -108,6 +117,18 @@ fn daemon(home: &std::path::Path) -> ExitCode {
             failed(&error)
         }
     }
+}
+
+/// Asks this process to stop, as a signal from outside would, once standard input ends.
+//= docs/spec/home.md#a-daemon-that-ends-with-its-starter
+fn stop_at_the_end_of_stdin() {
+    std::thread::spawn(|| {
+        // What cannot be read any more has ended too.
+        let _ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        if kill_process(getpid(), Signal::TERM).is_err() {
+            std::process::exit(1);
+        }
+    });
 }
 
 /// Says why the daemon does not run, and what to do next.

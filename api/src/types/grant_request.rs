@@ -1,5 +1,6 @@
 //! Grants that agents ask for, and what the person decides.
 
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, ObjectId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::constraints::Constraints;
@@ -80,6 +81,10 @@ pub struct GrantRequestView {
     /// Until when it can be decided, exclusive.
     #[schema(value_type = schema::UnixTime)]
     pub expires_at: UnixTime,
+    /// Why it can be granted by nobody any more, if it waits still: the code that an approval would be refused with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ErrorCode>)]
+    pub obstacle: Option<Code>,
     /// The grant that answers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ObjectId>)]

@@ -63,8 +63,9 @@ pub(crate) struct Search {
 /// What failed, why, and what to do next.
 pub(crate) async fn list(args: List, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
-        let connectors = offline::list(&context.home, args.zone.as_ref(), &[])?;
-        return offline_connectors(connectors).map(Outcome::from);
+        let manifests = offline::Manifests::read(&context.home)?;
+        let connectors = manifests.list(&context.home, args.zone.as_ref(), &[])?;
+        return offline_connectors(&connectors, &manifests);
     }
     let query = ConnectorQuery { zone: args.zone, search: None };
     let reply = context.client()?.get::<ListConnectors>(&[], &query).await?;
@@ -198,9 +199,11 @@ fn example_call(operation: &OperationDetail) -> String {
 /// What failed, why, and what to do next.
 pub(crate) async fn search(args: Search, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
-        let operations = offline::matching(&context.home, &args.words)?;
-        let connectors = offline::list(&context.home, None, &args.words)?;
-        return found(&connectors, operations, Source::Offline).map(|answer| answer.note(OFFLINE).into());
+        let manifests = offline::Manifests::read(&context.home)?;
+        let connectors = manifests.list(&context.home, None, &args.words)?;
+        let answer =
+            found(&connectors, manifests.matching(&args.words), manifests.damaged(), Source::Offline)?;
+        return Ok(answer.note(OFFLINE).or_failed(manifests.failure()));
     }
     let client = context.client()?;
     let query = ConnectorQuery { zone: None, search: Some(args.words.join(" ")) };
@@ -211,7 +214,7 @@ pub(crate) async fn search(args: Search, context: &mut Context) -> Result<Outcom
         let listed = client.get::<ListOperations>(&[it.id.as_str()], &Nothing {}).await?;
         operations.extend(matching(&text, listed.body.operations, &args.words));
     }
-    found(&reply.body.connectors, operations, reply.meta.source).map(Outcome::from)
+    found(&reply.body.connectors, operations, &[], reply.meta.source).map(Outcome::from)
 }
 
 /// Those operations of a connector of which all words are said, by `connector`'s text or their own, and at least one by
@@ -237,12 +240,20 @@ pub(crate) fn matching(
 struct Found<'a, C: Serialize> {
     connectors: &'a C,
     operations: Vec<OperationSummary>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    damaged: &'a [offline::Damaged],
 }
 
-fn found<C: Serialize>(connectors: &C, operations: Vec<OperationSummary>, source: Source) -> Result<Answer> {
+fn found<C: Serialize>(
+    connectors: &C,
+    operations: Vec<OperationSummary>,
+    damaged: &[offline::Damaged],
+    source: Source,
+) -> Result<Answer> {
     let next = about_first(&operations);
-    let answer = Answer::local(&Found { connectors, operations }, source)?;
+    let answer = Answer::local(&Found { connectors, operations, damaged }, source)?;
     let answer = answer.section("connectors", &CONNECTORS).section("operations", &OPERATIONS);
+    let answer = answer.section("damaged", &DAMAGED);
     Ok(next.into_iter().fold(answer, Answer::next))
 }
 
@@ -289,6 +300,9 @@ const CONNECTORS: [(&str, &str); 5] = [
     ("description", "DESCRIPTION"),
 ];
 
+/// What people see of a manifest that cannot be read.
+const DAMAGED: [(&str, &str); 3] = [("file", "DAMAGED"), ("code", "CODE"), ("why", "WHY…")];
+
 /// What people see of an operation in a list.
 const OPERATIONS: [(&str, &str); 6] = [
     ("id", "OPERATION"),
@@ -299,9 +313,24 @@ const OPERATIONS: [(&str, &str); 6] = [
     ("description", "DESCRIPTION"),
 ];
 
-fn offline_connectors(connectors: Vec<Value>) -> Result<Answer> {
-    let answer = Answer::local(&serde_json::json!({ "connectors": connectors }), Source::Offline)?;
-    Ok(answer.table("connectors", &CONNECTORS).note(OFFLINE))
+/// What a list without the daemon found.
+#[derive(Serialize)]
+struct OfflineList<'a> {
+    connectors: &'a [Value],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    damaged: &'a [offline::Damaged],
+}
+
+/// The connectors whose manifests can be read; those that cannot are a failure beside them.
+fn offline_connectors(connectors: &[Value], manifests: &offline::Manifests) -> Result<Outcome> {
+    let damaged = manifests.damaged();
+    let answer = Answer::local(&OfflineList { connectors, damaged }, Source::Offline)?;
+    let answer = if damaged.is_empty() {
+        answer.table("connectors", &CONNECTORS)
+    } else {
+        answer.section("connectors", &CONNECTORS).section("damaged", &DAMAGED)
+    };
+    Ok(answer.note(OFFLINE).or_failed(manifests.failure()))
 }
 
 fn operations(list: &OperationList, source: Source) -> Result<Answer> {

@@ -96,6 +96,13 @@ pub(crate) struct Keygen {
     pub(crate) dev: bool,
 }
 
+impl Package {
+    /// Whether it changes whose packages the home takes.
+    pub(crate) const fn is_for_the_owner(&self) -> bool {
+        matches!(self, Self::Keygen(Keygen { dev: true, .. }))
+    }
+}
+
 /// `fwc package`.
 ///
 /// # Errors

@@ -74,7 +74,7 @@ pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
             if !context.home.has_owner() {
                 can_make_an_owner(&args, context)?;
             }
-            (Some(start(&context.home)?), false)
+            (Some(start(&context.home, Lasts::UntilAsked)?), false)
         }
         Err(failure) => return Err(failure),
     };
@@ -127,11 +127,20 @@ pub(crate) fn find_program(name: &str) -> Result<PathBuf> {
     })
 }
 
+/// How long a daemon that is started lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    /// Until somebody stops it.
+    UntilAsked,
+    /// At most until this process ends, however it ends: the daemon then reads the end of a pipe that only we hold.
+    WithUs,
+}
+
 /// Starts the daemon in a process group of its own, so that a terminal's interrupt does not reach it.
 ///
 /// # Errors
 /// What cannot be found, made or run.
-pub(crate) fn start(home: &Home) -> Result<Child> {
+pub(crate) fn start(home: &Home, lasts: Lasts) -> Result<Child> {
     let program = find_host()?;
     make(&program, home)?;
     let log = home.daemon_output();
@@ -140,13 +149,15 @@ pub(crate) fn start(home: &Home) -> Result<Child> {
     let mut output = OpenOptions::new().create(true).append(true).mode(0o600).open(&log).map_err(failed)?;
     output.write_all(format!("{STARTED}\n").as_bytes()).map_err(failed)?;
     let errors = output.try_clone().map_err(failed)?;
-    Command::new(&program)
-        .arg("daemon")
-        .arg("--home")
-        .arg(home.path())
+    let mut command = Command::new(&program);
+    command.arg("daemon").arg("--home").arg(home.path());
+    match lasts {
+        Lasts::UntilAsked => command.stdin(Stdio::null()),
+        Lasts::WithUs => command.arg("--until-stdin-ends").stdin(Stdio::piped()),
+    };
+    command
         .env_remove("FCP_PASSPHRASE_FILE")
         .env_remove(crate::session_file::VARIABLE)
-        .stdin(Stdio::null())
         .stdout(output)
         .stderr(errors)
         .process_group(0)

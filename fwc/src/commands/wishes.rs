@@ -50,7 +50,15 @@ pub(super) async fn file(
 /// # Errors
 /// `before`, if it is none of either kind.
 pub(super) async fn show(client: &mut Client, id: &str, before: Failure) -> Result<Outcome> {
-    Ok(Answer::of(find(client, id, before).await?)?.into())
+    let found = find(client, id, before).await?;
+    let told = found.body.obstacle.map(|code| {
+        format!(
+            "nobody can grant it any more ({code}: {}); `fwc approvals deny {id}` answers it, and {} asks again",
+            code.meaning(),
+            found.body.agent
+        )
+    });
+    Ok(told.into_iter().fold(Answer::of(found)?, Answer::note).into())
 }
 
 async fn find(client: &mut Client, id: &str, before: Failure) -> Result<Reply<types::GrantRequestView>> {

@@ -115,10 +115,10 @@ impl Serve for AddAgent {
             key_source: body.key_source,
         };
         // The agent and its roles, or nothing.
-        let mut objects = vec![signed(&app, operator, &body.zone, enrolment)?.into()];
+        let mut objects = vec![signed(&app, operator, &body.zone, enrolment).await?.into()];
         for role_id in body.roles {
             let assignment = RoleAssignment { role_id, principal: body.name.clone() };
-            objects.push(signed(&app, operator, &owner_zone(), assignment)?.into());
+            objects.push(signed(&app, operator, &owner_zone(), assignment).await?.into());
         }
         admit_together(&app, operator, objects).await?;
         view_of(&app, body.name).await

@@ -241,11 +241,11 @@ impl Serve for ApproveRequest {
         token.note = note;
         let expires_at = token.expires_at;
         // The approval and the grant that goes with it, or nothing.
-        let mut objects = vec![signed(&ask.app, operator, &zone, token)?.into()];
+        let mut objects = vec![signed(&ask.app, operator, &zone, token).await?.into()];
         if let Some(standing) = grant {
             let principal = entry(&ask.app, id)?.principal;
             let grant = grant_for(&ask.app, id, principal, &call, standing, ask.now).await?;
-            objects.push(signed(&ask.app, operator, &zone, grant)?.into());
+            objects.push(signed(&ask.app, operator, &zone, grant).await?.into());
         }
         let ids = admit_together(&ask.app, operator, objects).await?;
         let (approval_id, grant_id) = match ids.as_slice() {

@@ -279,7 +279,7 @@ impl Serve for TestCredential {
             app.query(move |node, _| node.catalog().get(&connector)?.manifest.lifecycle.health.clone());
         let probe = health.await?.map(|id| id.to_string()).unwrap_or_default();
         let fields = Leave { operator: operator.operator.clone(), credential: name.clone() };
-        let test = Box::new(signed(&app, operator, &zone, fields)?);
+        let test = Box::new(signed(&app, operator, &zone, fields).await?);
         let actor = operator.operator.as_str().to_owned();
         match app.ask(Request::TestCredential { test, actor }).await {
             Ok(Answer::Called(answer)) => tested(name, probe, answer),

@@ -1,11 +1,13 @@
 //! Grants that agents ask for, and what the person decides.
 
 use fcp_api::routes::{ApproveGrantRequest, DenyGrantRequest, FileGrantRequest, GetGrantRequest};
-use fcp_api::types::{ApproveGrant, Denied, ErrorBody, GrantRequestView, GrantView, WishedOperation};
+use fcp_api::types::{
+    ApprovalStatus, ApproveGrant, Denied, ErrorBody, GrantRequestView, GrantView, WishedOperation,
+};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, OperationId};
 use fcp_proto_core::object::{AnyObject, Grant, GrantDenial, GrantRequest, Grantee, Object, Signed};
-use fcp_state_machines::node::{Answer, GrantWish, Request};
+use fcp_state_machines::node::{Answer, Catalog, GrantWish, Request};
 
 use super::approvals::{entry, none, status};
 use super::denial::failed;
@@ -30,7 +32,7 @@ async fn denial_note(app: &App, id: ObjectId) -> Result<Option<String>, ErrorBod
     Ok(denial.body.fields.note)
 }
 
-/// A request in full.
+/// A request in full, and whether anybody could still grant it.
 ///
 /// # Errors
 /// [`Code::NotFound`], or what of it cannot be read.
@@ -40,9 +42,9 @@ pub(super) async fn view(app: &App, entry: &ApprovalEntry) -> Result<GrantReques
         (None, Some(denied)) => denial_note(app, denied.id).await?,
         (Some(_), _) | (None, None) => None,
     };
-    let (connector, wished) = (asked.connector.clone(), asked.operations.clone());
-    let described = app.query(move |node, _| {
-        let manifest = node.catalog().get(&connector).map(|installed| &installed.manifest);
+    let (filed, status) = (asked.clone(), status(entry, app.now()));
+    let looked = app.query(move |node, _| {
+        let manifest = node.catalog().get(&filed.connector).map(|installed| &installed.manifest);
         let described = |operation: &OperationId| {
             let found = manifest.and_then(|manifest| manifest.operation(operation));
             WishedOperation {
@@ -51,23 +53,35 @@ pub(super) async fn view(app: &App, entry: &ApprovalEntry) -> Result<GrantReques
                 tier: found.map(|found| found.safety),
             }
         };
-        wished.iter().map(described).collect()
+        (filed.operations.iter().map(described).collect(), obstacle(node.catalog(), &filed))
     });
+    let (operations, obstacle) = looked.await?;
     Ok(GrantRequestView {
         request_id: entry.id,
-        status: status(entry, app.now()),
+        status,
         agent: asked.principal,
         zone: entry.zone.clone(),
         connector: asked.connector,
-        operations: described.await?,
+        operations,
         constraints: asked.constraints,
         lifetime_secs: asked.lifetime_secs,
         note: asked.note,
         requested_at: asked.requested_at,
         expires_at: entry.expires_at,
+        obstacle: obstacle.filter(|_| status == ApprovalStatus::Pending),
         grant_id: entry.grant,
         decision_note,
     })
+}
+
+/// Why a request that waits can be granted by nobody any more.
+//= docs/spec/authority.md#asking-for-a-grant
+fn obstacle(catalog: &Catalog, asked: &GrantRequest) -> Option<Code> {
+    match catalog.get(&asked.connector) {
+        None => Some(Code::ConnectorUnknown),
+        Some(_) if catalog.is_as_filed(asked) => None,
+        Some(_) => Some(Code::ConnectorChanged),
+    }
 }
 
 impl Serve for FileGrantRequest {

@@ -75,7 +75,7 @@ impl Serve for RenewNode {
         let lifetime = body.lifetime_secs.unwrap_or(LIFETIME_SECS);
         let renewed = NodeAttestation { expires_at: now.unix.saturating_add(lifetime), nonce, ..known };
         let (node, attested_until) = (renewed.node_id.clone(), renewed.expires_at);
-        let object = sign_with(&app, &key, None, &owner_zone(), renewed)?;
+        let object = sign_with(&app, &key, None, &owner_zone(), renewed).await?;
         let attestation_id = admit_object(&app, "owner", object.into()).await?;
         Ok(NodeRenewed { node, attestation_id, attested_until })
     }

@@ -77,7 +77,7 @@ impl Serve for ProbeCall {
         let (call_id, intent) = named(&app, &text)?;
         let doubtful = Box::new(doubtful(&app, intent).await?);
         let fields = OutcomeProbe { operator: operator.operator.clone(), intent };
-        let probe = Box::new(signed(&app, operator, &doubtful.intent.header.zone_id, fields)?);
+        let probe = Box::new(signed(&app, operator, &doubtful.intent.header.zone_id, fields).await?);
         let actor = operator.operator.as_str().to_owned();
         let by_hand = format!(
             "look at the service, then `fwc settle {intent} --happened --note TEXT`, or with --did-not"

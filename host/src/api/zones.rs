@@ -166,8 +166,8 @@ impl Serve for AddZone {
         hold_key(&app, &zone).await?;
         // The zone and its policy, or nothing.
         let objects = vec![
-            signed(&app, operator, &zone, definition)?.into(),
-            signed(&app, operator, &zone, policy)?.into(),
+            signed(&app, operator, &zone, definition).await?.into(),
+            signed(&app, operator, &zone, policy).await?.into(),
         ];
         admit_together(&app, operator, objects).await?;
         view_of(&app, zone).await

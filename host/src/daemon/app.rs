@@ -18,6 +18,7 @@ use fcp_state_machines::node::{Answer, Failure, Node, Request, SessionId};
 use fcp_state_machines::trust::ceremony::Ceremony;
 use tokio::sync::watch;
 
+use super::acts::Acts;
 use super::challenges::Challenges;
 use super::chronicle::Chronicle;
 use super::founding::MakeRunner;
@@ -52,6 +53,8 @@ pub struct App {
     pub ceremony: tokio::sync::Mutex<Option<Underway>>,
     /// Challenges that wait.
     pub challenges: Challenges,
+    /// What was signed in this second.
+    pub acts: Acts,
     /// Operators whose keys are open.
     pub operators: Operators,
     /// Tries at passphrases.

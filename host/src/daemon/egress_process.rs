@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::egress::{EgressClient, Refreshed};
+use crate::process_log;
 
 /// An egress process and the way to it.
 pub(super) struct Egress {
@@ -27,17 +28,25 @@ pub(super) struct Egress {
 /// What the system answers.
 pub(super) fn start() -> io::Result<Egress> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    let child = Command::new(std::env::current_exe()?)
-        .arg("egress")
-        .env_clear()
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .spawn()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("egress").env_clear().stdin(Stdio::from(theirs)).stdout(Stdio::null());
+    let child = spawn(command)?;
     let ours: OwnedFd = ours;
     let (client, refreshed) = EgressClient::connect(ours)?;
     Ok(Egress { child, client, refreshed })
+}
+
+/// Starts the process, with its standard error through our log: a file that it held itself would be the old one once the
+/// log begins a new one.
+//= docs/spec/home.md#the-daemons-log
+fn spawn(mut command: Command) -> io::Result<Child> {
+    let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
+    if let Some(errors) = child.stderr.take() {
+        tokio::spawn(process_log::capture(errors, |line, dropped| {
+            tracing::error!(dropped, line, "egress log");
+        }));
+    }
+    Ok(child)
 }
 
 /// What follows the life of egress processes.
@@ -151,3 +160,44 @@ const STORE_TIME: Duration = Duration::from_secs(5);
 
 /// How long the process may take to end. Chosen.
 const END_WITHIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    //= docs/spec/home.md#the-daemons-log
+    #[tokio::test]
+    async fn what_the_process_says_is_a_line_of_our_log() {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        let _guard = tracing::subscriber::set_default(log);
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo it is so >&2"]);
+        spawn(command).unwrap().wait().await.unwrap();
+        for _ in 0..400 {
+            if String::from_utf8_lossy(&written.0.lock().unwrap()).contains("it is so") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("it is not in the log");
+    }
+}

@@ -19,7 +19,7 @@ use super::ports::HostPorts;
 use super::runner::Runner;
 use crate::ceremony::{self, CeremonyFailure, Founder};
 use crate::home::{Home, HomeError, HomeState, lost};
-use crate::keys::{KeyStore, file_of_zone, missing_of_people};
+use crate::keys::{KeyStore, file_of_zone, missing_of_people, restore_alone};
 use crate::vault::{CredentialKey, Vault};
 
 /// The variable whose value `1` vouches for the clock of this start, however far ahead of the last run it is.
@@ -110,7 +110,7 @@ fn warn_of_missing_keys(app: &App, node: &Node) {
         app.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(Warning {
             kind: WarningKind::Integrity,
             message: format!("the key {} is missing, and nobody can sign with it", file.display()),
-            remedy: Some(format!("restore {} from a backup", file.display())),
+            remedy: Some(restore_alone(&file)),
         });
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Guide: `docs/guide/operating.md`.
 
+mod acts;
 mod app;
 mod challenges;
 mod chronicle;
@@ -132,6 +133,7 @@ fn assemble(
         serving: OnceLock::new(),
         ceremony: tokio::sync::Mutex::new(None),
         challenges: Challenges::new(fresh.derive()),
+        acts: acts::Acts::default(),
         operators: Operators::new(fresh.derive()),
         tries: Tries::default(),
         sessions: Mutex::new(BTreeMap::new()),

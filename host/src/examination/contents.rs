@@ -21,6 +21,7 @@ use crate::connectors::Engine;
 use crate::home::{Config, Home, HomeError, HomeState, IDLE_TABLE_REMEDY, lost};
 use crate::keys::{
     CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, missing_of_people, missing_of_zones,
+    restore_alone,
 };
 use crate::vault::{Vault, VaultError};
 use crate::{api, daemon};
@@ -252,7 +253,7 @@ impl Examination {
         for file in missing_of_people(home, node.authority()) {
             let look = Look::problem("keys", Code::StoreCorrupt, "the key is missing").at(file.display());
             let look = look.why("nobody can sign with it, and no key is made anew in its place");
-            self.add(look.remedy(restore(&file)));
+            self.add(look.remedy(restore_alone(&file)));
         }
     }
 

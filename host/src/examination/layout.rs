@@ -6,8 +6,9 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use fcp_api::examination::{Finding, Look};
+use fcp_api::examination::{Finding, Look, REMEDY_OF_COPY};
 use fcp_proto_core::error::Code;
+use fcp_proto_core::manifest::{MAX_MANIFEST_BYTES, Manifest};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
@@ -34,6 +35,21 @@ impl Examination {
         };
         self.wrong("home", &error);
         false
+    }
+
+    /// Looks at the copies of installed connectors' manifests, for whoever asks while no daemon runs.
+    pub(super) fn manifests(&mut self) {
+        // No folder has no copies; one that cannot be read was named before.
+        let entries = std::fs::read_dir(self.path.join("connectors")).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "toml")) {
+            if let Err(error) = check_manifest(&path) {
+                let detail = format!("a manifest cannot be read: {error}");
+                let look = Look::new("connectors", Finding::Warning, detail).at(path.display());
+                let look = look.why("`--offline` answers without this connector");
+                self.add(Look { code: Some(Code::ManifestInvalid), ..look }.remedy(REMEDY_OF_COPY));
+            }
+        }
     }
 
     /// Looks at every file's owner and mode, at the lock and at the socket; whether a daemon uses the home.
@@ -158,4 +174,14 @@ impl Examination {
     pub(super) fn is_a_home(&self) -> bool {
         FOLDERS.iter().chain(&[CONFIG_FILE, HOME_FILE]).any(|name| self.has(name))
     }
+}
+
+/// Whether a file is a manifest; what is no file, or longer than any, is not read.
+fn check_manifest(path: &Path) -> Result<(), String> {
+    let about = path.symlink_metadata().map_err(|error| error.to_string())?;
+    if !about.is_file() || about.len() > MAX_MANIFEST_BYTES as u64 {
+        return Err(format!("it is no file of at most {MAX_MANIFEST_BYTES} bytes"));
+    }
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    Manifest::parse(&bytes).map(drop).map_err(|error| error.to_string())
 }

@@ -37,6 +37,7 @@ pub fn examine(path: &Path, programs: &Path) -> Vec<Look> {
         Examination { path, files: Arc::new(Overlay::default()), programs, looks: Vec::new() };
     if examination.is_a_folder() {
         let running = examination.layout();
+        examination.manifests();
         examination.contents(running);
     }
     examination.looks

@@ -259,6 +259,15 @@ pub fn missing_of_people(home: &Home, authority: &Authority) -> Vec<PathBuf> {
     files.filter(|file| file.symlink_metadata().is_err()).collect()
 }
 
+/// What to do about a key that people open and that is gone. Only its passphrase wraps it, and nothing else rests on it, so
+/// a backup of any age has it, and the rest of the home stays as it is.
+pub fn restore_alone(file: &Path) -> String {
+    format!(
+        "restore {} from a backup of this home: that file alone, for nothing else rests on it",
+        file.display()
+    )
+}
+
 /// The file of a zone's key.
 pub fn file_of_zone(home: &Home, zone: &ZoneId) -> PathBuf {
     home.keys().join(zone_key_file(zone))

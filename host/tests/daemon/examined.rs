@@ -126,7 +126,7 @@ const DAMAGES: &[Damage] = &[
         "keys",
         Code::StoreCorrupt,
         "operator.owner.key",
-        "restore ",
+        "that file alone",
     ),
     (
         "the owner's key gone",
@@ -134,7 +134,7 @@ const DAMAGES: &[Damage] = &[
         "keys",
         Code::StoreCorrupt,
         "keys/owner.key",
-        "restore ",
+        "that file alone",
     ),
     (
         "its file and every key gone",
@@ -405,6 +405,29 @@ async fn what_is_rebuilt_or_cut_by_a_start_is_a_warning() {
     );
     let lock = looks.iter().find(|look| look.check == "lock").unwrap();
     assert!(lock.finding == Finding::Ok && lock.detail.contains("no daemon runs"), "{lock:?}");
+}
+
+//= docs/spec/home.md#examination
+#[tokio::test]
+async fn a_damaged_copy_of_a_manifest_is_written_again_by_the_remedy() {
+    let (_guard, home) = home();
+    Daemon::start_after_long(&home).await.stop();
+    let copy = only(&home.join("connectors"));
+    let whole = fs::read(&copy).unwrap();
+    let named = |looks: Vec<Look>| looks.into_iter().find(|look| look.check == "connectors");
+    assert_eq!(named(examine(&home)), None);
+    truncate(&copy, |length| length / 2);
+    fs::write(home.join("connectors/other.toml"), "[manifest").unwrap();
+    mode(home.join("connectors/other.toml"), 0o600);
+    let looks = examine(&home);
+    let warned = looks.iter().filter(|look| look.check == "connectors");
+    assert_eq!(warned.count(), 2, "{looks:#?}");
+    let look = named(looks).unwrap();
+    assert_eq!((look.finding, look.code), (Finding::Warning, Some(Code::ManifestInvalid)));
+    assert!(look.remedy.unwrap().contains("fwc up"));
+    Daemon::start_after_long(&home).await.stop();
+    assert_eq!(named(examine(&home)), None);
+    assert_eq!(fs::read(&copy).unwrap(), whole);
 }
 
 //= docs/spec/home.md#examination

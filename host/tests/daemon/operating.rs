@@ -3,9 +3,10 @@
 use fcp_api::client::Client;
 use fcp_api::routes::{
     AddException, AddGrant, AddRole, AddZone, ApproveGrantRequest, AssignRole, ChangePolicy,
-    DenyGrantRequest, DisableConnector, FileGrantRequest, GetConnector, GetGrantRequest, GetStatus,
-    InvokeOperation, ListApprovals, ListExceptions, ListGrants, ListRoles, RemoveConnector, RemoveException,
-    RemoveRole, RenewNode, Revoke, SettleCall, SimulateCall, TestCredential, VerifyAudit, WithdrawRole,
+    DenyGrantRequest, DisableConnector, EnableConnector, FileGrantRequest, GetConnector, GetGrantRequest,
+    GetStatus, InvokeOperation, ListApprovals, ListExceptions, ListGrants, ListRoles, RemoveConnector,
+    RemoveException, RemoveRole, RenewNode, Revoke, SettleCall, SimulateCall, TestCredential, VerifyAudit,
+    WithdrawRole,
 };
 use fcp_api::types::{
     self, ApprovalQuery, ApprovalStatus, ErrorBody, ExceptionRule, GrantQuery, Nothing, PolicyChange,
@@ -19,7 +20,9 @@ use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::SafetyTier;
 use serde_json::json;
 
-use crate::world::{Bot, Daemon, PASSPHRASE, World, call, install_in, passphrase, unlock};
+use crate::world::{
+    Bot, Daemon, PASSPHRASE, World, call, grant, install, install_changed, passphrase, unlock,
+};
 
 fn connector() -> ConnectorId {
     ConnectorId::new("notes").unwrap()
@@ -102,11 +105,35 @@ async fn nobody_is_asked_for_what_no_connector_has_and_nobody_can_approve_it() {
     let id = filed.request_id.to_string();
     let shown = world.operator.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
     assert!(shown.operations.iter().all(|wished| wished.description.is_none() && wished.tier.is_none()));
+    assert_eq!((filed.obstacle, shown.obstacle), (None, Some(Code::ConnectorUnknown)));
     let approve = types::ApproveGrant::default();
     let refused = world.operator.send::<ApproveGrantRequest>(&[&id], &approve).await.unwrap_err();
     assert_eq!(refused.code, Code::ConnectorUnknown);
     let denial = types::Deny { note: None };
     world.operator.send::<DenyGrantRequest>(&[&id], &denial).await.unwrap();
+}
+
+//= docs/spec/authority.md#asking-for-a-grant
+#[tokio::test]
+async fn a_request_whose_connector_changed_says_so_before_anybody_approves() {
+    let mut world = World::new().await;
+    let filed = ask_for(&mut world.agent, "notes:note/yours").await.unwrap();
+    let home = world.daemon.home.clone();
+    install(&mut world.operator, &home).await.unwrap();
+    let id = filed.request_id.to_string();
+    let shown = world.operator.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
+    assert_eq!(shown.obstacle, None, "installed again it is the same");
+    install_changed(&mut world.operator, &home).await.unwrap();
+    let shown = world.operator.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
+    assert_eq!((shown.status, shown.obstacle), (ApprovalStatus::Pending, Some(Code::ConnectorChanged)));
+    let list = world.operator.get::<ListApprovals>(&[], &ApprovalQuery::default()).await.unwrap().body;
+    assert_eq!(list.grant_requests[0].obstacle, Some(Code::ConnectorChanged));
+    let approve = types::ApproveGrant::default();
+    let refused = world.operator.send::<ApproveGrantRequest>(&[&id], &approve).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConnectorChanged, "as it was said");
+    world.operator.send::<DenyGrantRequest>(&[&id], &types::Deny { note: None }).await.unwrap();
+    let shown = world.operator.get::<GetGrantRequest>(&[&id], &Nothing {}).await.unwrap().body;
+    assert_eq!(shown.obstacle, None, "what is decided waits for nothing");
 }
 
 #[tokio::test]
@@ -313,12 +340,49 @@ async fn a_disabled_connector_stays_disabled_when_it_is_installed_again() {
     let state = types::SetState { reason: None };
     world.operator.send::<DisableConnector>(&["notes"], &state).await.unwrap();
     let home = world.daemon.home.clone();
-    // Exactly the same within one second would be the very object that was taken.
-    let zones = ["z:work", "z:private"];
-    let again = install_in(&mut world.operator, &home, &zones).await.unwrap();
+    let again = install(&mut world.operator, &home).await.unwrap();
     assert!(!again.connector.connector.enabled);
     let shown = world.operator.get::<GetConnector>(&["notes"], &Nothing {}).await.unwrap().body;
     assert!(!shown.connector.enabled);
+}
+
+//= docs/spec/authority.md#taking-objects
+#[tokio::test]
+async fn equal_acts_of_one_second_are_each_made() {
+    let mut world = World::new().await;
+    let home = world.daemon.home.clone();
+    // Three of each: two of them at least lie in one second.
+    let mut names = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        names.insert(install(&mut world.operator, &home).await.unwrap().install_id);
+        names.insert(grant(&mut world.operator, &world.bot).await.unwrap().grant_id);
+    }
+    assert_eq!(names.len(), 6, "each is an act of its own");
+    let role = types::AddRole { name: "tidy".parse().unwrap(), description: "tidies up".into() };
+    world.operator.send::<AddRole>(&[], &role).await.unwrap();
+    // What is given, taken away and given again is given.
+    for _ in 0..3 {
+        world.operator.send::<AssignRole>(&["tidy", "bot"], &Nothing {}).await.unwrap();
+        let roles = world.operator.get::<ListRoles>(&[], &Nothing {}).await.unwrap().body.roles;
+        assert_eq!(roles[0].members, [world.bot.name.clone()]);
+        world.operator.send::<WithdrawRole>(&["tidy", "bot"], &types::Deny::default()).await.unwrap();
+    }
+    let stop = types::SetState { reason: None };
+    for _ in 0..3 {
+        world.operator.send::<DisableConnector>(&["notes"], &stop).await.unwrap();
+        world.operator.send::<EnableConnector>(&["notes"], &stop).await.unwrap();
+    }
+    let shown = world.operator.get::<GetConnector>(&["notes"], &Nothing {}).await.unwrap().body;
+    assert!(shown.connector.enabled);
+    // And what the node signs for an agent.
+    for _ in 0..3 {
+        ask_for(&mut world.agent, "notes:note/yours").await.unwrap();
+    }
+    let report = world.operator.send::<VerifyAudit>(&[], &types::VerifyAudit::default()).await.unwrap().body;
+    assert!(report.valid, "{report:?}");
+    world.daemon.kill();
+    let daemon = Daemon::start(&home).await;
+    assert!(daemon.client().get::<GetStatus>(&[], &Nothing {}).await.is_ok(), "and it opens again");
 }
 
 #[tokio::test]

@@ -257,24 +257,24 @@ pub fn signed_for_development(home: &Path, mut package: Package) -> Vec<u8> {
 
 /// Installs the connector of these tests, in development.
 pub async fn install(client: &mut Client, home: &Path) -> Result<types::Installed, ErrorBody> {
-    install_in(client, home, &["z:work"]).await
+    install_code(client, home, b"no program").await
 }
 
-/// As [`install`], bound to these zones.
-pub async fn install_in(
-    client: &mut Client,
-    home: &Path,
-    zones: &[&str],
-) -> Result<types::Installed, ErrorBody> {
+/// As [`install`], with other code.
+pub async fn install_changed(client: &mut Client, home: &Path) -> Result<types::Installed, ErrorBody> {
+    install_code(client, home, b"no other program").await
+}
+
+async fn install_code(client: &mut Client, home: &Path, code: &[u8]) -> Result<types::Installed, ErrorBody> {
     let manifest = include_bytes!("notes.toml");
-    let package = Package::build(manifest, b"", Some(("x86_64-linux", b"no program".to_vec()))).unwrap();
+    let package = Package::build(manifest, b"", Some(("x86_64-linux", code.to_vec()))).unwrap();
     let bytes = signed_for_development(home, package);
     let path = home.with_extension("fcp");
     fs::write(&path, &bytes).unwrap();
     let request = types::Install {
         package: types::PackageSource::Path { path: path.to_str().unwrap().into() },
         package_digest: hash::digest(&bytes),
-        zones: zones.iter().map(|zone| ZoneId::new(*zone).unwrap()).collect(),
+        zones: vec![ZoneId::new("z:work").unwrap()],
         config: json!({}),
         dev: true,
     };

@@ -31,8 +31,7 @@ pub struct Place {
     pub daemon: Option<Daemon>,
     pub operator: Client,
     pub bot: Bot,
-    /// How many grants were asked for, and installations.
-    grants: u64,
+    /// How many installations were asked for.
     installations: u64,
     /// What stands besides in the `[lifecycle]` of the manifest.
     pub lifecycle: &'static str,
@@ -58,7 +57,6 @@ impl Place {
             daemon: Some(daemon),
             operator,
             bot: Bot::new("bot"),
-            grants: 0,
             installations: 0,
             lifecycle: "",
             programs,
@@ -158,9 +156,7 @@ impl Place {
         self.operator.send::<PutCredential>(&[id], &request).await.map(|_| ())
     }
 
-    /// A grant that is no other: two alike of the same second would be one object.
     pub async fn grant(&mut self, id: &str, agent: &PrincipalId) -> Result<types::GrantView, ErrorBody> {
-        self.grants += 1;
         let request = types::AddGrant {
             agent: Some(agent.clone()),
             role: None,
@@ -173,7 +169,7 @@ impl Place {
                 ..Constraints::default()
             },
             not_before: None,
-            lifetime_secs: 3600 + self.grants,
+            lifetime_secs: 3600,
         };
         self.operator.send::<AddGrant>(&[], &request).await.map(|reply| reply.body)
     }

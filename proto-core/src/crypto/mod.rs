@@ -10,6 +10,7 @@ pub mod encoded_key;
 pub mod frost;
 pub mod hash;
 pub mod hpke;
+pub mod mls;
 pub mod phrase;
 pub mod proof;
 pub mod provider;

@@ -24,6 +24,20 @@ cbor_map! {
     }
 }
 
+cbor_map! {
+    /// The owner's next key; signed by the one before. It has force together with a membership of its epoch that the
+    /// next key signed.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct OwnerSuccession {
+        /// The home.
+        pub home_id: [u8; 32],
+        /// The next key; the same again if only what it signed is to end.
+        pub public_key: VerifyingKey<role::Owner>,
+        /// The first epoch of the next key.
+        pub epoch: u64,
+    }
+}
+
 cbor_enum! {
     /// What an operator key may do.
     pub enum OperatorRight {
@@ -253,6 +267,10 @@ cbor_map! {
 
 impl SignedBody for OwnerRoot {
     const SCHEMA: Schema = Schema { namespace: "fcp.owner", name: "Root", version: "1.0.0" };
+}
+
+impl SignedBody for OwnerSuccession {
+    const SCHEMA: Schema = Schema { namespace: "fcp.owner", name: "Succession", version: "1.0.0" };
 }
 
 impl SignedBody for OperatorDelegation {

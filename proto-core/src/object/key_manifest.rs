@@ -159,6 +159,21 @@ pub struct OpenedZoneKeys {
 }
 
 impl OpenedZoneKeys {
+    /// The zone.
+    pub const fn zone_id(&self) -> &ZoneId {
+        &self.zone_id
+    }
+
+    /// When and how the zone key serves.
+    pub const fn terms(&self) -> &ZoneKeyTerms {
+        &self.terms
+    }
+
+    /// The key that encrypts the zone's content.
+    pub const fn zone_key(&self) -> &ZoneKey {
+        &self.zone_key
+    }
+
     /// The key that names the zone's objects, the manifest among them.
     pub const fn object_id_key(&self) -> &ObjectIdKey {
         &self.object_id_key

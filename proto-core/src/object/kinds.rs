@@ -129,6 +129,8 @@ kinds! {
     //= docs/spec/objects.md#of-a-mesh
     /// Any object that the devices of a mesh make together. A home does not take them.
     MeshObject {
+        /// The owner's next key.
+        OwnerSuccession(Signed<super::OwnerSuccession>),
         /// A device let in.
         DeviceEnrolment(Signed<super::DeviceEnrolment>),
         /// A zone's keys.

@@ -37,7 +37,7 @@ pub use approval::{ApprovalDecision, ApprovalKind, ApprovalRequest, ApprovalToke
 pub use audit::{AuditEvent, AuditEventKind, AuditHead, TraceContext, ZoneAuditHead};
 pub use authority::{
     Enrolment, FaultModel, Grant, GrantDenial, GrantRequest, Grantee, Membership, NodeAttestation,
-    OperatorDelegation, OperatorRight, OwnerRoot, Role, RoleAssignment, RoleWithdrawal,
+    OperatorDelegation, OperatorRight, OwnerRoot, OwnerSuccession, Role, RoleAssignment, RoleWithdrawal,
 };
 pub use call::{
     CallOutcome, CallRecord, DecisionReceipt, Effect, GateCheck, OperationIntent, OperationReceipt,

@@ -3,6 +3,8 @@
 use alloc::collections::BTreeMap;
 use core::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::ids::{KeyId, ZoneId};
 use crate::object::{ObjectIdKey, OpenedZoneKeys, ZoneKey, ZoneKeyAlgorithm, ZoneKeyTerms};
 use crate::time::UnixTime;
@@ -99,28 +101,62 @@ impl ZoneKeyRing {
         }
     }
 
-    /// Takes the keys of the next manifest. One that seals the newest key to other devices changes nothing here.
+    /// A ring that begins with keys that the zone's group agreed on, or handed over to this device.
+    //= docs/spec/zone-keys.md#the-key-of-an-epoch
+    pub fn of_group(
+        zone_id: ZoneId,
+        terms: ZoneKeyTerms,
+        zone_key: ZoneKey,
+        object_id_key: ObjectIdKey,
+    ) -> Self {
+        Self::new(OpenedZoneKeys { zone_id, terms, zone_key, object_id_key })
+    }
+
+    /// Takes the next key that the zone's group agreed on. The object-id key stays.
     ///
     /// # Errors
-    /// Why it is not the next; the ring is then as before.
+    /// As [`apply`](Self::apply).
+    //= docs/spec/zone-keys.md#the-key-of-an-epoch
+    pub fn advance(&mut self, terms: ZoneKeyTerms, zone_key: ZoneKey) -> Result<(), KeyRingError> {
+        let object_id_key = ObjectIdKey::from_bytes(Zeroizing::new(*self.object_id_key()?.expose()));
+        self.apply(OpenedZoneKeys { zone_id: self.zone_id.clone(), terms, zone_key, object_id_key })
+    }
+
+    /// Whether [`apply`](Self::apply) would take `keys`, and whether they are other than those that are here.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
     //= docs/spec/sealing.md#key-rings
-    pub fn apply(&mut self, keys: OpenedZoneKeys) -> Result<(), KeyRingError> {
+    pub fn judge(&self, keys: &OpenedZoneKeys) -> Result<bool, KeyRingError> {
         if keys.zone_id != self.zone_id {
             return Err(KeyRingError::OtherZone);
         }
         let (id, names) = (keys.zone_key.key_id(), keys.object_id_key.key_id());
         if let Some(known) = self.zone_keys.get(&id) {
             let same = id == self.newest && known.terms == keys.terms && names == self.object_id_key;
-            return if same { Ok(()) } else { Err(KeyRingError::Known) };
+            return if same { Ok(false) } else { Err(KeyRingError::Known) };
         }
-        let newest = self.zone_keys.get_mut(&self.newest).ok_or(KeyRingError::Unknown(self.newest))?;
         if keys.terms.prev_zone_key_id != Some(self.newest) {
             return Err(KeyRingError::NotNext(keys.terms.prev_zone_key_id));
         }
-        if keys.terms.valid_from < newest.terms.valid_from {
+        if keys.terms.valid_from < self.entry(self.newest)?.terms.valid_from {
             return Err(KeyRingError::NotLater);
         }
+        Ok(true)
+    }
+
+    /// Takes the keys of the next manifest. One that seals the newest key to other devices changes nothing here.
+    ///
+    /// # Errors
+    /// Why it is not the next; the ring is then as before.
+    //= docs/spec/sealing.md#key-rings
+    pub fn apply(&mut self, keys: OpenedZoneKeys) -> Result<(), KeyRingError> {
+        if !self.judge(&keys)? {
+            return Ok(());
+        }
+        let (id, names) = (keys.zone_key.key_id(), keys.object_id_key.key_id());
         let end = keys.terms.valid_from.as_secs().saturating_add(keys.terms.overlap_secs);
+        let newest = self.zone_keys.get_mut(&self.newest).ok_or(KeyRingError::Unknown(self.newest))?;
         newest.receive_until = Some(UnixTime::from_secs(end));
         let entry = Entry { key: Some(keys.zone_key), terms: keys.terms, receive_until: None };
         self.zone_keys.insert(id, entry);
@@ -128,6 +164,14 @@ impl ZoneKeyRing {
         self.object_id_keys.entry(names).or_insert(keys.object_id_key);
         self.object_id_key = names;
         Ok(())
+    }
+
+    /// The newest key's id, and on what terms it serves.
+    ///
+    /// # Errors
+    /// None in practice: a ring always has one.
+    pub fn newest(&self) -> Result<(KeyId, &ZoneKeyTerms), KeyRingError> {
+        Ok((self.newest, &self.entry(self.newest)?.terms))
     }
 
     /// The key to seal with at `now`: the newest that has begun to serve.

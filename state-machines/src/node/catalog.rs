@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use fcp_proto_core::ids::{ConnectorId, CredentialId, Digest, ObjectId, OperationId, ZoneId};
 use fcp_proto_core::manifest::{Manifest, Operation};
-use fcp_proto_core::object::{ConnectorInstall, ConnectorState, CredentialRecord, OwnerException};
+use fcp_proto_core::object::{
+    ConnectorInstall, ConnectorState, CredentialRecord, GrantRequest, OwnerException,
+};
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::Level;
 
@@ -134,6 +136,15 @@ impl Catalog {
     /// One connector.
     pub fn get(&self, connector: &ConnectorId) -> Option<&Installed> {
         self.connectors.get(connector)
+    }
+
+    /// Whether the connector is still what a request was filed for.
+    //= docs/spec/authority.md#asking-for-a-grant
+    pub fn is_as_filed(&self, request: &GrantRequest) -> bool {
+        self.get(&request.connector).is_some_and(|now| {
+            request.interface_hash == Some(now.install.interface_hash)
+                && request.code_digest == Some(now.install.code_digest)
+        })
     }
 
     /// All connectors.

@@ -7,8 +7,8 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::limits::MAX_ID_BYTES;
 use fcp_proto_core::object::{
-    AnyObject, ApprovalToken, Grant, GrantRequest, Grantee, Header, NodeAttestation, RevocationObject,
-    RevocationScope, RoleAssignment, RoleWithdrawal, ZoneDefinition, ZonePolicy,
+    AnyObject, ApprovalToken, Grant, Grantee, Header, NodeAttestation, RevocationObject, RevocationScope,
+    RoleAssignment, RoleWithdrawal, ZoneDefinition, ZonePolicy,
 };
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::zone::{Level, WELL_KNOWN};
@@ -256,14 +256,10 @@ impl Content<'_> {
     /// The connector is still what the request was filed for.
     //= docs/spec/authority.md#asking-for-a-grant
     fn check_same(&self, filed: &FiledGrant) -> Result<(), Failure> {
-        let GrantRequest { connector, interface_hash, code_digest, .. } = &filed.request;
-        let now = self.node.catalog.get(connector).map(|it| &it.install);
-        let same = now.is_some_and(|now| {
-            *interface_hash == Some(now.interface_hash) && *code_digest == Some(now.code_digest)
-        });
-        if same {
+        if self.node.catalog.is_as_filed(&filed.request) {
             return Ok(());
         }
+        let connector = &filed.request.connector;
         let rule = alloc::format!("{connector} was changed or removed after the request was filed");
         Err(Failure::new(Code::ConnectorChanged, rule))
     }

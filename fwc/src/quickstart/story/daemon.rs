@@ -5,7 +5,7 @@ use std::time::Duration;
 use fcp_api::types::HealthStatus;
 
 use super::Stage;
-use crate::commands::up;
+use crate::commands::up::{self, Lasts};
 use crate::quickstart::place::random_text;
 use crate::quickstart::stop::Daemon;
 use crate::{Result, private_file};
@@ -19,7 +19,7 @@ pub(super) async fn run(stage: &mut Stage) -> Result<String> {
     private_file::create(&stage.place.passphrase(), passphrase.as_bytes())?;
     let path = stage.place.passphrase().display().to_string();
     stage.show_command(&["up", "--passphrase-file", &path])?;
-    stage.daemon = Some(Daemon::new(up::start(stage.place.home())?));
+    stage.daemon = Some(Daemon::new(up::start(stage.place.home(), Lasts::WithUs)?));
     let health =
         up::wait_until_healthy(&mut stage.owner, stage.daemon.as_mut().map(Daemon::child), WAIT).await?;
     stage.check("the daemon's health", &HealthStatus::CeremonyRequired, &health.status)?;

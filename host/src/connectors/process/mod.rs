@@ -4,7 +4,6 @@
 //! `Exited` as the last word, after everything the process had written was read and after it is known which lines
 //! never reached it.
 
-mod logs;
 mod reader;
 mod writer;
 
@@ -21,6 +20,7 @@ use super::protocol::{Incoming, Violation};
 use super::shared::Shared;
 use super::{launch::Installation, launch::Program, walls};
 use crate::egress::{EgressClient, Identity};
+use crate::process_log;
 use crate::sandbox::{
     CodeError, CodeImage, Ending, PropertyReport, Refusal, SandboxError, SandboxedChild, SandboxedProcess,
 };
@@ -145,7 +145,10 @@ impl Start {
         let writing = tokio::spawn(writer::write(streams.stdin, queue, ended));
         let (reads, mut closed) = watch::channel(());
         let reading = tokio::spawn(reader::read(streams.stdout, self.process, self.events.clone(), reads));
-        let logging = tokio::spawn(logs::capture(streams.stderr, self.identity.clone()));
+        let Identity { connector, zone, .. } = self.identity.clone();
+        let logging = tokio::spawn(process_log::capture(streams.stderr, move |line, dropped| {
+            tracing::info!(%connector, %zone, dropped, line, "connector log");
+        }));
         let status = tokio::select! {
             () = told_to_die(&mut killed) => kill(&mut process).await,
             ending = process.wait() => exit_status(ending),

@@ -14,7 +14,7 @@ use super::{HpkeError, KemAlgorithm, PublicEncryptionKey};
 use crate::random::Entropy;
 
 /// Encapsulates a key to `recipient` and encrypts `plaintext` under it: `enc || ciphertext || tag`.
-pub(super) fn seal(
+pub(crate) fn seal(
     recipient: &PublicEncryptionKey,
     info: &[u8],
     aad: &[u8],
@@ -56,6 +56,15 @@ pub(super) fn x_wing_public(seed: &[u8; 32]) -> [u8; PublicEncryptionKey::X_WING
         Err(_) => unreachable!("any 32 bytes are an X-Wing secret"),
     }
     public
+}
+
+/// The X25519 pair, secret and public, that `DeriveKeyPair` of RFC 9180 §7.1.3 makes of `ikm`.
+pub(crate) fn derive_x25519(ikm: &[u8]) -> (Zeroizing<[u8; 32]>, [u8; 32]) {
+    let (secret, public) = X25519HkdfSha256::derive_keypair(ikm);
+    let (mut private, mut shared) = (Zeroizing::new([0; 32]), [0; 32]);
+    secret.write_exact(&mut *private);
+    public.write_exact(&mut shared);
+    (private, shared)
 }
 
 /// Whether `bytes` are a public key of `kem`.
@@ -109,7 +118,7 @@ fn open_with<K: Kem>(
 }
 
 /// Our entropy as the generator that the library asks for.
-pub(super) struct Draws<'a>(pub(super) &'a mut Entropy);
+pub(crate) struct Draws<'a>(pub(crate) &'a mut Entropy);
 
 impl TryRng for Draws<'_> {
     type Error = Infallible;

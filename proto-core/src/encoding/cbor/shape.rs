@@ -281,14 +281,22 @@ impl<T: FromCbor> FromCbor for Option<T> {
     }
 }
 
-/// Collects the fields of a struct.
+/// Collects the fields of a struct, in the order of their encoded names.
 #[derive(Debug, Default)]
 pub struct MapBuilder<'a>(Vec<(Value<'a>, Value<'a>)>);
 
 impl<'a> MapBuilder<'a> {
-    /// A builder that begins with the entries of `map`; any other item counts as an empty map.
+    /// A builder with room for `fields` fields.
+    pub fn with_capacity(fields: usize) -> Self {
+        Self(Vec::with_capacity(fields))
+    }
+
+    /// A builder that begins with the fields of `map`; any other item counts as an empty map.
     pub fn from_map(map: Value<'a>) -> Self {
-        if let Value::Map(map) = map { Self(map.into_entries()) } else { Self::default() }
+        let Value::Map(map) = map else { return Self::default() };
+        let mut entries = map.into_entries();
+        entries.retain(|(name, _)| matches!(name, Value::Text(_)));
+        Self(entries)
     }
 
     /// Adds the field `name`, unless it is an absent option.
@@ -299,17 +307,17 @@ impl<'a> MapBuilder<'a> {
     }
 
     /// Adds the field `name` with a data item.
+    ///
+    /// A name added twice keeps its first value; field names are literals of this crate and never collide.
     pub fn item(&mut self, name: &'static str, item: Value<'a>) {
-        self.0.push((Value::Text(Cow::Borrowed(name)), item));
+        let name = Value::Text(Cow::Borrowed(name));
+        if let Err(place) = self.0.binary_search_by(|(other, _)| rank(other).cmp(&rank(&name))) {
+            self.0.insert(place, (name, item));
+        }
     }
 
     /// The map of all added fields.
-    ///
-    /// A name added twice keeps its first value; field names are literals of this crate and never collide.
-    pub fn finish(mut self) -> Value<'a> {
-        self.0.retain(|(name, _)| matches!(name, Value::Text(_)));
-        self.0.sort_by(|(one, _), (other, _)| rank(one).cmp(&rank(other)));
-        self.0.dedup_by(|later, first| later.0 == first.0);
+    pub fn finish(self) -> Value<'a> {
         Value::Map(Map::from_ordered(self.0))
     }
 }
@@ -375,7 +383,8 @@ macro_rules! cbor_map {
 
         impl $crate::encoding::cbor::ToCbor for $name {
             fn to_cbor(&self) -> $crate::encoding::cbor::Value<'_> {
-                let mut map = $crate::encoding::cbor::MapBuilder::default();
+                let fields = [$(stringify!($field)),*].len();
+                let mut map = $crate::encoding::cbor::MapBuilder::with_capacity(fields);
                 $(map.field(stringify!($field), &self.$field);)*
                 map.finish()
             }

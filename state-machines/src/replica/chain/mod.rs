@@ -20,7 +20,7 @@ mod messages;
 mod sink;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod writer;
 
 pub use messages::{Kept, Message, Output, Refusal, WriteError};

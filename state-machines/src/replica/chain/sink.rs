@@ -83,6 +83,7 @@ impl Sink {
         if self.fork.is_some() {
             return Err(Refusal::Paused);
         }
+        seat.grant(&written.lease).ok_or(Refusal::Invalid)?;
         let id = written.verify(seat).ok_or(Refusal::Invalid)?;
         if self.discarded.contains(&id) {
             return Err(Refusal::Discarded);

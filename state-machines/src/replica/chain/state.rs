@@ -1,6 +1,7 @@
 //! A state with the lease under which it was written, and two that contradict each other.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 
 use fcp_proto_core::crypto::role::Node;
 use fcp_proto_core::crypto::sign::{SigningKey, VerifyingKey};
@@ -9,7 +10,7 @@ use fcp_proto_core::object::{
     Certified, Lease, LeasePurpose, Object, ObjectIdKey, Signed, StateObject, StateOwner,
 };
 
-use crate::trust::quorum::Electorate;
+use crate::trust::quorum::{Electorate, OfEpoch};
 
 /// Who this member is, and whose state it is.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct Seat<'a> {
     pub ids: &'a ObjectIdKey,
     /// The members.
     pub electorate: &'a Electorate,
+    /// The members of earlier epochs, as far as they are known.
+    pub past: &'a BTreeMap<u64, Electorate>,
     /// Whose state it is.
     pub owner: &'a StateOwner,
     /// Where the state begins, and what the writer's lease is over.
@@ -33,11 +36,34 @@ pub struct Seat<'a> {
 impl Seat<'_> {
     /// The token of `lease` and its holder's key, if the members gave it for writing this state.
     //= docs/spec/replica.md#fencing
-    pub(super) fn grant(&self, lease: &Object<Certified<Lease>>) -> Option<(u64, VerifyingKey<Node>)> {
-        let proven = self.electorate.certify(lease.clone()).ok()?;
+    pub(in crate::replica) fn grant(
+        &self,
+        lease: &Object<Certified<Lease>>,
+    ) -> Option<(u64, VerifyingKey<Node>)> {
+        self.granted_by(self.electorate, lease)
+    }
+
+    /// The same of a lease that the members of its epoch gave, which may be an earlier one: what was made durable then is
+    /// still to be read.
+    //= docs/spec/replica.md#earlier-epochs
+    pub(in crate::replica) fn once_granted(
+        &self,
+        lease: &Object<Certified<Lease>>,
+    ) -> Option<(u64, VerifyingKey<Node>)> {
+        let epoch = lease.body.fields.epoch();
+        let then = if epoch == self.electorate.epoch() { self.electorate } else { self.past.get(&epoch)? };
+        self.granted_by(then, lease)
+    }
+
+    fn granted_by(
+        &self,
+        electorate: &Electorate,
+        lease: &Object<Certified<Lease>>,
+    ) -> Option<(u64, VerifyingKey<Node>)> {
+        let proven = electorate.certify(lease.clone()).ok()?;
         let fields = proven.fields();
         let over = lease.header.zone_id == *self.zone && fields.subject_object_id == self.root;
-        let key = self.electorate.keys().get(&fields.holder)?;
+        let key = electorate.keys().get(&fields.holder)?;
         (over && fields.purpose == LeasePurpose::ConnectorStateWrite).then_some((fields.lease_seq, *key))
     }
 }
@@ -55,7 +81,7 @@ impl Written {
     /// The identity of the state, if the holder of a certified lease over it wrote it under that lease.
     //= docs/spec/replica.md#fencing
     pub fn verify(&self, seat: &Seat<'_>) -> Option<ObjectId> {
-        let (_, writer) = seat.grant(&self.lease)?;
+        let (_, writer) = seat.once_granted(&self.lease)?;
         let lease_id = self.lease.store().ok()?.id(seat.ids).ok()?;
         self.state.fenced_by(lease_id, &self.lease, &writer).ok()?;
         let signed = self.state.signing_bytes().ok()?;

@@ -61,6 +61,14 @@ impl Voter {
         self.promises.get(subject)
     }
 
+    /// When the last lease that it voted for before `epoch` is over; what was given back is taken for held.
+    //= docs/spec/membership.md#one-after-the-other
+    pub fn quiet_at(&self, epoch: u64) -> UnixTime {
+        let earlier = self.promises.values().filter(|promise| epoch_of(promise.token) < epoch);
+        let ends = earlier.map(|promise| promise.exp.saturating_add(CLOCK_BOUND_SECS));
+        ends.max().unwrap_or_default()
+    }
+
     /// Takes a message that a member sent to a voter; the others are none of its business.
     pub fn handle(
         &mut self,

@@ -54,6 +54,8 @@ pub enum Need {
 pub struct Electorate {
     epoch: u64,
     fault_model: FaultModel,
+    /// How many members the owner named, barred ones included.
+    size: usize,
     keys: BTreeMap<NodeId, VerifyingKey<Node>>,
 }
 
@@ -104,7 +106,13 @@ impl Electorate {
             Ok((node.clone(), *key))
         };
         let keys = membership.nodes.iter().map(key_of).collect::<Result<_, _>>()?;
-        Ok(Self { epoch: membership.epoch, fault_model: membership.fault_model, keys })
+        Ok(Self { epoch: membership.epoch, fault_model: membership.fault_model, size: n, keys })
+    }
+
+    /// Makes the word of `node` count for nothing from now on; thresholds stay those of all members.
+    //= docs/spec/quorum.md#eligibility
+    pub fn bar(&mut self, node: &NodeId) {
+        self.keys.remove(node);
     }
 
     /// The epoch of the membership.
@@ -112,17 +120,22 @@ impl Electorate {
         self.epoch
     }
 
-    /// The members and their signing keys.
+    /// How many members the owner named.
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The members whose word counts, and their signing keys.
     pub const fn keys(&self) -> &BTreeMap<NodeId, VerifyingKey<Node>> {
         &self.keys
     }
 
-    /// Whether `node` is a member.
+    /// Whether `node` is a member whose word counts.
     pub fn has(&self, node: &NodeId) -> bool {
         self.keys.contains_key(node)
     }
 
-    /// The members, in order.
+    /// The members whose word counts, in order.
     pub fn members(&self) -> impl Iterator<Item = &NodeId> {
         self.keys.keys()
     }
@@ -131,23 +144,20 @@ impl Electorate {
     //= docs/spec/quorum.md#fault-models
     pub fn faults(&self) -> usize {
         match self.fault_model {
-            FaultModel::Crash => (self.keys.len() - 1) / 2,
+            FaultModel::Crash => (self.size - 1) / 2,
             FaultModel::Byzantine => self.liars(),
         }
     }
 
     /// How many members may lie.
     pub fn liars(&self) -> usize {
-        match self.fault_model {
-            FaultModel::Crash => 0,
-            FaultModel::Byzantine => (self.keys.len() - 1) / 3,
-        }
+        liars(self.size, self.fault_model)
     }
 
     /// The fewest members of whom any two sets share one that does not lie.
     //= docs/spec/quorum.md#fault-models
     pub fn quorum(&self) -> usize {
-        (self.keys.len() + self.liars()) / 2 + 1
+        quorum(self.size, self.fault_model)
     }
 
     /// Whose word `decision` needs.
@@ -163,4 +173,29 @@ impl Electorate {
             Decision::Revocation | Decision::Membership => Need::Authority,
         }
     }
+}
+
+/// Whether every quorum of `before` shares a member that does not lie with every quorum of `after`: then what the ones
+/// promised, the others know.
+//= docs/spec/quorum.md#consecutive-epochs
+pub fn overlap(before: &Membership, after: &Membership) -> bool {
+    let shared = before.nodes.intersection(&after.nodes).count();
+    // The fewest shared members that a quorum has, when it has all of the others.
+    let fewest = |membership: &Membership| {
+        let n = membership.nodes.len();
+        quorum(n, membership.fault_model).saturating_sub(n - shared)
+    };
+    let lying = |membership: &Membership| liars(membership.nodes.len(), membership.fault_model);
+    fewest(before) + fewest(after) > shared + lying(before).max(lying(after))
+}
+
+fn liars(n: usize, fault_model: FaultModel) -> usize {
+    match fault_model {
+        FaultModel::Crash => 0,
+        FaultModel::Byzantine => n.saturating_sub(1) / 3,
+    }
+}
+
+fn quorum(n: usize, fault_model: FaultModel) -> usize {
+    (n + liars(n, fault_model)) / 2 + 1
 }

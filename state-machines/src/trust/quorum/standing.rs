@@ -63,7 +63,7 @@ impl Electorate {
     //= docs/spec/quorum.md#degraded
     pub fn standing(&self, reachable: &BTreeSet<NodeId>) -> Standing {
         let have = reachable.iter().filter(|node| self.has(node)).count();
-        let (all, need) = (self.keys().len(), self.quorum());
+        let (all, need) = (self.size(), self.quorum());
         if have == all {
             Standing::Whole
         } else if have >= need {

@@ -186,3 +186,24 @@ fn without_a_quorum_only_safe_goes_on_and_only_if_the_owner_says_so() {
     assert_eq!(permitted(with(0), DegradedPolicy::Safe { min_nodes: 0 }), []);
     assert!(!with(5).permits(SafetyTier::Forbidden, DegradedPolicy::Safe { min_nodes: 0 }));
 }
+
+#[test]
+fn one_member_more_or_fewer_overlaps_and_a_change_at_once_of_many_does_not() {
+    //= docs/spec/quorum.md#consecutive-epochs
+    for n in 1..50 {
+        let (one, next) = (membership(n, FaultModel::Crash), membership(n + 1, FaultModel::Crash));
+        assert!(overlap(&one, &next) && overlap(&next, &one), "{n} members");
+    }
+    assert!(!overlap(&membership(1, FaultModel::Crash), &membership(3, FaultModel::Crash)));
+    assert!(overlap(&membership(4, FaultModel::Byzantine), &membership(4, FaultModel::Byzantine)));
+}
+
+#[test]
+fn a_barred_members_word_counts_for_nothing_and_thresholds_stay() {
+    //= docs/spec/quorum.md#eligibility
+    let mut mesh = electorate(3, FaultModel::Crash);
+    mesh.bar(&node(1));
+    assert_eq!((mesh.size(), mesh.quorum(), mesh.has(&node(1))), (3, 2, false));
+    let reached = [node(0), node(2)].into();
+    assert_eq!(mesh.standing(&reached), Standing::Reduced { missing: 1 });
+}

@@ -22,18 +22,18 @@ use super::*;
 use crate::trust::lease::{self, Subject};
 use crate::trust::quorum::Electorate;
 
-const EPOCH: u64 = 3;
-const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+pub(in crate::replica) const EPOCH: u64 = 3;
+pub(in crate::replica) const NOW: UnixTime = UnixTime::from_secs(1_000_000);
 
-fn node(i: usize) -> NodeId {
+pub(in crate::replica) fn node(i: usize) -> NodeId {
     NodeId::new(format!("node-{i}")).unwrap()
 }
 
-fn key(i: usize) -> SigningKey<Node> {
+pub(in crate::replica) fn key(i: usize) -> SigningKey<Node> {
     SigningKey::from_seed(&Zeroizing::new([u8::try_from(i + 1).unwrap(); 32]))
 }
 
-fn electorate(members: impl IntoIterator<Item = usize>) -> Electorate {
+pub(in crate::replica) fn electorate(members: impl IntoIterator<Item = usize>) -> Electorate {
     let keys: BTreeMap<_, _> = members.into_iter().map(|i| (node(i), key(i).verifying_key())).collect();
     let nodes = keys.keys().cloned().collect();
     let membership = Membership { epoch: EPOCH, nodes, fault_model: FaultModel::Crash };
@@ -41,7 +41,11 @@ fn electorate(members: impl IntoIterator<Item = usize>) -> Electorate {
 }
 
 /// A lease to write, with the signatures of `by`.
-fn lease(holder: usize, token: u64, by: impl IntoIterator<Item = usize>) -> Object<Certified<Lease>> {
+pub(in crate::replica) fn lease(
+    holder: usize,
+    token: u64,
+    by: impl IntoIterator<Item = usize>,
+) -> Object<Certified<Lease>> {
     let proposal = lease::Proposal {
         subject: Subject { zone: zone(), object: root() },
         holder: node(holder),
@@ -58,41 +62,43 @@ fn lease(holder: usize, token: u64, by: impl IntoIterator<Item = usize>) -> Obje
     lease
 }
 
-fn zone() -> ZoneId {
+pub(in crate::replica) fn zone() -> ZoneId {
     ZoneId::new("z:work").unwrap()
 }
 
-fn ids() -> ObjectIdKey {
+pub(in crate::replica) fn ids() -> ObjectIdKey {
     ObjectIdKey::from_bytes([7; 32].into())
 }
 
-fn root() -> ObjectId {
+pub(in crate::replica) fn root() -> ObjectId {
     ObjectId::from_bytes([1; 32])
 }
 
 /// All that a seat borrows.
-struct Chair {
+pub(in crate::replica) struct Chair {
     me: NodeId,
     key: SigningKey<Node>,
     zone: ZoneId,
     ids: ObjectIdKey,
     electorate: Electorate,
+    past: BTreeMap<u64, Electorate>,
     owner: StateOwner,
 }
 
 impl Chair {
-    fn new(i: usize, electorate: Electorate) -> Self {
+    pub(in crate::replica) fn new(i: usize, electorate: Electorate) -> Self {
         let owner = StateOwner { connector_id: ConnectorId::new("fcp.notes").unwrap(), instance_id: None };
-        Self { me: node(i), key: key(i), zone: zone(), ids: ids(), electorate, owner }
+        Self { me: node(i), key: key(i), zone: zone(), ids: ids(), electorate, past: BTreeMap::new(), owner }
     }
 
-    fn seat(&self) -> Seat<'_> {
+    pub(in crate::replica) fn seat(&self) -> Seat<'_> {
         Seat {
             me: &self.me,
             key: &self.key,
             zone: &self.zone,
             ids: &self.ids,
             electorate: &self.electorate,
+            past: &self.past,
             owner: &self.owner,
             root: root(),
         }

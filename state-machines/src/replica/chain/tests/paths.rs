@@ -295,3 +295,23 @@ fn a_snapshot_is_due_after_as_many_states_as_the_chapter_says() {
     world.settle();
     assert_eq!(world.snapshots(0), 1);
 }
+
+//= docs/spec/replica.md#earlier-epochs
+#[test]
+fn what_was_written_in_an_earlier_epoch_is_read_and_nothing_more_is_taken_of_it() {
+    let old = written(0, 1, None, 7);
+    let mut chair = Chair::new(1, electorate(0..3));
+    let members =
+        Membership { epoch: EPOCH + 1, nodes: (1..4).map(node).collect(), fault_model: FaultModel::Crash };
+    let keys = (1..4).map(|i| (node(i), key(i).verifying_key())).collect();
+    let now = Electorate::new(&members, &keys).unwrap();
+    let before = core::mem::replace(&mut chair.electorate, now);
+    assert_eq!(old.verify(&chair.seat()), None, "nobody knows who gave that lease");
+    chair.past.insert(EPOCH, before);
+    assert!(old.verify(&chair.seat()).is_some(), "the lease was theirs to give, though its holder has left");
+    let (mut machine, mut out) = (StateChain::restore(Stored::default(), &ids()), Vec::new());
+    machine.handle(&node(2), Message::State(Box::new(old.clone())), &chair.seat(), NOW, &mut out);
+    assert!(matches!(out[..], [Output::Send { message: Message::Refuse(Refusal::Invalid), .. }]));
+    let late = lease(1, 2, 0..3);
+    assert_eq!(machine.open(late, &chair.seat(), &mut out), Err(WriteError::NotOpen));
+}

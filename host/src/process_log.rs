@@ -1,14 +1,11 @@
-//! What a process writes to its error output, as log lines: bounded in length and number, printable, and without what
-//! could be an egress handle. The credentials themselves never enter the process.
+//! What a process of ours writes to its error output, as lines of our own log: bounded in length and number, printable, and
+//! without what could be an egress handle.
 
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Duration, Instant};
 
-use crate::egress::Identity;
-
-/// Logs until the end.
-pub(super) async fn capture(mut errors: pipe::Receiver, identity: Identity) {
+/// Has each line logged until the end, with the number of those that were dropped before it.
+pub(crate) async fn capture(mut errors: impl AsyncRead + Unpin, log: impl Fn(&str, u64)) {
     let mut budget = Budget::new(Instant::now());
     let mut line = Vec::new();
     let mut buffer = vec![0; BUFFER];
@@ -23,19 +20,14 @@ pub(super) async fn capture(mut errors: pipe::Receiver, identity: Identity) {
                 continue;
             }
             if budget.admits(Instant::now()) {
-                log(&identity, &line, budget.take_dropped());
+                log(&printable(&line), budget.take_dropped());
             }
             line.clear();
         }
     }
     if !line.is_empty() || budget.dropped > 0 {
-        log(&identity, &line, budget.take_dropped());
+        log(&printable(&line), budget.take_dropped());
     }
-}
-
-fn log(identity: &Identity, line: &[u8], dropped: u64) {
-    let (connector, zone) = (&identity.connector, &identity.zone);
-    tracing::info!(%connector, %zone, dropped, line = printable(line), "connector log");
 }
 
 /// The text without control characters; a run of 64 or more hexadecimal digits may be a handle and is left out.
@@ -89,7 +81,7 @@ const BUFFER: usize = 4 * 1024;
 /// Longest line that is logged, in bytes. Chosen: a stack frame with its path.
 const MAX_LINE: usize = 1024;
 
-/// Lines in a window. Chosen: what a person can read; a broken connector must not fill the disk.
+/// Lines in a window. Chosen: what a person can read; a broken process must not fill the disk.
 const LINES_A_WINDOW: u32 = 50;
 
 /// Chosen: with the number, at most 300 lines a minute.
@@ -108,6 +100,16 @@ mod tests {
         assert_eq!(printable(format!("got {handle}!").as_bytes()), "got [redacted]!");
         assert_eq!(printable(format!("x{handle}{handle}").as_bytes()), "x[redacted]");
         assert_eq!(printable(b"dead\x1b[31m beef\xff"), "dead [31m beef\u{fffd}");
+    }
+
+    #[tokio::test]
+    async fn each_line_is_logged_to_the_end() {
+        let said = std::cell::RefCell::new(Vec::new());
+        capture(&b"one\ntwo\x1b\nthree"[..], |line, dropped| {
+            said.borrow_mut().push((line.to_owned(), dropped))
+        })
+        .await;
+        assert_eq!(said.into_inner(), ["one", "two", "three"].map(|line| (line.to_owned(), 0)));
     }
 
     #[tokio::test]
