@@ -24,8 +24,8 @@ mod urls;
 
 /// The vectors in one form, decided by the rules without a connector.
 const VECTORS: [&str; 2] = [
-    include_str!("../../../../vectors/egress/sample.json"),
-    include_str!("../../../../vectors/egress/classes.json"),
+    include_str!("../../../../../vectors/egress/sample.json"),
+    include_str!("../../../../../vectors/egress/classes.json"),
 ];
 
 fn patterns(case: &Value) -> Option<Vec<HostPattern>> {
