@@ -338,13 +338,14 @@ mod tests {
         MlsSuite::new(&SigningKey::generate(&mut entropy), &mut entropy)
     }
 
-    /// RFC 9180 appendix A.2.1, the ephemeral pair.
+    /// RFC 9180 appendix A.2.1, the ephemeral pair; its secret as the scalar that RFC 7748 makes of it, which is how the
+    /// library gives it out.
     #[test]
     fn a_pair_is_derived_as_the_rfc_says() {
         let ikm = hex::decode("909a9b35d3dc4713a5e72a4da274b55d3d3821a37e5d099e74a647db583a904b").unwrap();
         let (secret, public) = suite(1).kem_derive(&ikm).unwrap();
         let expected = [
-            "f4ec9b33b792c372c1d2c2063507b684ef925b8c75a42dbcbf57d63ccd381600",
+            "f0ec9b33b792c372c1d2c2063507b684ef925b8c75a42dbcbf57d63ccd381640",
             "1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a",
         ];
         assert_eq!([hex::encode(&*secret), hex::encode(&*public)], expected);

@@ -75,9 +75,12 @@ impl Tree {
     fn read(&mut self, folder: &Path) -> Result<()> {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
+            if is_of_tests(&path) {
+                continue;
+            }
             if path.is_dir() {
                 self.read(&path)?;
-            } else if is_deciding(&path) {
+            } else if path.extension().is_some_and(|it| it == "rs") {
                 let name = path.strip_prefix(self.sources())?.to_string_lossy().into_owned();
                 self.originals.push((name, fs::read_to_string(&path)?));
             }
@@ -181,10 +184,10 @@ impl Tree {
     }
 }
 
-/// Whether a file is code that decides, and no test of it.
-fn is_deciding(path: &Path) -> bool {
+/// Whether a file or a folder holds tests of what decides, and nothing that decides.
+fn is_of_tests(path: &Path) -> bool {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    path.extension().is_some_and(|it| it == "rs") && !stem.ends_with("test") && !stem.ends_with("tests")
+    stem.ends_with("test") || stem.ends_with("tests")
 }
 
 /// The changes that the lines from `start` to `end` ask for.
@@ -197,4 +200,21 @@ fn chosen_in(text: &str, start: u64, end: u64) -> BTreeSet<u32> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::is_of_tests;
+
+    #[test]
+    fn tests_are_told_from_what_decides() {
+        for tests in ["gate/tests.rs", "lease/tests", "egress/url_tests.rs", "gate/flow_test.rs"] {
+            assert!(is_of_tests(Path::new(tests)), "{tests}");
+        }
+        for deciding in ["gate/mod.rs", "lease", "gate/checks", "gate/testing.rs"] {
+            assert!(!is_of_tests(Path::new(deciding)), "{deciding}");
+        }
+    }
 }

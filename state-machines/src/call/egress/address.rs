@@ -113,7 +113,7 @@ impl Cidr {
     /// If the length is too large or a bit beyond it is set.
     pub fn new(base: IpAddr, length: u8) -> Result<Self, InvalidCidr> {
         let bits = if base.is_ipv4() { 32 } else { 128 };
-        if length > bits || (number(base) & !mask(bits, length)) & mask(bits, bits) != 0 {
+        if length > bits || number(base) & !mask(bits, length) != 0 {
             return Err(InvalidCidr);
         }
         Ok(Self { base, length })
@@ -193,7 +193,7 @@ impl FromStr for Cidr {
 
     fn from_str(text: &str) -> Result<Self, InvalidCidr> {
         let (base, length) = text.split_once('/').ok_or(InvalidCidr)?;
-        if length.is_empty() || length.len() > 3 || !length.bytes().all(|b| b.is_ascii_digit()) {
+        if length.len() > 3 || !length.bytes().all(|b| b.is_ascii_digit()) {
             return Err(InvalidCidr);
         }
         let base = base.parse().map_err(|_| InvalidCidr)?;
@@ -222,11 +222,10 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// The first `length` of `bits` bits set; zero for a length of zero.
+/// All bits set but the last `bits - length`.
 fn mask(bits: u8, length: u8) -> u128 {
-    let all = if bits == 32 { u128::from(u32::MAX) } else { u128::MAX };
     let free = u32::from(bits.saturating_sub(length));
-    all & u128::MAX.checked_shl(free).unwrap_or(0)
+    u128::MAX.checked_shl(free).unwrap_or(0)
 }
 
 fn classify_v4(address: Ipv4Addr) -> AddressClass {

@@ -88,7 +88,7 @@ impl HostPattern {
         match (self, host) {
             (Self::Exact(declared), host) => declared == host,
             (Self::Below(domain), Host::Name(name)) => {
-                name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+                name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'))
             }
             (Self::Below(_), Host::Address(_)) => false,
         }

@@ -93,30 +93,29 @@ impl Target {
         Ok(Self { origin: Origin { scheme, host, port }, path, query })
     }
 
-    /// The URL that a `Location` header of an answer to this one names; its fragment is for browsers and falls away.
+    /// The URL that a `Location` header of an answer to this one names (RFC 3986 §5.2); its fragment is for browsers
+    /// and falls away.
     ///
     /// # Errors
-    /// Names the first rule the reference breaks.
+    /// Names the first rule that the URL breaks.
+    //= docs/spec/egress.md#redirects
     pub fn join(&self, reference: &str) -> Result<Self, Refusal> {
         let reference = reference.split_once('#').map_or(reference, |(before, _)| before);
-        check_characters(reference)?;
-        if let Some(rest) = reference.strip_prefix("//") {
-            return Self::parse(&format!("{}://{rest}", self.origin.scheme.as_str()));
-        }
         let first = reference.find(['/', '?']).unwrap_or(reference.len());
-        if reference[..first].contains(':') {
-            return Self::parse(reference);
-        }
-        let tail = if reference.starts_with('/') {
-            reference.to_string()
-        } else if reference.is_empty() || reference.starts_with('?') {
-            format!("{}{reference}", self.path)
+        if reference.is_empty() {
+            Ok(self.clone())
+        } else if reference[..first].contains(':') {
+            Self::parse(reference)
+        } else if reference.starts_with("//") {
+            Self::parse(&format!("{}:{reference}", self.origin.scheme.as_str()))
+        } else if reference.starts_with('/') {
+            Self::parse(&format!("{}{reference}", self.origin))
+        } else if reference.starts_with('?') {
+            Self::parse(&format!("{}{}{reference}", self.origin, self.path))
         } else {
             let directory = self.path.rfind('/').map_or("/", |slash| &self.path[..=slash]);
-            format!("{directory}{reference}")
-        };
-        let (path, query) = parse_tail(&tail)?;
-        Ok(Self { origin: self.origin.clone(), path, query })
+            Self::parse(&format!("{}{directory}{reference}", self.origin))
+        }
     }
 
     /// Path and query as a request line carries them.
@@ -149,8 +148,8 @@ impl Target {
     pub(crate) fn has_parameter(&self, name: &str) -> bool {
         let query = self.query.as_deref().unwrap_or_default();
         query.split(['&', ';']).any(|pair| {
-            let key = pair.split_once('=').map_or(pair, |(key, _)| key).replace('+', " ");
-            percent_decode(&key).eq_ignore_ascii_case(name.as_bytes())
+            let key = pair.split_once('=').map_or(pair, |(key, _)| key);
+            percent_decode(key).eq_ignore_ascii_case(name.as_bytes())
         })
     }
 }
@@ -165,15 +164,19 @@ impl fmt::Display for Target {
 pub fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if is_unreserved(byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(hex_digit(byte >> 4));
-            out.push(hex_digit(byte & 15));
-        }
+        push_encoded(&mut out, byte);
     }
     out
+}
+
+fn push_encoded(out: &mut String, byte: u8) {
+    if is_unreserved(byte) {
+        out.push(char::from(byte));
+    } else {
+        out.push('%');
+        out.push(hex_digit(byte >> 4));
+        out.push(hex_digit(byte & 15));
+    }
 }
 
 fn percent_decode(text: &str) -> alloc::vec::Vec<u8> {
@@ -227,9 +230,6 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(Host, u16), Refus
         }
         None => (authority, scheme.default_port()),
     };
-    if host.is_empty() {
-        return Err(Refusal::HostInvalid);
-    }
     Ok((Host::parse(host)?, port))
 }
 
@@ -271,13 +271,7 @@ fn canonical(text: &str, part: Part) -> Result<String, Refusal> {
             if part == Part::Path && decoded.is_ascii_control() {
                 return Err(Refusal::ControlCharacter);
             }
-            if is_unreserved(decoded) {
-                out.push(char::from(decoded));
-            } else {
-                out.push('%');
-                out.push(hex_digit(decoded >> 4));
-                out.push(hex_digit(decoded & 15));
-            }
+            push_encoded(&mut out, decoded);
             at += 3;
             continue;
         }

@@ -13,6 +13,7 @@ use fcp_proto_core::ids::{ConnectorId, CredentialId, ObjectId, PrincipalId, Zone
 use fcp_proto_core::time::{Instant, Now, UnixTime};
 use proptest::prelude::*;
 
+use super::window::Window;
 use super::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -568,12 +569,43 @@ fn the_table_of_meters_is_bounded_and_makes_room_from_idle_ones() {
         vec![Demand { holder, ..demand("api", 1) }]
     };
     for n in 0..MAX_METERS {
-        assert!(take(&mut rates, of(n), 0).is_ok());
+        assert!(take(&mut rates, of(n), u64::from(n > 0)).is_ok());
     }
     let refused = take(&mut rates, of(MAX_METERS), 99).unwrap_err();
     assert_eq!((refused.why, refused.code()), (Why::TooManyMeters, Code::Exhausted));
-    assert!(take(&mut rates, of(MAX_METERS), 100).is_ok());
-    assert_eq!(rates.meters(), 1);
+    assert!(take(&mut rates, of(MAX_METERS), 100).is_ok(), "the first is idle");
+    assert_eq!(rates.meters(), MAX_METERS);
+    assert_eq!(take(&mut rates, of(MAX_METERS + 1), 100).unwrap_err().why, Why::TooManyMeters);
+    assert!(take(&mut rates, of(MAX_METERS + 1), 101).is_ok());
+    assert_eq!(rates.meters(), 2);
+}
+
+//= docs/spec/rates.md#sliding-window
+#[test]
+fn a_small_window_is_exact_and_a_larger_one_late() {
+    let window = 1_024_000;
+    for (size, late) in [(1_024, 0), (1_025, 95)] {
+        let mut rates = rates([limit("api", sliding(size, window))]);
+        assert!(passes(&mut rates, size, 1));
+        // The axis begins 2^62 ns before the clock does: 1 is 905 ns into a cell of 1,000 ns.
+        assert_eq!(wait(&mut rates, 1, 1), Some(window + late), "{size}");
+    }
+}
+
+//= docs/spec/rates.md#sliding-window
+#[test]
+fn the_log_of_a_window_has_a_bound_and_keeps_nothing_that_was_given_back() {
+    let mut window = Window::new(1_024, SECOND, true);
+    for moment in 0..3_000 {
+        window.draw(1, Tick(moment));
+    }
+    assert_eq!((window.entries(), window.used(Tick(3_000))), (2_050, 3_000));
+    let mut window = Window::new(1_024, SECOND, true);
+    window.draw(3, Tick(5));
+    for (back, left) in [(2, (1, 1)), (1, (0, 0)), (1, (0, 0))] {
+        window.refund(back, Tick(5));
+        assert_eq!((window.entries(), window.used(Tick(5))), left);
+    }
 }
 
 /// The token bucket written out: one token at a time, one nanosecond at a time.

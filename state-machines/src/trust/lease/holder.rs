@@ -115,16 +115,16 @@ impl Holder {
         let fresh = Want { purpose, floor, attempts: 0, held: None };
         let want = self.wants.entry(subject.clone()).or_insert(fresh);
         let order = ranking(subject, term.electorate.members());
-        if want.purpose != purpose || order.is_empty() {
+        if want.purpose != purpose {
             return false;
         }
-        let to = order[want.attempts % order.len()].clone();
+        let Some(&to) = order.get(want.attempts % order.len().max(1)) else { return false };
         want.attempts = want.attempts.wrapping_add(1);
         let held = want.held.as_ref().filter(|held| held.is_usable(self.clock, now.mono));
         // One that its own voter has voted past can only be replaced.
         let renews = held.map(|held| held.tenure.token).filter(|token| promised == Some(*token));
         let request = Request { subject: subject.clone(), purpose, ttl_secs: DEFAULT_TTL_SECS, renews };
-        out.push(Output::Send { to, message: Message::Request(request) });
+        out.push(Output::Send { to: to.clone(), message: Message::Request(request) });
         true
     }
 

@@ -1,6 +1,8 @@
 //! A small mesh of leases: three machines a member, a disk that is written when the test says so, messages that arrive
 //! when it says so, clocks that are off by as much as it says.
 
+mod coordinating;
+mod holding;
 mod model;
 mod paths;
 mod votes;

@@ -9,15 +9,15 @@ use fcp_proto_core::time::{Instant, Now};
 use super::*;
 use crate::persist::{BatchToken, Completion, Refusal};
 
-const NOW: u64 = 1_000_000;
-const PURPOSE: LeasePurpose = LeasePurpose::ConnectorStateWrite;
+pub(super) const NOW: u64 = 1_000_000;
+pub(super) const PURPOSE: LeasePurpose = LeasePurpose::ConnectorStateWrite;
 
-fn at(secs: u64) -> Now {
+pub(super) fn at(secs: u64) -> Now {
     Now { mono: Instant::from_nanos(secs * 1_000_000_000), unix: UnixTime::from_secs(secs) }
 }
 
 /// A lease of member 0 with the counter `n`, made now.
-fn proposal(n: u64) -> Proposal {
+pub(super) fn proposal(n: u64) -> Proposal {
     Proposal {
         subject: subject(),
         holder: node(0),
@@ -172,8 +172,12 @@ fn a_vote_leaves_when_it_is_durable_and_not_before() {
     assert_eq!(propose(&mut twice, &proposal(5), &term(3), at(NOW)), Ok(()), "repeated: written again");
 }
 
-fn lease(n: u64, by: &[usize]) -> Object<Certified<Lease>> {
-    let mut lease = proposal(n).object();
+pub(super) fn lease(n: u64, by: &[usize]) -> Object<Certified<Lease>> {
+    signed(&proposal(n), by)
+}
+
+pub(super) fn signed(proposal: &Proposal, by: &[usize]) -> Object<Certified<Lease>> {
+    let mut lease = proposal.object();
     for i in by {
         let vote = lease.vote(&node(*i), UnixTime::from_secs(NOW), &key(*i)).unwrap();
         lease.body.quorum_signatures.insert(vote).unwrap();
@@ -200,7 +204,8 @@ fn only_the_holder_gives_back() {
     }
 }
 
-fn holder() -> Holder {
+/// A holder that began to want the subject when its own voter had promised counter 3.
+pub(super) fn holder() -> Holder {
     let mut holder = Holder::new(node(0));
     assert!(holder.want(&subject(), PURPOSE, Some(FLOOR + 3), &term(3), at(NOW), &mut Vec::new()));
     holder

@@ -11,10 +11,21 @@ use serde_json::Value;
 use super::credential::{self, CredentialGrant, Injection};
 use super::*;
 
+mod addresses;
+mod credentials;
+mod framing;
+mod hosts;
+mod opening;
+mod places;
+mod refusals;
+mod rules;
+mod seals;
+mod urls;
+
 /// The vectors in one form, decided by the rules without a connector.
 const VECTORS: [&str; 2] = [
-    include_str!("../../../../vectors/egress/sample.json"),
-    include_str!("../../../../vectors/egress/classes.json"),
+    include_str!("../../../../../vectors/egress/sample.json"),
+    include_str!("../../../../../vectors/egress/classes.json"),
 ];
 
 fn patterns(case: &Value) -> Option<Vec<HostPattern>> {
