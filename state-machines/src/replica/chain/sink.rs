@@ -125,9 +125,15 @@ impl Sink {
     /// Whether `rival` is nothing but the unfinished attempt of an earlier writer.
     //= docs/spec/replica.md#sinks
     fn gives_way(&self, rival: &Written, written: &Written) -> bool {
-        let finished = self.committed.is_some_and(|committed| rival.seq() <= committed)
-            || self.recent.keys().any(|seq| *seq > rival.seq());
-        rival.token() < written.token() && !finished
+        rival.token() < written.token() && !self.is_finished(rival.seq())
+    }
+
+    /// Whether what stands in place `seq` is known to be committed: as such, or because somebody who wrote it or a later
+    /// one went on to the next. Another writer's state after it is no sign, being an attempt itself.
+    fn is_finished(&self, seq: u64) -> bool {
+        let later = || self.recent.range(seq..).map(|(_, (_, written))| written.token());
+        self.committed.is_some_and(|committed| seq <= committed)
+            || later().zip(later().skip(1)).any(|(one, next)| one == next)
     }
 
     fn keep(&mut self, id: ObjectId, written: Written) {

@@ -137,6 +137,31 @@ fn an_unfinished_state_gives_way_to_a_later_writer_and_a_committed_one_does_not(
 
 //= docs/spec/replica.md#sinks
 #[test]
+fn two_unfinished_states_of_two_writers_give_way_and_two_of_one_do_not() {
+    let first = written(0, 1, None, 5);
+    let [second, fourth] = [2, 4].map(|token| written(1, token, Some(&first), 0));
+    let third = written(2, 3, Some(&second), 0);
+    let mut sink = Plain::new();
+    for state in [&first, &second, &third] {
+        sink.state(state);
+    }
+    assert_eq!(
+        sink.state(&fourth),
+        [Message::Stored(id(&fourth))],
+        "nobody else has the second and the third"
+    );
+    assert_eq!(sink.machine.newest(), Some(&fourth));
+
+    let own = changed(&second, 1, |it| (it.seq, it.prev) = (2, Some(id(&second))));
+    let mut sink = Plain::new();
+    for state in [&first, &second, &own, &fourth] {
+        sink.state(state);
+    }
+    assert!(sink.machine.fork().is_some(), "the writer went on, so its first state was committed");
+}
+
+//= docs/spec/replica.md#sinks
+#[test]
 fn a_state_that_skips_the_one_before_pauses_and_one_far_ahead_is_taken() {
     let first = written(0, 1, None, 5);
     let next = written(1, 2, Some(&first), 0);
