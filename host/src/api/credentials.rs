@@ -19,7 +19,7 @@ use super::ceremony::blocking;
 use super::denial::failed;
 use super::mount::{Ask, Serve};
 use super::sign::{admit, signed, unexpected};
-use crate::daemon::{App, Made, Unlocked};
+use crate::daemon::{App, Made, Unlocked, is_usable};
 use crate::vault::{CredentialKey, OAuth2, Secret, Vault, VaultError};
 
 fn view(
@@ -97,7 +97,13 @@ fn secret(slot: &AuthSlot, material: CredentialMaterial) -> Result<Secret, Error
         }
     };
     secret.check().map_err(|error| ErrorBody::new(Code::InputInvalid).because(error.to_string()))?;
-    Ok(secret)
+    if is_usable(&secret) {
+        Ok(secret)
+    } else {
+        let why =
+            "a secret has 8 bytes to 8 KiB: a shorter one would be found by chance in what a service answers";
+        Err(ErrorBody::new(Code::InputInvalid).because(why).next("`fwc auth set` with the secret whole"))
+    }
 }
 
 /// The hosts that the credential may be sent to, by name: what the operator signs must not move when the configuration

@@ -50,6 +50,7 @@ pub use records::{
 pub use runner::Runner;
 pub use schemas::{Schemas, check_manifest};
 pub use tries::{Tries, Try};
+pub(crate) use vault_secrets::is_usable;
 
 use std::collections::BTreeMap;
 use std::path::Path;

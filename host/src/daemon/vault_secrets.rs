@@ -59,6 +59,11 @@ fn text(bytes: &SecretBytes) -> Option<Sent> {
     std::str::from_utf8(bytes.expose()).ok().map(|text| Sent::new(text.to_owned()))
 }
 
+/// Whether a call could be opened with the secret.
+pub(crate) fn is_usable(secret: &Secret) -> bool {
+    value(0, 0, secret).is_some_and(|value| value.is_usable())
+}
+
 /// A secret as egress takes it.
 fn value(record: u64, version: u64, secret: &Secret) -> Option<SecretValue> {
     match secret {

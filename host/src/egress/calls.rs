@@ -234,9 +234,12 @@ impl Table {
         (connector, zone, credential): (&ConnectorId, &ZoneId, &CredentialId),
         value: SecretValue,
     ) -> Result<CallSecret, OpenRefusal> {
+        if !value.is_usable() {
+            return Err(OpenRefusal::SecretUnusable);
+        }
         match value {
-            SecretValue::Fixed(secret) if secret.is_usable() => Ok(CallSecret::Fixed(secret)),
-            SecretValue::OAuth(token) if token.access_token.is_usable() => {
+            SecretValue::Fixed(secret) => Ok(CallSecret::Fixed(secret)),
+            SecretValue::OAuth(token) => {
                 self.tokens.retain(|_, token| token.strong_count() > 0);
                 let key = (connector.clone(), zone.clone(), credential.clone(), token.record);
                 let shared = self.tokens.get(&key).and_then(Weak::upgrade);
@@ -245,7 +248,6 @@ impl Table {
                 self.tokens.insert(key, Arc::downgrade(&shared));
                 Ok(CallSecret::OAuth(shared))
             }
-            SecretValue::Fixed(_) | SecretValue::OAuth(_) => Err(OpenRefusal::SecretUnusable),
         }
     }
 }

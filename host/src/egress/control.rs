@@ -104,6 +104,17 @@ pub enum SecretValue {
     OAuth(OAuthToken),
 }
 
+impl SecretValue {
+    /// Whether a call can be opened with it.
+    //= docs/spec/egress.md#open-call
+    pub fn is_usable(&self) -> bool {
+        match self {
+            Self::Fixed(secret) => secret.is_usable(),
+            Self::OAuth(token) => token.access_token.is_usable(),
+        }
+    }
+}
+
 /// A stored OAuth 2.0 token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -494,6 +494,15 @@ impl Cast {
             material: CredentialMaterial::Bearer { token: Secret::new("a secret of a test") },
         };
         refuse!(self, PutCredential, &["main"], put.clone());
+        // No call could be opened with it.
+        let short = CredentialMaterial::Bearer { token: Secret::new("1234567") };
+        refuse!(
+            self,
+            operator,
+            PutCredential,
+            &["main"],
+            types::PutCredential { material: short, ..put.clone() }
+        );
         act!(self, PutCredential, &["main"], put);
         refuse!(self, TestCredential, &["main"], Nothing {});
         // The connector asks nobody, so nothing is learnt of the credential: on record is the call all the same.
