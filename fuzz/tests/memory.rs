@@ -24,7 +24,9 @@ const GOSSIP: u64 = 4 * 1024 * 1024;
 fn anyway(target: &Target) -> u64 {
     match target.name {
         "symbols" => TRANSFER,
-        "checkpoints" | "delivery" | "replica" | "storage" | "zone_keys" => SCENARIO,
+        "checkpoints" | "delivery" | "membership" | "migration" | "replica" | "storage" | "zone_keys" => {
+            SCENARIO
+        }
         "gossip" => GOSSIP,
         _ => ANYWAY,
     }
