@@ -9,9 +9,10 @@ use std::path::Path;
 use fcp_proto_core::crypto::agree::EncryptionKey;
 use fcp_proto_core::crypto::frost::{Committed, Dealt, KeyShare, SigningNonces, begin_keygen, commit};
 use fcp_proto_core::crypto::hpke::HybridEncryptionKey;
+use fcp_proto_core::crypto::mls::MlsSuite;
 use fcp_proto_core::crypto::phrase::RecoveryPhrase;
 use fcp_proto_core::crypto::provider::Pure;
-use fcp_proto_core::crypto::role::{ObjectId, Owner, Zone};
+use fcp_proto_core::crypto::role::{Node, ObjectId, Owner, Zone};
 use fcp_proto_core::crypto::secret::{SecretBytes, SymmetricKey};
 use fcp_proto_core::crypto::shamir::{HeldShare, Share};
 use fcp_proto_core::crypto::sign::SigningKey;
@@ -29,7 +30,7 @@ use fcp_proto_core::time::Instant;
 use zeroize::Zeroizing;
 
 /// The types that hold secrets, with those inside a module. A type that is not here fails the test below.
-const SECRET_TYPES: [&str; 16] = [
+const SECRET_TYPES: [&str; 17] = [
     "Blake3",
     "Committed",
     "CookieKey",
@@ -39,6 +40,7 @@ const SECRET_TYPES: [&str; 16] = [
     "EphemeralKey",
     "HybridEncryptionKey",
     "KeyShare",
+    "Operation",
     "RecoveryPhrase",
     "RekeySecret",
     "Secrets",
@@ -121,6 +123,8 @@ fn parts_of_a_shared_key_print_no_scalar() {
     assert!(!format!("{share:?}").contains(&scalar[..8]), "{share:?}");
     let (nonces, _) = commit(&share, &mut Entropy::from_seed(&secret())).expect("commits");
     assert!(format!("{nonces:?}").len() < 100, "{nonces:?}");
+    let suite = MlsSuite::new(&SigningKey::<Node>::from_seed(&secret()), &mut Entropy::from_seed(&secret()));
+    assert_eq!(format!("{suite:?}"), "MlsSuite(..)");
 }
 
 /// A type of bytes that nobody wipes has nothing to do when it is dropped; these have.
@@ -144,6 +148,7 @@ fn every_secret_is_wiped_when_it_is_dropped() {
     wipes::<Secrets>();
     wipes::<Session>();
     wipes::<Cookies>();
+    wipes::<MlsSuite>();
 }
 
 #[test]
