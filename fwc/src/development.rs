@@ -11,7 +11,7 @@ use fcp_proto_core::manifest::package::{Package, UntrustedPackage};
 use serde_json::{Value, json};
 
 use crate::home::Home;
-use crate::{Failure, Result, file_failure, internal, key_file, private_file};
+use crate::{Failure, Result, internal, key_file, private_file};
 
 /// The key's file in the home.
 const FILE: &str = "development.key";
@@ -71,7 +71,7 @@ pub(crate) fn sign(home: &Home, package: &mut Package) -> Result<bool> {
 /// # Errors
 /// [`UntrustedPackage::BadSignature`].
 pub(crate) fn check_unchanged(home: &Home, package: &Package) -> core::result::Result<(), UntrustedPackage> {
-    let listed = std::fs::read_to_string(home.publishers()).unwrap_or_default();
+    let listed = read(&home.publishers()).unwrap_or_default();
     let key = |line: &str| {
         let entry = line.split('#').next().unwrap_or_default().trim();
         entry.strip_prefix("dev ").unwrap_or(entry).trim().parse().ok()
@@ -97,13 +97,26 @@ fn no_key(home: &Home) -> Failure {
         .next("`fwc package keygen --dev` makes one and enrols it in this home; then install again")
 }
 
+/// The list's text. What is no file is not waited for.
+fn read(publishers: &Path) -> Result<String> {
+    let invalid =
+        |why: &str| Failure::new(Code::ConfigInvalid).because(format!("{} is {why}", publishers.display()));
+    if publishers.metadata().is_ok_and(|about| !about.is_file()) {
+        return Err(invalid("no file"));
+    }
+    let bytes = crate::read_file(publishers, MAX_PUBLISHERS)?;
+    String::from_utf8(bytes).map_err(|_| invalid("not text"))
+}
+
+/// Largest list of publishers, in bytes. Chosen as the daemon's.
+const MAX_PUBLISHERS: usize = 1024 * 1024;
+
 /// Adds the line of a development publisher, if the file has none of this key. The file is replaced whole.
 fn list(publishers: &Path, key: &str) -> Result<()> {
-    let failed = |error: std::io::Error| file_failure("change", publishers, &error);
-    let mut text = match std::fs::read_to_string(publishers) {
+    let mut text = match read(publishers) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(failed(error)),
+        Err(failure) if failure.code == Code::NotFound => String::new(),
+        Err(failure) => return Err(failure),
     };
     let entry = format!("dev {key}");
     if text.lines().any(|line| line.split('#').next().unwrap_or_default().trim() == entry) {

@@ -122,9 +122,10 @@ pub(crate) fn file_failure(what: &str, path: &std::path::Path, error: &std::io::
     ];
     let known = codes.iter().find(|(kind, _)| *kind == error.kind());
     let code = known.map_or(Code::InputInvalid, |(_, code)| *code);
-    let mut failure = Failure::new(code)
-        .because(error.to_string())
-        .next("check the path and its permissions; `fwc doctor` looks at those of the home");
+    let mut failure = Failure::new(code).because(error.to_string());
+    if code == Code::InputInvalid {
+        failure = failure.next("check the path and its permissions; `fwc doctor` looks at those of the home");
+    }
     failure.message = format!("cannot {what} {}", path.display());
     failure
 }

@@ -59,6 +59,10 @@ fn begin(home: &mut Home) {
     assert_eq!(std::fs::read_to_string(&phrase).unwrap().split_whitespace().count(), 24);
     let again = home.ok("up", &[]);
     assert_eq!(again["already_running"], true);
+    let other = home.beside("another-phrase");
+    let (_, told) = home.run("up", &["--phrase-file", &other]);
+    assert!(told["notes"][0].as_str().is_some_and(|note| note.contains("--phrase-file")), "{told:#}");
+    assert!(!std::path::Path::new(&other).exists(), "the phrase was shown once");
     assert_eq!(home.ok("status", &[])["health"]["status"], "ready");
     home.ok("zones list", &[]);
     assert_eq!(home.ok("zones show", &["z:work"])["zone"], "z:work");

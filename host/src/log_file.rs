@@ -1,10 +1,10 @@
 //! The file that `fwc up` gives the daemon for its log: bounded, and opened anew where it was moved away.
 //! Source: docs/spec/home.md#the-daemons-log.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -130,7 +130,11 @@ impl LogFile {
     fn reopen(&self) -> io::Result<()> {
         let mut options = OpenOptions::new();
         let options = options.create(true).append(true).mode(0o600);
-        let file = options.custom_flags(OFlags::NOFOLLOW.bits() as i32).open(&self.path)?;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = options.custom_flags(flags.bits().cast_signed()).open(&self.path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let both = identity(io::stdout()).is_some_and(|own| Some(own) == identity(io::stderr()));
         dup2_stderr(&file)?;
         if both {
@@ -155,10 +159,10 @@ impl Bounds {
     }
 }
 
-/// Whether what is open is the very file that the path names.
+/// Whether what is open is the very file that the path names, which a link does not.
 fn is_open_as(open: impl AsFd, path: &Path) -> bool {
-    let named = File::open(path).ok().and_then(identity);
-    named.is_some() && named == identity(open)
+    let named = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file);
+    named.is_some_and(|named| Some((named.dev(), named.ino())) == identity(open))
 }
 
 /// Whether a folder stands there. A link to one is no folder: it is moved and removed as a file is.

@@ -1,6 +1,6 @@
 //! `up`: starts the daemon, makes the home's owner if it has none, and waits until it is healthy.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
@@ -11,11 +11,13 @@ use std::time::Duration;
 use clap::Args;
 use fcp_api::routes::{BeginCeremony, ConfirmCeremony, GetHealth};
 use fcp_api::secret::Secret;
+use fcp_api::shell::quoted;
 use fcp_api::types::{
     self, CeremonyBegun, CeremonyDone, Health, HealthStatus, KeySourceRequest, Nothing, Source, WordProof,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{NodeId, PrincipalId};
+use rustix::fs::OFlags;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -66,6 +68,7 @@ pub(crate) struct Up {
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
+    let for_an_owner = args.phrase_file.is_some() || args.node.is_some();
     let wait = args.wait.map_or(UP_WAIT, |wait| Duration::from_secs(wait.as_secs()));
     let steps = Steps::detect();
     let (mut child, running) = match context.client()?.get::<GetHealth>(&[], &Nothing {}).await {
@@ -94,6 +97,7 @@ pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
         made = Some(done);
         health = wait_until_healthy(context, child.as_mut(), wait).await?;
     }
+    let ignored = for_an_owner && made.is_none();
     let body = json!({
         "home": context.home.path().display().to_string(),
         "socket": context.home.socket().display().to_string(),
@@ -101,8 +105,13 @@ pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
         "health": health,
         "ceremony": made,
     });
-    Ok(Answer::local(&body, Source::NodeLocal)?.into())
+    let answer = Answer::local(&body, Source::NodeLocal)?;
+    Ok(if ignored { answer.note(NOT_FOLLOWED) } else { answer }.into())
 }
+
+/// What is said of options that a home with an owner has no use for.
+const NOT_FOLLOWED: &str =
+    "the home has an owner already: --node and --phrase-file changed and wrote nothing";
 
 /// The daemon's program: beside this one, else on the search path.
 ///
@@ -145,8 +154,7 @@ pub(crate) fn start(home: &Home, lasts: Lasts) -> Result<Child> {
     make(&program, home)?;
     let log = home.daemon_output();
     let failed = |error: std::io::Error| file_failure("write", &log, &error);
-    // Behind what is there: another start may have a daemon that writes to it.
-    let mut output = OpenOptions::new().create(true).append(true).mode(0o600).open(&log).map_err(failed)?;
+    let mut output = open_log(&log)?;
     output.write_all(format!("{STARTED}\n").as_bytes()).map_err(failed)?;
     let errors = output.try_clone().map_err(failed)?;
     let mut command = Command::new(&program);
@@ -163,6 +171,29 @@ pub(crate) fn start(home: &Home, lasts: Lasts) -> Result<Child> {
         .process_group(0)
         .spawn()
         .map_err(|error| file_failure("run", &program, &error))
+}
+
+/// Opens the daemon's log behind what is there: another start may have a daemon that writes to it.
+//= docs/spec/home.md#the-daemons-log
+fn open_log(log: &Path) -> Result<File> {
+    let failed = |error: std::io::Error| file_failure("write", log, &error);
+    // Neither what a link names nor a pipe, whose other end would be waited for.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let opened =
+        OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(flags).open(log).map_err(
+            |error| {
+                let in_the_way = log.symlink_metadata().is_ok_and(|about| !about.is_file());
+                if in_the_way { no_file(log) } else { failed(error) }
+            },
+        )?;
+    if opened.metadata().map_err(failed)?.is_file() { Ok(opened) } else { Err(no_file(log)) }
+}
+
+fn no_file(path: &Path) -> Failure {
+    let place = path.display();
+    Failure::new(Code::StoreCorrupt)
+        .because(format!("{place} is a link or of another kind"))
+        .next(format!("look at it, then `mv {} /tmp`", quoted(&path.to_string_lossy())))
 }
 
 /// Has the daemon's program make the home, or say why the folder is none. Nothing of ours is put into it before.
@@ -386,5 +417,28 @@ mod tests {
         let failure = not_started(&log, "signal: 9");
         assert_eq!(failure.code, Code::DaemonUnreachable);
         assert!(failure.why.unwrap().contains("signal: 9") && failure.next.contains("daemon.log"));
+    }
+    //= docs/spec/home.md#the-daemons-log
+    #[test]
+    fn a_log_is_a_file_and_what_stands_in_its_place_is_neither_followed_nor_waited_for() {
+        use std::os::unix::fs::symlink;
+
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("foreign"), "mine").unwrap();
+        symlink(at("foreign"), at("link")).unwrap();
+        symlink(at("nothing"), at("dangling")).unwrap();
+        mknodat(CWD, at("pipe"), FileType::Fifo, Mode::from(0o600), 0).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        for name in ["link", "dangling", "pipe", "folder"] {
+            let failure = open_log(&at(name)).unwrap_err();
+            assert_eq!(failure.code, Code::StoreCorrupt, "{name}");
+            assert!(failure.next.contains("`mv "), "{}", failure.next);
+        }
+        assert_eq!(std::fs::read_to_string(at("foreign")).unwrap(), "mine");
+        assert!(!at("nothing").exists());
+        open_log(&at("daemon.log")).unwrap();
     }
 }

@@ -9,6 +9,7 @@ use fcp_api::routes::{Access, DOCUMENT_PATH, Endpoint, UnlockOperator};
 use fcp_api::types::ErrorBody;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::time::Now;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
@@ -22,8 +23,8 @@ use crate::daemon::App;
 
 /// Serves a request.
 pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    if request.version() != http::Version::HTTP_11 {
-        return other_version();
+    if let Err(why) = check_head(request.version(), request.headers()) {
+        return no_request(why);
     }
     let trace = trace::read(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -45,12 +46,31 @@ pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incomin
     response
 }
 
-/// The end of a connection whose head is of another version.
+/// What the protocol's library lets pass, and two readers could take for different requests.
+/// Source: RFC 9112, sections 3.2, 6.1 and 6.3.
 //= docs/spec/api.md#transport
-fn other_version() -> Response<Full<Bytes>> {
-    let error = ErrorBody::new(Code::MalformedInput).because("the head is no request of HTTP/1.1");
+fn check_head(version: http::Version, headers: &HeaderMap) -> Result<(), &'static str> {
+    if version != http::Version::HTTP_11 {
+        return Err("the head is no request of HTTP/1.1");
+    }
+    if headers.get_all(HOST).iter().count() != 1 {
+        return Err("the head has not one `host`");
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if is_chunked(coding) && !headers.contains_key(CONTENT_LENGTH) => Ok(()),
+        (Some(_), _) => Err("a body is `chunked`, or has a length, and is coded in no other way"),
+    }
+}
+
+/// The end of a connection whose head is refused: what follows it cannot be told apart.
+//= docs/spec/api.md#transport
+fn no_request(why: &str) -> Response<Full<Bytes>> {
+    let error = ErrorBody::new(Code::MalformedInput).because(why);
     let mut response = answer::failure(&error);
-    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -152,12 +172,16 @@ where
     B: Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let too_large =
+        || ErrorBody::new(Code::InputTooLarge).because(format!("a body has at most {most} bytes here"));
+    // One that says how long it will be is not waited for.
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large());
+    }
     let Ok(collected) = tokio::time::timeout(within, Limited::new(body, most).collect()).await else {
         let why = format!("the body did not come within {} s", within.as_secs());
         return Err(ErrorBody::new(Code::MalformedInput).because(why));
     };
-    let too_large =
-        || ErrorBody::new(Code::InputTooLarge).because(format!("a body has at most {most} bytes here"));
     match collected {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
@@ -201,5 +225,40 @@ mod tests {
         assert_eq!(refused.code, Code::MalformedInput);
         let whole = whole(Full::new(Bytes::from_static(b"{}")), 100, BODY_WITHIN).await.unwrap();
         assert_eq!(whole, "{}");
+    }
+
+    //= docs/spec/api.md#transport
+    #[tokio::test]
+    async fn a_body_that_says_it_is_too_long_is_not_waited_for() {
+        let long = Full::new(Bytes::from_static(b"123"));
+        let refused = whole(long, 2, BODY_WITHIN).await.unwrap_err();
+        assert_eq!(refused.code, Code::InputTooLarge);
+    }
+
+    //= docs/spec/api.md#transport
+    #[test]
+    fn a_head_that_can_be_read_in_two_ways_is_refused() {
+        let check = |fields: &[(http::HeaderName, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(name, HeaderValue::from_static(value));
+            }
+            check_head(http::Version::HTTP_11, &headers).is_ok()
+        };
+        let host = (HOST, "localhost");
+        assert!(check(std::slice::from_ref(&host)));
+        assert!(check(&[host.clone(), (TRANSFER_ENCODING, "Chunked")]));
+        assert!(check(&[host.clone(), (CONTENT_LENGTH, "2")]));
+        for wrong in [
+            vec![],
+            vec![host.clone(), host.clone()],
+            vec![host.clone(), (TRANSFER_ENCODING, "gzip, chunked")],
+            vec![host.clone(), (TRANSFER_ENCODING, "gzip"), (TRANSFER_ENCODING, "chunked")],
+            vec![host.clone(), (TRANSFER_ENCODING, "identity")],
+            vec![host, (TRANSFER_ENCODING, "chunked"), (CONTENT_LENGTH, "2")],
+        ] {
+            assert!(!check(&wrong), "{wrong:?}");
+        }
+        assert!(check_head(http::Version::HTTP_10, &HeaderMap::new()).is_err());
     }
 }

@@ -38,10 +38,13 @@ pub(super) enum Accepted {
 /// Begins to listen. A socket that nobody listens on any more is replaced; one that answers is not.
 ///
 /// # Errors
-/// [`StartError::AddressInUse`], or what the system answers.
+/// [`StartError::AddressInUse`]; [`HomeError::WrongKind`] for what is no socket; or what the system answers.
 //= docs/spec/api.md#transport
 pub async fn listen(socket: &Path, config: &Config) -> Result<Listeners, StartError> {
     let failed = |error| in_use(socket.display().to_string(), error);
+    if socket.symlink_metadata().is_ok_and(|about| !about.file_type().is_socket()) {
+        return Err(StartError::Home(HomeError::WrongKind(socket.to_owned())));
+    }
     remove_stale(socket).await.map_err(failed)?;
     // The folder is open to its owner only, so nobody else can connect before the mode is set.
     let unix = UnixListener::bind(socket).map_err(failed)?;
@@ -90,16 +93,9 @@ pub fn admission(home: &Home, config: &Config) -> Result<Option<Digest>, StartEr
 const MIN_TOKEN_BYTES: usize = 32;
 
 async fn remove_stale(socket: &Path) -> io::Result<()> {
-    let about = match std::fs::symlink_metadata(socket) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        about => about?,
-    };
-    let taken = || io::Error::from(io::ErrorKind::AddrInUse);
-    if !about.file_type().is_socket() {
-        return Err(taken());
-    }
     match UnixStream::connect(socket).await {
-        Ok(_) => Err(taken()),
+        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(socket),
         Err(error) => Err(error),
     }

@@ -131,6 +131,7 @@ fn stop_everywhere(fault: Fault) {
             break;
         }
         let home = Home::create(&path).unwrap();
+        home.remove_leftovers().unwrap();
         store.home = Some(home.clone());
         let (phrase, facts) = match home.state().unwrap() {
             HomeState::New => {

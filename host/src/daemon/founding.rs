@@ -13,10 +13,12 @@ use fcp_state_machines::trust::ceremony::HomeFacts;
 
 use super::StartError;
 use super::app::{App, Serving};
+use super::chronicle::Chronicle;
 use super::manifests::Manifests;
 use super::packages;
 use super::ports::HostPorts;
 use super::runner::Runner;
+use super::vault_secrets::give_out_untold;
 use crate::ceremony::{self, CeremonyFailure, Founder};
 use crate::home::{Home, HomeError, HomeState, lost};
 use crate::keys::{KeyStore, file_of_zone, missing_of_people, restore_alone};
@@ -212,6 +214,7 @@ fn drive(app: &Arc<App>, opened: Opened) -> Result<Serving, StartError> {
     let node =
         drive::start(Parts { node, storage: Arc::clone(&app.storage), ports, schema, outcomes: queue });
     app.chronicle.begin(node_id.clone(), node.clone());
+    tokio::spawn(give_out_untold(Arc::clone(&vault), Arc::<Chronicle>::clone(&app.chronicle)));
     Ok(Serving { node, node_id, keys, vault, credentials: tokio::sync::Mutex::default(), runner })
 }
 

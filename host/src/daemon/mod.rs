@@ -83,6 +83,7 @@ pub async fn run(
     let config = home.config().map_err(StartError::Home)?;
     set_log(&config);
     let (storage, recovered) = Storage::open(home.path(), options).map_err(StartError::Storage)?;
+    home.remove_leftovers().map_err(StartError::Home)?;
     let app = Arc::new(assemble(home, config, storage, &recovered, make_runner)?);
     drop(recovered);
     Connecting::check(&app)?;

@@ -1,12 +1,16 @@
 //! Whose packages are trusted: the keys in `HOME/publishers.txt`, one a line.
 //! Source: docs/spec/package.md#publishers.
 
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use fcp_api::types::ErrorBody;
 use fcp_proto_core::crypto::role::Publisher;
 use fcp_proto_core::crypto::sign::{KeyError, VerifyingKey};
 use fcp_proto_core::error::Code;
+use rustix::fs::OFlags;
 
 use super::app::App;
 
@@ -47,9 +51,9 @@ fn refused(file: &Path, why: &str) -> ErrorBody {
 /// # Errors
 /// What is wrong with the file, naming the line that is no key.
 pub(crate) fn publishers_of(path: &Path) -> Result<Trusted, String> {
-    let text = match std::fs::read_to_string(path.join(FILE)) {
+    let text = match read(&path.join(FILE)) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error.to_string()),
     };
     let (mut keys, mut development) = (Vec::new(), Vec::new());
@@ -69,6 +73,21 @@ pub(crate) fn publishers_of(path: &Path) -> Result<Trusted, String> {
     keys.retain(|key: &VerifyingKey<Publisher>| development.iter().all(|it| it.key_id() != key.key_id()));
     Ok(Trusted { keys, development, threshold: 1 })
 }
+
+/// The text of a file of the owner's, who may have put a link in its place, but no pipe that nobody writes to.
+fn read(path: &Path) -> io::Result<String> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES { Err(io::Error::other("it is longer than 1 MiB")) } else { Ok(text) }
+}
+
+/// Chosen: ten thousand keys.
+const MAX_BYTES: u64 = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

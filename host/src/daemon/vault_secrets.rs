@@ -9,12 +9,12 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ZoneId;
 use fcp_proto_core::object::{AuditEventKind, CredentialRecord};
 use fcp_runtime_tokio::drive::clock;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::connecting::named;
 use crate::connectors::{Account, Chronicle, Opening, SecretError, Secrets};
 use crate::egress::{EgressClient, OAuthToken, Refreshed, RefreshedToken, Secret as Sent, SecretValue};
-use crate::vault::{CredentialKey, OAuth2, Secret, Vault};
+use crate::vault::{CredentialKey, Metadata, OAuth2, Opened, Secret, Vault, VaultError};
 
 /// Opens stored secrets for egress.
 pub(super) struct VaultSecrets {
@@ -44,8 +44,8 @@ impl Secrets for VaultSecrets {
         };
         let record = credential.version;
         Box::pin(async move {
-            let opened = tokio::task::spawn_blocking(move || vault.get(&key, record)).await;
             let failed = |code, message| SecretError { code, message };
+            let opened = opened(&vault, &key, record).await;
             let opened = opened.map_err(|error| failed(Code::Internal, error.to_string()))?;
             let opened = opened.map_err(|error| failed(error.code(), error.to_string()))?;
             value(record, opened.metadata.version, &opened.secret).ok_or_else(|| {
@@ -54,6 +54,30 @@ impl Secrets for VaultSecrets {
         })
     }
 }
+
+/// Opens a credential. What the audit is just being told of is waited for a little.
+//= docs/spec/vault.md#refreshed-tokens
+async fn opened(
+    vault: &Arc<Vault>,
+    key: &CredentialKey,
+    record: u64,
+) -> Result<Result<Opened, VaultError>, JoinError> {
+    let mut tries = TELLING_TRIES;
+    loop {
+        let (disk, of) = (Arc::clone(vault), key.clone());
+        let opened = tokio::task::spawn_blocking(move || disk.get(&of, record)).await?;
+        let is_being_told = matches!(opened, Err(VaultError::Withheld(_))) && !vault.is_withheld(key, record);
+        if !is_being_told || tries == 0 {
+            return Ok(opened);
+        }
+        tries -= 1;
+        tokio::time::sleep(TELLING_STEP).await;
+    }
+}
+
+/// How often, and how long each time, a call waits for the audit to be told. Chosen: many times a flush of a slow disk.
+const TELLING_TRIES: u32 = 100;
+const TELLING_STEP: Duration = Duration::from_millis(20);
 
 fn text(bytes: &SecretBytes) -> Option<Sent> {
     std::str::from_utf8(bytes.expose()).ok().map(|text| Sent::new(text.to_owned()))
@@ -110,42 +134,69 @@ pub(super) async fn keep_refreshed(
 
 /// The generation as which a token is stored, once it is and the audit was told.
 async fn keep(vault: Arc<Vault>, chronicle: &dyn Chronicle, refreshed: RefreshedToken) -> Option<u64> {
-    let (account, record) = (account(&refreshed), refreshed.token.record);
     let RefreshedToken { connector, zone, credential, token, .. } = refreshed;
-    let key = CredentialKey { zone, connector, name: credential };
+    let (key, record) = (CredentialKey { zone, connector, name: credential }, token.record);
     let mut stored = store(&vault, &key, token).await;
-    if stored.is_some() && !tell(&vault, chronicle, &key, record, account).await {
+    if let Some(version) = stored
+        && !give_out(&vault, chronicle, &key, record, version).await
+    {
         stored = None;
     }
     vault.give_again(&key, record);
     stored
 }
 
+/// Gives out what an earlier daemon stored and could not tell the audit of any more.
+//= docs/spec/vault.md#refreshed-tokens
+pub(super) async fn give_out_untold(vault: Arc<Vault>, chronicle: Arc<dyn Chronicle>) {
+    let disk = Arc::clone(&vault);
+    let listing = tokio::task::spawn_blocking(move || disk.list()).await;
+    let Ok(Ok(listing)) = listing else {
+        tracing::error!("the vault cannot be listed: what the audit was not told of is given to nobody");
+        return;
+    };
+    for Metadata { key, version, record, .. } in listing.credentials.into_iter().filter(|it| it.untold) {
+        let record = record.unwrap_or(version);
+        give_out(&vault, &*chronicle, &key, record, version).await;
+        vault.give_again(&key, record);
+    }
+}
+
+/// Tells the audit of a stored token and then gives it out; whether it was.
+async fn give_out(
+    vault: &Arc<Vault>,
+    chronicle: &dyn Chronicle,
+    key: &CredentialKey,
+    record: u64,
+    version: u64,
+) -> bool {
+    if !tell(vault, chronicle, key, record).await {
+        return false;
+    }
+    let (disk, of) = (Arc::clone(vault), key.clone());
+    let told = until_the_disk_takes_it(vault, key, record, move || disk.told(&of, version)).await;
+    told.is_some()
+}
+
 /// What the audit is told before a refreshed token is used.
-fn account(token: &RefreshedToken) -> Account {
+fn account(key: &CredentialKey) -> Account {
     Account {
-        zone: token.zone.clone(),
+        zone: key.zone.clone(),
         kind: AuditEventKind::SecretStored,
-        connector: token.connector.clone(),
+        connector: key.connector.clone(),
         operation: None,
         call: None,
         code: None,
-        detail: format!("{}, refreshed", token.credential),
+        detail: format!("{}, refreshed", key.name),
     }
 }
 
 /// Tells the audit of a stored token; it is given to nobody while that cannot be. Whether it was told.
 //= docs/spec/audit.md#connectors
-async fn tell(
-    vault: &Vault,
-    chronicle: &dyn Chronicle,
-    key: &CredentialKey,
-    record: u64,
-    account: Account,
-) -> bool {
+async fn tell(vault: &Vault, chronicle: &dyn Chronicle, key: &CredentialKey, record: u64) -> bool {
     let mut pause = FIRST_PAUSE;
     loop {
-        match chronicle.tell(account.clone()).await {
+        match chronicle.tell(account(key)).await {
             Ok(()) => return true,
             Err((code @ (Code::Draining | Code::CeremonyRequired), message)) => {
                 tracing::error!(credential = %key, %code, message, "nobody is left to be told of a refreshed token");
@@ -166,15 +217,28 @@ async fn tell(
 //= docs/spec/vault.md#refreshed-tokens
 async fn store(vault: &Arc<Vault>, key: &CredentialKey, token: OAuthToken) -> Option<u64> {
     let (record, expected) = (token.record, token.generation);
-    let secret = Arc::new(secret(token));
+    let secret = secret(token);
+    let (disk, of) = (Arc::clone(vault), key.clone());
+    let replace = move || disk.replace_if_version(&of, expected, &secret, clock::now().unix);
+    until_the_disk_takes_it(vault, key, record, replace).await
+}
+
+/// What a change of the vault answers once the disk takes it; absent if it is never to be made. Until then the credential is
+/// withheld.
+async fn until_the_disk_takes_it<T: Send + 'static>(
+    vault: &Vault,
+    key: &CredentialKey,
+    record: u64,
+    change: impl Fn() -> Result<T, VaultError> + Send + Sync + 'static,
+) -> Option<T> {
+    let change = Arc::new(change);
     let mut pause = FIRST_PAUSE;
     loop {
-        let (disk, of, what) = (Arc::clone(vault), key.clone(), Arc::clone(&secret));
-        let replace = move || disk.replace_if_version(&of, expected, &what, clock::now().unix);
-        match tokio::task::spawn_blocking(replace).await {
-            Ok(Ok(version)) => return Some(version),
+        let change = Arc::clone(&change);
+        match tokio::task::spawn_blocking(move || change()).await {
+            Ok(Ok(made)) => return Some(made),
             Ok(Err(error)) if error.passes() => {
-                tracing::error!(credential = %key, %error, "a refreshed token waits in memory for the disk");
+                tracing::error!(credential = %key, %error, "a refreshed token waits for the disk");
                 vault.withhold(key, record);
             }
             Ok(Err(error)) => {
@@ -299,7 +363,32 @@ mod tests {
         let vault = Arc::new(vault);
         let chains = Chains::refusing(1, Code::Draining);
         assert_eq!(keep(Arc::clone(&vault), &chains, refreshed("new")).await, None);
+        assert_eq!(vault.get(&key, 1).unwrap_err(), VaultError::Withheld(key.clone()), "nor does the next");
+        let chains = Arc::new(Chains::refusing(1, Code::StoreFull));
+        give_out_untold(Arc::clone(&vault), chains).await;
         assert_eq!(vault.get(&key, 1).unwrap().secret, secret(refreshed("new").token), "it is not lost");
+        assert!(vault.withheld().is_empty());
+    }
+
+    /// Another call that begins between the storing and the telling.
+    //= docs/spec/vault.md#refreshed-tokens
+    #[tokio::test]
+    async fn a_call_waits_for_the_audit_to_be_told_and_not_for_a_disk_that_refuses() {
+        let key = key("z:work", "github", "main");
+        let disk = Faulty::sound();
+        let (_folder, vault) = vault_on(&disk, &key, &secret(refreshed("old").token)).unwrap();
+        let vault = Arc::new(vault);
+        let version = vault.replace_if_version(&key, 1, &secret(refreshed("new").token), clock::now().unix);
+        let (opener, of) = (Arc::clone(&vault), key.clone());
+        let call = tokio::spawn(async move { opened(&opener, &of, 1).await.unwrap() });
+        tokio::time::sleep(TELLING_STEP).await;
+        assert!(!call.is_finished());
+        assert!(give_out(&vault, &TOLD, &key, 1, version.unwrap()).await);
+        assert_eq!(call.await.unwrap().unwrap().secret, secret(refreshed("new").token));
+
+        vault.replace_if_version(&key, 2, &secret(refreshed("newer").token), clock::now().unix).unwrap();
+        vault.withhold(&key, 1);
+        assert_eq!(opened(&vault, &key, 1).await.unwrap().unwrap_err(), VaultError::Withheld(key));
     }
 
     //= docs/spec/vault.md#refreshed-tokens

@@ -35,7 +35,10 @@ impl Examination {
         let files: Arc<dyn Files> = Arc::clone(&self.files) as Arc<dyn Files>;
         let home = match Home::open_in(files, &self.path) {
             Ok(home) => Some(home),
-            Err(HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. }) => None,
+            // The layout named it.
+            Err(
+                HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind(_),
+            ) => None,
             Err(error) => {
                 self.wrong("home.toml", &error);
                 None

@@ -9,17 +9,25 @@ use std::path::{Path, PathBuf};
 use fcp_api::examination::{Finding, Look, REMEDY_OF_COPY};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::manifest::{MAX_MANIFEST_BYTES, Manifest};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, StatVfsMountFlags, flock, statvfs};
 use rustix::io::Errno;
 
 use super::Examination;
-use crate::home::{CONFIG_FILE, FOLDERS, HOME_FILE, HomeError, Kind, check_private};
+use crate::home::{
+    CEREMONY_FILE, CONFIG_FILE, FOLDERS, HOME_FILE, HomeError, Kind, LOCK_FILE, check_private,
+};
 
 /// Most files that are looked at. Chosen: many times those of a large home.
 const MOST_FILES: usize = 100_000;
 
+/// Bytes that a home should have left. Chosen: a journal's reserve, and what a start writes.
+const LEAST_ROOM: u64 = 8 * 1024 * 1024;
+
 /// Folders whose files are judged by where they are: agents keep what they like in theirs.
 const NOT_ENTERED: [&str; 3] = ["agents", "run", "logs"];
+
+/// What must be files.
+const FILES: [&str; 4] = [CONFIG_FILE, HOME_FILE, CEREMONY_FILE, LOCK_FILE];
 
 /// Files that others may read: they list public keys.
 const READABLE: [&str; 1] = ["publishers.txt"];
@@ -71,9 +79,34 @@ impl Examination {
         if self.looks.len() == before {
             self.ok("home", format!("{}: its files are its owner's alone", home.display()));
         }
+        self.room();
         let running = self.lock();
         self.socket(running);
         running
+    }
+
+    /// Whether anything can be written.
+    fn room(&mut self) {
+        let home = self.path.clone();
+        let about = match statvfs(&home) {
+            Ok(about) => about,
+            Err(error) => return self.wrong("room", &HomeError::io("examine", &home)(error.into())),
+        };
+        let left = about.f_bavail.saturating_mul(about.f_frsize);
+        if about.f_flag.contains(StatVfsMountFlags::RDONLY) {
+            let look =
+                Look::problem("room", Code::StoreFailed, "its file system is mounted for reading only");
+            let look = look.at(home.display()).why("no daemon can run on it, and nothing can be recorded");
+            self.add(look.remedy(format!("`mount -o remount,rw` on what holds {}", home.display())));
+        } else if left < LEAST_ROOM {
+            let detail = format!("{} KiB are left on its file system", left / 1024);
+            let look = Look::problem("room", Code::StoreFull, detail).at(home.display());
+            let look =
+                look.why("what cannot be recorded is not done; only revocations have room of their own");
+            self.add(look.remedy("free space on that file system"));
+        } else {
+            self.ok("room", format!("{} MiB are left on its file system", left >> 20));
+        }
     }
 
     fn modes_in(&mut self, folder: &Path, left: &mut usize) {
@@ -91,8 +124,12 @@ impl Examination {
             let top = folder == self.path;
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
             let is_folder = path.symlink_metadata().is_ok_and(|about| about.is_dir());
-            let kind =
-                if is_folder || top && FOLDERS.contains(&name.as_str()) { Kind::Folder } else { Kind::File };
+            let kind = match name.as_str() {
+                name if top && FOLDERS.contains(&name) => Kind::Folder,
+                name if top && FILES.contains(&name) => Kind::File,
+                _ if is_folder => Kind::Folder,
+                _ => Kind::File,
+            };
             if top && READABLE.contains(&name.as_str()) && !is_folder {
                 self.readable(&path);
             } else if let Err(error) = check_private(&path, kind) {
@@ -117,8 +154,10 @@ impl Examination {
 
     /// Who holds the lock, asked without taking it for longer than the question.
     fn lock(&mut self) -> bool {
-        let path = self.path.join("lock");
-        let Ok(file) = File::open(&path) else {
+        let path = self.path.join(LOCK_FILE);
+        // What is no file was named with the modes, and a pipe must not be waited for.
+        let is_file = path.symlink_metadata().is_ok_and(|about| about.is_file());
+        let Some(file) = is_file.then(|| File::open(&path).ok()).flatten() else {
             self.ok("lock", "no daemon has used this home");
             return false;
         };
@@ -143,9 +182,7 @@ impl Examination {
         let path = self.path.join("run").join("fcp.sock");
         let Ok(about) = path.symlink_metadata() else { return };
         if !about.file_type().is_socket() {
-            let look = Look::problem("socket", Code::AddressInUse, "it is no socket");
-            let remedy = format!("look at it, then `mv {} /tmp`", path.display());
-            self.add(look.at(path.display()).why("the daemon cannot listen there").remedy(remedy));
+            self.wrong("socket", &HomeError::WrongKind(path));
         } else if about.mode() & 0o077 != 0 {
             let look = Look::problem("socket", Code::NotPermitted, "other users may connect to it");
             self.add(look.at(path.display()).remedy(format!("`chmod 600 {}`", path.display())));

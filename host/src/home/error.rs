@@ -137,6 +137,7 @@ impl HomeError {
                 let mode = if path.is_dir() { 700 } else { 600 };
                 Some(format!("`chmod {mode} {}`", path.display()))
             }
+            Self::WrongKind(path) => Some(format!("look at it, then `mv {} /tmp`", path.display())),
             Self::PathTooLong(_) => Some("choose a home with a shorter path".into()),
             Self::FileMissing(path) | Self::Damaged { file: path, .. } => {
                 Some(format!("restore {} from a backup", path.display()))
@@ -151,7 +152,6 @@ impl HomeError {
             }
             Self::Missing(_)
             | Self::TooNew { .. }
-            | Self::WrongKind(_)
             | Self::FileTooLarge(_)
             | Self::Config(_)
             | Self::Io { .. }

@@ -45,6 +45,9 @@ pub const HOME_FILE: &str = "home.toml";
 /// The record of a confirmed ceremony.
 pub const CEREMONY_FILE: &str = "ceremony.cbor";
 
+/// Held by the one process that uses the home.
+pub(crate) const LOCK_FILE: &str = "lock";
+
 /// The folders of a home.
 pub(crate) const FOLDERS: [&str; 7] = ["keys", "vault", "journal", "index", "packages", "agents", "run"];
 
@@ -252,11 +255,23 @@ impl Home {
         self.files.list(folder).map_err(HomeError::io("list", folder))
     }
 
-    /// Every part is ours and of a format we read; what a crash left half-written is removed.
+    /// Removes what a crash left half-written. Only for the process that holds the home's lock: what another one writes looks
+    /// the same.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    //= docs/spec/home.md#the-home
+    pub fn remove_leftovers(&self) -> Result<(), HomeError> {
+        remove_all_leftovers(&*self.files, &self.path)
+    }
+
+    /// Every part is ours and of a format we read.
     //= docs/spec/home.md#the-home
     fn check(&self) -> Result<(), HomeError> {
         self.facts()?;
-        remove_all_leftovers(&*self.files, &self.path)?;
+        if self.has(LOCK_FILE)? {
+            check_private(&self.path.join(LOCK_FILE), Kind::File)?;
+        }
         for folder in FOLDERS {
             let folder = self.path.join(folder);
             if folder.symlink_metadata().is_ok() {

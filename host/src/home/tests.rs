@@ -57,6 +57,7 @@ fn a_home_half_made_is_completed() {
             let files = Faulty::new(at, fault);
             let first = Home::create_in(Arc::new(files.clone()), &path);
             let home = Home::create(&path).unwrap();
+            home.remove_leftovers().unwrap();
             assert_eq!(home.state().unwrap(), HomeState::New);
             assert_eq!(home.list(&path).unwrap().len(), 8, "{fault:?} {at}");
             if !files.happened() {
@@ -296,6 +297,6 @@ fn leftovers_of_interrupted_writes_are_removed() {
     Home::create(&path).unwrap();
     let leftover = path.join(".home.toml.0123456789abcdef.new");
     fs::write(&leftover, "half").unwrap();
-    Home::open(&path).unwrap();
+    Home::open(&path).unwrap().remove_leftovers().unwrap();
     assert!(!leftover.exists());
 }

@@ -117,7 +117,7 @@ impl Vault {
         match self.change(key, Change::Replace { expected, secret }, now) {
             // The write before was refused at its very end: the file is there, and may not last.
             Err(VaultError::Superseded { version, .. }) if self.is_at(key, version, secret) => {
-                self.write_again(key, version)?;
+                self.write_again(key, version, true)?;
                 self.remove_replaced(key, expected);
                 Ok(version)
             }
@@ -137,6 +137,11 @@ impl Vault {
         self.withheld.remove(key, record);
     }
 
+    /// Whether it is withheld by this record, beside what the audit is only still to be told of.
+    pub fn is_withheld(&self, key: &CredentialKey, record: u64) -> bool {
+        self.withheld.holds(key, record)
+    }
+
     /// The credentials that are withheld.
     pub fn withheld(&self) -> Vec<CredentialKey> {
         self.withheld.all()
@@ -146,9 +151,22 @@ impl Vault {
         self.read(key, version).is_ok_and(|(_, stored)| stored.as_ref() == Some(secret))
     }
 
-    fn write_again(&self, key: &CredentialKey, version: u64) -> Result<(), VaultError> {
+    /// Gives out a refreshed token that [`Vault::replace_if_version`] stored, since the audit was told of it.
+    ///
+    /// # Errors
+    /// [`VaultError::Missing`] once another has taken its place, or what the system answers; then it is still given to nobody.
+    //= docs/spec/vault.md#refreshed-tokens
+    pub fn told(&self, key: &CredentialKey, version: u64) -> Result<(), VaultError> {
+        if !self.versions_of(key)?.contains(&version) {
+            return Err(VaultError::Missing(key.clone()));
+        }
+        self.write_again(key, version, false)
+    }
+
+    fn write_again(&self, key: &CredentialKey, version: u64, untold: bool) -> Result<(), VaultError> {
         let mut entropy = self.lock();
         let (metadata, secret) = self.read(key, version)?;
+        let metadata = Metadata { untold, ..metadata };
         let sealed = Record::seal(metadata, secret.as_ref(), &self.key, &mut entropy)?;
         self.write(key, version, &sealed)
     }
@@ -156,7 +174,7 @@ impl Vault {
     /// Opens a credential whose signed record has the version `record`.
     ///
     /// # Errors
-    /// [`VaultError::Missing`]; [`VaultError::Invalid`] naming a file that does not open.
+    /// [`VaultError::Missing`]; [`VaultError::Invalid`] naming a file that does not open; [`VaultError::Withheld`].
     pub fn get(&self, key: &CredentialKey, record: u64) -> Result<Opened, VaultError> {
         if self.withheld.holds(key, record) {
             return Err(VaultError::Withheld(key.clone()));
@@ -164,6 +182,9 @@ impl Vault {
         let missing = || VaultError::Missing(key.clone());
         let (metadata, secret) = self.standing(key, record)?.ok_or_else(missing)?;
         let secret = secret.ok_or_else(missing)?;
+        if metadata.untold {
+            return Err(VaultError::Withheld(key.clone()));
+        }
         Ok(Opened { metadata, secret })
     }
 
@@ -271,7 +292,8 @@ impl Vault {
         let version = highest.unwrap_or(0).checked_add(1).ok_or(VaultError::Exhausted)?;
         let kind = secret.map(Secret::kind);
         let record = change.record(version, base);
-        let metadata = Metadata { key: key.clone(), slot, kind, version, stored_at: now, record };
+        let untold = matches!(change, Change::Replace { .. });
+        let metadata = Metadata { key: key.clone(), slot, kind, version, stored_at: now, record, untold };
         let sealed = Record::seal(metadata, secret, &self.key, &mut entropy)?;
         self.write(key, version, &sealed)?;
         match change {

@@ -60,6 +60,8 @@ pub struct Metadata {
     pub stored_at: UnixTime,
     /// The version of the signed record by which it is in force; absent in what an older release stored.
     pub record: Option<u64>,
+    /// Whether the audit is still to be told of it: until then it is given to nobody.
+    pub untold: bool,
 }
 
 cbor_map! {
@@ -78,6 +80,8 @@ cbor_map! {
         /// The version of the signed record by which it is in force; absent in what an older release stored, which was in
         /// force by itself.
         pub record: Option<u64>,
+        /// True while the audit is still to be told of it; else absent.
+        pub untold: Option<bool>,
     }
 }
 
@@ -135,6 +139,7 @@ impl Record {
             revision: metadata.version,
             stored_at: metadata.stored_at,
             record: metadata.record,
+            untold: metadata.untold.then_some(true),
         };
         let binding = encode(&clear.to_cbor()).map_err(|_| VaultError::Unencodable)?;
         let content = secret.map(Secret::to_bytes).unwrap_or_default();
@@ -159,6 +164,7 @@ impl Record {
             version: clear.revision,
             stored_at: clear.stored_at,
             record: clear.record,
+            untold: clear.untold.unwrap_or(false),
         }
     }
 

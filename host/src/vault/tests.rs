@@ -198,7 +198,8 @@ fn a_secret_of_which_no_record_tells_goes_at_the_next_start() {
 fn store_without_record(vault: &Vault, key: &CredentialKey, version: u64, secret: &Secret) {
     vault.make_folder(key).unwrap();
     let (slot, kind) = ("oauth".into(), Some(secret.kind()));
-    let metadata = Metadata { key: key.clone(), slot, kind, version, stored_at: NOW, record: None };
+    let metadata =
+        Metadata { key: key.clone(), slot, kind, version, stored_at: NOW, record: None, untold: false };
     let sealed = Record::seal(metadata, Some(secret), &vault_key(), &mut entropy()).unwrap();
     vault.write(key, version, &sealed).unwrap();
 }
@@ -216,11 +217,38 @@ fn what_an_older_release_stored_still_opens() {
     let (vault, main) = (world.open(), key("z:work", "mail", "main"));
     store_without_record(&vault, &main, 7, &oauth2("old"));
     assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("old"));
-    assert_eq!(vault.replace_if_version(&main, 7, &oauth2("refreshed"), NOW).unwrap(), 8);
+    assert_eq!(rotate(&vault, &main, 7, &oauth2("refreshed")), 8);
     assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("refreshed"));
     let version = vault.put(&main, "oauth", &oauth2("new"), NOW).unwrap();
     assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("refreshed"));
     assert_eq!(vault.get(&main, version).unwrap().secret, oauth2("new"));
+}
+
+/// Stores a refreshed token, of which the audit was told.
+fn rotate(vault: &Vault, key: &CredentialKey, expected: u64, secret: &Secret) -> u64 {
+    let version = vault.replace_if_version(key, expected, secret, NOW).unwrap();
+    vault.told(key, version).unwrap();
+    version
+}
+
+//= docs/spec/vault.md#refreshed-tokens
+#[test]
+fn a_refreshed_token_is_given_out_once_the_audit_was_told_also_after_a_kill() {
+    let world = World::new();
+    let (vault, main) = (world.open(), key("z:work", "mail", "main"));
+    store(&vault, &main, "oauth", &oauth2("first"));
+    let version = vault.replace_if_version(&main, 1, &oauth2("second"), NOW).unwrap();
+    for vault in [vault, world.open()] {
+        assert_eq!(vault.get(&main, 1).unwrap_err(), VaultError::Withheld(main.clone()));
+        assert!(vault.list().unwrap().credentials[0].untold);
+    }
+    let vault = world.open();
+    vault.told(&main, version).unwrap();
+    for vault in [vault, world.open()] {
+        assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("second"));
+        assert!(!vault.list().unwrap().credentials[0].untold);
+    }
+    assert_eq!(world.open().told(&main, 7).unwrap_err(), VaultError::Missing(main));
 }
 
 #[test]
@@ -232,7 +260,7 @@ fn a_refreshed_token_replaces_only_the_version_it_was_refreshed_from() {
         Code::CredentialMissing
     );
     store(&vault, &main, "oauth", &oauth2("first"));
-    assert_eq!(vault.replace_if_version(&main, 1, &oauth2("second"), NOW).unwrap(), 2);
+    assert_eq!(rotate(&vault, &main, 1, &oauth2("second")), 2);
     assert_eq!(vault.get(&main, 1).unwrap().metadata.slot, "oauth");
     let late = vault.replace_if_version(&main, 1, &oauth2("late"), NOW).unwrap_err();
     assert_eq!(
@@ -256,12 +284,12 @@ fn a_put_that_is_open_and_then_refused_costs_no_refreshed_token() {
             forget_record(&vault, &main, 1);
         }
         let put = vault.put(&main, "oauth", &oauth2("refused"), NOW).unwrap();
-        let refreshed = vault.replace_if_version(&main, 1, &oauth2("rotated"), NOW).unwrap();
+        let refreshed = rotate(&vault, &main, 1, &oauth2("rotated"));
         assert_eq!((put, refreshed), (2, 3));
         // Whichever record a crash leaves, its own secret stands, and the token goes on from its own number.
         assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("rotated"));
         assert_eq!(vault.get(&main, put).unwrap().secret, oauth2("refused"));
-        assert_eq!(vault.replace_if_version(&main, refreshed, &oauth2("again"), NOW).unwrap(), 4);
+        assert_eq!(rotate(&vault, &main, refreshed, &oauth2("again")), 4);
         vault.discard(&main, put).unwrap();
         assert_eq!(vault.get(&main, 1).unwrap().secret, oauth2("again"));
     }
@@ -278,7 +306,7 @@ fn a_put_that_takes_force_ends_what_was_refreshed_meanwhile() {
             forget_record(&vault, &main, 1);
         }
         let put = vault.put(&main, "oauth", &oauth2("new"), NOW).unwrap();
-        vault.replace_if_version(&main, 1, &oauth2("rotated"), NOW).unwrap();
+        rotate(&vault, &main, 1, &oauth2("rotated"));
         vault.settle(&main, put).unwrap();
         assert_eq!(vault.get(&main, put).unwrap().secret, oauth2("new"));
         assert!(!world.file(&main, 3).exists(), "the token of the old secret is gone");
@@ -350,6 +378,10 @@ fn stopped_at(at: u64, fault: crate::home::faulty::Fault, change: &str) -> bool 
             2
         }
         "replace" => {
+            // The next start tells the audit of what this one could not.
+            if secret(1) == Err(VaultError::Withheld(main.clone())) {
+                vault.told(&main, 2).unwrap();
+            }
             let standing = secret(1).unwrap();
             assert!(standing == oauth2("new") || (standing == oauth2("old") && !answered), "{fault:?} {at}");
             1

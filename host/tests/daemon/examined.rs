@@ -78,7 +78,8 @@ fn a_sound_home_has_no_problems_and_is_left_as_it_is() {
     for look in problems(&looks) {
         assert!(look.check.starts_with("connector "), "{look:?}");
     }
-    for check in ["home", "config.toml", "home.toml", "journal", "keys", "records", "audit", "vault"] {
+    for check in ["home", "room", "config.toml", "home.toml", "journal", "keys", "records", "audit", "vault"]
+    {
         let look =
             looks.iter().find(|look| look.check == check).unwrap_or_else(|| panic!("{check}: {looks:?}"));
         assert_eq!(look.finding, Finding::Ok, "{look:?}");
@@ -91,6 +92,12 @@ type Damage = (&'static str, fn(&Path), &'static str, Code, &'static str, &'stat
 
 fn mode(path: PathBuf, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn pipe(path: &Path) {
+    fs::remove_file(path).ok();
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o600), 0)
+        .unwrap();
 }
 
 fn journal(home: &Path) -> PathBuf {
@@ -159,6 +166,34 @@ const DAMAGES: &[Damage] = &[
         Code::StoreCorrupt,
         "vault.key",
         "",
+    ),
+    (
+        "publishers a pipe",
+        |home| pipe(&home.join("publishers.txt")),
+        "publishers.txt",
+        Code::ConfigInvalid,
+        "publishers.txt",
+        "",
+    ),
+    ("lock a pipe", |home| pipe(&home.join("lock")), "layout", Code::StoreCorrupt, "lock", "`mv "),
+    (
+        "lock a folder",
+        |home| {
+            fs::remove_file(home.join("lock")).ok();
+            fs::create_dir(home.join("lock")).unwrap();
+        },
+        "layout",
+        Code::StoreCorrupt,
+        "lock",
+        "`mv ",
+    ),
+    (
+        "a pipe in the journal",
+        |home| pipe(&home.join("journal/zzz")),
+        "layout",
+        Code::StoreCorrupt,
+        "zzz",
+        "`mv ",
     ),
     (
         "publishers",
@@ -330,7 +365,7 @@ const DAMAGES: &[Damage] = &[
             fs::write(home.join("run/fcp.sock"), "").unwrap();
         },
         "socket",
-        Code::AddressInUse,
+        Code::StoreCorrupt,
         "fcp.sock",
         "mv ",
     ),

@@ -1,10 +1,16 @@
 //! From an empty folder to a home that serves.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
 use fcp_api::routes::{ConfirmCeremony, GetCeremony, GetHealth, GetStatus, IssueChallenge, ListZones};
 use fcp_api::secret::Secret;
 use fcp_api::types;
 use fcp_api::types::{CeremonyPhase, HealthStatus, Nothing};
+use fcp_host::home::Home;
 use fcp_proto_core::error::Code;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::world::{Daemon, PASSPHRASE, begin, ceremony, folder, unlock, words};
 
@@ -57,4 +63,58 @@ async fn an_operator_is_unlocked_by_the_right_passphrase_on_one_connection() {
     client.send::<fcp_api::routes::LockOperator>(&[], &Nothing {}).await.unwrap();
     let refused = client.get::<fcp_api::routes::ListCredentials>(&[], &Nothing {}).await.unwrap_err();
     assert_eq!(refused.code, Code::Unauthenticated);
+}
+
+/// A place of the home, and what makes something else stand in it.
+type Occupied = (&'static str, fn(&Path));
+
+const OCCUPIED: [Occupied; 8] = [
+    ("lock", pipe),
+    ("lock", |path| fs::create_dir(path).unwrap()),
+    ("lock", |path| symlink("nothing", path).unwrap()),
+    ("config.toml", pipe),
+    ("run/fcp.sock", pipe),
+    ("run/fcp.sock", |path| fs::create_dir(path).unwrap()),
+    ("run/fcp.sock", |path| fs::write(path, "mine").unwrap()),
+    ("run/fcp.sock", |path| symlink("nothing", path).unwrap()),
+];
+
+fn pipe(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::from(0o600), 0).unwrap();
+}
+
+//= docs/spec/home.md#the-home
+#[test]
+fn what_stands_in_a_place_of_the_home_is_named_and_neither_followed_nor_waited_for() {
+    for (place, occupy) in OCCUPIED {
+        let (_folder, home) = folder();
+        Home::create(&home).unwrap();
+        let path = home.join(place);
+        fs::remove_file(&path).ok();
+        occupy(&path);
+        let (ended, log) = Daemon::spawn(&home).wait();
+        assert!(!ended.success(), "{place}: {log}");
+        let words = format!("{} is a link or of another kind", path.display());
+        assert!(log.contains(&words) && log.contains("FCP-8007") && log.contains("`mv "), "{place}: {log}");
+        assert!(path.symlink_metadata().is_ok(), "{place} is left");
+    }
+}
+
+//= docs/spec/home.md#the-home
+#[tokio::test]
+async fn what_another_start_is_writing_is_removed_by_nobody_but_who_holds_the_lock() {
+    let (_folder, home) = folder();
+    Home::create(&home).unwrap();
+    let half_written = home.join(".config.toml.0123456789abcdef.new");
+    fs::write(&half_written, "version").unwrap();
+    Home::create(&home).unwrap();
+    Home::open(&home).unwrap();
+    assert!(half_written.exists(), "it may be another's");
+    let daemon = Daemon::start(&home).await;
+    assert!(!half_written.exists(), "nobody else writes");
+    fs::write(&half_written, "version").unwrap();
+    let (ended, log) = Daemon::spawn(&home).wait();
+    assert!(!ended.success() && log.contains("FCP-8003"), "{log}");
+    assert!(half_written.exists(), "the second has no say");
+    drop(daemon);
 }

@@ -46,7 +46,7 @@ impl Files for OsFiles {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn StoredFile>> {
-        Ok(Arc::new(OsFile(existing().open(path)?)))
+        Ok(Arc::new(OsFile(open_file(&mut existing(), path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -62,7 +62,7 @@ impl Files for OsFiles {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Lock> {
-        let file = existing().create(true).mode(FILE_MODE).open(path)?;
+        let file = open_file(existing().create(true).mode(FILE_MODE), path)?;
         match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => {
                 file.set_len(0)?;
@@ -75,11 +75,18 @@ impl Files for OsFiles {
     }
 }
 
-/// How a file that is ours is opened: never through a link that someone put in its place.
+/// How a file that is ours is opened: never through a link that someone put in its place, nor waiting for the other end of a
+/// pipe.
 fn existing() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options.read(true).write(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
     options
+}
+
+/// Opens what must be a regular file.
+fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
 /// The process number that the holder of a lock wrote into it.
