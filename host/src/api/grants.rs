@@ -135,6 +135,7 @@ impl Serve for AddGrant {
             not_before,
             expires_at: not_before.saturating_add(body.lifetime_secs),
             request: None,
+            standing_approval: None,
         };
         let id = admit(&app, operator, &body.zone, grant).await?;
         view_of(&app, id).await.map_err(|_| broken("a grant that was just taken is not there"))

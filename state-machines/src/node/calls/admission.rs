@@ -1,6 +1,7 @@
 //! From decision to dispatch.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -185,6 +186,7 @@ impl Node {
             token_id: authorized.seal().token_id,
             grants: authorized.grants().clone(),
             approvals: authorized.approvals().clone(),
+            standing_approval: *authorized.standing_approval(),
             idempotency_key: authorized.idempotency_key().clone(),
             idempotency_expires_at: None,
             reservations: stored_demands(reservation)?,
@@ -217,7 +219,10 @@ impl Node {
             trace: trace.cloned(),
             ..Entry::new(kind, authorized.principal().as_str()).about(intent)
         };
-        unit.audit(authorized.zone(), entry(AuditEventKind::CallDispatched));
+        let mut dispatched = entry(AuditEventKind::CallDispatched);
+        let beforehand = |grant: &ObjectId| format!("approved beforehand by the grant {grant}");
+        dispatched.detail = authorized.standing_approval().as_ref().map(beforehand);
+        unit.audit(authorized.zone(), dispatched);
         for credential in authorized.credentials() {
             unit.audit(authorized.zone(), entry(AuditEventKind::SecretAccess).saying(credential.as_str()));
         }
