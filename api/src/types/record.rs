@@ -65,6 +65,10 @@ pub enum ReceiptView {
         /// The operation.
         #[schema(value_type = schema::OperationId)]
         operation: OperationId,
+        /// The grant by whose standing approval a person had agreed beforehand, if that spared it an approval.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<schema::ObjectId>)]
+        standing_approval: Option<ObjectId>,
         /// How it ended.
         #[schema(value_type = schema::CallOutcome)]
         outcome: CallOutcome,

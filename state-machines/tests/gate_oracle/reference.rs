@@ -12,8 +12,8 @@ use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::claims::Claims;
 use fcp_proto_core::zone::{Idempotency, SafetyTier};
 use fcp_state_machines::call::gate::{
-    ConnectorFacts, Facts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyStanding,
-    LeaseFacts, OperationFacts, RateFacts, SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
+    ConnectorFacts, Facts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyStanding, LeaseFacts,
+    OperationFacts, RateFacts, SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
 };
 
 use crate::approvals::{self, Spend};

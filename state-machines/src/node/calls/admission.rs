@@ -66,10 +66,10 @@ impl Node {
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
         let (prepared, decision) = self.judge(call, now, schema)?;
-        let (refused, replay) = match decision {
-            Decision::Authorized(_) => (None, None),
-            Decision::Replay(receipt) => (None, Some(receipt)),
-            Decision::Denied(denial) => (Some(Refusal::from(denial)), None),
+        let (refused, replay, standing_approval) = match decision {
+            Decision::Authorized(authorized) => (None, None, *authorized.standing_approval()),
+            Decision::Replay(receipt) => (None, Some(receipt), None),
+            Decision::Denied(denial) => (Some(Refusal::from(denial)), None, None),
         };
         let approvals = gate::approvals_needed(&prepared.facts).into_iter().collect();
         // An earlier check refuses before the caller is proved, or before it is known what the call touches.
@@ -79,7 +79,7 @@ impl Node {
             call_digest: input.call_digest,
             input_label: gate::input_label(&prepared.facts),
         });
-        self.answer(request, Ok(Answer::Simulated { refused, replay, approvals, bound }));
+        self.answer(request, Ok(Answer::Simulated { refused, replay, approvals, standing_approval, bound }));
         Ok(())
     }
 
