@@ -34,10 +34,11 @@ async fn file(world: &mut World, key: &str) -> types::ApprovalView {
 /// Has the operator approve a call and those like it.
 async fn agree(
     world: &mut World,
+    key: &str,
     constraints: Option<Constraints>,
     lifetime_secs: u64,
 ) -> Result<types::Approved, ErrorBody> {
-    let filed = file(world, "k0").await;
+    let filed = file(world, key).await;
     approve(world, &filed, None, types::StandingGrant { constraints, lifetime_secs }).await
 }
 
@@ -67,7 +68,7 @@ async fn shown(world: &mut World, id: ObjectId) -> types::GrantView {
 async fn an_equal_call_is_not_asked_again_and_its_receipt_names_the_grant() {
     let mut world = World::new().await;
     assert_eq!(gate(&mut world.agent, &write("hello", "k1")).await, Err(Code::ApprovalRequired));
-    let approved = agree(&mut world, None, 3600).await.unwrap();
+    let approved = agree(&mut world, "a1", None, 3600).await.unwrap();
     let id = approved.grant_id.unwrap();
     assert_eq!(gate(&mut world.agent, &write("hello", "k1")).await, Ok(Some(id)));
     // The connector of these tests has no program: the call passes the gate, and ends with a receipt of its failure.
@@ -96,7 +97,7 @@ async fn an_equal_call_is_not_asked_again_and_its_receipt_names_the_grant() {
 #[tokio::test]
 async fn another_agent_is_asked() {
     let mut world = World::new().await;
-    agree(&mut world, None, 3600).await.unwrap();
+    agree(&mut world, "a2", None, 3600).await.unwrap();
     let eve = Bot::new("eve");
     eve.enrol(&mut world.operator).await.unwrap();
     grant(&mut world.operator, &eve).await.unwrap();
@@ -109,11 +110,11 @@ async fn another_agent_is_asked() {
 #[tokio::test]
 async fn after_its_time_its_revocation_or_another_connector_a_person_is_asked_again() {
     let mut world = World::new().await;
-    agree(&mut world, None, 1).await.unwrap();
+    agree(&mut world, "a3", None, 1).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(gate(&mut world.agent, &write("hello", "k1")).await, Err(Code::ApprovalRequired), "its time");
 
-    let id = agree(&mut world, None, 3600).await.unwrap().grant_id.unwrap();
+    let id = agree(&mut world, "a4", None, 3600).await.unwrap().grant_id.unwrap();
     assert_eq!(gate(&mut world.agent, &write("hello", "k1")).await, Ok(Some(id)));
     let revoke = types::Revoke {
         scope: RevocationScope::Capability,
@@ -124,7 +125,7 @@ async fn after_its_time_its_revocation_or_another_connector_a_person_is_asked_ag
     world.operator.send::<Revoke>(&[], &revoke).await.unwrap();
     assert_eq!(gate(&mut world.agent, &write("hello", "k1")).await, Err(Code::ApprovalRequired), "revoked");
 
-    let id = agree(&mut world, None, 3600).await.unwrap().grant_id.unwrap();
+    let id = agree(&mut world, "a5", None, 3600).await.unwrap().grant_id.unwrap();
     assert_eq!(gate(&mut world.agent, &write("hello", "k1")).await, Ok(Some(id)));
     let home = world.daemon.socket().ancestors().nth(2).unwrap().to_owned();
     install_changed(&mut world.operator, &home).await.unwrap();
@@ -142,15 +143,16 @@ async fn after_its_time_its_revocation_or_another_connector_a_person_is_asked_ag
 async fn bounds_that_name_resources_stand_in_the_place_of_the_input_and_others_do_not() {
     let mut world = World::new().await;
     let few = Constraints { max_calls: Some(5), ..Constraints::default() };
-    let id = agree(&mut world, Some(few), 3600).await.unwrap().grant_id.unwrap();
+    let id = agree(&mut world, "a6", Some(few), 3600).await.unwrap().grant_id.unwrap();
     let narrow = shown(&mut world, id).await;
     assert_eq!(narrow.standing_approval.unwrap().scope, StandingScope::Input, "a number widens nothing");
     assert_eq!(narrow.constraints.resource_allow, ["notes:note/mine".parse().unwrap()], "as the call");
     assert_eq!(gate(&mut world.agent, &write("other", "k1")).await, Err(Code::ApprovalRequired));
 
+    let mut world = World::new().await;
     let mine =
         Constraints { resource_allow: vec!["notes:note/mine".parse().unwrap()], ..Constraints::default() };
-    let id = agree(&mut world, Some(mine), 3600).await.unwrap().grant_id.unwrap();
+    let id = agree(&mut world, "a7", Some(mine), 3600).await.unwrap().grant_id.unwrap();
     assert_eq!(gate(&mut world.agent, &write("other", "k1")).await, Ok(Some(id)));
     let elsewhere = call("notes.put", json!({ "note": "yours", "text": "hello" }), Some("k2"));
     assert!(gate(&mut world.agent, &elsewhere).await.is_err());
