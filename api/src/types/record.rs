@@ -36,6 +36,7 @@ pub struct ReceiptQuery {
 }
 
 /// A signed record of a decision or of a call's end.
+#[allow(clippy::large_enum_variant, reason = "few are held at a time, and each is shown and gone")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ReceiptView {
