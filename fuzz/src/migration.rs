@@ -138,6 +138,7 @@ impl Play {
             token_id: TokenId::from_bytes([3; 16]),
             grants: BTreeSet::new(),
             approvals: BTreeSet::new(),
+            standing_approval: None,
             idempotency_key: None,
             idempotency_expires_at: None,
             reservations: Vec::new(),

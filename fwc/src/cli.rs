@@ -162,10 +162,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
 //= docs/spec/output.md#who-speaks
 fn idle_speaker(cli: &Cli, matches: &ArgMatches) -> Option<Failure> {
     let (speaker, passphrase) = (cli.command.takes_no_speaker(), !cli.command.takes_passphrase());
+    // Whoever may send the daemon's process a signal is asked for no name; an agent is refused in words of its own.
+    let by_signal = matches!(cli.command, Command::Down(_)) && cli.global.host.is_none();
     let options = [
         ("global_agent", "--agent", speaker),
-        ("global_operator", "--operator", speaker),
-        ("passphrase_file", "--passphrase-file", passphrase),
+        ("global_operator", "--operator", speaker || by_signal),
+        ("passphrase_file", "--passphrase-file", passphrase || by_signal),
     ];
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let (_, option, _) = options.into_iter().find(|(id, _, is_idle)| *is_idle && typed(id))?;

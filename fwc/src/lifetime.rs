@@ -1,5 +1,6 @@
 //! Lengths of time as people write them: `90s`, `15m`, `8h`, `30d`.
 
+use core::fmt;
 use core::str::FromStr;
 
 /// A length of time of at least a second.
@@ -13,25 +14,30 @@ impl Lifetime {
     }
 }
 
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = |(length, _): &&(u64, char)| self.0.is_multiple_of(*length);
+        let (length, unit) = UNITS.iter().find(fits).unwrap_or(&(1, 's'));
+        write!(f, "{}{unit}", self.0 / length)
+    }
+}
+
+/// The units, longest first.
+const UNITS: [(u64, char); 4] = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
+
 impl FromStr for Lifetime {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no length of time such as 90s, 15m, 8h or 30d");
         let unit = text.chars().last().ok_or_else(wrong)?;
-        let seconds: u64 = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            _ => return Err(wrong()),
-        };
+        let (seconds, _) = UNITS.iter().find(|(_, name)| *name == unit).ok_or_else(wrong)?;
         let number = text.strip_suffix(unit).ok_or_else(wrong)?;
         if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong());
         }
         let number: u64 = number.parse().map_err(|_| wrong())?;
-        number.checked_mul(seconds).filter(|length| *length > 0).map(Self).ok_or_else(wrong)
+        number.checked_mul(*seconds).filter(|length| *length > 0).map(Self).ok_or_else(wrong)
     }
 }
 
@@ -42,8 +48,16 @@ mod tests {
     #[test]
     fn lengths_of_time_are_read() {
         for (text, seconds) in [("1s", 1), ("15m", 900), ("8h", 28_800), ("30d", 2_592_000)] {
-            assert_eq!(text.parse::<Lifetime>().map(Lifetime::as_secs), Ok(seconds));
+            let read = text.parse::<Lifetime>();
+            assert_eq!(read.clone().map(Lifetime::as_secs), Ok(seconds));
+            assert_eq!(read.map(|it| it.to_string()), Ok(text.to_owned()));
         }
+        let written = |text: &str| text.parse::<Lifetime>().map(|it| it.to_string());
+        assert_eq!(
+            (written("60m"), written("90m")),
+            (Ok("1h".into()), Ok("90m".into())),
+            "the longest that fits"
+        );
         for bad in [
             "",
             "s",

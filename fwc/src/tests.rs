@@ -56,6 +56,7 @@ const LINES: &[&str] = &[
     "agent run mail --for 1h -- sh -c true --json",
     "role add r --description d",
     "role list",
+    "role show r",
     "role give r mail",
     "role take r mail --reason x",
     "role remove r --reason x",
@@ -63,6 +64,7 @@ const LINES: &[&str] = &[
     "grant add mail a.b a.c --zone z:work --for 8h --allow * --credential me --argument {}",
     "grant add --role r a.b --zone z:work --for 8h --deny x:y",
     "grant list --to mail --live",
+    "grant show ID",
     "revoke Capability ID --reason r",
     "revocations --limit 1",
     "token mint a.b a.c --to f",
@@ -316,6 +318,16 @@ fn the_help_tree_is_as_reviewed() {
     }
     let reviewed = std::fs::read_to_string(path).unwrap();
     assert_eq!(text, reviewed, "review the difference, then accept it with FCP_ACCEPT_HELP=1");
+}
+
+//= docs/spec/output.md#who-speaks
+#[test]
+fn who_stops_the_daemon_is_said_over_tcp_alone() {
+    for option in ["--operator alice", "--passphrase-file f"] {
+        let refused = refusal(&format!("{option} down"));
+        assert_eq!(refused.code, Code::UsageError, "a signal has no speaker");
+        assert!(parse(&format!("{option} --host 127.0.0.1:1 --admission-file f down")).is_ok(), "{option}");
+    }
 }
 
 #[test]

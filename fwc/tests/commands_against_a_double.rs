@@ -575,6 +575,11 @@ fn down_stops_the_process_behind_the_socket_and_waits_for_its_end() {
         std::thread::sleep(std::time::Duration::from_millis(10));
         home.path().join("run/fcp.sock").exists()
     });
+    // Nobody's key is opened for a signal, so whose it would be is not asked; the daemon runs on.
+    for option in ["--operator", "--passphrase-file"] {
+        let (code, refused) = home.json(&[option, "x", "down"]);
+        assert_eq!((code, &refused["error"]["code"]), (2, &json!("FCP-9002")), "{option}: {refused}");
+    }
     let (code, answer) = if running { home.json(&["down", "--wait", "60s"]) } else { (-1, Value::Null) };
     let status = match daemon.try_wait().unwrap() {
         Some(status) => status,

@@ -42,6 +42,7 @@ fn every_command_does_its_work_with_a_real_daemon() {
     ask(&mut home);
     outside_a_session(&mut home);
     look_back(&mut home, &receipt);
+    beforehand(&mut home);
     withdraw(&mut home, &grant);
     apart_from_the_daemon(&mut home);
     end(&mut home);
@@ -164,6 +165,8 @@ fn admit(home: &mut Home) -> String {
     let bounds = ["--zone", "z:work", "--for", "1h", "--allow", &allow];
     let made = home.ok("grant add", &[&["mail", "sqlite.query", "sqlite.execute"][..], &bounds].concat());
     assert_eq!(home.ok("grant list", &["--to", "mail"])["grants"].as_array().unwrap().len(), 1);
+    let id = made["grant_id"].as_str().unwrap();
+    assert_eq!(home.ok("grant show", &[id])["grant_id"], id);
     share(home);
     made["grant_id"].as_str().unwrap().to_owned()
 }
@@ -173,6 +176,10 @@ fn share(home: &mut Home) {
     home.ok("role add", &["readers", "--description", "reads notes"]);
     home.ok("role give", &["readers", "mail"]);
     assert_eq!(home.ok("role list", &[])["roles"][0]["members"], json!(["mail"]));
+    let shown = home.ok("role show", &["readers"]);
+    assert_eq!((&shown["members"], &shown["description"]), (&json!(["mail"]), &json!("reads notes")));
+    home.laid_out("", "role show", &["readers"]);
+    assert_eq!(home.refused("role show", &["writers"]).1["error"]["name"], "not_found");
     home.ok("role take", &["readers", "mail", "--reason", "a test"]);
     home.ok("role remove", &["readers", "--reason", "a test"]);
 }
@@ -230,6 +237,36 @@ fn ask(home: &mut Home) {
     let run = home.run("agent run", &["mail", "--", "sh", "-c", "test -n \"$FCP_SESSION\""]);
     assert_eq!(run.0, 0, "{:#}", run.1);
     home.exercised.insert("agent run".into());
+}
+
+/// A person agrees to calls like one that waits, for a time; each that it spares an approval says so.
+//= docs/spec/gate.md#standing-approvals
+fn beforehand(home: &mut Home) {
+    let same = |key: &'static str| [&WRITE[..4], &[key]].concat();
+    let filed = home.ok_as("mail", "request", &same("k5"));
+    let id = filed["request_id"].as_str().unwrap();
+    let approved = home.ok("approvals approve", &[id, "--yes", "--grant", "8h"]);
+    let grant = approved["grant_id"].as_str().unwrap();
+    let own = home.ok_as("mail", "invoke", &same("k5"));
+    let receipt = own["receipt_id"].as_str().unwrap().to_owned();
+    assert!(home.ok("receipts show", &[&receipt])["standing_approval"].is_null(), "it had one of its own");
+    assert_eq!(home.ok_as("mail", "simulate", &same("k6"))["standing_approval"], grant);
+    let spared = home.ok_as("mail", "invoke", &same("k6"));
+    assert_eq!(spared["effect"], "made", "nobody was asked again");
+    let receipt = spared["receipt_id"].as_str().unwrap();
+    assert_eq!(home.ok("receipts show", &[receipt])["standing_approval"], grant);
+    let told = home.ok("explain", &[receipt]);
+    assert!(
+        told["story"].to_string().contains(grant) && told["evidence"].to_string().contains(grant),
+        "{told:#}"
+    );
+    let other = ["sqlite.execute", "--input", r#"{"sql":"DELETE FROM notes"}"#, "--idempotency-key", "k7"];
+    assert_eq!(home.refused_as("mail", "invoke", &other).1["error"]["name"], "approval_required");
+    let listed = home.ok("grant show", &[grant]);
+    assert_eq!((&listed["standing_approval"]["scope"], &listed["request_id"]), (&json!("input"), &json!(id)));
+    home.laid_out("", "grant show", &[grant]);
+    home.ok("revoke", &["Capability", grant, "--reason", "enough"]);
+    assert_eq!(home.refused_as("mail", "invoke", &same("k8")).1["error"]["name"], "approval_required");
 }
 
 /// What a person sees of each answer is laid out: no paths into the data.
@@ -332,7 +369,7 @@ fn withdraw(home: &mut Home, grant: &str) {
     assert_eq!(home.refused("revoke", &nobody).1["error"]["name"], "not_found");
     assert_eq!(home.ok("revoke", &[&nobody[..], &["--unknown"]].concat())["known"], false);
     assert_eq!(home.ok("revoke", &["Capability", grant, "--reason", "no longer needed"])["known"], true);
-    assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 2);
+    assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 3);
     assert!(home.ok("explain", &[grant])["story"].to_string().contains("no longer needed"));
     home.refused_as("mail", "invoke", &READ);
     let code = home.ok("show", &["sqlite"])["code_digest"].as_str().unwrap().to_owned();

@@ -71,11 +71,14 @@ fn an_approval_is_shown_whole_and_nothing_in_it_can_hide() {
             _ => None,
         });
         let pass = home.private("pass", PASSPHRASE);
-        let words = ["--passphrase-file", pass.to_str().unwrap(), "approvals", "approve", ID];
+        let words =
+            ["--passphrase-file", pass.to_str().unwrap(), "approvals", "approve", ID, "--grant", "8h"];
         let Some(mut terminal) = Terminal::start(&home.path(), &words) else { return };
         let screen = terminal.wait_for(&["Type yes: "]);
         assert!(!screen.contains('\u{202e}'), "text that turns around reached the terminal");
         assert!(screen.contains("\\u202e"), "{screen}");
+        let beforehand = "for 8h: mail calls a.b with this very input, and nobody is asked again";
+        assert!(screen.contains(beforehand), "{screen}");
         terminal.type_line(answer);
         let (ended, screen) = terminal.end();
         assert_eq!(ended == 0, code == 0, "{screen}");

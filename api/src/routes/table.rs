@@ -176,7 +176,7 @@ endpoints! {
     GetApproval Get "/v1/approvals/{request_id}" Access::Caller, Nothing, Nothing => types::ApprovalView, USUAL, READS,
         "A request with all its arguments in full.";
     ApproveRequest Post "/v1/approvals/{request_id}/approve" APPROVE, Nothing, types::Approve => types::Approved, USUAL, told(&[K::ApprovalDecided, K::AuthorityChanged]),
-        "Approves a request, for one call.";
+        "Approves a request, for one call; with a standing grant, for calls like it as well.";
     DenyRequest Post "/v1/approvals/{request_id}/deny" APPROVE, Nothing, types::Deny => types::Denied, USUAL, told(&[K::ApprovalDecided]),
         "Denies a request.";
 
@@ -197,10 +197,14 @@ endpoints! {
         "An agent.";
     ListGrants Get "/v1/grants" Access::Caller, types::GrantQuery, Nothing => types::GrantList, USUAL, READS,
         "Grants, newest first.";
+    GetGrant Get "/v1/grants/{grant_id}" Access::Caller, Nothing, Nothing => types::GrantView, USUAL, READS,
+        "A grant.";
     AddGrant Post "/v1/grants" GRANT, Nothing, types::AddGrant => types::GrantView, USUAL, CHANGED,
         "Gives an agent or role leave to call operations.";
     ListRoles Get "/v1/roles" Access::Operator, Nothing, Nothing => types::RoleList, USUAL, READS,
         "The roles, and who has them.";
+    GetRole Get "/v1/roles/{role}" Access::Operator, Nothing, Nothing => types::RoleView, USUAL, READS,
+        "A role, and who has it.";
     AddRole Post "/v1/roles" GRANT, Nothing, types::AddRole => types::RoleView, USUAL, CHANGED,
         "Makes a role, or describes one anew.";
     RemoveRole Delete "/v1/roles/{role}" GRANT, Nothing, types::Deny => types::RoleChanged, USUAL, CHANGED,

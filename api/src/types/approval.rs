@@ -187,11 +187,12 @@ pub struct ApprovalWatch {
     pub cursor: String,
 }
 
-/// A narrow grant that expires, so that the like need not be asked again.
+/// A narrow grant that expires, with a standing approval: until it ends, a call that fits it is not asked again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StandingGrant {
-    /// What bounds it; the resources of the request when absent.
+    /// What bounds it. Resources and credentials are those of the request where these name none; and unless these name
+    /// resources or arguments, it is for the very input of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Constraints>)]
     pub constraints: Option<Constraints>,
@@ -235,6 +236,10 @@ pub struct Approved {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ObjectId>)]
     pub grant_id: Option<ObjectId>,
+    /// Until when it lasts, exclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::UnixTime>)]
+    pub grant_expires_at: Option<UnixTime>,
     /// Until when the approval can be used.
     #[schema(value_type = schema::UnixTime)]
     pub expires_at: UnixTime,

@@ -2,8 +2,9 @@
 
 use fcp_proto_core::crypto::role::Agent;
 use fcp_proto_core::crypto::sign::VerifyingKey;
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{
-    CapabilityId, ConnectorId, KeyId, ObjectId, OperationId, PrincipalId, RoleId, ZoneId,
+    CapabilityId, ConnectorId, Digest, KeyId, ObjectId, OperationId, PrincipalId, RoleId, ZoneId,
 };
 use fcp_proto_core::object::RevocationScope;
 use fcp_proto_core::time::UnixTime;
@@ -150,10 +151,58 @@ pub struct GrantView {
     pub signed_by: KeyId,
     /// Whether it is within its time and not revoked.
     pub live: bool,
+    /// Why no call can be made on it now although it lives, if none can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
+    /// What a person agreed to beforehand; without it each call that needs a person asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing_approval: Option<StandingApprovalView>,
     /// The request it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ObjectId>)]
     pub request_id: Option<ObjectId>,
+}
+
+/// Why something is of no use now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Obstacle {
+    /// The code that every call is refused with.
+    #[schema(value_type = schema::ErrorCode)]
+    pub code: Code,
+    /// What exactly stands in the way.
+    pub why: String,
+    /// What to do about it.
+    pub next: String,
+}
+
+/// What a standing approval is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StandingScope {
+    /// The very input that was approved.
+    Input,
+    /// Every input that the grant's bounds permit.
+    Bounds,
+}
+
+/// A person's word, given beforehand, that spares the calls of a grant an approval of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StandingApprovalView {
+    /// What it is for.
+    pub scope: StandingScope,
+    /// BLAKE3 of the canonical JSON of the only input that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Digest>)]
+    pub input_digest: Option<Digest>,
+    /// The connector's interface that it is for.
+    #[schema(value_type = schema::Digest)]
+    pub interface_hash: Digest,
+    /// The connector's code that it is for.
+    #[schema(value_type = schema::Digest)]
+    pub code_digest: Digest,
+    /// Why it spares no call anything now, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
 }
 
 /// Which grants are wanted.

@@ -253,6 +253,10 @@ pub struct SimulateAnswer {
     pub checks: Vec<CheckResult>,
     /// What the call would need although no check refused, such as an approval decided later.
     pub needs: Vec<Need>,
+    /// The grant by whose standing approval the call would be spared an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ObjectId>)]
+    pub standing_approval: Option<ObjectId>,
     /// The digest that an approval would bind; absent without an input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Digest>)]

@@ -38,8 +38,8 @@ pub use audit::{
     AuditReport, SavedHead, VerifyAudit,
 };
 pub use authority::{
-    AddAgent, AddGrant, AgentList, AgentView, GrantList, GrantQuery, GrantView, RevocationView, Revocations,
-    Revoke, Revoked,
+    AddAgent, AddGrant, AgentList, AgentView, GrantList, GrantQuery, GrantView, Obstacle, RevocationView,
+    Revocations, Revoke, Revoked, StandingApprovalView, StandingScope,
 };
 pub use call::{
     CallOptions, CallPrepared, CallRequest, CallView, CancelAnswer, CheckResult, CheckStatus, HandleInput,

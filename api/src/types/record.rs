@@ -36,6 +36,7 @@ pub struct ReceiptQuery {
 }
 
 /// A signed record of a decision or of a call's end.
+#[allow(clippy::large_enum_variant, reason = "few are held at a time, and each is shown and gone")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ReceiptView {
@@ -65,6 +66,10 @@ pub enum ReceiptView {
         /// The operation.
         #[schema(value_type = schema::OperationId)]
         operation: OperationId,
+        /// The grant by whose standing approval a person had agreed beforehand, if that spared it an approval.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<schema::ObjectId>)]
+        standing_approval: Option<ObjectId>,
         /// How it ended.
         #[schema(value_type = schema::CallOutcome)]
         outcome: CallOutcome,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use fcp_api::routes::{ApproveRequest, DenyRequest, FileRequest, GetApproval, ListApprovals, WatchApprovals};
 use fcp_api::types::{
-    self, ApprovalQuery, ApprovalStatus, ApprovalWatchQuery, Approve, Deny, Nothing, StandingGrant,
+    self, ApprovalQuery, ApprovalStatus, ApprovalView, ApprovalWatchQuery, Approve, Deny, Nothing,
+    StandingGrant,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, OperationId};
@@ -60,7 +61,7 @@ pub(crate) enum Approvals {
     List(List),
     /// Shows a request with all its arguments in full
     Show(Show),
-    /// Approves a request, for one call
+    /// Approves a request, for one call, or with --grant for calls like it
     Approve(Box<ApproveArgs>),
     /// Denies a request
     Deny(DenyArgs),
@@ -122,7 +123,8 @@ pub(crate) struct Show {
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Examples:\n  fwc approvals approve ID\n  fwc approvals approve ID --yes --for 10m\n  \
-    fwc approvals approve ID --grant 8h --allow 'github:repo/me/site/**'\n  \
+    fwc approvals approve ID --grant 8h   # the very same call is not asked again until then\n  \
+    fwc approvals approve ID --grant 8h --allow 'github:repo/me/site/**' --max-calls 20   # nor is any other on these\n  \
     fwc approvals approve ID --for 30m --only github.issues.list   # a grant that is asked for, made narrower"
 )]
 pub(crate) struct ApproveArgs {
@@ -140,10 +142,11 @@ pub(crate) struct ApproveArgs {
     /// Of a grant that is asked for, only this operation
     #[arg(long, value_name = "OPERATION")]
     pub(crate) only: Vec<OperationId>,
-    /// Also makes a standing grant of this length for the like
+    /// Also approves beforehand, for this long: a standing grant whose calls this agent is not asked about again; the very
+    /// same input, unless --allow or --argument say which calls
     #[arg(long, value_name = "TIME")]
     pub(crate) grant: Option<Lifetime>,
-    /// What bounds the grant; what the request names otherwise
+    /// What bounds the grant; the resources and credentials of the request where none are named
     #[command(flatten)]
     pub(crate) constraints: ConstraintArgs,
     /// For the record
@@ -247,7 +250,9 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
         (None, None) => None,
     };
     if !args.yes {
-        confirm(&shown, grant.as_ref())?;
+        let more = args.grant.zip(grant.as_ref());
+        let more = more.map(|(lifetime, grant)| Ok(beforehand(&shown, lifetime, grant) + &visible(grant)?));
+        confirm(&shown, more.transpose()?.as_deref())?;
     }
     let request = Approve {
         call_digest: shown.call_digest,
@@ -259,14 +264,32 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
     let reply = client.send::<ApproveRequest>(&[&path], &request).await?;
     let note =
         format!("the agent makes the very same call again, with --approval {}", reply.body.approval_id);
-    Ok(Answer::of(reply)?.note(note).into())
+    let standing = reply.body.grant_id.map(|grant| {
+        format!(
+            "{} is not asked for an approval of such calls again until the grant {grant} ends; `fwc revoke \
+             Capability {grant} --reason '…'` ends it at once",
+            shown.agent
+        )
+    });
+    Ok(standing.into_iter().fold(Answer::of(reply)?.note(note), Answer::note).into())
+}
+
+/// What a standing grant would spare, in words.
+fn beforehand(asked: &ApprovalView, lifetime: Lifetime, grant: &StandingGrant) -> String {
+    let bounds = grant.constraints.as_ref();
+    let named = bounds.is_some_and(|it| !it.resource_allow.is_empty() || !it.arguments.is_empty());
+    let calls = if named { "any input that fits the bounds" } else { "this very input" };
+    format!(
+        "And beforehand, for {lifetime}: {} calls {} with {calls}, and nobody is asked again.\n",
+        asked.agent, asked.operation
+    )
 }
 
 /// Shows what is decided over, in full, and asks for a yes.
 ///
 /// # Errors
 /// [`Code::Cancelled`] for anything but a yes; [`Code::Unauthenticated`] where there is no terminal.
-pub(super) fn confirm<T: Serialize>(shown: &T, grant: Option<&StandingGrant>) -> Result<()> {
+pub(super) fn confirm<T: Serialize>(shown: &T, more: Option<&str>) -> Result<()> {
     let instead = "show it with `fwc approvals show ID`, then approve with --yes";
     if !passphrase::has_terminal() {
         let failure = Failure::new(Code::Unauthenticated);
@@ -276,8 +299,8 @@ pub(super) fn confirm<T: Serialize>(shown: &T, grant: Option<&StandingGrant>) ->
         return Err(failure);
     }
     passphrase::show(&visible(shown)?, instead)?;
-    if let Some(grant) = grant {
-        passphrase::show(&format!("and a standing grant: {}", visible(grant)?), instead)?;
+    if let Some(more) = more {
+        passphrase::show(more, instead)?;
     }
     let answer = passphrase::ask_openly("Approve this? Type yes: ", instead)?;
     if answer.expose() == "yes" {

@@ -1,11 +1,11 @@
 //! `grant`, `revoke`, `revocations`: what agents may call, and what is no longer honoured.
 
 use clap::{Args, Subcommand};
-use fcp_api::routes::{self, ListGrants, ListRevocations};
+use fcp_api::routes::{self, GetGrant, ListGrants, ListRevocations};
 use fcp_api::shell::quoted;
-use fcp_api::types::{self, AddGrant, GrantQuery, Page};
+use fcp_api::types::{self, AddGrant, GrantQuery, GrantView, Nothing, Page, Reply};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ConnectorId, CredentialId, OperationId, PrincipalId, RoleId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, CredentialId, ObjectId, OperationId, PrincipalId, RoleId, ZoneId};
 use fcp_proto_core::object::RevocationScope;
 use fcp_proto_core::token::argument::ArgumentRule;
 use fcp_proto_core::token::constraints::Constraints;
@@ -90,6 +90,8 @@ pub(crate) enum Grant {
     Add(Add),
     /// Lists grants, newest first
     List(List),
+    /// Shows a grant in full
+    Show(Show),
 }
 
 /// Adds a grant.
@@ -180,6 +182,14 @@ pub(crate) struct List {
     pub(crate) live: bool,
 }
 
+/// Shows a grant.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc grant show ID\n  fwc explain ID   # tells what became of it")]
+pub(crate) struct Show {
+    /// The grant
+    pub(crate) grant_id: ObjectId,
+}
+
 /// Revokes.
 #[derive(Args, Clone, Debug)]
 #[command(
@@ -217,8 +227,11 @@ pub(crate) async fn run(command: Grant, context: &mut Context) -> Result<Outcome
     match command {
         Grant::Add(args) => {
             let request = args.read()?;
-            Ok(Answer::of(context.as_operator().await?.send::<routes::AddGrant>(&[], &request).await?)?
-                .into())
+            shown(context.as_operator().await?.send::<routes::AddGrant>(&[], &request).await?)
+        }
+        Grant::Show(args) => {
+            let path = args.grant_id.to_string();
+            shown(context.as_caller().await?.get::<GetGrant>(&[&path], &Nothing {}).await?)
         }
         Grant::List(args) => {
             let query =
@@ -234,11 +247,27 @@ pub(crate) async fn run(command: Grant, context: &mut Context) -> Result<Outcome
                         ("operations", "OPERATIONS"),
                         ("live", "LIVE"),
                         ("expires_at", "EXPIRES"),
+                        ("standing_approval.scope", "APPROVED BEFOREHAND"),
+                        ("obstacle.why", "OF NO USE NOW↓"),
                     ],
                 )
                 .into())
         }
     }
+}
+
+/// A grant, with a word on what it is good for where that is less than it seems.
+///
+/// # Errors
+/// [`Code::Internal`] for an answer without a JSON form, which is a defect.
+pub(super) fn shown(reply: Reply<GrantView>) -> Result<Outcome> {
+    let grant = &reply.body;
+    let idle =
+        grant.obstacle.as_ref().map(|it| format!("no call can be made on it now: {}; {}", it.why, it.next));
+    let given = grant.standing_approval.as_ref().and_then(|it| it.obstacle.as_ref());
+    let spares = given.map(|it| format!("its standing approval spares nothing now: {}; {}", it.why, it.next));
+    let notes: Vec<_> = idle.into_iter().chain(spares).collect();
+    Ok(notes.into_iter().fold(Answer::of(reply)?, Answer::note).into())
 }
 
 /// `fwc revoke`.

@@ -1,7 +1,7 @@
 //! `role`: grants that agents share.
 
 use clap::{Args, Subcommand};
-use fcp_api::routes::{AddRole, AssignRole, ListRoles, RemoveRole, WithdrawRole};
+use fcp_api::routes::{AddRole, AssignRole, GetRole, ListRoles, RemoveRole, WithdrawRole};
 use fcp_api::types::{self, Deny, Nothing};
 use fcp_proto_core::ids::{PrincipalId, RoleId};
 
@@ -16,6 +16,8 @@ pub(crate) enum Role {
     Add(Add),
     /// Lists the roles and who has them
     List(List),
+    /// Shows a role and who has it
+    Show(Show),
     /// Gives an agent a role
     Give(Member),
     /// Takes a role from an agent; its grants no longer serve the agent's next call
@@ -39,6 +41,14 @@ pub(crate) struct Add {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc role list")]
 pub(crate) struct List {}
+
+/// Shows a role.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc role show reviewers")]
+pub(crate) struct Show {
+    /// The role
+    pub(crate) role: RoleId,
+}
 
 /// Gives a role.
 #[derive(Args, Clone, Debug)]
@@ -95,6 +105,9 @@ pub(crate) async fn run(command: Role, context: &mut Context) -> Result<Outcome>
                 ("description", "DESCRIPTION"),
             ];
             Ok(Answer::of(client.get::<ListRoles>(&[], &Nothing {}).await?)?.table("roles", &columns).into())
+        }
+        Role::Show(args) => {
+            Ok(Answer::of(client.get::<GetRole>(&[args.role.as_str()], &Nothing {}).await?)?.into())
         }
         Role::Give(args) => {
             let path = [args.role.as_str(), args.name.as_str()];

@@ -9,6 +9,7 @@ use fcp_proto_core::token::constraints::Constraints;
 use serde_json::{Value, json};
 
 use super::approvals::{ApproveArgs, Request, confirm};
+use super::grant::shown;
 use crate::context::Context;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
@@ -78,19 +79,19 @@ pub(super) async fn approve(
     args: &ApproveArgs,
     before: Failure,
 ) -> Result<Outcome> {
-    let shown = find(client, id, before).await?.body;
+    let asked = find(client, id, before).await?.body;
     if args.grant.is_some() || !args.kind.is_empty() || args.note.is_some() {
         return Err(usage("this asks for a grant: --for, --only and bounds make it narrower"));
     }
     if !args.yes {
-        confirm(&shown, None)?;
+        confirm(&asked, None)?;
     }
     let request = ApproveGrant {
         operations: Some(args.only.clone()).filter(|only| !only.is_empty()),
         constraints: args.constraints.read()?,
         lifetime_secs: args.lifetime.map(Lifetime::as_secs),
     };
-    Ok(Answer::of(client.send::<ApproveGrantRequest>(&[id], &request).await?)?.into())
+    shown(client.send::<ApproveGrantRequest>(&[id], &request).await?)
 }
 
 /// Denies a request for a grant.

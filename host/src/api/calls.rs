@@ -93,6 +93,7 @@ struct Simulated {
     refused: Option<Refusal>,
     replay: Option<ObjectId>,
     approvals: Vec<fcp_proto_core::object::ApprovalKind>,
+    standing_approval: Option<ObjectId>,
     bound: Option<BoundCall>,
     asked: Asked,
 }
@@ -106,8 +107,8 @@ async fn simulate(
 ) -> Result<Simulated, ErrorBody> {
     let asked = calling.asked(&call, wanted);
     match app.ask(Request::Simulate(call)).await {
-        Ok(Answer::Simulated { refused, replay, approvals, bound }) => {
-            Ok(Simulated { refused, replay, approvals, bound, asked })
+        Ok(Answer::Simulated { refused, replay, approvals, standing_approval, bound }) => {
+            Ok(Simulated { refused, replay, approvals, standing_approval, bound, asked })
         }
         Ok(other) => Err(unexpected(&other)),
         Err(failure) => Err(app.query(move |node, _| denial::refused(node, &failure, &asked)).await?),
@@ -169,7 +170,7 @@ async fn answer(
     simulated: Simulated,
     checks: Vec<CheckResult>,
 ) -> Result<SimulateAnswer, ErrorBody> {
-    let Simulated { refused, approvals, bound, asked, .. } = simulated;
+    let Simulated { refused, approvals, standing_approval, bound, asked, .. } = simulated;
     let (call_digest, input_label) = bound.map(|it| (it.call_digest, it.input_label)).unzip();
     let code = refused.as_ref().map(|refusal| refusal.code);
     let kinds = approvals.clone();
@@ -181,8 +182,9 @@ async fn answer(
     };
     let needs = match &denial {
         Some(denial) => denial.needs.clone(),
-        None if kinds.is_empty() => Vec::new(),
+        None if kinds.is_empty() || standing_approval.is_some() => Vec::new(),
         None => vec![Need::Approval { kinds }],
     };
-    Ok(SimulateAnswer { allowed: code.is_none(), code, denial, checks, needs, call_digest, input_label })
+    let allowed = code.is_none();
+    Ok(SimulateAnswer { allowed, code, denial, checks, needs, standing_approval, call_digest, input_label })
 }

@@ -1,7 +1,10 @@
 //! Why something is as it is, and what would permit it.
 
 use fcp_api::routes::Explain;
-use fcp_api::types::{ApprovalStatus, AuditEventView, Denial, ErrorBody, ExplainedKind, Explanation};
+use fcp_api::types::{
+    ApprovalStatus, AuditEventView, Denial, ErrorBody, ExplainedKind, Explanation, StandingApprovalView,
+    StandingScope,
+};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ObjectId, PrincipalId};
 use fcp_proto_core::object::{AnyObject, DecisionReceipt, GateCheck, Grantee};
@@ -319,6 +322,7 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         zone,
         connector,
         operation,
+        standing_approval,
         outcome,
         effect,
         code,
@@ -334,6 +338,13 @@ async fn receipt(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         format!("It ended at {executed_at} as `{outcome}`; its effect outside is `{effect}`."),
     ];
     let mut evidence = vec![*intent_id];
+    if let Some(grant) = standing_approval {
+        told.insert(
+            1,
+            format!("A person had agreed beforehand, by the standing approval of the grant {grant}."),
+        );
+        evidence.push(*grant);
+    }
     if let Some(code) = code {
         told.push(with_rule(*code, message.as_deref().unwrap_or_default()));
     }
@@ -448,6 +459,8 @@ async fn grant(app: &App, id: ObjectId, grantee: &Grantee) -> Result<Story, Erro
         ),
         format!("{standing}, and served {} call(s).", view.calls_used),
     ];
+    told.extend(view.obstacle.as_ref().map(|it| format!("No call can be made on it now: {}.", it.why)));
+    told.extend(view.standing_approval.as_ref().map(beforehand));
     let mut evidence: Vec<_> = view.request_id.into_iter().collect();
     for (revocation, sentence) in revoked {
         evidence.push(revocation);
@@ -465,6 +478,20 @@ async fn grant(app: &App, id: ObjectId, grantee: &Grantee) -> Result<Story, Erro
         call: None,
         owner,
     })
+}
+
+/// What a grant's standing approval spares its calls.
+fn beforehand(given: &StandingApprovalView) -> String {
+    let calls = match given.scope {
+        StandingScope::Input => "calls with the very input that was approved",
+        StandingScope::Bounds => "every call that its bounds permit",
+    };
+    match &given.obstacle {
+        None => format!("Its standing approval spares {calls} an approval of their own."),
+        Some(it) => {
+            format!("Its standing approval was for {calls}, and spares none anything now: {}.", it.why)
+        }
+    }
 }
 
 fn shown<T: serde::Serialize>(value: &T) -> Result<Value, ErrorBody> {

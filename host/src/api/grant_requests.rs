@@ -141,6 +141,7 @@ impl Serve for ApproveGrantRequest {
             not_before: now.unix,
             expires_at: now.unix.saturating_add(lifetime_secs.unwrap_or(asked.lifetime_secs)),
             request: Some(id),
+            standing_approval: None,
         };
         let grant = admit(&app, operator, &zone, grant).await?;
         view_of(&app, grant).await

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fcp_api::routes::{AddGrant, ListGrants};
-use fcp_api::types::{ErrorBody, GrantList, GrantView};
+use fcp_api::routes::{AddGrant, GetGrant, ListGrants};
+use fcp_api::types::{ErrorBody, GrantList, GrantView, Obstacle, StandingApprovalView, StandingScope};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CapabilityId, ConnectorId, ObjectId, OperationId};
 use fcp_proto_core::object::{Grant, Grantee, RevocationScope};
@@ -11,7 +11,7 @@ use fcp_proto_core::time::Now;
 use fcp_state_machines::node::Node;
 use fcp_state_machines::trust::authority::KnownGrant;
 
-use super::denial::unknown_operation;
+use super::denial::{Asked, named, unknown_operation};
 use super::mount::{Ask, Serve};
 use super::sign::admit;
 use super::status::broken;
@@ -36,6 +36,7 @@ fn view(
         Grantee::Principal(principal) => (Some(principal.clone()), None),
         Grantee::Role(role) => (None, Some(role.clone())),
     };
+    let live = is_live(node, id, grant, now);
     GrantView {
         grant_id: *id,
         agent,
@@ -49,9 +50,50 @@ fn view(
         not_before: grant.not_before,
         expires_at: grant.expires_at,
         signed_by: known.signer,
-        live: is_live(node, id, grant, now),
+        live,
+        obstacle: if live { obstacle(node, id, known, now) } else { None },
+        standing_approval: standing_approval(node, known, now),
         request_id: grant.request,
     }
+}
+
+/// Why a grant that lives is good for no call now.
+fn obstacle(node: &Node, id: &ObjectId, known: &KnownGrant, now: Now) -> Option<Obstacle> {
+    let refusal = node.grant_obstacle(id, known, now.unix)?;
+    let grant = &known.grant;
+    let agent = match &grant.grantee {
+        Grantee::Principal(principal) => Some(principal.clone()),
+        Grantee::Role(_) => None,
+    };
+    let asked = Asked {
+        agent,
+        zone: Some(known.zone.clone()),
+        connector: grant.connector.clone(),
+        operation: grant.operations.first()?.clone(),
+        call: None,
+    };
+    // Whoever looks after grants gives a role; whoever only calls has to ask.
+    let next = match (&grant.grantee, refusal.code) {
+        (Grantee::Role(role), Code::GrantPrincipalMismatch) => {
+            format!("`fwc role give {role} AGENT` gives the role")
+        }
+        (Grantee::Role(_) | Grantee::Principal(_), code) => named(code.next_step(), &asked),
+    };
+    Some(Obstacle { code: refusal.code, why: refusal.rule, next })
+}
+
+/// What a grant's standing approval spares, and whether it does.
+fn standing_approval(node: &Node, known: &KnownGrant, now: Now) -> Option<StandingApprovalView> {
+    let given = known.grant.standing_approval.as_ref()?;
+    let next = "approve the next such call with `fwc approvals approve ID --grant 8h`";
+    let stands = |(code, why): (Code, &str)| Obstacle { code, why: why.to_owned(), next: next.to_owned() };
+    Some(StandingApprovalView {
+        scope: given.input_digest.map_or(StandingScope::Bounds, |_| StandingScope::Input),
+        input_digest: given.input_digest,
+        interface_hash: given.interface_hash,
+        code_digest: given.code_digest,
+        obstacle: node.standing_obstacle(known, now.unix).map(stands),
+    })
 }
 
 /// One grant.
@@ -63,8 +105,7 @@ pub(super) async fn view_of(app: &App, id: ObjectId) -> Result<GrantView, ErrorB
     let found = app.query(move |node, now| {
         node.authority().grant_by_id(&id).map(|known| view(node, &id, known, &calls, now))
     });
-    let none = ErrorBody::new(Code::NotFound).because(format!("there is no grant {id}"));
-    found.await?.ok_or_else(|| none.next("`fwc grant list` lists the grants"))
+    found.await?.ok_or_else(|| none(id))
 }
 
 impl Serve for ListGrants {
@@ -87,6 +128,28 @@ impl Serve for ListGrants {
         });
         Ok(GrantList { grants: grants.await? })
     }
+}
+
+impl Serve for GetGrant {
+    async fn serve(ask: Ask<Self>) -> Result<GrantView, ErrorBody> {
+        let id = ask.path(0)?;
+        if let Some(own) = ask.caller.only().cloned() {
+            let names = ask.app.query(move |node, _| {
+                let known = node.authority().grant_by_id(&id);
+                known.is_some_and(|known| node.authority().names(&known.grant.grantee, &own))
+            });
+            if !names.await? {
+                return Err(none(id));
+            }
+        }
+        view_of(&ask.app, id).await
+    }
+}
+
+fn none(id: ObjectId) -> ErrorBody {
+    ErrorBody::new(Code::NotFound)
+        .because(format!("there is no grant {id}"))
+        .next("`fwc grant list` lists the grants")
 }
 
 /// The capabilities that the operations need, as the installed manifest says.
@@ -135,6 +198,7 @@ impl Serve for AddGrant {
             not_before,
             expires_at: not_before.saturating_add(body.lifetime_secs),
             request: None,
+            standing_approval: None,
         };
         let id = admit(&app, operator, &body.zone, grant).await?;
         view_of(&app, id).await.map_err(|_| broken("a grant that was just taken is not there"))

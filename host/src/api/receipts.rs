@@ -33,6 +33,7 @@ fn ended(
         zone: intent.header.zone_id,
         connector: intended.connector,
         operation: intended.operation,
+        standing_approval: intended.standing_approval,
         outcome: fields.outcome,
         effect: fields.effect,
         code: fields.error,

@@ -146,6 +146,7 @@ mod tests {
             token_id: TokenId::from_bytes([4; 16]),
             grants: [].into(),
             approvals: [].into(),
+            standing_approval: None,
             idempotency_key: Some("k".into()),
             idempotency_expires_at: None,
             reservations: Vec::new(),

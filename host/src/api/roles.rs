@@ -1,6 +1,6 @@
 //! Roles: grants that agents share.
 
-use fcp_api::routes::{AddRole, AssignRole, ListRoles, RemoveRole, WithdrawRole};
+use fcp_api::routes::{AddRole, AssignRole, GetRole, ListRoles, RemoveRole, WithdrawRole};
 use fcp_api::types::{ErrorBody, RoleChanged, RoleList, RoleView};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{PrincipalId, RoleId};
@@ -32,6 +32,17 @@ impl Serve for ListRoles {
         let roles =
             ask.app.query(|node, now| node.authority().roles().map(|role| view(node, role, now)).collect());
         Ok(RoleList { roles: roles.await? })
+    }
+}
+
+impl Serve for GetRole {
+    async fn serve(ask: Ask<Self>) -> Result<RoleView, ErrorBody> {
+        let name: RoleId = ask.path(0)?;
+        let wanted = name.clone();
+        let found =
+            ask.app.query(move |node, now| node.authority().role(&wanted).map(|role| view(node, role, now)));
+        let none = || ErrorBody::new(Code::NotFound).because(format!("there is no role {name}"));
+        found.await?.ok_or_else(|| none().next("`fwc role list` lists the roles"))
     }
 }
 

@@ -203,11 +203,13 @@ fn live_grant(
         not_before: NOW,
         expires_at: NOW.saturating_add(600),
         request: None,
+        standing_approval: None,
     };
     GrantFacts {
         grant,
         zone_id: zone(),
         signer_valid: true,
+        approver_valid: true,
         revoked: false,
         names_principal: true,
         calls_used: 0,

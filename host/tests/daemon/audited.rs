@@ -259,6 +259,7 @@ impl Cast {
         act!(self, AssignRole, &["tidy", "bot"], Nothing {});
         refuse!(self, WithdrawRole, &["tidy", "bot"], types::Deny::default());
         act!(self, WithdrawRole, &["tidy", "bot"], types::Deny::default());
+        look!(self, GetRole, &["tidy"], Nothing {});
         refuse!(self, RemoveRole, &["tidy"], types::Deny::default());
         act!(self, RemoveRole, &["tidy"], types::Deny::default());
 
@@ -460,6 +461,8 @@ impl Cast {
         look!(self, ListAgents, &[], Nothing {});
         look!(self, GetAgent, &["bot"], Nothing {});
         look!(self, ListGrants, &[], types::GrantQuery::default());
+        let grants = self.operator.get::<ListGrants>(&[], &types::GrantQuery::default()).await.unwrap().body;
+        look!(self, GetGrant, &[&grants.grants[0].grant_id.to_string()], Nothing {});
         look!(self, ListRoles, &[], Nothing {});
         look!(self, ListRevocations, &[], types::Page::default());
         look!(self, GetContext, &[], types::ContextQuery { agent: Some(self.bot.name.clone()) });

@@ -27,6 +27,7 @@ mod outside;
 mod programs;
 mod released;
 mod rotating;
+mod standing_approvals;
 mod stopping;
 mod surviving;
 mod tampered;

@@ -49,7 +49,8 @@ cbor_enum! {
         CallDenied = "capability.denied",
         /// Calls were refused before their holder was known; the detail says how many.
         CallsRefused = "capability.refused",
-        /// A call was admitted and is about to be dispatched.
+        /// A call was admitted and is about to be dispatched; the detail names the grant by whose standing approval it was
+        /// spared one.
         CallDispatched = "capability.invoke",
         /// A call ended.
         CallEnded = "capability.ended",

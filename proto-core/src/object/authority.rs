@@ -221,8 +221,24 @@ cbor_map! {
         pub not_before: UnixTime,
         /// Until when, exclusive.
         pub expires_at: UnixTime,
-        /// The [`GrantRequest`] it answers, if any.
+        /// The request it answers, if any: a [`GrantRequest`], or the `ApprovalRequest` that was decided together with it.
         pub request: Option<ObjectId>,
+        /// What a person agreed to beforehand; absent means nothing, and every call that needs a person asks for one.
+        pub standing_approval: Option<StandingApproval>,
+    }
+}
+
+cbor_map! {
+    /// A person's word, given beforehand, for calls that a [`Grant`] permits: it spares them the approval of kind
+    /// `execution`, and no other. It counts if the grant's signer may approve, too.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct StandingApproval {
+        /// The interface of the connector that the person saw; nothing is spared of another.
+        pub interface_hash: Digest,
+        /// The code of that connector, as above.
+        pub code_digest: Digest,
+        /// BLAKE3 of the canonical JSON of the one input that it is for; absent means every input that the grant permits.
+        pub input_digest: Option<Digest>,
     }
 }
 

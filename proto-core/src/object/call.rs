@@ -63,6 +63,8 @@ cbor_map! {
         pub grants: BTreeSet<ObjectId>,
         /// The approvals it spends.
         pub approvals: BTreeSet<ObjectId>,
+        /// The grant by whose standing approval a person had agreed beforehand, if that spared it one.
+        pub standing_approval: Option<ObjectId>,
         /// The caller's key.
         pub idempotency_key: Option<String>,
         /// Until when the key is remembered.

@@ -38,6 +38,7 @@ pub use audit::{AuditEvent, AuditEventKind, AuditHead, TraceContext, ZoneAuditHe
 pub use authority::{
     Enrolment, FaultModel, Grant, GrantDenial, GrantRequest, Grantee, Membership, NodeAttestation,
     OperatorDelegation, OperatorRight, OwnerRoot, OwnerSuccession, Role, RoleAssignment, RoleWithdrawal,
+    StandingApproval,
 };
 pub use call::{
     CallOutcome, CallRecord, DecisionReceipt, Effect, GateCheck, OperationIntent, OperationReceipt,

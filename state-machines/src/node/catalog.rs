@@ -141,9 +141,16 @@ impl Catalog {
     /// Whether the connector is still what a request was filed for.
     //= docs/spec/authority.md#asking-for-a-grant
     pub fn is_as_filed(&self, request: &GrantRequest) -> bool {
-        self.get(&request.connector).is_some_and(|now| {
-            request.interface_hash == Some(now.install.interface_hash)
-                && request.code_digest == Some(now.install.code_digest)
+        match (&request.interface_hash, &request.code_digest) {
+            (Some(interface), Some(code)) => self.is(&request.connector, interface, code),
+            (Some(_) | None, Some(_) | None) => false,
+        }
+    }
+
+    /// Whether the connector that is installed has this interface and this code.
+    pub fn is(&self, connector: &ConnectorId, interface_hash: &Digest, code_digest: &Digest) -> bool {
+        self.get(connector).is_some_and(|now| {
+            now.install.interface_hash == *interface_hash && now.install.code_digest == *code_digest
         })
     }
 

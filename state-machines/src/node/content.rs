@@ -33,7 +33,10 @@ impl Content<'_> {
     //= docs/spec/authority.md#taking-objects
     pub(super) fn check(&self, object: &AnyObject) -> Result<(), Failure> {
         match object {
-            AnyObject::Grant(grant) => self.check_grant(&grant.header.zone_id, &grant.body.fields),
+            AnyObject::Grant(it) => {
+                self.check_grant(&it.header.zone_id, &it.body.fields)?;
+                self.check_standing(&it.header.zone_id, it.body.signer, &it.body.fields)
+            }
             AnyObject::GrantDenial(it) => {
                 let waiting = self.node.grant_requests.waiting(&it.body.fields.request, self.now);
                 waiting.map(|_| ()).map_err(undecidable)
@@ -219,13 +222,7 @@ impl Content<'_> {
 
     fn check_grant(&self, zone: &ZoneId, grant: &Grant) -> Result<(), Failure> {
         self.check_zone(zone)?;
-        let known = match &grant.grantee {
-            Grantee::Principal(principal) => self.authority.principal(principal).is_some(),
-            Grantee::Role(role) => self.authority.roles().any(|known| known.role_id == *role),
-        };
-        if !known {
-            return Err(Failure::new(Code::NotFound, "the grantee does not exist"));
-        }
+        self.check_grantee(zone, &grant.grantee)?;
         if grant.operations.is_empty() || grant.capabilities.is_empty() || grant.constraints.is_empty() {
             return Err(Failure::new(
                 Code::ConstraintsEmpty,
@@ -239,6 +236,38 @@ impl Content<'_> {
             return Err(Failure::new(Code::OutOfRange, rule));
         }
         self.check_answer(zone, grant)
+    }
+
+    /// Whoever gets a grant exists and calls in its zone: an agent does in no other than its own. A role's members may be of
+    /// any zone, and others may come.
+    fn check_grantee(&self, zone: &ZoneId, grantee: &Grantee) -> Result<(), Failure> {
+        let absent = || Failure::new(Code::NotFound, "the grantee does not exist");
+        match grantee {
+            Grantee::Role(role) => self.authority.role(role).map(|_| ()).ok_or_else(absent),
+            Grantee::Principal(principal) => {
+                let enrolled = &self.authority.principal(principal).ok_or_else(absent)?.zone;
+                if enrolled == zone {
+                    return Ok(());
+                }
+                let rule = alloc::format!("{principal} is enrolled in {enrolled} and calls in no other zone");
+                Err(Failure::new(Code::ZoneMismatch, rule))
+            }
+        }
+    }
+
+    /// A standing approval is given over a request for approval, by one who may approve, of the connector as it is.
+    //= docs/spec/authority.md#standing-approvals
+    fn check_standing(&self, zone: &ZoneId, signer: KeyId, grant: &Grant) -> Result<(), Failure> {
+        let Some(standing) = &grant.standing_approval else { return Ok(()) };
+        self.node.approvals.check_standing(zone, grant, standing, self.now).map_err(undecidable)?;
+        if !self.node.may_approve(signer, self.now) {
+            return Err(Failure::new(Code::NotPermitted, "the key that signed the grant may not approve"));
+        }
+        if self.node.catalog.is(&grant.connector, &standing.interface_hash, &standing.code_digest) {
+            return Ok(());
+        }
+        let rule = alloc::format!("{} was changed or removed after the request was filed", grant.connector);
+        Err(Failure::new(Code::ConnectorChanged, rule))
     }
 
     /// A grant that says which request it answers does answer it.

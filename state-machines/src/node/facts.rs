@@ -22,9 +22,8 @@ use super::tokens::ReadToken;
 use super::word::{Purpose, Word};
 use super::{CallRequest, Failure, Installed, Node, SchemaCheck};
 use crate::call::gate::{
-    ApprovalFacts, Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, InputFacts,
-    KeyFacts, KeyStanding, LeaseFacts, RateFacts, RevocationFacts, SlotFacts, StandingFacts, TokenFacts,
-    ZoneFacts,
+    Authorized, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, InputFacts, KeyFacts, KeyStanding,
+    LeaseFacts, RateFacts, RevocationFacts, SlotFacts, StandingFacts, TokenFacts, ZoneFacts,
 };
 use crate::call::idempotency::{Fresh, IdempotencyKey, Scope, Standing};
 use crate::call::rates::Fits;
@@ -280,10 +279,20 @@ impl Node {
     ) -> BTreeMap<ObjectId, GrantFacts> {
         let facts = |id: &ObjectId| {
             let known = self.authority.grant_by_id(id)?;
-            let given = Given { id, known, signed_by: OperatorRight::Grant };
-            Some((*id, self.given_facts(&given, principal, now)))
+            Some((*id, self.known_facts(id, known, principal, now)))
         };
         named.iter().filter_map(facts).collect()
+    }
+
+    /// A grant, and what became of it for this principal.
+    pub(super) fn known_facts(
+        &self,
+        id: &ObjectId,
+        known: &KnownGrant,
+        principal: &PrincipalId,
+        now: UnixTime,
+    ) -> GrantFacts {
+        self.given_facts(&Given { id, known, signed_by: OperatorRight::Grant }, principal, now)
     }
 
     /// What an operator's word gives to the operator itself.
@@ -303,6 +312,7 @@ impl Node {
             grant: known.grant.clone(),
             zone_id: known.zone.clone(),
             signer_valid: signer.is_ok() && !signer_revoked,
+            approver_valid: known.grant.standing_approval.is_some() && self.may_approve(known.signer, now),
             revoked: self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now),
             names_principal: self.authority.names(&known.grant.grantee, principal),
             calls_used: used.calls,
@@ -341,7 +351,7 @@ impl Node {
         self.catalog.digests(connector).iter().any(revoked)
     }
 
-    fn zone_facts(&self, zone: &ZoneId) -> Option<ZoneFacts> {
+    pub(super) fn zone_facts(&self, zone: &ZoneId) -> Option<ZoneFacts> {
         let (definition, policy) = self.authority.zone(zone)?;
         Some(ZoneFacts {
             integrity: definition.integrity,
@@ -379,7 +389,7 @@ impl Node {
         }
     }
 
-    fn connector_facts(
+    pub(super) fn connector_facts(
         &self,
         connector: &ConnectorId,
         operation: &OperationId,
@@ -406,26 +416,6 @@ impl Node {
             .map(|handle| HandleFacts { at: handle.at.clone(), label: handle.label.clone() })
             .collect();
         FlowFacts { label_digest: label_digest(&context, &handles), context, handles }
-    }
-
-    fn approval_facts(&self, call_digest: &Digest, now: UnixTime) -> Vec<ApprovalFacts> {
-        let duty = Duty::Operator(OperatorRight::Approve);
-        let decided = self.approvals.over(call_digest);
-        decided
-            .map(|(id, decided)| ApprovalFacts {
-                id: *id,
-                signer_valid: self.authority.key_for(decided.signer, duty, now, &self.revocations).is_ok(),
-                revoked: self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now),
-                decision: decided.token.decision,
-                kinds: decided.token.kinds.clone(),
-                call_digest: decided.token.call_digest,
-                interface_hash: decided.token.interface_hash,
-                code_digest: decided.token.code_digest,
-                label_digest: decided.token.label_digest,
-                expires_at: decided.token.expires_at,
-                used: decided.spent_by.is_some(),
-            })
-            .collect()
     }
 
     /// A mesh of one certifies its own revocation head whenever it decides.

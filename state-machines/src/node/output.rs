@@ -147,6 +147,8 @@ pub enum Answer {
         replay: Option<ObjectId>,
         /// What a person would have to approve.
         approvals: Vec<ApprovalKind>,
+        /// The grant by whose standing approval the call would be spared that.
+        standing_approval: Option<ObjectId>,
         /// The call as its approval would bind it, if all that its digest covers could be told to its proven caller.
         bound: Option<BoundCall>,
     },

@@ -188,6 +188,7 @@ impl Spoken {
             not_before: now,
             expires_at: now.saturating_add(WORD_SECS),
             request: None,
+            standing_approval: None,
         };
         let call = CallRequest {
             by: CalledBy::Word(self.id),

@@ -10,7 +10,7 @@ use fcp_proto_core::object::ApprovalKind;
 use fcp_proto_core::zone::{Label, Level, SafetyTier, Taint};
 use fcp_state_machines::call::gate::{HandleFacts, OperationFacts, ZoneFacts};
 
-use crate::reference::Spend;
+use crate::approvals::Spend;
 
 /// The approvals that check 12 spends.
 pub(crate) fn check(

@@ -3,6 +3,7 @@
 //! `cargo test` compares them over 20,000 worlds, `just oracle` over a million; see `docs/dev/oracle.md`. A world is drawn
 //! from its number, so the number that a failure prints is the whole world.
 
+mod approvals;
 mod bounds;
 mod flow;
 mod mutations;
@@ -138,7 +139,9 @@ const NAMED: &[(GateCheck, &[Code])] = &[
 /// The gate's decision in the reference's words.
 fn gate(facts: &Facts, now: UnixTime) -> Verdict {
     match decide(facts, now) {
-        Decision::Authorized(authorized) => Verdict::Allow(authorized.approvals().clone()),
+        Decision::Authorized(authorized) => {
+            Verdict::Allow(authorized.approvals().clone(), *authorized.standing_approval())
+        }
         Decision::Replay(receipt) => Verdict::Replay(receipt),
         Decision::Denied(denial) => Verdict::Deny(denial.check, denial.code, denial.retry_after_ms),
     }
@@ -148,6 +151,8 @@ fn gate(facts: &Facts, now: UnixTime) -> Verdict {
 #[derive(Default)]
 struct Tally {
     allowed: u64,
+    /// Those of them that a standing approval spared one.
+    spared: u64,
     replayed: u64,
     denied: BTreeMap<(GateCheck, Code), u64>,
     worlds: u64,
@@ -157,7 +162,10 @@ impl Tally {
     fn count(&mut self, verdict: &Verdict) {
         self.worlds += 1;
         match verdict {
-            Verdict::Allow(_) => self.allowed += 1,
+            Verdict::Allow(_, spared) => {
+                self.allowed += 1;
+                self.spared += u64::from(spared.is_some());
+            }
             Verdict::Replay(_) => self.replayed += 1,
             Verdict::Deny(check, code, _) => *self.denied.entry((*check, *code)).or_default() += 1,
         }
@@ -166,6 +174,7 @@ impl Tally {
     fn add(&mut self, other: Self) {
         self.worlds += other.worlds;
         self.allowed += other.allowed;
+        self.spared += other.spared;
         self.replayed += other.replayed;
         for (key, count) in other.denied {
             *self.denied.entry(key).or_default() += count;
@@ -179,6 +188,12 @@ impl Tally {
     fn assert_wide(&self) {
         assert!(self.allowed * 5 >= self.worlds, "{} of {} are allowed", self.allowed, self.worlds);
         assert!(self.replayed > 0, "no world replays");
+        assert!(
+            self.spared * 100 >= self.worlds,
+            "{} of {} are spared an approval",
+            self.spared,
+            self.worlds
+        );
         for (check, codes) in NAMED {
             let decided = self.by(*check);
             assert!(decided * 100 >= self.worlds, "{check} decides {decided} of {}", self.worlds);
@@ -189,7 +204,8 @@ impl Tally {
     }
 
     fn print(&self) {
-        println!("{} worlds: {} allowed, {} replayed", self.worlds, self.allowed, self.replayed);
+        let Self { worlds, allowed, spared, replayed, .. } = self;
+        println!("{worlds} worlds: {allowed} allowed ({spared} by a standing approval), {replayed} replayed");
         for (check, codes) in NAMED {
             println!("{check}: {}", self.by(*check));
             for code in *codes {
@@ -266,7 +282,7 @@ fn every_base_is_allowed() {
     for number in 0..1000 {
         let plan = Plan { changes: Vec::new(), ..Plan::draw(number) };
         let verdict = reference(&plan.facts(), UnixTime::from_secs(NOW));
-        assert!(matches!(verdict, Verdict::Allow(_)), "{:?}: {verdict:?}", plan.base);
+        assert!(matches!(verdict, Verdict::Allow(..)), "{:?}: {verdict:?}", plan.base);
     }
 }
 

@@ -16,8 +16,8 @@ use fcp_state_machines::call::gate::{
 };
 
 use crate::worlds::{
-    Dice, approval, at, claims, connector, key, label, level, node, object, operation_id, patterns, pointer,
-    principal, range, resource, rule, token_grant, zone,
+    Dice, INPUT, approval, at, claims, connector, key, label, level, node, object, operation_id, patterns,
+    pointer, principal, range, resource, rule, standing, token_grant, zone,
 };
 
 /// A change and its name.
@@ -679,6 +679,47 @@ const APPROVAL: &[Change] = &[
         let seed = d.next();
         one_approval(f, d, |it| spoil(it, &mut Dice::new(seed)));
     }),
+    ("a grant has a standing approval", |f, d| {
+        operation(f, |it| it.approval = Approval::Interactive);
+        if d.one_in(2) {
+            f.approvals.clear();
+        }
+        let mut given = standing(INPUT);
+        match d.below(8) {
+            0 => given.interface_hash = a_digest(d),
+            1 => given.code_digest = a_digest(d),
+            2 => given = standing("{}"),
+            3 => given.input_digest = None,
+            _ => {}
+        }
+        let valid = !d.one_in(4);
+        grant(f, d, |it| (it.grant.standing_approval, it.approver_valid) = (Some(given), valid));
+    }),
+    ("every grant has a standing approval", |f, d| {
+        operation(f, |it| it.approval = Approval::Interactive);
+        f.approvals.clear();
+        for known in f.grants.values_mut() {
+            known.approver_valid = d.one_in(2);
+            known.grant.standing_approval = Some(standing(d.pick::<&str>(&[INPUT, INPUT, "[]"])));
+        }
+    }),
+    ("whoever granted may not approve", |f, d| grant(f, d, |it| it.approver_valid = false)),
+    ("a person denied the call", |f, d| {
+        let mut denied = approval(f, 65, &[a_kind(d)]);
+        denied.decision = ApprovalDecision::Deny;
+        if d.one_in(2) {
+            spoil(&mut denied, d);
+        }
+        f.approvals = vec![denied];
+    }),
+    ("there is a standing approval, and the flow needs a person", |f, d| {
+        operation(f, |it| it.approval = Approval::Interactive);
+        grant(f, d, |it| it.grant.standing_approval = Some(standing(INPUT)));
+        f.flow.context = label(*d.pick(&[20, 60]), *d.pick(&[40, 80]));
+        let kinds = [ApprovalKind::Elevation, ApprovalKind::Declassification];
+        f.approvals = vec![approval(f, 66, &kinds)];
+    }),
+    ("the input is another", |f, _| input(f, |it| it.canonical.push(' '))),
     ("the call changed since", |f, d| {
         operation(f, |it| it.approval = Approval::Interactive);
         match d.below(4) {

@@ -7,23 +7,24 @@ use std::collections::BTreeSet;
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{NodeId, ObjectId};
-use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, GateCheck, ZonePolicy};
+use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::claims::Claims;
-use fcp_proto_core::zone::{Approval, Idempotency, SafetyTier};
+use fcp_proto_core::zone::{Idempotency, SafetyTier};
 use fcp_state_machines::call::gate::{
-    ApprovalFacts, ConnectorFacts, Facts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyStanding,
-    LeaseFacts, OperationFacts, RateFacts, SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
+    ConnectorFacts, Facts, GrantFacts, HolderFacts, InputFacts, IssuerFacts, KeyStanding, LeaseFacts,
+    OperationFacts, RateFacts, SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
 };
 
+use crate::approvals::{self, Spend};
 use crate::bounds::{self, Use};
 use crate::flow;
 
 /// What the spec says about a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It may be made, and spends these approvals.
-    Allow(BTreeSet<ObjectId>),
+    /// It may be made, spends these approvals, and is spared one by the standing approval of this grant.
+    Allow(BTreeSet<ObjectId>, Option<ObjectId>),
     /// It was made before; this is its receipt.
     Replay(ObjectId),
     /// This check refuses it with this code, and it may pass after so many milliseconds, if that is known.
@@ -31,9 +32,9 @@ pub(crate) enum Verdict {
 }
 
 /// An early end of the walk.
-type Step<T = ()> = Result<T, Verdict>;
+pub(crate) type Step<T = ()> = Result<T, Verdict>;
 
-fn deny<T>(check: GateCheck, code: Code) -> Step<T> {
+pub(crate) fn deny<T>(check: GateCheck, code: Code) -> Step<T> {
     Err(Verdict::Deny(check, code, None))
 }
 
@@ -41,19 +42,19 @@ fn wait<T>(check: GateCheck, code: Code, milliseconds: Option<u64>) -> Step<T> {
     Err(Verdict::Deny(check, code, milliseconds))
 }
 
-fn demand(holds: bool, check: GateCheck, code: Code) -> Step {
+pub(crate) fn demand(holds: bool, check: GateCheck, code: Code) -> Step {
     if holds { Ok(()) } else { deny(check, code) }
 }
 
 /// What the spec says about `facts` at `now`.
 pub(crate) fn reference(facts: &Facts, now: UnixTime) -> Verdict {
     match walk(facts, now.as_secs()) {
-        Ok(spent) => Verdict::Allow(spent),
+        Ok((spent, spared)) => Verdict::Allow(spent, spared),
         Err(end) => end,
     }
 }
 
-fn walk(facts: &Facts, now: u64) -> Step<BTreeSet<ObjectId>> {
+fn walk(facts: &Facts, now: u64) -> Step<(BTreeSet<ObjectId>, Option<ObjectId>)> {
     let input = decode(facts)?;
     let (claims, issuer) = token_signature(facts, now)?;
     token_binding(facts, claims, issuer, now)?;
@@ -68,17 +69,10 @@ fn walk(facts: &Facts, now: u64) -> Step<BTreeSet<ObjectId>> {
     let spend = Spend { facts, input, connector, now };
     let mut spent =
         flow::check(&spend, operation, zone).map_err(|code| Verdict::Deny(GateCheck::Flow, code, None))?;
-    for id in &facts.approvals_named {
-        let known = facts.approvals.iter().find(|it| it.id == *id);
-        if let Some(code) = known.map_or(Some(Code::ApprovalMismatch), |it| spend.fault(it)) {
-            return deny(GateCheck::Approval, code);
-        }
-    }
-    spent.extend(approval(&spend, operation, &zone.policy)?);
-    demand(facts.approvals_named.is_subset(&spent), GateCheck::Approval, Code::Conflict)?;
+    let spared = approvals::check(&spend, operation, &zone.policy, claims, &mut spent)?;
     lease(facts, operation, now)?;
     rates(facts)?;
-    Ok(spent)
+    Ok((spent, spared))
 }
 
 // 1
@@ -310,65 +304,6 @@ fn constraints(claims: &Claims, input: &InputFacts, grants: &[&GrantFacts], now:
         SlotFacts::Empty(_) => deny(GateCheck::Constraints, Code::CredentialMissing),
         SlotFacts::Several(_) => deny(GateCheck::Constraints, Code::Ambiguous),
         SlotFacts::NotAllowed(_) => deny(GateCheck::Constraints, Code::CredentialNotAllowed),
-    }
-}
-
-// 13
-
-fn approval(spend: &Spend<'_>, operation: &OperationFacts, policy: &ZonePolicy) -> Step<Option<ObjectId>> {
-    let needed = match operation.approval {
-        Approval::None => false,
-        Approval::Policy => operation.tier >= policy.approval_from,
-        Approval::Interactive | Approval::ElevationToken => true,
-    };
-    if !needed {
-        return Ok(None);
-    }
-    match spend.usable(ApprovalKind::Execution) {
-        Ok(id) => Ok(Some(id)),
-        Err(code) => deny(GateCheck::Approval, code),
-    }
-}
-
-/// What approvals are compared with.
-pub(crate) struct Spend<'a> {
-    pub(crate) facts: &'a Facts,
-    pub(crate) input: &'a InputFacts,
-    connector: &'a ConnectorFacts,
-    now: u64,
-}
-
-impl Spend<'_> {
-    /// The first usable approval of the kind, or the fault of the first of the kind.
-    pub(crate) fn usable(&self, kind: ApprovalKind) -> Result<ObjectId, Code> {
-        let named = &self.facts.approvals_named;
-        let offered = |it: &&ApprovalFacts| named.is_empty() || named.contains(&it.id);
-        let of_kind = self.facts.approvals.iter().filter(|it| it.kinds.contains(&kind));
-        let of_kind: Vec<_> = of_kind.filter(offered).collect();
-        match of_kind.iter().find(|it| self.fault(it).is_none()) {
-            Some(usable) => Ok(usable.id),
-            None => Err(of_kind.first().and_then(|it| self.fault(it)).unwrap_or(Code::ApprovalRequired)),
-        }
-    }
-
-    fn fault(&self, approval: &ApprovalFacts) -> Option<Code> {
-        if !approval.signer_valid || approval.revoked {
-            return Some(Code::ApprovalInvalid);
-        }
-        if approval.decision != ApprovalDecision::Approve {
-            return Some(Code::ApprovalDenied);
-        }
-        let same = approval.call_digest == self.input.call_digest
-            && approval.interface_hash == self.connector.interface_hash
-            && approval.code_digest == self.connector.code_digest
-            && approval.label_digest == self.facts.flow.label_digest;
-        if !same {
-            return Some(Code::ApprovalMismatch);
-        }
-        if self.now >= approval.expires_at.as_secs() {
-            return Some(Code::ApprovalExpired);
-        }
-        approval.used.then_some(Code::ApprovalUsed)
     }
 }
 

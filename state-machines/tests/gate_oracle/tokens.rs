@@ -233,7 +233,7 @@ fn a_thousand_real_tokens_come_out_as_they_must() {
         facts.token = keys.read(&bytes);
         let verdict = crate::gate(&facts, now);
         let as_expected = match expected {
-            Expected::Allowed => verdict == Verdict::Allow([].into()),
+            Expected::Allowed => verdict == Verdict::Allow([].into(), None),
             Expected::Denied(check, code) => verdict == Verdict::Deny(check, code, None),
             Expected::Unbelieved => matches!(verdict, Verdict::Deny(GateCheck::TokenSignature, ..)),
         };

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use fcp_proto_core::crypto::hash;
 use fcp_proto_core::crypto::role::Agent;
 use fcp_proto_core::crypto::sign::{SigningKey, VerifyingKey};
 use fcp_proto_core::encoding::json::{self, Pointer};
 use fcp_proto_core::ids::{ConnectorId, Digest, NodeId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::manifest::Role;
-use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, Grant, Grantee, ZonePolicy};
+use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, Grant, Grantee, StandingApproval, ZonePolicy};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::argument::{ArgumentCheck, ArgumentRule, Presence};
@@ -27,7 +28,8 @@ use crate::mutations;
 /// When every world's call is made.
 pub(crate) const NOW: u64 = 1_800_000_000;
 
-const INPUT: &str = r#"{"body":"text","count":3,"repo":"acme/site","tags":["a","b"],"title":"hello"}"#;
+pub(crate) const INPUT: &str =
+    r#"{"body":"text","count":3,"repo":"acme/site","tags":["a","b"],"title":"hello"}"#;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, fast and the same everywhere.
 pub(crate) struct Dice(u64);
@@ -78,9 +80,10 @@ pub(crate) enum Base {
     Keyed,
     Leased,
     SeveralGrants,
+    Beforehand,
 }
 
-const BASES: [Base; 10] = [
+const BASES: [Base; 11] = [
     Base::SafeRead,
     Base::RiskyWrite,
     Base::PolicyApproval,
@@ -91,6 +94,7 @@ const BASES: [Base; 10] = [
     Base::Keyed,
     Base::Leased,
     Base::SeveralGrants,
+    Base::Beforehand,
 ];
 
 impl Plan {
@@ -186,6 +190,11 @@ impl Base {
                     facts.grants.insert(object(n), more);
                     claims(&mut facts).expect("a token").grant_object_ids.insert(object(n));
                 }
+            }
+            Self::Beforehand => {
+                operation(&mut facts).approval = Approval::Interactive;
+                let known = facts.grants.get_mut(&object(1)).expect("the grant");
+                known.grant.standing_approval = Some(standing(INPUT));
             }
         }
         facts
@@ -353,13 +362,24 @@ pub(crate) fn grant_facts() -> GrantFacts {
             not_before: at(-1000),
             expires_at: at(1000),
             request: None,
+            standing_approval: None,
         },
         zone_id: zone("z:work"),
         signer_valid: true,
+        approver_valid: true,
         revoked: false,
         names_principal: true,
         calls_used: 0,
         bytes_used: 0,
+    }
+}
+
+/// A standing approval for this input, of the connector as it is.
+pub(crate) fn standing(input: &str) -> StandingApproval {
+    StandingApproval {
+        interface_hash: Digest::from_bytes([1; 32]),
+        code_digest: Digest::from_bytes([2; 32]),
+        input_digest: Some(hash::digest(input.as_bytes())),
     }
 }
 

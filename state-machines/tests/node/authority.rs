@@ -342,6 +342,7 @@ fn granted(home: &Home, request: ObjectId) -> Grant {
     Grant {
         operations: [home::operation("notes.get")].into(),
         request: Some(request),
+        standing_approval: None,
         ..grant_fields(reads(), home.now)
     }
 }

@@ -3,9 +3,10 @@
 use crate::home::{self, Home, everything, grant_fields, operation, work, zone};
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ObjectId, RoleId};
 use fcp_proto_core::object::{
-    AnyObject, Enrolment, GateCheck, Grant, Grantee, RevocationScope, StoredObject,
+    AnyObject, ConnectorState, Enrolment, GateCheck, Grant, Grantee, RevocationScope, Role, RoleAssignment,
+    StoredObject,
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::constraints::Constraints;
@@ -96,6 +97,46 @@ fn of_several_refusals_the_latest_is_told_and_its_grant_named() {
     assert_eq!(receipt.body.fields.evidence.into_iter().collect::<Vec<_>>(), [short]);
 }
 
+fn enrol(home: &mut Home, place: &str) {
+    let public_key = home.keys.agent.verifying_key();
+    let fields = Enrolment { principal: home::agent(), public_key, key_source: "file".into() };
+    home.operate(&zone(place), fields);
+}
+
+//= docs/spec/authority.md#taking-objects
+#[test]
+fn an_agent_gets_no_grant_in_a_zone_that_it_does_not_call_in() {
+    let mut home = Home::new();
+    let fields = grant_fields(everything(), home.now);
+    let refused = home.try_operate(&zone("z:private"), fields.clone()).expect_err("it is of z:work");
+    assert_eq!(refused.code, Code::ZoneMismatch);
+    assert!(refused.message.contains("z:work"), "{}", refused.message);
+    home.operate(&work(), fields);
+}
+
+//= docs/spec/authority.md#grants
+#[test]
+fn a_grant_that_no_call_can_be_made_on_says_why() {
+    let mut home = Home::new();
+    let readers: RoleId = "readers".parse().expect("a name");
+    home.operate(&zone("z:owner"), Role { role_id: readers.clone(), description: String::new() });
+    let to_role = Grant { grantee: Grantee::Role(readers.clone()), ..grant_fields(everything(), home.now) };
+    let (own, shared) = (home.grant(everything()), home.operate(&work(), to_role.clone()));
+    let private = home.operate(&zone("z:private"), to_role);
+    let obstacle = |home: &Home, id: &ObjectId| {
+        let known = home.node.authority().grant_by_id(id).expect("a grant");
+        home.node.grant_obstacle(id, known, home.now.unix).map(|it| it.code)
+    };
+    assert_eq!(obstacle(&home, &own), None);
+    assert_eq!(obstacle(&home, &shared), Some(Code::GrantPrincipalMismatch), "nobody has the role");
+    home.operate(&zone("z:owner"), RoleAssignment { role_id: readers, principal: home::agent() });
+    assert_eq!(obstacle(&home, &shared), None);
+    assert_eq!(obstacle(&home, &private), Some(Code::GrantPrincipalMismatch), "none of its members is there");
+    let connector = "notes".parse().expect("a connector");
+    home.operate(&work(), ConnectorState { connector, enabled: false, removed: false, reason: None });
+    assert_eq!(obstacle(&home, &own), Some(Code::ConnectorDisabled));
+}
+
 #[test]
 fn what_became_of_the_grant_is_told_to_whom_it_named() {
     type Prepare = fn(&mut Home) -> ObjectId;
@@ -118,8 +159,14 @@ fn what_became_of_the_grant_is_told_to_whom_it_named() {
         ),
         (
             |home| {
+                // It was given when the agent belonged there.
+                enrol(home, "z:private");
                 let fields = grant_fields(everything(), home.now);
-                home.operate(&zone("z:private"), fields)
+                let id = home.operate(&zone("z:private"), fields);
+                home.pass(1);
+                enrol(home, "z:work");
+                home.session = home.open_session();
+                id
             },
             Code::GrantZoneMismatch,
         ),

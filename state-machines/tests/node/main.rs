@@ -10,4 +10,5 @@ mod home;
 mod overtaken;
 mod probing;
 mod restart;
+mod standing_approvals;
 mod tokens;

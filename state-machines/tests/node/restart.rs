@@ -153,7 +153,13 @@ impl History {
                 for note in ["a", "b"] {
                     let call = self.home.call(name, &input(name, note), key);
                     let answer = match self.home.ask(Request::Simulate(call)) {
-                        Ok(Answer::Simulated { refused, replay, approvals, bound: _ }) => {
+                        Ok(Answer::Simulated {
+                            refused,
+                            replay,
+                            approvals,
+                            standing_approval: _,
+                            bound: _,
+                        }) => {
                             format!(
                                 "{:?} {replay:?} {approvals:?}",
                                 refused.map(|it| (it.check, it.code, it.rule))

@@ -12,7 +12,9 @@ pub use grants::{FiledGrant, GrantRequests};
 use alloc::collections::BTreeMap;
 
 use fcp_proto_core::ids::{Digest, KeyId, ObjectId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{ApprovalRequest, ApprovalToken};
+use fcp_proto_core::object::{
+    ApprovalKind, ApprovalRequest, ApprovalToken, Grant, Grantee, StandingApproval,
+};
 use fcp_proto_core::time::UnixTime;
 
 /// A decision and what became of it.
@@ -71,19 +73,49 @@ impl Approvals {
         self.requests.insert(id, Filed { request, principal, zone, decision: None });
     }
 
+    /// The request, if it waits for a decision.
+    fn waiting(&self, id: &ObjectId, now: UnixTime) -> Result<&Filed, Undecidable> {
+        let filed = self.requests.get(id).ok_or(Undecidable::Unknown)?;
+        if filed.decision.is_some() {
+            Err(Undecidable::Decided)
+        } else if now >= filed.request.expires_at {
+            Err(Undecidable::Expired)
+        } else {
+            Ok(filed)
+        }
+    }
+
+    /// Whether the standing approval of `grant`, made in `zone`, is given over a request that waits for a decision: for whoever
+    /// asked, for one operation, of the connector that was asked for, and of the only kind that can be given beforehand.
+    ///
+    /// # Errors
+    /// The first reason why it is not.
+    //= docs/spec/authority.md#standing-approvals
+    pub fn check_standing(
+        &self,
+        zone: &ZoneId,
+        grant: &Grant,
+        standing: &StandingApproval,
+        now: UnixTime,
+    ) -> Result<(), Undecidable> {
+        let filed = self.waiting(&grant.request.ok_or(Undecidable::Unknown)?, now)?;
+        let asked = &filed.request;
+        let within = filed.zone == *zone
+            && grant.grantee == Grantee::Principal(filed.principal.clone())
+            && grant.operations.len() == 1
+            && asked.kinds.contains(&ApprovalKind::Execution)
+            && standing.interface_hash == asked.interface_hash
+            && standing.code_digest == asked.code_digest;
+        if within { Ok(()) } else { Err(Undecidable::Mismatch) }
+    }
+
     /// Whether `token` decides a request that waits for a decision, and binds what that names.
     ///
     /// # Errors
     /// The first reason why it does not.
     pub fn check_decision(&self, token: &ApprovalToken, now: UnixTime) -> Result<&Filed, Undecidable> {
-        let filed = self.requests.get(&token.approval_request).ok_or(Undecidable::Unknown)?;
+        let filed = self.waiting(&token.approval_request, now)?;
         let asked = &filed.request;
-        if filed.decision.is_some() {
-            return Err(Undecidable::Decided);
-        }
-        if now >= asked.expires_at {
-            return Err(Undecidable::Expired);
-        }
         let binds = token.call_digest == asked.call_digest
             && token.interface_hash == asked.interface_hash
             && token.code_digest == asked.code_digest

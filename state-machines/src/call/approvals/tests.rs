@@ -170,6 +170,7 @@ fn answer() -> Grant {
         constraints: wish.constraints,
         not_before: at(20),
         expires_at: at(70),
+        standing_approval: None,
         request: Some(REQUEST),
     }
 }

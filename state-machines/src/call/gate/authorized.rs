@@ -47,6 +47,7 @@ pub struct Authorized {
     pub(super) code_digest: Digest,
     pub(super) grants: BTreeSet<ObjectId>,
     pub(super) approvals: BTreeSet<ObjectId>,
+    pub(super) standing_approval: Option<ObjectId>,
     pub(super) kinds: BTreeSet<ApprovalKind>,
     pub(super) input_label: Label,
     pub(super) lease_seq: Option<u64>,
@@ -89,7 +90,9 @@ getters! {
     grants: BTreeSet<ObjectId>,
     /// The approvals it spends.
     approvals: BTreeSet<ObjectId>,
-    /// What those approvals permit.
+    /// The grant by whose standing approval a person had agreed beforehand, if that spared it an approval.
+    standing_approval: Option<ObjectId>,
+    /// What a person agreed to, by those approvals or beforehand.
     kinds: BTreeSet<ApprovalKind>,
     /// The merged label of its inputs.
     input_label: Label,

@@ -92,6 +92,25 @@ pub struct StandingFacts {
     pub credentials_stored: bool,
 }
 
+/// A grant, one whom it is for, and one of its operations.
+#[derive(Clone, Copy, Debug)]
+pub struct ProspectFacts<'a> {
+    /// The grant's id.
+    pub grant_id: &'a ObjectId,
+    /// The grant.
+    pub grant: &'a GrantFacts,
+    /// Who would call.
+    pub principal: &'a PrincipalId,
+    /// The zone that it is enrolled in.
+    pub principal_zone: &'a ZoneId,
+    /// What it would call.
+    pub operation_id: &'a OperationId,
+    /// The grant's zone; absent if there is no such zone.
+    pub zone: Option<&'a ZoneFacts>,
+    /// The grant's connector; absent if there is no such connector.
+    pub connector: Option<&'a ConnectorFacts>,
+}
+
 /// Whether the credential that an operation needs is there, and which it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotFacts {
@@ -205,6 +224,8 @@ pub struct GrantFacts {
     pub zone_id: ZoneId,
     /// Whether the owner or a live operator with the right to grant signed it.
     pub signer_valid: bool,
+    /// Check 13: whether whoever signed it may approve, too. Without that its standing approval spares nothing.
+    pub approver_valid: bool,
     /// Whether it is revoked.
     pub revoked: bool,
     /// Whether it is for this principal, by name or by role.

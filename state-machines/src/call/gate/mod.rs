@@ -22,8 +22,8 @@ pub use authorized::{Authorized, Seal};
 pub use denial::Denial;
 pub use facts::{
     ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
-    IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, RateFacts, RevocationFacts,
-    SignatureFacts, SlotFacts, StandingFacts, TokenFacts, ZoneFacts,
+    IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, ProspectFacts, RateFacts,
+    RevocationFacts, SignatureFacts, SlotFacts, StandingFacts, TokenFacts, ZoneFacts,
 };
 
 use fcp_proto_core::ids::ObjectId;
@@ -64,6 +64,14 @@ pub fn decide(facts: &Facts, now: UnixTime) -> Decision {
 /// What has changed so that it does not: the call must not be delivered then.
 pub fn recheck(authorized: &Authorized, facts: &StandingFacts, now: UnixTime) -> Result<(), Denial> {
     checks::standing::check(authorized, facts, now)
+}
+
+/// Whether a grant could serve a call of one of its operations, as far as neither token nor input decide.
+///
+/// # Errors
+/// The first test of checks 6 to 8 that would refuse every such call.
+pub fn could_serve(facts: &ProspectFacts<'_>, now: UnixTime) -> Result<(), Denial> {
+    checks::prospect::check(facts, now)
 }
 
 /// Whether a call passes checks 1 to 8: who asks for what, and whether it exists for him.

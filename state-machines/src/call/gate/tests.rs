@@ -5,12 +5,15 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use alloc::{format, vec};
 
+use fcp_proto_core::crypto::hash;
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::encoding::json;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{Digest, ObjectId, TokenId};
 use fcp_proto_core::manifest::Role;
-use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, GateCheck, Grant, Grantee, ZonePolicy};
+use fcp_proto_core::object::{
+    ApprovalDecision, ApprovalKind, GateCheck, Grant, Grantee, StandingApproval, ZonePolicy,
+};
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::token::argument::{ArgumentCheck, ArgumentRule, Presence};
@@ -82,9 +85,11 @@ fn grant() -> GrantFacts {
             not_before: at(9_000),
             expires_at: at(11_000),
             request: None,
+            standing_approval: None,
         },
         zone_id: name("z:work"),
         signer_valid: true,
+        approver_valid: true,
         revoked: false,
         names_principal: true,
         calls_used: 0,
@@ -636,6 +641,135 @@ fn exactly_the_approvals_that_are_named_are_spent() {
     assert_eq!(refusal(&facts).map(|it| it.1), Some(Code::Conflict), "it would be wasted");
 }
 
+/// A standing approval for this input, of the connector as it is.
+fn beforehand() -> StandingApproval {
+    StandingApproval {
+        interface_hash: Digest::from_bytes([1; 32]),
+        code_digest: Digest::from_bytes([2; 32]),
+        input_digest: Some(hash::digest(INPUT.as_bytes())),
+    }
+}
+
+/// The allowed call, on a grant with a standing approval in the place of an approval of its own.
+fn spared() -> Facts {
+    let mut facts = Facts { approvals: Vec::new(), ..allowed() };
+    granted(&mut facts).grant.standing_approval = Some(beforehand());
+    facts
+}
+
+fn given(facts: &mut Facts) -> &mut StandingApproval {
+    granted(facts).grant.standing_approval.as_mut().expect("a standing approval")
+}
+
+//= docs/spec/gate.md#standing-approvals
+#[test]
+fn a_standing_approval_spares_an_approval_and_is_named() {
+    let Decision::Authorized(authorized) = decide(&spared(), NOW) else { panic!("it is spared one") };
+    assert_eq!(authorized.standing_approval(), &Some(GRANT));
+    assert_eq!(authorized.kinds(), &[ApprovalKind::Execution].into(), "a person agreed");
+    assert_eq!(authorized.approvals(), &[].into(), "nothing is spent");
+    let mut wide = spared();
+    given(&mut wide).input_digest = None;
+    input(&mut wide).canonical = "{}".into();
+    assert_eq!(refusal(&wide), None, "whatever the bounds permit");
+    let mut free = spared();
+    operation(&mut free).approval = Approval::None;
+    let Decision::Authorized(authorized) = decide(&free, NOW) else { panic!("nobody has to agree") };
+    assert_eq!(authorized.standing_approval(), &None, "it spared nothing");
+}
+
+//= docs/spec/gate.md#standing-approvals
+#[test]
+fn a_standing_approval_spares_nothing_that_it_was_not_given_for() {
+    let denied = ApprovalFacts { decision: ApprovalDecision::Deny, ..approval() };
+    let cases: [(&str, Change); 7] = [
+        ("none was given", |f| granted(f).grant.standing_approval = None),
+        ("whoever gave it may not approve", |f| granted(f).approver_valid = false),
+        ("another interface", |f| given(f).interface_hash = Digest::default()),
+        ("other code", |f| given(f).code_digest = Digest::default()),
+        ("another input", |f| given(f).input_digest = Some(Digest::default())),
+        ("the input was changed", |f| input(f).canonical.push(' ')),
+        ("a grant that the token does not name", |f| {
+            let other = ObjectId::from_bytes([2; 32]);
+            let known = granted(f).clone();
+            f.grants.insert(other, known);
+            granted(f).grant.standing_approval = None;
+        }),
+    ];
+    for (what, change) in cases {
+        let mut facts = spared();
+        change(&mut facts);
+        assert_eq!(refusal(&facts), Some((GateCheck::Approval, Code::ApprovalRequired)), "{what}");
+    }
+    let no = Facts { approvals: vec![denied.clone()], ..spared() };
+    assert_eq!(refusal(&no).map(|it| it.1), Some(Code::ApprovalDenied), "a person said no to this very call");
+    for void in [
+        ApprovalFacts { signer_valid: false, ..denied.clone() },
+        ApprovalFacts { revoked: true, ..denied.clone() },
+        ApprovalFacts { expires_at: NOW, ..denied },
+    ] {
+        assert_eq!(refusal(&Facts { approvals: vec![void], ..spared() }), None, "a no that does not count");
+    }
+}
+
+//= docs/spec/gate.md#standing-approvals
+#[test]
+fn a_standing_approval_never_stands_for_elevation_or_declassification() {
+    use ApprovalKind::{Declassification, Elevation, Execution};
+    let cases: [(Change, Code, ApprovalKind); 2] = [
+        (|f| f.flow.context.integrity = Level::NONE, Code::IntegrityTooLow, Elevation),
+        (|f| f.flow.context.confidentiality = Level::PRIVATE, Code::ConfidentialityTooHigh, Declassification),
+    ];
+    for (change, code, kind) in cases {
+        let mut facts = spared();
+        change(&mut facts);
+        assert_eq!(refusal(&facts), Some((GateCheck::Flow, code)));
+        facts.approvals = vec![ApprovalFacts { kinds: [kind].into(), ..approval() }];
+        let asked = Some((GateCheck::Approval, Code::ApprovalRequired));
+        assert_eq!(refusal(&facts), asked, "then the call itself is asked for, too");
+        facts.approvals[0].kinds.insert(Execution);
+        assert_eq!(refusal(&facts), None);
+    }
+}
+
+//= docs/spec/gate.md#standing-approvals
+#[test]
+fn an_approval_of_the_very_call_comes_before_a_standing_one() {
+    let own = Facts { approvals: vec![approval()], ..spared() };
+    let Decision::Authorized(authorized) = decide(&own, NOW) else { panic!("it has both") };
+    assert_eq!((authorized.standing_approval(), authorized.approvals().len()), (&None, 1));
+    let used = Facts { approvals: vec![ApprovalFacts { used: true, ..approval() }], ..spared() };
+    assert_eq!(refusal(&used), None, "the one of its own was for one call");
+    let named = Facts { approvals_named: [approval().id].into(), ..used };
+    assert_eq!(refusal(&named).map(|it| it.1), Some(Code::ApprovalUsed), "what is named is no guess");
+    let elevation = ApprovalFacts { kinds: [ApprovalKind::Elevation].into(), ..approval() };
+    let named =
+        Facts { approvals: vec![elevation.clone()], approvals_named: [elevation.id].into(), ..spared() };
+    assert_eq!(refusal(&named).map(|it| it.1), Some(Code::ApprovalRequired), "only those count then");
+}
+
+//= docs/spec/gate.md#standing-approvals
+#[test]
+fn a_refusal_says_why_a_standing_approval_is_of_no_use() {
+    let mut facts = spared();
+    given(&mut facts).code_digest = Digest::default();
+    let Decision::Denied(denial) = decide(&facts, NOW) else { panic!("the connector was changed") };
+    assert!(
+        denial.rule.contains(&format!("{GRANT}")) && denial.rule.contains("no longer"),
+        "{}",
+        denial.rule
+    );
+}
+
+#[test]
+fn bounds_and_rates_go_on_under_a_standing_approval() {
+    let mut facts = spared();
+    granted(&mut facts).calls_used = 10;
+    assert_eq!(refusal(&facts), Some((GateCheck::Constraints, Code::CallLimitReached)));
+    let rates = RateFacts::BudgetExceeded { budget: "daily".into() };
+    assert_eq!(refusal(&Facts { rates, ..spared() }), Some((GateCheck::Rates, Code::BudgetExceeded)));
+}
+
 #[test]
 fn lease_and_rates() {
     refused(
@@ -813,6 +947,56 @@ fn an_approval_that_ends_meanwhile_stops_the_call() {
     let Decision::Authorized(authorized) = decide(&facts, NOW) else { panic!("it is allowed") };
     let facts = StandingFacts { connector: facts.connector, ..standing() };
     assert_eq!(recheck(&authorized, &facts, end), Ok(()));
+}
+
+//= docs/spec/gate.md#deciding-and-spending
+#[test]
+fn a_standing_approval_whose_signer_may_not_approve_any_more_stops_the_call() {
+    let Decision::Authorized(authorized) = decide(&spared(), NOW) else { panic!("it is spared one") };
+    let mut facts = StandingFacts { grants: spared().grants, ..standing() };
+    assert_eq!(recheck(&authorized, &facts, NOW), Ok(()));
+    facts.grants.get_mut(&GRANT).expect("a grant").approver_valid = false;
+    let denied = recheck(&authorized, &facts, NOW).map_err(|denial| (denial.check, denial.code));
+    assert_eq!(denied, Err((GateCheck::Approval, Code::ApprovalInvalid)));
+    // A call that rests on none does not ask.
+    let Decision::Authorized(authorized) = decide(&allowed(), NOW) else { panic!("it is allowed") };
+    assert_eq!(recheck(&authorized, &facts, NOW), Ok(()));
+}
+
+//= docs/spec/authority.md#grants
+#[test]
+fn what_a_grant_could_not_serve_is_found_without_a_token() {
+    type Prospect = (GrantFacts, Facts);
+    type Amiss = fn(&mut Prospect);
+    let cases: [(Code, Amiss); 9] = [
+        (Code::GrantIssuerInvalid, |it| it.0.signer_valid = false),
+        (Code::GrantExpired, |it| it.0.grant.expires_at = NOW),
+        (Code::ZoneUnknown, |it| it.1.zone = None),
+        (Code::ZoneMismatch, |it| it.1.principal_zone = name("z:private")),
+        (Code::ZonePolicyDenied, |it| policy(&mut it.1).connectors.clear()),
+        (Code::RiskAboveCeiling, |it| policy(&mut it.1).max_tier = SafetyTier::Safe),
+        (Code::ConnectorDisabled, |it| installed(&mut it.1).enabled = false),
+        (Code::ConnectorNotInZone, |it| installed(&mut it.1).zones.clear()),
+        (Code::GrantExceeded, |it| it.0.grant.capabilities.clear()),
+    ];
+    let judge = |(grant, facts): &Prospect| {
+        let prospect = ProspectFacts {
+            grant_id: &GRANT,
+            grant,
+            principal: &facts.principal,
+            principal_zone: &facts.principal_zone,
+            operation_id: &facts.operation_id,
+            zone: facts.zone.as_ref(),
+            connector: facts.connector.as_ref(),
+        };
+        could_serve(&prospect, NOW).map_err(|denial| denial.code)
+    };
+    assert_eq!(judge(&(grant(), allowed())), Ok(()));
+    for (code, amiss) in cases {
+        let mut prospect = (grant(), allowed());
+        amiss(&mut prospect);
+        assert_eq!(judge(&prospect), Err(code));
+    }
 }
 
 #[test]

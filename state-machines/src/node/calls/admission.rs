@@ -1,6 +1,7 @@
 //! From decision to dispatch.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -65,10 +66,10 @@ impl Node {
         schema: &dyn SchemaCheck,
     ) -> Result<(), Failure> {
         let (prepared, decision) = self.judge(call, now, schema)?;
-        let (refused, replay) = match decision {
-            Decision::Authorized(_) => (None, None),
-            Decision::Replay(receipt) => (None, Some(receipt)),
-            Decision::Denied(denial) => (Some(Refusal::from(denial)), None),
+        let (refused, replay, standing_approval) = match decision {
+            Decision::Authorized(authorized) => (None, None, *authorized.standing_approval()),
+            Decision::Replay(receipt) => (None, Some(receipt), None),
+            Decision::Denied(denial) => (Some(Refusal::from(denial)), None, None),
         };
         let approvals = gate::approvals_needed(&prepared.facts).into_iter().collect();
         // An earlier check refuses before the caller is proved, or before it is known what the call touches.
@@ -78,7 +79,7 @@ impl Node {
             call_digest: input.call_digest,
             input_label: gate::input_label(&prepared.facts),
         });
-        self.answer(request, Ok(Answer::Simulated { refused, replay, approvals, bound }));
+        self.answer(request, Ok(Answer::Simulated { refused, replay, approvals, standing_approval, bound }));
         Ok(())
     }
 
@@ -185,6 +186,7 @@ impl Node {
             token_id: authorized.seal().token_id,
             grants: authorized.grants().clone(),
             approvals: authorized.approvals().clone(),
+            standing_approval: *authorized.standing_approval(),
             idempotency_key: authorized.idempotency_key().clone(),
             idempotency_expires_at: None,
             reservations: stored_demands(reservation)?,
@@ -217,7 +219,10 @@ impl Node {
             trace: trace.cloned(),
             ..Entry::new(kind, authorized.principal().as_str()).about(intent)
         };
-        unit.audit(authorized.zone(), entry(AuditEventKind::CallDispatched));
+        let mut dispatched = entry(AuditEventKind::CallDispatched);
+        let beforehand = |grant: &ObjectId| format!("approved beforehand by the grant {grant}");
+        dispatched.detail = authorized.standing_approval().as_ref().map(beforehand);
+        unit.audit(authorized.zone(), dispatched);
         for credential in authorized.credentials() {
             unit.audit(authorized.zone(), entry(AuditEventKind::SecretAccess).saying(credential.as_str()));
         }

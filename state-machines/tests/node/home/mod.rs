@@ -588,6 +588,7 @@ pub(crate) fn grant_fields(constraints: Constraints, now: Now) -> Grant {
         not_before: now.unix,
         expires_at: now.unix.saturating_add(3_600),
         request: None,
+        standing_approval: None,
     }
 }
 

@@ -8,7 +8,7 @@ use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, GateCheck};
 use fcp_proto_core::zone::Approval;
 
-use super::{Approved, Constrained, Flowing};
+use super::{Approved, Constrained, Flowing, standing_approval as standing};
 use crate::call::gate::{ApprovalFacts, Denial, Facts, OperationFacts, ZoneFacts};
 
 //= docs/spec/gate.md#13-approval
@@ -16,19 +16,39 @@ pub(super) fn check(flowing: Flowing<'_>) -> Result<Approved<'_>, Denial> {
     named_serve(&flowing)?;
     let mut kinds = flowing.kinds.clone();
     let mut approvals = flowing.approvals.clone();
+    let mut standing_approval = None;
     if needed(flowing.zone, flowing.operation) {
-        match find(&flowing, ApprovalKind::Execution) {
-            Sought::Usable(id) => {
-                kinds.insert(ApprovalKind::Execution);
-                approvals.insert(id);
-            }
-            Sought::None => return Err(denial(Code::ApprovalRequired, Code::ApprovalRequired.meaning())),
-            Sought::Unusable(code) => return Err(denial(code, code.meaning())),
+        match agreed(&flowing)? {
+            Agreed::ToThis(approval) => _ = approvals.insert(approval),
+            Agreed::Beforehand(grant) => standing_approval = Some(grant),
         }
+        kinds.insert(ApprovalKind::Execution);
     }
     match flowing.facts.approvals_named.difference(&approvals).next() {
-        None => Ok(Approved { before: flowing, kinds, approvals }),
+        None => Ok(Approved { before: flowing, kinds, approvals, standing_approval }),
         Some(id) => Err(denial(Code::Conflict, format!("the call does not need the approval {id}"))),
+    }
+}
+
+/// How a person agreed to a call.
+enum Agreed {
+    /// To this very call, by an approval that it spends.
+    ToThis(ObjectId),
+    /// To calls like it, by the standing approval of this grant.
+    Beforehand(ObjectId),
+}
+
+/// An approval of this very call comes first: it is spent, and none is left over that nobody thinks of any more.
+fn agreed(flowing: &Flowing<'_>) -> Result<Agreed, Denial> {
+    let code = match find(flowing, ApprovalKind::Execution) {
+        Sought::Usable(id) => return Ok(Agreed::ToThis(id)),
+        Sought::None => Code::ApprovalRequired,
+        Sought::Unusable(code) => code,
+    };
+    match standing::find(flowing) {
+        Ok(Some(grant)) => Ok(Agreed::Beforehand(grant)),
+        Ok(None) => Err(denial(code, code.meaning())),
+        Err(rule) => Err(denial(code, rule)),
     }
 }
 

@@ -4,23 +4,17 @@ use alloc::format;
 use alloc::string::String;
 
 use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{ConnectorId, OperationId, ZoneId};
 use fcp_proto_core::object::GateCheck;
 
 use super::{Installed, Permitted};
-use crate::call::gate::{ConnectorFacts, Denial, Facts, OperationFacts};
+use crate::call::gate::{ConnectorFacts, Denial, OperationFacts};
 
 //= docs/spec/gate.md#8-binding
 pub(super) fn check(permitted: Permitted<'_>) -> Result<Installed<'_>, Denial> {
     let facts = permitted.facts;
-    let connector = installed(facts)?;
-    if !connector.enabled {
-        return Err(denial(Code::ConnectorDisabled, format!("{} is disabled", facts.connector_id)));
-    }
-    if !connector.zones.contains(&facts.zone_id) {
-        let rule = format!("{} is not bound to {}", facts.connector_id, facts.zone_id);
-        return Err(denial(Code::ConnectorNotInZone, rule));
-    }
-    let operation = declared(facts)?;
+    let asked = Asked { connector: &facts.connector_id, operation: &facts.operation_id };
+    let (connector, operation) = reachable(facts.connector.as_ref(), asked, &facts.zone_id)?;
     let carried = permitted.claims.grants.iter().any(|entry| {
         entry.capability == operation.capability
             && entry.operation.as_ref().is_none_or(|named| *named == facts.operation_id)
@@ -32,15 +26,45 @@ pub(super) fn check(permitted: Permitted<'_>) -> Result<Installed<'_>, Denial> {
     Ok(Installed { before: permitted, connector, operation })
 }
 
-fn installed(facts: &Facts) -> Result<&ConnectorFacts, Denial> {
-    let unknown = || denial(Code::ConnectorUnknown, format!("{} is not installed", facts.connector_id));
-    facts.connector.as_ref().ok_or_else(unknown)
+/// What is asked for, by its names.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub connector: &'a ConnectorId,
+    pub operation: &'a OperationId,
+}
+
+/// The connector and the operation, if calls from the zone may reach them.
+pub(super) fn reachable<'a>(
+    connector: Option<&'a ConnectorFacts>,
+    asked: Asked<'_>,
+    zone: &ZoneId,
+) -> Result<(&'a ConnectorFacts, &'a OperationFacts), Denial> {
+    let known = installed(connector, asked)?;
+    if !known.enabled {
+        return Err(denial(Code::ConnectorDisabled, format!("{} is disabled", asked.connector)));
+    }
+    if !known.zones.contains(zone) {
+        let rule = format!("{} is not bound to {zone}", asked.connector);
+        return Err(denial(Code::ConnectorNotInZone, rule));
+    }
+    Ok((known, declared(connector, asked)?))
+}
+
+fn installed<'a>(
+    connector: Option<&'a ConnectorFacts>,
+    asked: Asked<'_>,
+) -> Result<&'a ConnectorFacts, Denial> {
+    let unknown = || denial(Code::ConnectorUnknown, format!("{} is not installed", asked.connector));
+    connector.ok_or_else(unknown)
 }
 
 /// The operation, if the connector is installed and has it.
-pub(super) fn declared(facts: &Facts) -> Result<&OperationFacts, Denial> {
-    let rule = || format!("{} has no {}", facts.connector_id, facts.operation_id);
-    installed(facts)?.operation.as_ref().ok_or_else(|| denial(Code::OperationUnknown, rule()))
+pub(super) fn declared<'a>(
+    connector: Option<&'a ConnectorFacts>,
+    asked: Asked<'_>,
+) -> Result<&'a OperationFacts, Denial> {
+    let rule = || format!("{} has no {}", asked.connector, asked.operation);
+    installed(connector, asked)?.operation.as_ref().ok_or_else(|| denial(Code::OperationUnknown, rule()))
 }
 
 fn denial(code: Code, rule: String) -> Denial {

@@ -3,12 +3,12 @@
 use alloc::format;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ObjectId, ZoneId};
+use fcp_proto_core::ids::{ObjectId, OperationId, ZoneId};
 use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::time::UnixTime;
 
 use super::{Granted, Held, binding};
-use crate::call::gate::{Denial, Facts, GrantFacts};
+use crate::call::gate::{Denial, Facts, GrantFacts, OperationFacts};
 
 //= docs/spec/gate.md#6-grants
 pub(super) fn check(held: Held<'_>) -> Result<Granted<'_>, Denial> {
@@ -39,24 +39,33 @@ pub(super) fn none_held(facts: &Facts, now: UnixTime) -> Denial {
         known.grant.connector == facts.connector_id && known.grant.operations.contains(&facts.operation_id)
     });
     let faults = |(id, known): (&ObjectId, &GrantFacts)| {
-        live(&facts.zone_id, id, known, now).and_then(|()| capable(facts, id, known)).err()
+        let operation = facts.connector.as_ref().and_then(|connector| connector.operation.as_ref());
+        let capable = |()| capable(&facts.operation_id, operation, id, known);
+        live(&facts.zone_id, id, known, now).and_then(capable).err()
     };
-    named.filter_map(faults).next().unwrap_or_else(|| match binding::declared(facts) {
-        Ok(_) => {
-            let rule = format!("no grant gives {} the operation {}", facts.principal, facts.operation_id);
-            denial(Code::OperationNotGranted, rule)
+    let asked = binding::Asked { connector: &facts.connector_id, operation: &facts.operation_id };
+    named.filter_map(faults).next().unwrap_or_else(|| {
+        match binding::declared(facts.connector.as_ref(), asked) {
+            Ok(_) => {
+                let rule = format!("no grant gives {} the operation {}", facts.principal, facts.operation_id);
+                denial(Code::OperationNotGranted, rule)
+            }
+            // What is installed everybody may read, so nobody shall look for a grant of what is not there.
+            Err(unknown) => unknown,
         }
-        // What is installed everybody may read, so nobody shall look for a grant of what is not there.
-        Err(unknown) => unknown,
     })
 }
 
 /// The grant gives the capability that the operation needs.
-fn capable(facts: &Facts, id: &ObjectId, known: &GrantFacts) -> Result<(), Denial> {
-    let operation = facts.connector.as_ref().and_then(|connector| connector.operation.as_ref());
+pub(super) fn capable(
+    named: &OperationId,
+    operation: Option<&OperationFacts>,
+    id: &ObjectId,
+    known: &GrantFacts,
+) -> Result<(), Denial> {
     match operation.map(|operation| &operation.capability) {
         Some(needed) if !known.grant.capabilities.contains(needed) => {
-            let rule = format!("the grant {id} gives {} without {needed}", facts.operation_id);
+            let rule = format!("the grant {id} gives {named} without {needed}");
             Err(denial(Code::GrantExceeded, rule))
         }
         Some(_) | None => Ok(()),

@@ -9,10 +9,12 @@ mod grants;
 mod holder;
 mod idempotency;
 mod lease;
+pub(super) mod prospect;
 mod rates;
 mod revocation;
 mod schema;
 pub(super) mod standing;
+mod standing_approval;
 mod token_binding;
 mod token_signature;
 mod zone_policy;
@@ -87,7 +89,11 @@ proofs! {
     /// 12
     Flowing after Constrained { input_label: Label, kinds: BTreeSet<ApprovalKind>, approvals: BTreeSet<ObjectId> }
     /// 13
-    Approved after Flowing { kinds: BTreeSet<ApprovalKind>, approvals: BTreeSet<ObjectId> }
+    Approved after Flowing {
+        kinds: BTreeSet<ApprovalKind>,
+        approvals: BTreeSet<ObjectId>,
+        standing_approval: Option<ObjectId>,
+    }
     /// 14
     Leased after Approved { lease_seq: Option<u64> }
     /// 15
@@ -160,6 +166,7 @@ fn authorize(rated: Rated<'_>) -> Authorized {
         code_digest: rated.connector.code_digest,
         grants: rated.claims.grant_object_ids.iter().copied().collect(),
         approvals: approvals.clone(),
+        standing_approval: rated.standing_approval,
         kinds: rated.before.before.kinds.clone(),
         input_label: rated.input_label.clone(),
         lease_seq: rated.lease_seq,

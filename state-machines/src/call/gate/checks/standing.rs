@@ -1,8 +1,10 @@
 //! Whether a decision still stands when its call is about to leave: what can have changed since is looked at again.
 
 use alloc::format;
+use alloc::string::String;
 
 use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{ApprovalKind, GateCheck};
 use fcp_proto_core::time::UnixTime;
 
@@ -26,15 +28,31 @@ pub(crate) fn check(authorized: &Authorized, facts: &StandingFacts, now: UnixTim
         let code = Code::CredentialMissing;
         return Err(Denial::new(GateCheck::Constraints, code, "its credential was removed meanwhile"));
     }
-    if approval::needed(zone, operation) && !authorized.kinds().contains(&ApprovalKind::Execution) {
-        let code = Code::ApprovalRequired;
-        return Err(Denial::new(GateCheck::Approval, code, code.meaning()));
+    let needed = approval::needed(zone, operation);
+    approved(authorized, facts, needed, now)
+        .map_err(|(code, rule)| Denial::new(GateCheck::Approval, code, rule))
+}
+
+/// The word that a person must give was given, and still counts. That of a grant ends with the grant, which is looked at
+/// above.
+fn approved(
+    authorized: &Authorized,
+    facts: &StandingFacts,
+    needed: bool,
+    now: UnixTime,
+) -> Result<(), (Code, String)> {
+    if needed && !authorized.kinds().contains(&ApprovalKind::Execution) {
+        return Err((Code::ApprovalRequired, Code::ApprovalRequired.meaning().into()));
+    }
+    let beforehand = authorized.standing_approval().as_ref();
+    let counts = |grant: &ObjectId| facts.grants.get(grant).is_some_and(|known| known.approver_valid);
+    if let Some(grant) = beforehand.filter(|grant| !counts(grant)) {
+        let rule =
+            format!("whoever signed the standing approval of the grant {grant} may not approve any more");
+        return Err((Code::ApprovalInvalid, rule));
     }
     match authorized.seal().approvals_end {
-        Some(end) if now >= end => {
-            let rule = format!("the approval ended at {end}");
-            Err(Denial::new(GateCheck::Approval, Code::ApprovalExpired, rule))
-        }
+        Some(end) if now >= end => Err((Code::ApprovalExpired, format!("the approval ended at {end}"))),
         Some(_) | None => Ok(()),
     }
 }

@@ -41,6 +41,7 @@ fn intent(i: usize, token: u64, number: u64) -> Object<Signed<OperationIntent>> 
             token_id: TokenId::from_bytes([3; 16]),
             grants: BTreeSet::new(),
             approvals: BTreeSet::new(),
+            standing_approval: None,
             idempotency_key: None,
             idempotency_expires_at: None,
             reservations: Vec::new(),

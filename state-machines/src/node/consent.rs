@@ -1,0 +1,53 @@
+//! What persons agreed to, and whether their word counts now.
+
+use alloc::vec::Vec;
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{Digest, KeyId};
+use fcp_proto_core::object::{OperatorRight, RevocationScope};
+use fcp_proto_core::time::UnixTime;
+
+use super::Node;
+use crate::call::gate::ApprovalFacts;
+use crate::trust::authority::{Duty, KnownGrant};
+
+impl Node {
+    /// Whether this key may approve now.
+    pub(super) fn may_approve(&self, signer: KeyId, now: UnixTime) -> bool {
+        let duty = Duty::Operator(OperatorRight::Approve);
+        self.authority.key_for(signer, duty, now, &self.revocations).is_ok()
+    }
+
+    /// The decisions over this very call.
+    pub(super) fn approval_facts(&self, call_digest: &Digest, now: UnixTime) -> Vec<ApprovalFacts> {
+        let decided = self.approvals.over(call_digest);
+        decided
+            .map(|(id, decided)| ApprovalFacts {
+                id: *id,
+                signer_valid: self.may_approve(decided.signer, now),
+                revoked: self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now),
+                decision: decided.token.decision,
+                kinds: decided.token.kinds.clone(),
+                call_digest: decided.token.call_digest,
+                interface_hash: decided.token.interface_hash,
+                code_digest: decided.token.code_digest,
+                label_digest: decided.token.label_digest,
+                expires_at: decided.token.expires_at,
+                used: decided.spent_by.is_some(),
+            })
+            .collect()
+    }
+
+    /// Why the standing approval of a grant would spare no call anything now, if it has one and it would not.
+    //= docs/spec/gate.md#standing-approvals
+    pub fn standing_obstacle(&self, known: &KnownGrant, now: UnixTime) -> Option<(Code, &'static str)> {
+        let given = known.grant.standing_approval.as_ref()?;
+        if !self.may_approve(known.signer, now) {
+            Some((Code::ApprovalInvalid, "whoever signed it may not approve any more"))
+        } else if !self.catalog.is(&known.grant.connector, &given.interface_hash, &given.code_digest) {
+            Some((Code::ConnectorChanged, "the connector is no longer the one that it was given for"))
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Calls to which a person agreed beforehand.
+
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::error::Code;
+use fcp_proto_core::ids::{Digest, ObjectId};
+use fcp_proto_core::object::{
+    AnyObject, AuditEventKind, Grant, Grantee, OperationIntent, OperatorDelegation, OperatorRight,
+    RevocationScope, Role, StandingApproval, StoredObject,
+};
+use fcp_proto_core::token::constraints::Constraints;
+use fcp_state_machines::node::{Answer, CallRequest, Failure, FiledApproval, Request};
+
+use crate::authority::delegation;
+use crate::home::{Home, everything, grant_fields, operation, sign, work, zone};
+
+const NOTE: &str = r#"{"note":"a"}"#;
+const WRITE: &str = r#"{"note":"a","text":"hello"}"#;
+const OTHER: &str = r#"{"note":"a","text":"other"}"#;
+
+fn put(home: &Home, input: &str, key: &str) -> CallRequest {
+    home.call("notes.put", input, Some(key))
+}
+
+fn file(home: &mut Home, call: CallRequest) -> FiledApproval {
+    match home.ask(Request::FileApproval { call, note: None, valid_secs: 600 }) {
+        Ok(Answer::Filed(filed)) => filed,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn file_write(home: &mut Home, key: &str) -> FiledApproval {
+    let call = put(home, WRITE, key);
+    file(home, call)
+}
+
+/// What a person signs who agrees to this very write for ten minutes.
+fn given(home: &Home, filed: &FiledApproval) -> Grant {
+    let bounds =
+        Constraints { resource_allow: vec!["notes:note/a".parse().expect("a pattern")], ..everything() };
+    Grant {
+        operations: [operation("notes.put")].into(),
+        expires_at: home.now.unix.saturating_add(600),
+        request: Some(filed.id),
+        standing_approval: Some(StandingApproval {
+            interface_hash: filed.request.interface_hash,
+            code_digest: filed.request.code_digest,
+            input_digest: Some(hash::digest(WRITE.as_bytes())),
+        }),
+        ..grant_fields(bounds, home.now)
+    }
+}
+
+/// A home whose agent may call everything for an hour; to one of its writes a person agreed beforehand.
+fn agreed() -> (Home, ObjectId) {
+    let (mut home, _) = Home::with_grant();
+    let filed = file_write(&mut home, "k1");
+    let fields = given(&home, &filed);
+    let grant = home.operate(&work(), fields);
+    (home, grant)
+}
+
+/// Has the owner leave the operator these rights alone.
+fn leave(home: &mut Home, rights: &[OperatorRight]) {
+    let since = home.now.unix;
+    home.pass(1);
+    // What was signed before keeps its force: nothing but the rights is another.
+    let fields = OperatorDelegation { not_before: since, ..delegation(home, rights) };
+    let narrowed = sign(&zone("z:owner"), home.now, fields, &home.keys.owner);
+    let request = Request::Admit { object: Box::new(narrowed.into()), actor: "owner".into() };
+    home.ask(request).expect("the owner may");
+}
+
+fn code<T: core::fmt::Debug>(result: Result<T, Failure>) -> Code {
+    result.expect_err("a refusal").code
+}
+
+/// The stored objects, newest first.
+fn stored(home: &Home) -> impl Iterator<Item = AnyObject> {
+    home.journal
+        .iter()
+        .rev()
+        .filter_map(|record| StoredObject::from_bytes(&record.bytes).and_then(|it| AnyObject::open(&it)).ok())
+}
+
+fn newest_intent(home: &Home) -> OperationIntent {
+    let mut intents = stored(home).filter_map(|object| {
+        let AnyObject::OperationIntent(intent) = object else { return None };
+        Some(intent.body.fields)
+    });
+    intents.next().expect("an intent")
+}
+
+/// What the audit chain says of the newest call that left.
+fn newest_detail(home: &Home) -> Option<String> {
+    let mut events = stored(home).filter_map(|object| {
+        let AnyObject::AuditEvent(event) = object else { return None };
+        (event.body.kind == AuditEventKind::CallDispatched).then_some(event.body.detail)
+    });
+    events.next().expect("an event")
+}
+
+//= docs/spec/gate.md#standing-approvals
+#[test]
+fn like_calls_are_spared_and_their_intents_and_events_name_the_grant() {
+    let (mut home, grant) = agreed();
+    for key in ["k1", "k2", "k3"] {
+        home.invoke(put(&home, WRITE, key), "{}").expect("a person agreed");
+        let intent = newest_intent(&home);
+        assert_eq!((intent.standing_approval, intent.approvals.len()), (Some(grant), 0));
+        assert_eq!(intent.grants, [grant].into(), "it stands on that grant, which is charged");
+        assert!(newest_detail(&home).expect("a detail").contains(&grant.to_string()));
+    }
+    home.restart();
+    home.session = home.open_session();
+    home.invoke(put(&home, WRITE, "k4"), "{}").expect("it is known after a restart");
+    home.invoke(home.call("notes.get", NOTE, None), "{}").expect("a read");
+    assert_eq!((newest_intent(&home).standing_approval, newest_detail(&home)), (None, None));
+}
+
+//= docs/spec/gate.md#standing-approvals
+#[test]
+fn everything_else_is_asked_for() {
+    type Meanwhile = fn(&mut Home, ObjectId);
+    let cases: [(&str, Meanwhile); 4] = [
+        ("the time is over", |home, _| home.pass(600)),
+        ("the grant is revoked", |home, id| home.revoke(RevocationScope::Capability, id.as_bytes())),
+        ("the code is another", |home, _| home.install_code([9; 32])),
+        ("its signer may not approve any more", |home, _| leave(home, &[OperatorRight::Grant])),
+    ];
+    for (what, meanwhile) in cases {
+        let (mut home, grant) = agreed();
+        home.invoke(put(&home, WRITE, "k1"), "{}").expect("a person agreed");
+        assert_eq!(code(home.invoke(put(&home, OTHER, "k2"), "{}")), Code::ApprovalRequired, "another input");
+        meanwhile(&mut home, grant);
+        assert_eq!(code(home.invoke(put(&home, WRITE, "k2"), "{}")), Code::ApprovalRequired, "{what}");
+    }
+}
+
+#[test]
+fn after_strangers_words_were_read_a_person_is_asked_each_time() {
+    let (mut home, _) = agreed();
+    home.invoke(home.call("notes.comments", NOTE, None), "{}").expect("a read");
+    assert_eq!(code(home.invoke(put(&home, WRITE, "k1"), "{}")), Code::TaintViolation);
+}
+
+#[test]
+fn a_standing_approval_without_an_input_spares_all_that_its_bounds_permit() {
+    let (mut home, _) = Home::with_grant();
+    let filed = file_write(&mut home, "k1");
+    let mut fields = given(&home, &filed);
+    fields.standing_approval.as_mut().expect("one").input_digest = None;
+    home.operate(&work(), fields);
+    home.invoke(put(&home, OTHER, "k1"), "{}").expect("it is within the bounds");
+    let elsewhere = put(&home, r#"{"note":"b","text":"hello"}"#, "k2");
+    assert_eq!(code(home.invoke(elsewhere, "{}")), Code::ApprovalRequired);
+}
+
+//= docs/spec/authority.md#standing-approvals
+#[test]
+fn a_standing_approval_is_given_over_its_request_and_for_no_more() {
+    let (mut home, _) = Home::with_grant();
+    let filed = file_write(&mut home, "k1");
+    let role_id = "readers".parse().expect("a name");
+    let readers = Grantee::Role("readers".parse().expect("a name"));
+    home.operate(&zone("z:owner"), Role { role_id, description: String::new() });
+    let fits = given(&home, &filed);
+    let standing = fits.standing_approval.clone().expect("one");
+    let other = Digest::from_bytes([7; 32]);
+    let with = |it: StandingApproval| Grant { standing_approval: Some(it), ..fits.clone() };
+    let two = ["notes.put", "notes.touch"].map(operation).into();
+    let wrong_zone = Grant { grantee: readers.clone(), ..fits.clone() };
+    assert_eq!(code(home.try_operate(&zone("z:private"), wrong_zone)), Code::ApprovalMismatch);
+    for (expected, wider) in [
+        (Code::NotFound, Grant { request: None, ..fits.clone() }),
+        (Code::ApprovalMismatch, Grant { grantee: readers, ..fits.clone() }),
+        (Code::ApprovalMismatch, Grant { operations: two, ..fits.clone() }),
+        (Code::ApprovalMismatch, with(StandingApproval { interface_hash: other, ..standing.clone() })),
+        (Code::ApprovalMismatch, with(StandingApproval { code_digest: other, ..standing })),
+    ] {
+        assert_eq!(code(home.try_operate(&work(), wider)), expected);
+    }
+    home.install_code([9; 32]);
+    assert_eq!(code(home.try_operate(&work(), fits.clone())), Code::ConnectorChanged);
+    home.pass(1);
+    home.install();
+    home.operate(&work(), fits);
+}
+
+//= docs/spec/authority.md#standing-approvals
+#[test]
+fn a_standing_approval_is_given_while_its_request_waits() {
+    let (mut home, _) = Home::with_grant();
+    let filed = file_write(&mut home, "k1");
+    home.approve(&filed);
+    let late = given(&home, &filed);
+    assert_eq!(code(home.try_operate(&work(), late)), Code::Conflict, "it was decided");
+    let filed = file_write(&mut home, "k2");
+    home.pass(600);
+    let late = given(&home, &filed);
+    assert_eq!(code(home.try_operate(&work(), late)), Code::ApprovalExpired);
+}
+
+//= docs/spec/authority.md#standing-approvals
+#[test]
+fn only_who_may_approve_approves_beforehand() {
+    let (mut home, _) = Home::with_grant();
+    let filed = file_write(&mut home, "k1");
+    leave(&mut home, &[OperatorRight::Grant]);
+    let fields = given(&home, &filed);
+    assert_eq!(code(home.try_operate(&work(), fields.clone())), Code::NotPermitted);
+    home.operate(&work(), Grant { standing_approval: None, ..fields });
+    assert_eq!(code(home.invoke(put(&home, WRITE, "k1"), "{}")), Code::ApprovalRequired, "a grant alone");
+}
+
+//= docs/spec/authority.md#standing-approvals
+#[test]
+fn where_a_call_itself_was_not_asked_about_nothing_is_approved_beforehand() {
+    let (mut home, _) = Home::with_grant();
+    home.invoke(home.call("notes.comments", NOTE, None), "{}").expect("a read");
+    let touch = home.call("notes.touch", NOTE, None);
+    let filed = file(&mut home, touch);
+    assert_eq!(filed.request.kinds.len(), 1, "its elevation alone");
+    let fields = Grant { operations: [operation("notes.touch")].into(), ..given(&home, &filed) };
+    assert_eq!(code(home.try_operate(&work(), fields)), Code::ApprovalMismatch);
+}
