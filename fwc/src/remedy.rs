@@ -138,3 +138,53 @@ const fn is_of_input(code: Code) -> bool {
             | Code::OutOfRange
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(line: &str, step: &str) -> String {
+        let words = ["fwc"].into_iter().chain(line.split(' '));
+        Known::of(&crate::cli::command().try_get_matches_from(words).unwrap()).filled(step)
+    }
+
+    //= docs/spec/output.md#envelope
+    #[test]
+    fn a_word_in_capitals_is_what_the_command_line_calls_it() {
+        for (line, step, expected) in [
+            (
+                "--agent mail invoke a b.c",
+                "ask: `fwc request OPERATION --grant 1h`",
+                "ask: `fwc request a.b.c --grant 1h`",
+            ),
+            (
+                "invoke a.b --zone z:work",
+                "`fwc show CONNECTOR` in ZONE, `fwc zones show ZONE`",
+                "`fwc show a` in ZONE, `fwc zones show z:work`",
+            ),
+            (
+                "auth test me",
+                "`fwc auth test NAME`, `fwc agent run NAME -- COMMAND`",
+                "`fwc auth test me`, `fwc agent run NAME -- COMMAND`",
+            ),
+            (
+                "agent show mail",
+                "`fwc auth test NAME`, `fwc agent show NAME`",
+                "`fwc auth test NAME`, `fwc agent show mail`",
+            ),
+            (
+                "grant add mail a.b --zone z:work --for 1h",
+                "`fwc grant add AGENT OPERATION --zone ZONE`",
+                "`fwc grant add mail a.b --zone z:work`",
+            ),
+            (
+                "install it's.fcp",
+                "`fwc package inspect FILE`; `fwc token inspect --file FILE`",
+                "`fwc package inspect 'it'\\''s.fcp'`; `fwc token inspect --file FILE`",
+            ),
+            ("list", "`fwc ops CONNECTOR`", "`fwc ops CONNECTOR`"),
+        ] {
+            assert_eq!(filled(line, step), expected, "{line}");
+        }
+    }
+}

@@ -385,6 +385,11 @@ mod tests {
                     assert!(!next.contains(word), "{check:?} {code} leaves {word} open: {next}");
                 }
                 assert!(told(&node, *check, *code, &unknown).1.is_some(), "{check:?} {code} of nobody");
+                let message = code.meaning().to_owned();
+                let refusal =
+                    Refusal { check: *check, code: *code, rule: message.clone(), retry_after_ms: None };
+                let rule = simulated(&node, &refusal, &asked(), &[]).rule.unwrap();
+                assert!(!rule.is_empty() && rule != message, "{check:?} {code} gives no reason");
             }
         }
     }

@@ -27,7 +27,7 @@ pub(crate) fn reconfigure(
 /// The fields of a connector's configuration, in words; none if it has none.
 pub(crate) fn fields(manifest: &Manifest) -> Option<String> {
     let each = manifest.config.iter().map(|(name, field)| {
-        let must = field.default.is_none().then_some(", required").unwrap_or_default();
+        let must = if field.default.is_none() { ", required" } else { "" };
         format!("{name} ({}{must})", field.kind)
     });
     let each: Vec<String> = each.collect();

@@ -168,7 +168,7 @@ async fn named_approvals_deadlines_and_operations_are_what_they_are_called() {
     let refused = world.agent.send::<InvokeOperation>(&[], &write).await.unwrap_err();
     let (why, rule) = (refused.why.clone().unwrap(), refused.denial().unwrap().rule.unwrap());
     assert_eq!((refused.code, &*why), (Code::ApprovalRequired, rule.as_str()));
-    assert!(why.contains("notes.put") && why != refused.message, "it says more than its code: {why}");
+    assert!(why.contains("notes.put") && *why != *refused.message, "it says more than its code: {why}");
     let eve = Bot::new("eve");
     eve.enrol(&mut world.operator).await.unwrap();
     let mut stranger = world.daemon.client();

@@ -189,15 +189,14 @@ fn build(args: &Build) -> Result<Outcome> {
 
 /// Writes a package: a new file, or in the place of the one that is there, in one step.
 fn write(out: &Path, bytes: &[u8], force: bool) -> Result<()> {
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            let mut failure = Failure::new(Code::Conflict)
-                .because(format!("{} is there already, and is not overwritten", out.display()))
-                .next("name another file with `fwc package build FOLDER --out PATH`, or add --force");
-            failure.message = format!("cannot write {}", out.display());
-            failure
+    let failed = |error: std::io::Error| {
+        let failure = file_failure("write", out, &error);
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            return failure;
         }
-        _ => file_failure("write", out, &error),
+        failure
+            .because(format!("{} is there already, and is not overwritten", out.display()))
+            .next("name another file with `fwc package build FOLDER --out PATH`, or add --force")
     };
     let save = |path: &Path| {
         let mut file = std::fs::File::create_new(path)?;
