@@ -16,6 +16,7 @@ use fcp_proto_core::ids::PrincipalId;
 use crate::commands::Command;
 use crate::commands::agent::AgentCommand;
 use crate::output::Format;
+use crate::remedy::Known;
 use crate::render::{Outcome, Renderer, Stream};
 use crate::{Failure, usage};
 
@@ -48,6 +49,9 @@ pub(crate) struct Cli {
     /// The command's name, as typed: `agent list`.
     #[arg(skip)]
     pub(crate) name: String,
+    /// What it names.
+    #[arg(skip)]
+    pub(crate) known: Known,
 }
 
 impl Cli {
@@ -58,7 +62,7 @@ impl Cli {
             Command::Convert(_) | Command::Completions(_) | Command::Agent(AgentCommand::Run(_))
         );
         let stream = if is_document { Stream::Document } else { Stream::Answer };
-        Renderer::new(&self.global, &self.name, stream)
+        Renderer::new(&self.global, &self.name, stream).knowing(self.known.clone())
     }
 }
 
@@ -141,8 +145,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let format = format_in(&arguments);
     let parsed = command().try_get_matches_from(&arguments).and_then(|matches| {
-        let name = name_of(&matches);
-        Ok((Cli { name, ..Cli::from_arg_matches(&matches)? }, matches))
+        let (name, known) = (name_of(&matches), Known::of(&matches));
+        Ok((Cli { name, known, ..Cli::from_arg_matches(&matches)? }, matches))
     });
     if let Ok((cli, matches)) = &parsed
         && let Some(failure) = idle_speaker(cli, matches)

@@ -28,6 +28,7 @@ mod output;
 mod passphrase;
 mod private_file;
 mod quickstart;
+mod remedy;
 mod render;
 mod resource;
 mod session_file;

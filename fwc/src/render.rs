@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::cli::Global;
 use crate::output::{self, Column, Console, Format, TableSpec, TruthSource};
+use crate::remedy::Known;
 use crate::{Failure, Result};
 
 /// An answer, and where it comes from; the command's name is added when it is shown.
@@ -157,18 +158,30 @@ pub(crate) enum Stream {
 pub(crate) struct Renderer {
     console: Console,
     command: String,
+    known: Known,
     stream: Stream,
 }
 
 impl Renderer {
     /// The renderer of one command line.
     pub(crate) fn new(global: &Global, command: &str, stream: Stream) -> Self {
-        Self { console: Console::detect(global.format, global.json), command: command.to_owned(), stream }
+        let console = Console::detect(global.format, global.json);
+        Self { console, command: command.to_owned(), known: Known::default(), stream }
+    }
+
+    /// The same for a command line that names these things.
+    pub(crate) fn knowing(self, known: Known) -> Self {
+        Self { known, ..self }
     }
 
     /// Whether a person reads the answer, rather than a program.
     pub(crate) fn is_for_people(&self) -> bool {
         self.console.format() == Format::Table
+    }
+
+    /// Whether standard error may tell how far a command is: a program that asked for JSON is left alone.
+    pub(crate) fn tells_progress(&self) -> bool {
+        !matches!(self.console.format(), Format::Json | Format::Jsonl)
     }
 
     /// A stream of answers, a line each; people see these columns.
@@ -214,7 +227,10 @@ impl Renderer {
     /// `failure` with a command to go on with, whatever else it says.
     //= docs/spec/output.md#envelope
     fn told(&self, failure: &Failure) -> output::Failure {
-        let told = to_output(failure);
+        let mut failure = failure.clone();
+        let about_input = self.known.about_input(failure.code, &failure.next, &self.command);
+        failure.next = about_input.unwrap_or_else(|| self.known.filled(&failure.next));
+        let told = to_output(&failure);
         match told.next.iter().any(|step| step.contains("fwc ")) {
             true => told,
             false => {
@@ -236,6 +252,7 @@ impl Renderer {
 pub(crate) fn to_output(failure: &Failure) -> output::Failure {
     let why = failure.why.as_deref().unwrap_or_default();
     let mut shown = output::Failure::new(failure.code, failure.message.clone(), why);
+    shown.retryable = failure.retryable;
     if let Some(denial) = failure.denial() {
         // A rule that is the reason already is not told twice.
         let rule = denial.rule.filter(|rule| *rule != shown.why);

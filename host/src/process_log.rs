@@ -31,7 +31,7 @@ pub(crate) async fn capture(mut errors: impl AsyncRead + Unpin, log: impl Fn(&st
 }
 
 /// The text without control characters; a run of 64 or more hexadecimal digits may be a handle and is left out.
-fn printable(line: &[u8]) -> String {
+pub(crate) fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut shown = String::with_capacity(text.len());
     let mut digits = String::new();

@@ -192,6 +192,11 @@ impl Client {
         answer
     }
 
+    /// Gives up the connection, with whatever is under way on it; the next request opens another.
+    pub fn hang_up(&mut self) {
+        self.connection = None;
+    }
+
     async fn connect(&mut self) -> Result<(), ErrorBody> {
         if self.connection.is_none() {
             let opened = Connection::open(&self.target).await;

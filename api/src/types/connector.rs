@@ -45,7 +45,7 @@ pub enum RunStatus {
     BackingOff,
     /// It died too often and stays down until it is enabled again.
     CrashLoop,
-    /// The sandbox cannot be built as its profile demands.
+    /// It is not started as it is installed: its sandbox, paths, exceptions or engine do not permit it.
     Refused,
     /// It is disabled.
     Disabled,
@@ -73,6 +73,13 @@ pub struct ConnectorHealth {
     pub last_check: Option<HealthCheckView>,
     /// How often it was started again.
     pub restarts: u64,
+    /// What a call gets as things are; absent if it may be answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::ErrorCode>)]
+    pub code: Option<Code>,
+    /// What to do about it, if anything is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
 }
 
 /// A health check.
@@ -127,11 +134,12 @@ pub struct ConnectorSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::SafetyTier>)]
     pub max_tier: Option<SafetyTier>,
-    /// Why it cannot be run at all, such as another engine than it was installed with; absent if it can.
+    /// Why calls are not answered, such as that it is revoked, was stopped, or has another engine than it was installed
+    /// with; absent if they may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::ErrorCode>)]
     pub problem: Option<Code>,
-    /// Its health in each zone; empty where no daemon was asked.
+    /// Its health in each of its zones; empty where no daemon was asked.
     pub health: Vec<ConnectorHealth>,
 }
 
@@ -286,10 +294,11 @@ pub struct Install {
     /// BLAKE3 of the package that the operator looked at; another one is refused.
     #[schema(value_type = schema::Digest)]
     pub package_digest: Digest,
-    /// The zones to bind it to; empty is refused.
-    #[schema(value_type = Vec<schema::ZoneId>)]
-    pub zones: Vec<ZoneId>,
-    /// Its configuration.
+    /// The zones to bind it to, and no others; empty is refused. Absent, those that it has, or its manifest's home zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<schema::ZoneId>>)]
+    pub zones: Option<Vec<ZoneId>>,
+    /// Its whole configuration. Absent or null, the one that it has, or an empty one.
     #[serde(default)]
     pub config: Value,
     /// Accepts a package that only a development publisher of the home signed.
@@ -305,6 +314,12 @@ pub struct Installed {
     pub install_id: ObjectId,
     /// What was installed.
     pub connector: ConnectorDetail,
+    /// Whether the zones are those of the installation before, since none were named.
+    #[serde(default)]
+    pub zones_kept: bool,
+    /// Whether the configuration is that of the installation before, since none was given.
+    #[serde(default)]
+    pub config_kept: bool,
 }
 
 /// Why a connector's state changes.

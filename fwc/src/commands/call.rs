@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use fcp_api::client::{Client, DEFAULT_TIMEOUT};
-use fcp_api::routes::{CancelCall, InvokeOperation, PreflightOperation, SimulateCall};
-use fcp_api::types::{self, CallOptions, CallRequest, Nothing};
+use fcp_api::routes::{CancelCall, InvokeOperation, ListCalls, PreflightOperation, SimulateCall};
+use fcp_api::types::{self, CallOptions, CallRequest, HistoryQuery, Nothing};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, CredentialId, ObjectId, ZoneId};
 use serde_json::Value;
@@ -154,8 +154,66 @@ pub(crate) async fn invoke(args: Invoke, context: &mut Context) -> Result<Outcom
     client.set_timeout(
         deadline.map_or(DEFAULT_TIMEOUT, |time| time.saturating_add(MARGIN)).max(DEFAULT_TIMEOUT),
     );
-    Ok(Answer::of(client.send::<InvokeOperation>(&[], &request).await?)?.into())
+    let reply = tokio::select! {
+        reply = client.send::<InvokeOperation>(&[], &request) => reply,
+        () = interrupted() => return Err(left(&request.call, context).await),
+    };
+    Ok(Answer::of(reply?)?.into())
 }
+
+/// Returns when the user interrupts; never if that cannot be listened to, for then the interrupt ends the process.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// What an interrupted command leaves behind: the call, which goes on. A second interrupt ends the search for its id.
+//= docs/spec/output.md#an-interrupted-call
+async fn left(call: &CallRequest, context: &mut Context) -> Failure {
+    let open = tokio::select! {
+        open = open_calls(call, context) => open.unwrap_or_default(),
+        () = interrupted() => Vec::new(),
+    };
+    let speaker =
+        context.global().agent.as_ref().map(|agent| format!("--agent {agent} ")).unwrap_or_default();
+    let cancels: Vec<String> = open.iter().map(|id| format!("`fwc {speaker}cancel {id}`")).collect();
+    let (which, cancel) = match open.as_slice() {
+        [] => ("the call".to_owned(), format!("`fwc {speaker}cancel ID` stops it")),
+        [id] => (format!("the call {id}"), format!("{} stops it", cancels.concat())),
+        several => {
+            (format!("one of {} open calls", several.len()), format!("{} stops one", cancels.join(" or ")))
+        }
+    };
+    let why =
+        format!("{which} of {} goes on in the daemon: an interrupt ends this command alone", call.operation);
+    let mut failure = Failure::new(Code::OutcomeUnknown).because(why).next(format!(
+        "{cancel}; `fwc {speaker}history` shows how it ended, and `fwc {speaker}receipts list` has its receipt"
+    ));
+    failure.message = "Interrupted before the call's outcome was known.".into();
+    failure.detail =
+        serde_json::to_value(&open).ok().map(|calls| Box::new(serde_json::json!({ "calls": calls })));
+    failure
+}
+
+/// The open calls of the caller that may be the interrupted one, newest first.
+async fn open_calls(call: &CallRequest, context: &mut Context) -> Result<Vec<CallId>> {
+    let client = context.client()?;
+    client.hang_up();
+    client.set_timeout(LOOK_UP);
+    let query = HistoryQuery {
+        connector: Some(call.connector.clone()),
+        operation: Some(call.operation.clone()),
+        ..HistoryQuery::default()
+    };
+    // Outside a session nobody is asked for a passphrase now.
+    let calls = context.as_agent().await?.get::<ListCalls>(&[], &query).await?.body.calls;
+    let open = |it: &types::CallView| it.receipt_id.is_none() && it.outcome.is_none() && it.code.is_none();
+    Ok(calls.into_iter().filter(open).map(|it| it.call_id).collect())
+}
+
+/// For the look-up of an interrupted call. Chosen: whoever interrupts does not wait long.
+const LOOK_UP: Duration = Duration::from_secs(3);
 
 /// `fwc simulate`: ends as the call would, without making it.
 ///

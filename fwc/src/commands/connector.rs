@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use fcp_api::client::Target;
 use fcp_api::routes::{DisableConnector, EnableConnector, InstallConnector, RemoveConnector};
+use fcp_api::shell::quoted;
 use fcp_api::types::{self, PackageSource, SetState};
 use fcp_proto_core::encoding::json;
 use fcp_proto_core::ids::{ConnectorId, ZoneId};
@@ -28,10 +29,10 @@ use crate::{Failure, Result, development, file_failure, internal, private_file, 
 pub(crate) struct Install {
     /// The package
     pub(crate) package: PathBuf,
-    /// A zone to bind it to; the manifest's home zone otherwise
+    /// A zone to bind it to, and to no others; without it those that it has, or the manifest's home zone
     #[arg(long)]
     pub(crate) zone: Vec<ZoneId>,
-    /// Its configuration as JSON
+    /// Its whole configuration as JSON; without it the one that it has
     #[arg(long, value_name = "JSON", conflicts_with = "config_file")]
     pub(crate) config: Option<String>,
     /// A file that holds its configuration as JSON
@@ -84,8 +85,7 @@ pub(crate) struct Disable {
 /// What failed, why, and what to do next.
 pub(crate) async fn install(args: Install, context: &mut Context) -> Result<Outcome> {
     let (bytes, mut package) = read_package(&args.package)?;
-    let zones =
-        if args.zone.is_empty() { vec![package.manifest().zones.home.clone()] } else { args.zone.clone() };
+    let zones = (!args.zone.is_empty()).then(|| args.zone.clone());
     if args.dev {
         development::check_unchanged(&context.home, &package)
             .map_err(|error| untrusted(&args.package, &error))?;
@@ -108,7 +108,9 @@ pub(crate) async fn install(args: Install, context: &mut Context) -> Result<Outc
         dev: args.dev,
     };
     let client = context.as_operator().await?;
-    let mut reply = client.send::<InstallConnector>(&[], &request).await?;
+    let sent = client.send::<InstallConnector>(&[], &request).await;
+    let mut reply = sent.map_err(|failure| with_package(failure, &args))?;
+    let kept = kept(&reply.body);
     let summary = &mut reply.body.connector.connector;
     let id = summary.id.clone();
     if args.enable && !summary.enabled {
@@ -117,12 +119,33 @@ pub(crate) async fn install(args: Install, context: &mut Context) -> Result<Outc
         summary.enabled = true;
     }
     let disabled = !summary.enabled;
-    let answer = Answer::of(reply)?;
+    let answer = kept.into_iter().fold(Answer::of(reply)?, Answer::note);
     Ok(if disabled {
         answer.note("it was disabled before and still is").next(format!("fwc enable {id}")).into()
     } else {
         answer.into()
     })
+}
+
+/// What an installation took over from the one before.
+fn kept(installed: &types::Installed) -> Option<&'static str> {
+    match (installed.zones_kept, installed.config_kept) {
+        (true, true) => Some("it keeps its zones and its configuration: --zone and --config give others"),
+        (true, false) => Some("it keeps its zones: --zone gives others"),
+        (false, true) => Some("it keeps its configuration: --config gives another"),
+        (false, false) => None,
+    }
+}
+
+/// The failure with this package, its zones and the trust in it in the command that leads on.
+fn with_package(failure: Failure, args: &Install) -> Failure {
+    let mut package = quoted(&args.package.display().to_string());
+    package.extend(args.zone.iter().map(|zone| format!(" --zone {zone}")));
+    if args.dev {
+        package.push_str(" --dev");
+    }
+    let next = failure.next.replace("fwc install PACKAGE", &format!("fwc install {package}"));
+    failure.next(next)
 }
 
 /// `fwc uninstall`.
@@ -176,7 +199,7 @@ fn config(args: &Install) -> Result<Value> {
     let bytes = match (&args.config, &args.config_file) {
         (Some(text), _) => text.clone().into_bytes(),
         (None, Some(path)) => crate::read_file(path, MAX_INPUT_BYTES)?,
-        (None, None) => return Ok(Value::Object(serde_json::Map::new())),
+        (None, None) => return Ok(Value::Null),
     };
     let config = json::parse(&bytes, MAX_INPUT_BYTES);
     config

@@ -1,5 +1,6 @@
 //! `down`, `status`: the daemon.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::lifetime::Lifetime;
+use crate::output::progress::Steps;
 use crate::render::{Answer, Outcome};
 use crate::{Failure, Result, internal};
 
@@ -65,6 +67,7 @@ pub(crate) async fn down(args: Down, context: &mut Context) -> Result<Outcome> {
     }
     context.refuse_agents("stop the daemon")?;
     let pid = context.client()?.daemon_pid().await?;
+    let waits_for = open_calls(context).await?;
     let refused = |error: rustix::io::Errno| {
         Failure::new(Code::NotPermitted)
             .because(format!("the daemon's process {pid} cannot be signalled: {error}"))
@@ -75,10 +78,18 @@ pub(crate) async fn down(args: Down, context: &mut Context) -> Result<Outcome> {
     let process = pidfd_open(process, PidfdFlags::empty()).map_err(refused)?;
     pidfd_send_signal(&process, Signal::TERM).map_err(refused)?;
     let wait = args.wait.map_or(DOWN_WAIT, |wait| Duration::from_secs(wait.as_secs()));
-    let timeout = Timespec { tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
-    let mut descriptors = [PollFd::new(&process, PollFlags::IN)];
-    let ended = poll(&mut descriptors, Some(&timeout)).map_err(|error| internal(&error.to_string()))?;
-    if ended == 0 {
+    let ended = wait_for(&process, BRIEF.min(wait))? || {
+        let label = format!("Waiting for the daemon, process {pid}: {waits_for}");
+        let step = context.renderer.tells_progress().then(|| Steps::detect().begin(&label));
+        let ended = wait_for(&process, wait.saturating_sub(BRIEF))?;
+        match step {
+            Some(step) if ended => step.done("it has ended"),
+            Some(step) => step.fail("it still runs"),
+            None => {}
+        }
+        ended
+    };
+    if !ended {
         return Err(Failure::new(Code::Draining)
             .because(format!(
                 "the daemon (process {pid}) still runs after {} s: calls are open",
@@ -88,3 +99,33 @@ pub(crate) async fn down(args: Down, context: &mut Context) -> Result<Outcome> {
     }
     Ok(Answer::local(&json!({ "stopped": true, "pid": pid }), Source::NodeLocal)?.into())
 }
+
+/// What a daemon that is asked to stop waits for, in words.
+async fn open_calls(context: &mut Context) -> Result<String> {
+    // One that does not say how it is can be stopped all the same.
+    let client = context.client()?;
+    client.set_timeout(LOOK);
+    let status = client.get::<GetStatus>(&[], &Nothing {}).await;
+    client.hang_up();
+    Ok(match status.map(|reply| reply.body.running_calls) {
+        Ok(0) => "no call was open; its connectors end, and what it has is written".into(),
+        Ok(1) => "1 call was open, and is given time to end".into(),
+        Ok(calls) => format!("{calls} calls were open, and are given time to end"),
+        Err(_) => "open calls are given time to end".into(),
+    })
+}
+
+/// Waits at most so long until a process has ended. True if it has.
+fn wait_for(process: &OwnedFd, time: Duration) -> Result<bool> {
+    let tv_nsec = i64::from(time.subsec_nanos());
+    let timeout = Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec };
+    let mut descriptors = [PollFd::new(process, PollFlags::IN)];
+    let ended = poll(&mut descriptors, Some(&timeout)).map_err(|error| internal(&error.to_string()))?;
+    Ok(ended > 0)
+}
+
+/// For the look at a daemon before it is stopped. Chosen: one that hangs is stopped without it.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// So long nothing is said of waiting. Chosen: a stop without calls takes less.
+const BRIEF: Duration = Duration::from_millis(700);

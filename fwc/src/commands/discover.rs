@@ -69,7 +69,10 @@ pub(crate) async fn list(args: List, context: &mut Context) -> Result<Outcome> {
     }
     let query = ConnectorQuery { zone: args.zone, search: None };
     let reply = context.client()?.get::<ListConnectors>(&[], &query).await?;
-    let next = reply.body.connectors.first().map(|first| format!("fwc ops {}", first.id));
+    let found = &reply.body.connectors;
+    // What is wrong with one stands on its page, with what to do.
+    let wrong = found.iter().find(|it| it.problem.is_some()).map(|it| format!("fwc show {}", it.id));
+    let next = wrong.or_else(|| found.first().map(|first| format!("fwc ops {}", first.id)));
     Ok(next.into_iter().fold(connectors(Answer::of(reply)?), Answer::next).into())
 }
 
@@ -263,6 +266,7 @@ fn connectors(answer: Answer) -> Answer {
         ("version", "VERSION"),
         ("enabled", "ENABLED"),
         ("zones", "ZONES"),
+        ("health.status", "HEALTH"),
         ("problem", "PROBLEM"),
         ("operations", "OPERATIONS"),
         ("max_tier", "HIGHEST TIER"),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use fcp_api::examination::{Finding, Look};
 use fcp_api::routes::GetStatus;
-use fcp_api::types::{Health, HealthStatus, Nothing, Source};
+use fcp_api::types::{ConnectorHealth, Health, HealthStatus, Nothing, Source, Warning, WarningKind};
 use fcp_proto_core::error::Code;
 use serde::Serialize;
 
@@ -124,9 +124,11 @@ async fn look_at_daemon(context: &mut Context, checks: &mut Vec<Look>) -> Result
     let version = Look::new("version", if same { Finding::Ok } else { Finding::Problem }, versions);
     checks.push(if same { version } else { version.remedy("use `fwc` and the daemon of one release") });
     let problems = status.health.problems;
-    // What keeps the daemon from its work stands among the warnings too.
-    let warnings: Vec<_> = status.warnings.into_iter().filter(|it| !problems.contains(it)).collect();
-    let found = problems.into_iter().map(|it| (Finding::Problem, it));
+    // What keeps the daemon from its work stands among the warnings too, and each connector is looked at below.
+    let apart = |it: &Warning| it.kind != WarningKind::Connector && !problems.contains(it);
+    let warnings: Vec<_> = status.warnings.iter().filter(|it| apart(it)).cloned().collect();
+    let problems = problems.into_iter().filter(|it| it.kind != WarningKind::Connector);
+    let found = problems.map(|it| (Finding::Problem, it));
     for (finding, it) in found.chain(warnings.into_iter().map(|it| (Finding::Warning, it))) {
         let kind = serde_json::to_value(it.kind).map_err(|error| crate::internal(&error.to_string()))?;
         let look = Look::new(kind.as_str().unwrap_or_default(), finding, it.message);
@@ -177,34 +179,25 @@ fn look_at_health(health: &Health) -> Look {
     }
 }
 
-fn look_at_connector(id: &str, health: &fcp_api::types::ConnectorHealth) -> Look {
+fn look_at_connector(id: &str, health: &ConnectorHealth) -> Look {
     use fcp_api::types::RunStatus;
     let (finding, what) = match health.status {
         RunStatus::Ready => (Finding::Ok, "ready"),
         RunStatus::Unknown => (Finding::Unknown, "runs; nothing exercised its path"),
-        RunStatus::Idle => (Finding::Unknown, "not started yet, so nothing exercised it"),
+        RunStatus::Idle => {
+            (Finding::Unknown, "not started yet, so nothing exercised it; the next call starts it")
+        }
         RunStatus::Starting => (Finding::Unknown, "starting"),
         RunStatus::Disabled => (Finding::Ok, "disabled"),
-        RunStatus::Revoked => (Finding::Warning, "revoked; `fwc revocations` says why"),
+        RunStatus::Revoked => (Finding::Warning, "revoked"),
         RunStatus::Degraded => (Finding::Problem, "degraded"),
         RunStatus::BackingOff => (Finding::Problem, "died and waits for its next start"),
-        RunStatus::CrashLoop => (Finding::Problem, "died too often and was stopped"),
-        RunStatus::Refused => (Finding::Problem, "its sandbox cannot be built"),
+        RunStatus::CrashLoop => (Finding::Problem, "stopped until it is enabled or installed again"),
+        RunStatus::Refused => (Finding::Problem, "not started as it is installed"),
     };
     let detail = health.detail.as_deref().map_or(String::new(), |detail| format!(": {detail}"));
     let look = Look::new(format!("connector {id} in {}", health.zone), finding, format!("{what}{detail}"));
-    match health.status {
-        RunStatus::CrashLoop => look.remedy(format!("`fwc enable {id}` starts it again")),
-        RunStatus::Ready
-        | RunStatus::Unknown
-        | RunStatus::Idle
-        | RunStatus::Starting
-        | RunStatus::Disabled
-        | RunStatus::Revoked
-        | RunStatus::Degraded
-        | RunStatus::BackingOff
-        | RunStatus::Refused => look,
-    }
+    Look { remedy: health.remedy.clone(), code: health.code, ..look }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const CASES: &str = include_str!("scaffold/cases.toml");
 /// Begins a connector.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc new weather --api-host api.weather.example\n  \
-    fwc package build weather --out weather.fcp && fwc package keygen --dev && fwc install weather.fcp --dev")]
+    fwc package test weather && fwc package build weather --out weather.fcp && fwc package keygen --dev && fwc install weather.fcp --dev")]
 pub(crate) struct New {
     /// The connector's id, which is the folder's name too
     pub(crate) connector: ConnectorId,
@@ -67,7 +67,7 @@ pub(crate) fn new(args: New) -> Result<Outcome> {
     let body = json!({
         "connector": id,
         "files": files,
-        "next": format!("edit them, then `fwc package build {shown} --out {id}.fcp`"),
+        "next": format!("edit them, then `fwc package test {shown}` and `fwc package build {shown} --out {id}.fcp`"),
     });
     Ok(Answer::local(&body, Source::Offline)?.into())
 }

@@ -206,6 +206,8 @@ pub(crate) struct Failure {
     pub(crate) why: String,
     /// What to do now; the registry's next step if none is set.
     pub(crate) next: Vec<String>,
+    /// Whether the same may succeed later unchanged.
+    pub(crate) retryable: bool,
     /// More for machines.
     pub(crate) detail: Option<Value>,
 }
@@ -213,7 +215,8 @@ pub(crate) struct Failure {
 impl Failure {
     /// The failure `what` because of `why`.
     pub(crate) fn new(code: Code, what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { code, what: what.into(), why: why.into(), next: Vec::new(), detail: None }
+        let retryable = code.retryable();
+        Self { code, what: what.into(), why: why.into(), next: Vec::new(), retryable, detail: None }
     }
 
     /// This failure with one more next step.
@@ -250,12 +253,15 @@ impl Failure {
             .with("code", self.code.to_string())
             .with("name", self.code.name())
             .with("message", self.what.as_str())
-            .with("why", if self.why.is_empty() { self.what.as_str() } else { self.why.as_str() })
-            .with("retryable", self.code.retryable())
+            .with("why", if self.why.is_empty() { NOTHING_MORE } else { self.why.as_str() })
+            .with("retryable", self.retryable)
             .with("next", strings(&self.steps()))
             .with("detail", self.detail.clone().unwrap_or_default())
     }
 }
+
+/// The reason where there is none beyond what failed.
+const NOTHING_MORE: &str = "nothing more is known";
 
 fn strings(texts: &[String]) -> Value {
     Value::Array(texts.iter().map(|text| Value::from(text.as_str())).collect())

@@ -17,7 +17,7 @@ use super::inputs;
 use super::mount::{Ask, Serve};
 use super::replays;
 use super::sign::unexpected;
-use crate::daemon::App;
+use crate::daemon::{App, CallEntry};
 
 impl Serve for InvokeOperation {
     async fn serve(ask: Ask<Self>) -> Result<InvokeAnswer, ErrorBody> {
@@ -47,8 +47,8 @@ pub(super) fn usage(usage: &Usage) -> UsageView {
 }
 
 pub(super) fn called(app: &App, answer: CallAnswer) -> Result<InvokeAnswer, ErrorBody> {
-    let intent = app.records().call(&answer.call_id).and_then(|call| call.intent);
-    let intent = intent.ok_or_else(|| super::status::broken("a call that ended has no intent"))?;
+    let record = app.records().call(&answer.call_id).and_then(|call| Some((call.intent?, made(call))));
+    let (intent, asked) = record.ok_or_else(|| super::status::broken("a call that ended has no intent"))?;
     let output = answer.output.as_deref().map(serde_json::from_str).transpose();
     let output = output.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
     match answer.outcome {
@@ -63,13 +63,24 @@ pub(super) fn called(app: &App, answer: CallAnswer) -> Result<InvokeAnswer, Erro
             usage: usage(&answer.usage),
             replayed: false,
         }),
-        CallOutcome::Failed => Err(ended(&answer, None)),
-        CallOutcome::Unknown => Err(ended(&answer, Some(Code::OutcomeUnknown))),
+        CallOutcome::Failed => Err(ended(&answer, None, &asked)),
+        CallOutcome::Unknown => Err(ended(&answer, Some(Code::OutcomeUnknown), &asked)),
+    }
+}
+
+/// A call that was made, as the lists know it.
+fn made(call: &CallEntry) -> Asked {
+    Asked {
+        agent: Some(call.principal.clone()),
+        zone: Some(call.zone.clone()),
+        connector: call.connector.clone(),
+        operation: call.operation.clone(),
+        call: None,
     }
 }
 
 /// A call that did not succeed: why, what it did, and where that is written.
-fn ended(answer: &CallAnswer, code: Option<Code>) -> ErrorBody {
+fn ended(answer: &CallAnswer, code: Option<Code>, asked: &Asked) -> ErrorBody {
     let cause = answer.error.as_ref().map(|(cause, _)| *cause);
     let mut body = ErrorBody::new(code.or(cause).unwrap_or(Code::ConnectorFailed));
     if let Some((_, message)) = &answer.error {
@@ -85,7 +96,8 @@ fn ended(answer: &CallAnswer, code: Option<Code>) -> ErrorBody {
     });
     body.retry_after_ms = answer.retry_after_ms;
     body.detail = Some(Box::new(detail));
-    body
+    let next = denial::named(&body.next, asked).replace("ID", &answer.call_id.to_string());
+    denial::with_reason(body, asked).next(next)
 }
 
 /// What the gate would say.

@@ -7,9 +7,8 @@ use fcp_api::routes::{
     RemoveConnector,
 };
 use fcp_api::types::{
-    ConnectorDetail, ConnectorHealth, ConnectorList, ConnectorStateView, ConnectorSummary, CredentialSlot,
-    ErrorBody, OperationDetail, OperationList, OperationSummary, RunStatus, StateChanged, Warning,
-    WarningKind,
+    ConnectorDetail, ConnectorList, ConnectorStateView, ConnectorSummary, CredentialSlot, ErrorBody,
+    OperationDetail, OperationList, OperationSummary, StateChanged, Warning, WarningKind,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, OperationId};
@@ -18,6 +17,7 @@ use fcp_proto_core::object::{ConnectorInstall, ConnectorState};
 use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::node::{Installed, Node};
 
+use super::condition;
 use super::denial::unknown_operation;
 use super::mount::{Ask, Serve};
 use super::sign::admit;
@@ -31,6 +31,7 @@ pub(super) fn summary(
     now: UnixTime,
 ) -> ConnectorSummary {
     let (install, manifest) = (&installed.install, &installed.manifest);
+    let health = condition::health(node, installed, runner, now);
     ConnectorSummary {
         id: install.connector.clone(),
         name: manifest.connector.name.clone(),
@@ -41,21 +42,9 @@ pub(super) fn summary(
         zones: install.zones.iter().cloned().collect(),
         operations: manifest.operations.len() as u64,
         max_tier: manifest.operations.values().map(|operation| operation.safety).max(),
-        problem: runner.unrunnable(&install.connector).map(|(code, _)| code),
-        health: health(node, installed, runner, now),
+        problem: condition::problem(&health),
+        health,
     }
-}
-
-/// What is disabled or revoked is not idle: no call starts it.
-fn health(node: &Node, installed: &Installed, runner: &dyn Runner, now: UnixTime) -> Vec<ConnectorHealth> {
-    let connector = &installed.install.connector;
-    let barred = match (node.connector_revoked(connector, now), installed.enabled) {
-        (true, _) => Some(RunStatus::Revoked),
-        (false, false) => Some(RunStatus::Disabled),
-        (false, true) => None,
-    };
-    let found = runner.health(connector).into_iter();
-    found.map(|it| ConnectorHealth { status: barred.unwrap_or(it.status), ..it }).collect()
 }
 
 fn operation_summary(id: &OperationId, operation: &Operation) -> OperationSummary {
@@ -98,8 +87,11 @@ pub(super) fn detail(
         credentials: stored(slot),
     });
     let unrunnable = runner.unrunnable(&install.connector).map(|(_, warning)| warning);
+    let connector = summary(node, installed, runner, now);
+    let condition = condition::warnings(installed, &connector.health, runner);
+    let warnings = development_warning(install).into_iter().chain(unrunnable).chain(condition).collect();
     ConnectorDetail {
-        connector: summary(node, installed, runner, now),
+        connector,
         runtime: manifest.connector.runtime,
         package_digest: install.package_digest,
         code_digest: Some(install.code_digest),
@@ -109,7 +101,7 @@ pub(super) fn detail(
         hosts: hosts_of(installed, manifest.operations.values()),
         credential_slots: slots.collect(),
         operations: manifest.operations.iter().map(|(id, it)| operation_summary(id, it)).collect(),
-        warnings: development_warning(install).into_iter().chain(unrunnable).collect(),
+        warnings,
     }
 }
 

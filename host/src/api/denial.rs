@@ -3,9 +3,11 @@
 use fcp_api::shell::quoted;
 use fcp_api::types::{CallRequest, Denial, ErrorBody, Need};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ConnectorId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, CredentialId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{ApprovalKind, GateCheck};
 use fcp_state_machines::node::{Failure, Node, Refusal};
+
+use super::reasons;
 
 /// The call that was refused.
 #[derive(Clone, Debug)]
@@ -40,14 +42,15 @@ fn to_go_on_from(check: GateCheck, code: Code) -> Code {
 
 /// A refusal of the gate.
 pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBody {
-    let body = failed(failure);
+    let body = with_reason(failed(failure), asked);
     let Some(check) = failure.check else { return body.next(named(failure.code.next_step(), asked)) };
     let Failure { code, message, retry_after_ms, .. } = failure;
     let refusal = Refusal { check, code: *code, rule: message.clone(), retry_after_ms: *retry_after_ms };
     let needs = needs(node, &refusal, asked, &[]);
     let next = next(node, &refusal, &needs, asked);
     let command = command_in(&next);
-    let denial = Denial { decision_id: failure.receipt, check, rule: rule(&refusal), needs, command };
+    let denial =
+        Denial { decision_id: failure.receipt, check, rule: Some(rule(&refusal, asked)), needs, command };
     let mut body = body.next(next);
     // A denial always has a JSON form; without it the code and the reason still stand.
     body.detail = serde_json::to_value(denial).ok().map(Box::new);
@@ -58,12 +61,26 @@ pub(super) fn refused(node: &Node, failure: &Failure, asked: &Asked) -> ErrorBod
 pub(super) fn simulated(node: &Node, refusal: &Refusal, asked: &Asked, approvals: &[ApprovalKind]) -> Denial {
     let needs = needs(node, refusal, asked, approvals);
     let command = command_in(&next(node, refusal, &needs, asked));
-    Denial { decision_id: None, check: refusal.check, rule: rule(refusal), needs, command }
+    Denial { decision_id: None, check: refusal.check, rule: Some(rule(refusal, asked)), needs, command }
 }
 
 /// What the refusal says beyond its code.
-fn rule(refusal: &Refusal) -> Option<String> {
-    Some(&refusal.rule).filter(|rule| !rule.is_empty() && *rule != refusal.code.meaning()).cloned()
+//= docs/spec/api.md#calls
+fn rule(refusal: &Refusal, asked: &Asked) -> String {
+    let told = Some(&refusal.rule).filter(|rule| !rule.is_empty() && *rule != refusal.code.meaning());
+    told.cloned().unwrap_or_else(|| reasons::of(refusal.code, asked))
+}
+
+/// The failure with a reason, if it came without one.
+//= docs/spec/api.md#calls
+pub(super) fn with_reason(body: ErrorBody, asked: &Asked) -> ErrorBody {
+    match body.why {
+        Some(_) => body,
+        None => {
+            let why = reasons::of(body.code, asked);
+            body.because(why)
+        }
+    }
 }
 
 /// What would permit the call, as far as the refusal tells.
@@ -141,9 +158,34 @@ fn next(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> String
                 }
                 (check, _) => to_go_on_from(check, refusal.code),
             };
-            named(general.next_step(), asked)
+            match is_of_input(general) {
+                true => format!(
+                    "correct what the reason names; `fwc schema {}` shows what it takes",
+                    asked.operation
+                ),
+                false => named(general.next_step(), asked),
+            }
         },
-        |command| format!("`{command}`"),
+        |command| match (refusal.code, accounts(node, asked).map(CredentialId::as_str).collect::<Vec<_>>()) {
+            (Code::Ambiguous, all) if all.len() > 1 => format!("`{command}`; there are {}", all.join(", ")),
+            (_, _) => format!("`{command}`"),
+        },
+    )
+}
+
+/// Whether the input of the call is what is wrong.
+const fn is_of_input(code: Code) -> bool {
+    matches!(
+        code,
+        Code::MalformedInput
+            | Code::InputInvalid
+            | Code::InputTooLarge
+            | Code::MissingField
+            | Code::UnknownField
+            | Code::DuplicateKey
+            | Code::InexactNumber
+            | Code::OutOfRange
+            | Code::InvalidName
     )
 }
 
@@ -154,7 +196,10 @@ fn exactly(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Opt
         (_, Code::IdempotencyKeyRequired) => {
             call.as_ref().map(|_| again("invoke", asked) + " --idempotency-key KEY")
         }
-        (_, Code::Ambiguous) => call.as_ref().map(|_| again("invoke", asked) + " --account NAME"),
+        (_, Code::Ambiguous) => {
+            let account = accounts(node, asked).next().map_or("NAME".to_owned(), |it| it.to_string());
+            call.as_ref().map(|_| format!("{} --account {account}", again("invoke", asked)))
+        }
         (Some(Need::Approval { .. }), Code::ApprovalDenied) => None,
         (Some(Need::Approval { .. }), _) => Some(again("request", asked)),
         (Some(Need::Grant { zone, .. }), _) => agent.as_ref().map(|_| grant_command(node, zone, asked)),
@@ -169,6 +214,15 @@ fn exactly(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Opt
         }
         (Some(Need::FreshContext { .. } | Need::Wait { .. }) | None, _) => None,
     }
+}
+
+/// The credentials that would serve the call; the connector's page shows them to everybody.
+fn accounts<'a>(node: &'a Node, asked: &'a Asked) -> impl Iterator<Item = &'a CredentialId> {
+    let installed = node.catalog().get(&asked.connector);
+    let slot = installed.and_then(|it| it.manifest.operation(&asked.operation)?.auth.as_deref());
+    let known = slot.zip(asked.zone.as_ref());
+    let stored = known.map(|(slot, zone)| node.catalog().credentials_for(&asked.connector, zone, slot));
+    stored.unwrap_or_default().into_iter().map(|it| &it.record.credential)
 }
 
 /// `step` with the names of what was asked for in place of the words that stand for them.
@@ -331,6 +385,11 @@ mod tests {
                     assert!(!next.contains(word), "{check:?} {code} leaves {word} open: {next}");
                 }
                 assert!(told(&node, *check, *code, &unknown).1.is_some(), "{check:?} {code} of nobody");
+                let message = code.meaning().to_owned();
+                let refusal =
+                    Refusal { check: *check, code: *code, rule: message.clone(), retry_after_ms: None };
+                let rule = simulated(&node, &refusal, &asked(), &[]).rule.unwrap();
+                assert!(!rule.is_empty() && rule != message, "{check:?} {code} gives no reason");
             }
         }
     }

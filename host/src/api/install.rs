@@ -1,16 +1,20 @@
 //! Installs a connector: its package is checked, kept under its digest, and bound to zones by an operator's signature.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fcp_api::routes::InstallConnector;
+use fcp_api::shell::quoted;
 use fcp_api::types::{ErrorBody, Installed, PackageSource};
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::ByteString;
+use fcp_proto_core::encoding::json::{self, Json};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, KeyId};
+use fcp_proto_core::ids::{Digest, KeyId, ZoneId};
+use fcp_proto_core::limits::MAX_INPUT_BYTES;
 use fcp_proto_core::manifest::package::{Package, UntrustedPackage};
 use fcp_proto_core::manifest::{Manifest, Runtime};
 use fcp_proto_core::object::ConnectorInstall;
@@ -22,7 +26,7 @@ use super::ceremony::blocking;
 use super::mount::{Ask, Serve};
 use super::sign::admit;
 use crate::connectors;
-use crate::daemon::{App, check_manifest, owner_zone, packages};
+use crate::daemon::{App, check_manifest, example, fields, owner_zone, packages};
 use crate::home::HomeError;
 
 /// Largest package file: the largest code and its head.
@@ -42,17 +46,14 @@ impl Serve for InstallConnector {
     async fn serve(ask: Ask<Self>) -> Result<Installed, ErrorBody> {
         let Ask { app, body, caller, .. } = ask;
         let operator = caller.as_operator()?;
-        if body.zones.is_empty() {
-            return Err(ErrorBody::new(Code::MissingField).because("`zones` is empty, and empty means none"));
-        }
-        let given = if body.config.is_null() { serde_json::json!({}) } else { body.config };
-        let config = fcp_proto_core::encoding::json::Json::try_from(given);
-        let config =
-            config.map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))?;
+        let config = given(body.config)?;
         let (inner, source, wanted, dev) = (Arc::clone(&app), body.package, body.package_digest, body.dev);
         let checked = blocking(move || check(&inner, &source, wanted, dev)).await?;
+        // What is kept is that of one installation, so none comes between.
+        let installing = app.installing.lock().await;
+        let settled = settle(&app, checked.package.manifest(), body.zones, config).await?;
         let manifest = checked.package.manifest();
-        check_paths(&app, manifest, &Value::from(config.clone()))?;
+        check_config(&app, manifest, &Value::from(settled.config.clone()))?;
         let fields = ConnectorInstall {
             connector: manifest.connector.id.clone(),
             version: manifest.connector.version.clone(),
@@ -60,35 +61,95 @@ impl Serve for InstallConnector {
             package_digest: checked.digest,
             code_digest: checked.code_digest,
             interface_hash: manifest.interface_hash(),
-            zones: body.zones.into_iter().collect(),
-            config: config.to_string(),
+            zones: settled.zones,
+            config: settled.config.to_string(),
             publishers: checked.publishers.iter().copied().collect(),
             dev: checked.dev,
         };
         let connector = fields.connector.clone();
         // The package is on the disk before anything says that it is installed.
         let (inner, bytes, digest) = (Arc::clone(&app), checked.bytes, checked.digest);
-        let installing = app.installing.lock().await;
         blocking(move || packages::keep(&inner.home, &bytes, digest).map_err(not_stored)).await?;
         let admitted = admit(&app, operator, &owner_zone(), fields).await;
         if admitted.as_ref().is_err_and(is_refusal) {
             discard(&app).await;
         }
         drop(installing);
-        let install_id = admitted?;
-        Ok(Installed { install_id, connector: super::connectors::detail_of(&app, connector).await? })
+        let (zones_kept, config_kept) = (settled.zones_kept, settled.config_kept);
+        let connector = super::connectors::detail_of(&app, connector).await;
+        Ok(Installed { install_id: admitted?, connector: connector?, zones_kept, config_kept })
     }
 }
 
-/// Nothing is installed that could not be started with the paths it is given. What else is wrong with a configuration
-/// is the node's to say.
+/// A configuration as it was sent; none if none was.
+fn given(config: Value) -> Result<Option<Json>, ErrorBody> {
+    if config.is_null() {
+        return Ok(None);
+    }
+    let config = Json::try_from(config);
+    config.map(Some).map_err(|error| ErrorBody::new(Code::InexactNumber).because(error.to_string()))
+}
+
+/// Where a connector is to run and how it is configured.
+struct Settled {
+    zones: BTreeSet<ZoneId>,
+    zones_kept: bool,
+    config: Json,
+    config_kept: bool,
+}
+
+/// What was not said is as it was before, or as the manifest has it if the connector is new.
+//= docs/spec/package.md#installing-again
+async fn settle(
+    app: &App,
+    manifest: &Manifest,
+    zones: Option<Vec<ZoneId>>,
+    config: Option<Json>,
+) -> Result<Settled, ErrorBody> {
+    if zones.as_ref().is_some_and(Vec::is_empty) {
+        return Err(ErrorBody::new(Code::MissingField).because("`zones` is empty, and empty means none"));
+    }
+    let connector = manifest.connector.id.clone();
+    let before = app.query(move |node, _| node.catalog().get(&connector).map(|it| it.install.clone()));
+    let before = before.await?;
+    let (zones_kept, config_kept) =
+        (zones.is_none() && before.is_some(), config.is_none() && before.is_some());
+    let home = || [manifest.zones.home.clone()].into();
+    let had = before.as_ref().map(|before| before.zones.clone());
+    let zones = zones.map(|zones| zones.into_iter().collect()).or(had).unwrap_or_else(home);
+    let stored = before.map_or_else(|| "{}".into(), |before| before.config);
+    let config = match config {
+        Some(config) => config,
+        None => json::parse(stored.as_bytes(), MAX_INPUT_BYTES).map_err(|error| {
+            ErrorBody::new(Code::StoreCorrupt).because(format!("the stored configuration: {error}"))
+        })?,
+    };
+    Ok(Settled { zones, zones_kept, config, config_kept })
+}
+
+/// Nothing is installed that could not be started with the configuration and the paths it is given.
 //= docs/spec/connectors.md#walls
-fn check_paths(app: &App, manifest: &Manifest, config: &Value) -> Result<(), ErrorBody> {
-    let Ok(resolved) = manifest.resolve_config(config) else { return Ok(()) };
+fn check_config(app: &App, manifest: &Manifest, config: &Value) -> Result<(), ErrorBody> {
+    let resolved = manifest.resolve_config(config).map_err(|why| unfit(manifest, why.to_string()))?;
     connectors::check_paths(manifest, &resolved, &app.off_limits()).map_err(|why| {
         let next = "name folders that hold the connector's data and nothing else: `fwc install PACKAGE --config JSON`";
         ErrorBody::new(Code::InputInvalid).because(format!("the configuration: {why}")).next(next)
     })
+}
+
+/// A configuration that does not fit the manifest: which fields there are, and how they are given.
+//= docs/spec/package.md#installing-again
+fn unfit(manifest: &Manifest, why: String) -> ErrorBody {
+    let next = match fields(manifest) {
+        Some(fields) => {
+            let example = quoted(&example(manifest).to_string());
+            format!(
+                "give it with --config: `fwc install PACKAGE --config {example}`; its fields are {fields}"
+            )
+        }
+        None => "it has no configuration: `fwc install PACKAGE --config '{}'`".into(),
+    };
+    ErrorBody::new(Code::InputInvalid).because(format!("the configuration: {why}")).next(next)
 }
 
 //= docs/spec/package.md#development

@@ -10,6 +10,7 @@ use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::OwnerException;
 use fcp_state_machines::node::{ClockState, Node};
 
+use super::condition;
 use super::connectors::{development_warning, summary};
 use super::mount::{Ask, Serve};
 use super::renewal::{self, attestation};
@@ -138,8 +139,11 @@ impl Serve for GetStatus {
                 operators: authority.operators().values().map(|it| it.operator.clone()).collect(),
                 zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
             });
-            status.connectors =
-                node.catalog().iter().map(|installed| summary(node, installed, &*runner, now.unix)).collect();
+            for installed in node.catalog().iter() {
+                let connector = summary(node, installed, &*runner, now.unix);
+                status.warnings.extend(condition::warnings(installed, &connector.health, &*runner));
+                status.connectors.push(connector);
+            }
             let waits = |filed: &fcp_state_machines::call::approvals::Filed| {
                 filed.decision.is_none() && now.unix < filed.request.expires_at
             };

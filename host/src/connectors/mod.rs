@@ -53,7 +53,7 @@ pub(crate) use outputs::compile as compile_schema;
 pub use protocol::Violation;
 use revocation::Footing;
 use shared::{Barred, Overtaken, Shared, lock};
-pub use status::{Exercised, HealthCheck, HealthReport, ProcessStatus, StateName};
+pub use status::{Exercised, HealthCheck, HealthReport, ProcessStatus, StateName, Trouble};
 pub(crate) use walls::check_paths;
 
 /// What a runner needs.

@@ -73,7 +73,9 @@ impl Barred {
         let (code, message) = match self {
             Self::Revoked => (Code::TokenRevoked, "what the call rests on was revoked after its decision"),
             Self::Twice => (Code::CallInProgress, "a call of this name is open"),
-            Self::Disabled => (Code::ConnectorDisabled, Code::ConnectorDisabled.meaning()),
+            Self::Disabled => {
+                (Code::ConnectorDisabled, "an operator disabled or removed it before the call began")
+            }
         };
         (code, message.to_owned())
     }

@@ -1,5 +1,6 @@
 //! What can be said of a connector's process.
 
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, Digest, OperationId, ZoneId};
 use fcp_proto_core::time::UnixTime;
 pub use fcp_state_machines::call::supervisor::{HealthReport, StateName};
@@ -23,8 +24,10 @@ pub struct ProcessStatus {
     pub running: usize,
     /// How often it was started again.
     pub restarts: u64,
-    /// Why the last process failed, in words.
-    pub trouble: Option<String>,
+    /// Why the last process failed.
+    pub trouble: Option<Trouble>,
+    /// What calls are told, if no process is made until the owner acts.
+    pub stopped: Option<Code>,
     /// The number of the process that holds the sandbox, if it runs.
     pub launcher: Option<u32>,
     /// How each property of the sandbox of the newest process is met.
@@ -33,6 +36,24 @@ pub struct ProcessStatus {
     pub health: Option<HealthCheck>,
     /// Whether it speaks of the process that runs now.
     pub health_is_current: bool,
+}
+
+/// Why a process failed, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The connector refused to begin: as it is configured, another process of it says the same.
+    Refused(String),
+    /// It could not be made, broke the protocol, or ended.
+    Failed(String),
+}
+
+impl Trouble {
+    /// The words: the host's, and the connector's own where it can only repeat what its owner knows.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Refused(words) | Self::Failed(words) => words,
+        }
+    }
 }
 
 /// What a health check found.

@@ -50,6 +50,12 @@ pub(super) fn local(installation: &Installation) -> Local {
     }
 }
 
+/// Whether the process is given no file beside its own program.
+pub(super) fn is_without_files(installation: &Installation) -> bool {
+    let (writable, read_only) = granted(&installation.manifest.sandbox, &installation.config);
+    writable.is_empty() && read_only.is_empty()
+}
+
 /// Whether everything that a configuration names may be given to the connector.
 ///
 /// # Errors

@@ -3,20 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fcp_api::types::{CheckFinding, ConnectorHealth, HealthCheckView, RunStatus, Warning, WarningKind};
+use fcp_api::types::{ConnectorHealth, Warning, WarningKind};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, CredentialId, KeyId, ZoneId};
 use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::manifest::package::Package;
-use fcp_proto_core::object::{ConnectorInstall, CredentialRecord, RevocationObject};
+use fcp_proto_core::object::{CredentialRecord, RevocationObject};
 use fcp_proto_core::time::Now;
 use fcp_runtime_tokio::drive::{Outcomes, clock, entropy};
-use fcp_state_machines::call::supervisor::StateName;
 use fcp_state_machines::node::{Dispatch, Installed, Node, Outcome};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,12 +25,13 @@ use super::chronicle::Chronicle;
 use super::egress_process::{self, Alive, Follower};
 use super::error::StartError;
 use super::exceptions;
+use super::health;
+use super::reinstalling::accept_engine;
 use super::runner::Runner;
 use super::unrunnable::Unrunnable;
 use super::vault_secrets::{VaultSecrets, keep_refreshed};
 use crate::connectors::{
-    self, Engine, Exercised, HealthCheck, HealthReport, Installation, Launch, Limits, OffLimits,
-    ProcessStatus, Program, RunnerConfig,
+    self, Engine, Installation, Launch, Limits, OffLimits, ProcessStatus, Program, RunnerConfig,
 };
 use crate::egress::{EgressClient, Refreshed};
 use crate::home::HealthCredential;
@@ -269,24 +269,6 @@ impl Connecting {
     }
 }
 
-/// The command by which an operator installs exactly what is installed, with the engine that is there now: the package
-/// is kept, and its publishers are trusted still or it is refused.
-pub(crate) fn accept_engine(packages: &Path, install: &ConnectorInstall) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
-    let package = packages.join(install.package_digest.to_string()).display().to_string();
-    let mut command = format!("fwc install {}", quoted(&package));
-    for zone in &install.zones {
-        command.push_str(&format!(" --zone {zone}"));
-    }
-    if install.config != "{}" {
-        command.push_str(&format!(" --config {}", quoted(&install.config)));
-    }
-    if install.dev {
-        command.push_str(" --dev");
-    }
-    command
-}
-
 /// The named one of the credentials that fit, and no other in its place; the only one if none is named.
 fn chosen<'a>(
     fit: &[&'a fcp_state_machines::node::Credential],
@@ -354,9 +336,10 @@ impl Runner for Connecting {
         self.while_closing(self.runner.disabled(connector));
     }
 
-    fn health(&self, connector: &ConnectorId) -> Vec<ConnectorHealth> {
+    fn health(&self, installed: &Installed) -> Vec<ConnectorHealth> {
         let statuses = self.statuses.lock().unwrap_or_else(PoisonError::into_inner);
-        statuses.iter().filter(|status| status.connector == *connector).map(health).collect()
+        let its_own = statuses.iter().filter(|status| status.connector == installed.install.connector);
+        its_own.map(|status| health::of(status, installed, &self.packages)).collect()
     }
 
     fn look(&self, node: &Node) {
@@ -407,53 +390,6 @@ impl Runner for Connecting {
     }
 }
 
-fn health(status: &ProcessStatus) -> ConnectorHealth {
-    let run = match status.state {
-        StateName::Stopped => RunStatus::Idle,
-        StateName::Starting => RunStatus::Starting,
-        StateName::Ready => exercised(status),
-        StateName::Degraded | StateName::Draining => RunStatus::Degraded,
-        StateName::BackingOff => RunStatus::BackingOff,
-        StateName::CrashLooped => RunStatus::CrashLoop,
-        StateName::Disabled => RunStatus::Disabled,
-    };
-    let found = status.health.as_ref();
-    ConnectorHealth {
-        zone: status.zone.clone(),
-        status: run,
-        detail: status.trouble.clone().or_else(|| found.and_then(|it| it.detail.clone())),
-        checked_at: found.map(|it| it.checked_at),
-        last_check: found.map(check_view),
-        restarts: status.restarts,
-    }
-}
-
-/// What the last check says of a process that runs. Only an operation that went its whole path makes it ready.
-//= docs/spec/connectors.md#health
-fn exercised(status: &ProcessStatus) -> RunStatus {
-    let current = status.health.as_ref().filter(|_| status.health_is_current);
-    match current.map(|check| (check.report, &check.exercised)) {
-        Some((HealthReport::Ready, Exercised::Operation(_))) => RunStatus::Ready,
-        Some((HealthReport::Degraded | HealthReport::Failed, _)) => RunStatus::Degraded,
-        Some((HealthReport::Ready, Exercised::Word | Exercised::Nothing)) | None => RunStatus::Unknown,
-    }
-}
-
-fn check_view(check: &HealthCheck) -> HealthCheckView {
-    HealthCheckView {
-        at: check.checked_at,
-        operation: match &check.exercised {
-            Exercised::Operation(operation) => Some(operation.clone()),
-            Exercised::Word | Exercised::Nothing => None,
-        },
-        result: match check.report {
-            HealthReport::Ready => CheckFinding::Ready,
-            HealthReport::Degraded => CheckFinding::Degraded,
-            HealthReport::Failed => CheckFinding::Failed,
-        },
-    }
-}
-
 /// Keeps what the runner says of its processes, for whoever asks how they are, and has it tell what egress has counted.
 async fn watch_statuses(
     runner: connectors::Runner,
@@ -480,51 +416,7 @@ pub(super) fn named(credential: &CredentialRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fcp_proto_core::time::UnixTime;
     use fcp_state_machines::node::Credential;
-
-    fn status(check: Option<(HealthReport, Exercised)>, health_is_current: bool) -> ProcessStatus {
-        ProcessStatus {
-            connector: "github".parse().unwrap(),
-            zone: "z:work".parse().unwrap(),
-            state: StateName::Ready,
-            code_digest: None,
-            waiting: 0,
-            running: 0,
-            restarts: 0,
-            trouble: None,
-            launcher: None,
-            sandbox: None,
-            health: check.map(|(report, exercised)| HealthCheck {
-                report,
-                exercised,
-                detail: None,
-                checked_at: UnixTime::from_secs(7),
-            }),
-            health_is_current,
-        }
-    }
-
-    //= docs/spec/connectors.md#health
-    #[test]
-    fn what_nobody_exercised_is_not_ready() {
-        let operation = || Exercised::Operation("github.user.get".parse().unwrap());
-        for (check, current, shown) in [
-            (None, false, RunStatus::Unknown),
-            (Some((HealthReport::Ready, Exercised::Nothing)), true, RunStatus::Unknown),
-            (Some((HealthReport::Ready, Exercised::Word)), true, RunStatus::Unknown),
-            (Some((HealthReport::Ready, operation())), false, RunStatus::Unknown),
-            (Some((HealthReport::Ready, operation())), true, RunStatus::Ready),
-            (Some((HealthReport::Degraded, operation())), true, RunStatus::Degraded),
-            (Some((HealthReport::Failed, Exercised::Word)), true, RunStatus::Degraded),
-        ] {
-            let status = status(check, current);
-            assert_eq!(health(&status).status, shown, "{status:?}");
-        }
-        let seen = health(&status(Some((HealthReport::Ready, operation())), true)).last_check.unwrap();
-        assert_eq!((seen.at, seen.result), (UnixTime::from_secs(7), CheckFinding::Ready));
-        assert_eq!(seen.operation, Some("github.user.get".parse().unwrap()));
-    }
 
     #[test]
     fn the_health_credential_is_the_named_or_the_only_one() {

@@ -16,6 +16,7 @@ mod egress_process;
 mod error;
 mod exceptions;
 mod founding;
+mod health;
 mod manifests;
 mod operators;
 mod origin;
@@ -23,6 +24,7 @@ pub(crate) mod packages;
 mod ports;
 mod publishers;
 mod records;
+mod reinstalling;
 mod runner;
 mod schemas;
 mod signals;
@@ -34,7 +36,6 @@ pub use app::{App, Serving, SessionEntry, Underway, owner_zone};
 pub use challenges::Challenges;
 pub use chronicle::Chronicle;
 pub use connecting::Connecting;
-pub(crate) use connecting::accept_engine;
 pub use error::StartError;
 pub(crate) use exceptions::{Opened, pin as pin_authority};
 pub(crate) use founding::key_of as vault_key;
@@ -47,6 +48,7 @@ pub use records::{
     ApprovalEntry, AsksFor, CallEntry, ContextEntry, DecisionEntry, EventEntry, HeadEntry, Made, Records,
     RevocationEntry,
 };
+pub(crate) use reinstalling::{accept_engine, example, fields};
 pub use runner::Runner;
 pub use schemas::{Schemas, check_manifest};
 pub use tries::{Tries, Try};

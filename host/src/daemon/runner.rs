@@ -7,7 +7,7 @@ use fcp_api::types::{ConnectorHealth, Warning};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId};
 use fcp_proto_core::object::RevocationObject;
-use fcp_state_machines::node::{Dispatch, Node};
+use fcp_state_machines::node::{Dispatch, Installed, Node};
 
 /// Runs the connectors. Only [`Runner::closed`] and [`Runner::stop`] take time; everything else starts work and returns.
 pub trait Runner: Send + Sync + 'static {
@@ -26,8 +26,8 @@ pub trait Runner: Send + Sync + 'static {
     /// A connector's installation changed, or it was disabled, or it is gone: then its calls end.
     fn reconfigured(&self, node: &Node, connector: &ConnectorId);
 
-    /// The health of a connector in its zones.
-    fn health(&self, connector: &ConnectorId) -> Vec<ConnectorHealth>;
+    /// The health of a connector in the zones where it was called.
+    fn health(&self, installed: &Installed) -> Vec<ConnectorHealth>;
 
     /// Looks again at what changes without being told: the engine's file.
     fn look(&self, node: &Node);

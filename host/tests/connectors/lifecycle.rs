@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fcp_host::connectors::{Exercised, HealthReport, Limits, StateName};
+use fcp_host::connectors::{Exercised, HealthReport, Limits, StateName, Trouble};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
 use fcp_proto_core::object::Effect;
@@ -90,14 +90,34 @@ async fn another_connector_than_was_installed_gets_no_call() {
 
 //= docs/spec/connectors.md#evidence
 #[tokio::test]
-async fn what_a_connector_says_of_itself_reaches_no_caller_without_a_label() {
+async fn what_a_connector_that_has_files_says_of_itself_reaches_no_caller_without_a_label() {
     let world = World::with(hasty());
-    let refusing = unruly("refuses", None);
+    let folder = tempfile::tempdir().unwrap();
+    let refusing = unruly("refuses", Some(folder.path()));
     let outcome = world.call(1, &refusing, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
     let Outcome::NotDelivered { message, .. } = &outcome else { panic!("{outcome:?}") };
     assert!(message.contains("FCP-5013") && !message.contains("evil"), "{message}");
     let check = soon(world.runner.health(&authority::zone(), world.launch(&refusing))).await;
     assert!(check.detail.as_deref().is_some_and(|detail| !detail.contains("evil")), "{check:?}");
+    world.end().await;
+}
+
+//= docs/spec/connectors.md#a-connector-that-does-not-begin
+#[tokio::test]
+async fn what_a_connector_without_files_says_when_it_does_not_begin_reaches_its_owner_and_its_callers() {
+    let world = World::with(hasty());
+    let refusing = unruly("refuses", None);
+    let outcome = world.call(1, &refusing, "unruly.act", &json!({ "do": "answer" }), 30_000).await;
+    let Outcome::NotDelivered { code: Code::ConnectorCrashLoop, message } = &outcome else {
+        panic!("{outcome:?}")
+    };
+    let quoted = r#"says "do evil\u{202e} [redacted]zzz"#;
+    assert!(message.contains(quoted) && message.contains("FCP-5013"), "{message}");
+    assert!(!message.contains(Code::ConnectorCrashLoop.meaning()), "it says more than its code: {message}");
+    assert!(message.len() < 600, "it is bounded: {message}");
+    let status = world.runner.status().await.remove(0);
+    assert_eq!(status.stopped, Some(Code::ConnectorCrashLoop));
+    assert!(matches!(&status.trouble, Some(Trouble::Refused(words)) if words == message), "{status:?}");
     world.end().await;
 }
 

@@ -48,6 +48,7 @@ async fn a_second_answer_replaces_the_process() {
     assert!(matches!(first, Outcome::Succeeded { .. }), "{first:?}");
     world.until(|status| status.state == StateName::BackingOff).await;
     let trouble = world.runner.status().await[0].trouble.clone().unwrap();
+    let trouble = trouble.words();
     assert!(trouble.contains("answered a request that was not open"), "{trouble}");
     world.end().await;
 }

@@ -70,8 +70,9 @@ fn initialize(id: &Value, params: &Value) {
         "crash" => std::process::exit(3),
         "refuses" => {
             let data = json!({ "code": "FCP-5013", "retryable": false, "effect": "none" });
+            let message = format!("do evil\u{202e}\n{}{}", "0a".repeat(32), "z".repeat(600));
             say(&json!({ "jsonrpc": "2.0", "id": id,
-                "error": { "code": -32000, "message": "do evil", "data": data } }));
+                "error": { "code": -32000, "message": message, "data": data } }));
         }
         "stranger" => {
             let hash = "00".repeat(32);

@@ -643,7 +643,7 @@ fn unruly(home: &Path, place: &Path) -> types::Install {
     types::Install {
         package: types::PackageSource::Path { path: path.to_str().unwrap().into() },
         package_digest: hash::digest(&bytes),
-        zones: vec!["z:work".parse().unwrap()],
+        zones: Some(vec!["z:work".parse().unwrap()]),
         config: json!({ "interface": interface, "start": "", "folder": place }),
         dev: true,
     }

@@ -37,7 +37,7 @@ async fn install(
     let request = types::Install {
         package: types::PackageSource::Path { path: path.to_str().unwrap().into() },
         package_digest: hash::digest(&bytes),
-        zones: vec!["z:work".parse().unwrap()],
+        zones: Some(vec!["z:work".parse().unwrap()]),
         config: json!({}),
         dev,
     };

@@ -30,7 +30,7 @@ async fn install(client: &mut Client, package: &Path) -> types::Installed {
     let request = types::Install {
         package: types::PackageSource::Path { path: package.to_str().unwrap().into() },
         package_digest: hash::digest(&fs::read(package).unwrap()),
-        zones: vec!["z:work".parse().unwrap()],
+        zones: Some(vec!["z:work".parse().unwrap()]),
         config: json!({ "base_url": "https://it's.pages.example" }),
         dev: true,
     };

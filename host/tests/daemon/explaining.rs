@@ -166,7 +166,9 @@ async fn named_approvals_deadlines_and_operations_are_what_they_are_called() {
     assert_eq!(refused.next, "`fwc ops notes` lists those it has", "the connector that was asked for");
     let write = call("notes.put", json!({ "note": "mine", "text": "hello" }), Some("key-1"));
     let refused = world.agent.send::<InvokeOperation>(&[], &write).await.unwrap_err();
-    assert_eq!((refused.code, refused.why), (Code::ApprovalRequired, None), "nothing is said twice");
+    let (why, rule) = (refused.why.clone().unwrap(), refused.denial().unwrap().rule.unwrap());
+    assert_eq!((refused.code, &*why), (Code::ApprovalRequired, rule.as_str()));
+    assert!(why.contains("notes.put") && *why != *refused.message, "it says more than its code: {why}");
     let eve = Bot::new("eve");
     eve.enrol(&mut world.operator).await.unwrap();
     let mut stranger = world.daemon.client();

@@ -37,7 +37,7 @@ async fn install(
     let request = types::Install {
         package: types::PackageSource::Path { path: at.to_str().unwrap().into() },
         package_digest: hash::digest(&bytes),
-        zones: vec![ZoneId::new(zone).unwrap()],
+        zones: Some(vec![ZoneId::new(zone).unwrap()]),
         config,
         dev: true,
     };

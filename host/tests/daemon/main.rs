@@ -11,6 +11,7 @@
 mod apart;
 mod audited;
 mod authority;
+mod condition;
 mod development;
 mod engine;
 mod examined;
@@ -25,6 +26,7 @@ mod operating;
 mod outside;
 #[path = "../../../fwc/tests/programs/mod.rs"]
 mod programs;
+mod reinstalled;
 mod released;
 mod rotating;
 mod standing_approvals;

@@ -168,7 +168,7 @@ async fn install(operator: &mut Client, home: &std::path::Path, port: u16, autho
     let request = types::Install {
         package: types::PackageSource::Path { path: package.to_str().unwrap().into() },
         package_digest: hash::digest(&bytes),
-        zones: vec!["z:work".parse().unwrap()],
+        zones: Some(vec!["z:work".parse().unwrap()]),
         config: json!({ "base_url": format!("https://127.0.0.1:{port}") }),
         dev: true,
     };

@@ -274,7 +274,7 @@ async fn install_code(client: &mut Client, home: &Path, code: &[u8]) -> Result<t
     let request = types::Install {
         package: types::PackageSource::Path { path: path.to_str().unwrap().into() },
         package_digest: hash::digest(&bytes),
-        zones: vec![ZoneId::new("z:work").unwrap()],
+        zones: Some(vec![ZoneId::new("z:work").unwrap()]),
         config: json!({}),
         dev: true,
     };

@@ -139,7 +139,7 @@ impl Place {
         let request = types::Install {
             package: types::PackageSource::Path { path: path.to_str().unwrap().into() },
             package_digest: hash::digest(&package),
-            zones: vec![zone()],
+            zones: Some(vec![zone()]),
             config: json!({ "base_url": self.service.base_url() }),
             dev: true,
         };

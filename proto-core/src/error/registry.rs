@@ -60,37 +60,37 @@ macro_rules! registry {
 registry! {
     1001 MalformedInput "malformed_input" 400 Validation false
         "The bytes are not well-formed JSON, CBOR, TOML or HTTP."
-        "correct the syntax at the place named; `fwc convert json json` checks JSON from standard input";
+        "correct the syntax at the place named; `fwc --help` and GET /v1/openapi.json show what is taken";
     1002 UnknownMethod "unknown_method" 404 Validation false
         "The method, route or command does not exist."
         "`fwc --help` lists the commands, GET /v1/openapi.json the routes";
     1003 InputInvalid "input_invalid" 422 Validation false
         "The input does not fit what is asked for."
-        "correct what the reason names; `fwc schema OPERATION` shows what an operation takes";
+        "correct what the reason names; `fwc --help` and GET /v1/openapi.json show what is taken";
     1004 InputTooLarge "input_too_large" 413 Validation false
         "The input exceeds a size, depth or count limit."
-        "send less at once; `fwc schema OPERATION` shows an operation's limits";
+        "send less at once; `fwc --help` and GET /v1/openapi.json show what is taken";
     1005 VersionUnsupported "version_unsupported" 400 Validation false
         "The format version is not one this release reads."
         "use the release that wrote it, or a newer one; `fwc --version` names this one";
     1006 MissingField "missing_field" 400 Validation false
         "A required field is absent."
-        "add the field named; `fwc schema OPERATION` lists the fields of an operation";
+        "add the field named; `fwc --help` and GET /v1/openapi.json show what is taken";
     1007 UnknownField "unknown_field" 400 Validation false
         "A field is not known here."
-        "remove it or correct its spelling; `fwc schema OPERATION` lists the fields of an operation";
+        "remove it or correct its spelling; `fwc --help` and GET /v1/openapi.json show what is taken";
     1008 DuplicateKey "duplicate_key" 400 Validation false
         "A JSON object holds the same key twice."
-        "write each key once; `fwc convert json json` checks JSON from standard input";
+        "write each key once; `fwc --help` and GET /v1/openapi.json show what is taken";
     1009 InexactNumber "inexact_number" 400 Validation false
         "A JSON number cannot be represented exactly."
-        "write it as a text, or round it; `fwc schema OPERATION` shows which of them an operation takes";
+        "write it as a text, or round it; `fwc --help` and GET /v1/openapi.json show what is taken";
     1010 OutOfRange "out_of_range" 422 Validation false
         "A value is outside its permitted range."
-        "use a value in the range named; `fwc schema OPERATION` shows the ranges of an operation";
+        "use a value in the range named; `fwc --help` and GET /v1/openapi.json show what is taken";
     1011 InvalidName "invalid_name" 400 Validation false
         "An identifier does not follow its grammar."
-        "write it as the reason says; `fwc search WORD` finds connectors and operations";
+        "write it as the reason says; `fwc list`, `fwc agent list`, `fwc zones list` and `fwc role list` show the names there are";
     1012 MethodNotAllowed "method_not_allowed" 405 Validation false
         "The path exists, and does not take this method."
         "use a method that the header `allow` names, or the command for it: `fwc --help` lists them";
@@ -132,13 +132,13 @@ registry! {
         "`fwc revocations` says why; `fwc token mint OPERATION --to FOLDER` writes another";
     2102 IssuerKeyRevoked "issuer_key_revoked" 403 Denied false
         "A key that this rests on was revoked: its holder's, its signer's or its issuer's."
-        "`fwc revocations` says which and why; for an agent, the owner makes a new one: `fwc agent add NAME --zone ZONE`";
+        "`fwc revocations` says which and why; for an agent, the owner makes another: `fwc agent add OTHER --zone ZONE`";
     2103 NodeRevoked "node_revoked" 403 Denied false
         "The owner's word for this device, its attestation, was revoked."
         "`fwc revocations` says why; only the owner restores a device";
     2104 ConnectorRevoked "connector_revoked" 403 Denied false
         "This connector binary was revoked."
-        "`fwc revocations` says why; install a release that is not revoked: `fwc install FILE`";
+        "`fwc revocations` says why; install a release that is not revoked with `fwc install`";
     2105 ZoneKeyRevoked "zone_key_revoked" 403 Denied false
         "The zone's key was revoked."
         "`fwc revocations` says why; no call is made in this zone until it has a new key";
@@ -261,10 +261,10 @@ registry! {
         "`fwc show CONNECTOR` names its zones; an operator binds it to another: `fwc install FILE --zone ZONE`";
     5005 ConnectorUnavailable "connector_unavailable" 503 Service true
         "The connector does not run."
-        "`fwc doctor` says why";
+        "`fwc show CONNECTOR` says why and what leads out of it";
     5006 ConnectorCrashLoop "connector_crash_loop" 503 Service false
         "The connector died too often and was stopped."
-        "`fwc doctor` says why; `fwc enable CONNECTOR` starts it again";
+        "`fwc show CONNECTOR` says why and what leads out of it";
     5007 ConnectorProtocol "connector_protocol" 502 Service false
         "The connector broke its protocol."
         "report it to the connector's author, with what `fwc history` shows of the call";
@@ -273,7 +273,7 @@ registry! {
         "retry with a longer --deadline-ms; `fwc schema OPERATION` shows its own limit";
     5009 SandboxUnattainable "sandbox_unattainable" 503 Service false
         "This machine cannot provide a property the sandbox demands."
-        "apply the remedy that `fwc doctor` names, or have the owner do without: `fwc exception sandbox CONNECTOR PROPERTY --reason TEXT`";
+        "put right what the reason names, or have the owner do without: `fwc exception sandbox CONNECTOR PROPERTY --reason TEXT`; then `fwc enable CONNECTOR`";
     5010 ManifestInvalid "manifest_invalid" 422 Validation false
         "The manifest does not follow its schema."
         "correct the field named, then `fwc package build FOLDER --out FILE`";

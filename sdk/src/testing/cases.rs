@@ -1,6 +1,10 @@
 //! Runs a `cases.toml` against a connector.
 
+use std::any::Any;
 use std::fmt;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fcp_proto_core::manifest::{Case, CaseExpectation, Cases, Manifest};
 use serde_json::{Value, json};
@@ -23,29 +27,53 @@ impl fmt::Display for CaseFailure {
     }
 }
 
-/// Runs every case, each against a connector and a double of its own.
-///
-/// # Panics
-/// If a connector dies or breaks the protocol.
+/// Runs every case, each against a connector on a thread and a double of its own.
 pub fn run_cases<C: Connector>(manifest: &Manifest, cases: &Cases) -> Vec<CaseFailure> {
+    run_each(manifest, cases, |socket| Host::start::<C>(Some(socket)))
+}
+
+/// Runs every case, each against a process of `program` and a double of its own. The process has no sandbox.
+pub fn run_program_cases(program: &str, manifest: &Manifest, cases: &Cases) -> Vec<CaseFailure> {
+    run_each(manifest, cases, |socket| Host::spawn(program, Some(socket)))
+}
+
+fn run_each(
+    manifest: &Manifest,
+    cases: &Cases,
+    start: impl Fn(UnixStream) -> io::Result<Host>,
+) -> Vec<CaseFailure> {
     let run = |case: &Case| {
-        let differences = run_case::<C>(manifest, case);
+        // A connector that dies or breaks the protocol fails its case, and the next one runs.
+        let ran = catch_unwind(AssertUnwindSafe(|| run_case(manifest, case, &start)));
+        let differences = ran.unwrap_or_else(|panic| vec![told(panic.as_ref())]);
         (!differences.is_empty()).then(|| CaseFailure { case: case.name.clone(), differences })
     };
     cases.cases.iter().filter_map(run).collect()
 }
 
-fn run_case<C: Connector>(manifest: &Manifest, case: &Case) -> Vec<String> {
-    let (double, socket) = Double::start(case.exchanges.clone()).expect("a double starts");
-    let mut host = Host::start::<C>(Some(socket)).expect("a connector starts");
-    host.initialize(json!({
+/// Why a connector could not be followed any further.
+fn told(panic: &(dyn Any + Send)) -> String {
+    let why = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    format!("the connector ended or broke the protocol: {}", why.unwrap_or("nothing more is known"))
+}
+
+fn run_case(manifest: &Manifest, case: &Case, start: impl Fn(UnixStream) -> io::Result<Host>) -> Vec<String> {
+    let started = Double::start(case.exchanges.clone())
+        .and_then(|(double, socket)| start(socket).map(|host| (double, host)));
+    let (double, mut host) = match started {
+        Ok(started) => started,
+        Err(error) => return vec![format!("the connector did not start: {error}")],
+    };
+    let begun = host.initialize(json!({
         "connector": manifest.connector.id,
         "zone": manifest.zones.home,
         "config": case.config,
         "manifest": String::from_utf8_lossy(manifest.source()),
         "egress": true,
-    }))
-    .result();
+    }));
+    if let Err(error) = begun.0 {
+        return vec![format!("the connector did not begin: {}", error["message"])];
+    }
     let mut invocation = Invocation::new(case.operation.as_str(), case.input.clone());
     invocation.idempotency_key.clone_from(&case.idempotency_key);
     let id = host.start_invoke(&invocation);

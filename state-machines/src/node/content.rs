@@ -7,8 +7,8 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::limits::MAX_ID_BYTES;
 use fcp_proto_core::object::{
-    AnyObject, ApprovalToken, Grant, Grantee, Header, NodeAttestation, RevocationObject, RevocationScope,
-    RoleAssignment, RoleWithdrawal, ZoneDefinition, ZonePolicy,
+    AnyObject, ApprovalToken, ConnectorInstall, ConnectorState, Grant, Grantee, Header, NodeAttestation,
+    RevocationObject, RevocationScope, RoleAssignment, RoleWithdrawal, ZoneDefinition, ZonePolicy,
 };
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::zone::{Level, WELL_KNOWN};
@@ -47,14 +47,12 @@ impl Content<'_> {
             }
             AnyObject::ApprovalToken(it) => self.check_decision(&it.body.fields),
             AnyObject::ConnectorInstall(it) => {
+                self.check_binary(&it.body.fields)?;
                 let read =
                     Catalog::read(ObjectId::default(), &it.body.fields, self.now).map_err(bad_install)?;
                 check_pools(&read)
             }
-            AnyObject::ConnectorState(it) => match self.node.catalog.get(&it.body.fields.connector) {
-                Some(_) => Ok(()),
-                None => Err(Failure::new(Code::ConnectorUnknown, it.body.fields.connector.to_string())),
-            },
+            AnyObject::ConnectorState(it) => self.check_state(&it.body.fields),
             AnyObject::CredentialRecord(it) => self.check_zone(&it.header.zone_id),
             AnyObject::ZonePolicy(it) => self.check_policy(&it.header.zone_id, &it.body.fields),
             AnyObject::Revocation(it) => self.check_revocation(it.body.signer, &it.body.fields),
@@ -211,6 +209,24 @@ impl Content<'_> {
             return Err(Failure::new(Code::NotPermitted, "only the owner revokes the owner's key"));
         }
         Ok(())
+    }
+
+    /// What is revoked is neither installed nor enabled: no call would reach it. It is disabled and removed as ever.
+    //= docs/spec/authority.md#taking-objects
+    fn check_binary(&self, install: &ConnectorInstall) -> Result<(), Failure> {
+        match self.node.binary_revoked(install, self.now) {
+            Some(rule) => Err(Failure::new(Code::ConnectorRevoked, rule)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_state(&self, state: &ConnectorState) -> Result<(), Failure> {
+        let ConnectorState { connector, enabled, removed, .. } = state;
+        match self.node.catalog.get(connector) {
+            None => Err(Failure::new(Code::ConnectorUnknown, alloc::format!("{connector} is not installed"))),
+            Some(installed) if *enabled && !*removed => self.check_binary(&installed.install),
+            Some(_) => Ok(()),
+        }
     }
 
     fn check_zone(&self, zone: &ZoneId) -> Result<(), Failure> {

@@ -645,6 +645,36 @@ fn a_disabled_connector_stays_disabled_when_it_is_installed_again() {
     home.invoke(read, "{}").expect("once removed, it begins afresh");
 }
 
+//= docs/spec/authority.md#taking-objects
+#[test]
+fn what_is_revoked_is_neither_installed_nor_enabled_and_is_disabled_and_removed_as_ever() {
+    let (mut home, _) = Home::with_grant();
+    let state = |enabled, removed| ConnectorState {
+        connector: "notes".parse().expect("an id"),
+        enabled,
+        removed,
+        reason: None,
+    };
+    let manifest = include_bytes!("home/notes.toml");
+    for (part, digest) in [("code", [2; 32]), ("package", [1; 32])] {
+        let mut home = Home::new();
+        home.revoke(RevocationScope::ConnectorBinary, &digest);
+        home.pass(1);
+        let refused = home.try_install(manifest, [2; 32]).expect_err("it is revoked");
+        assert_eq!(refused.code, Code::ConnectorRevoked);
+        assert!(refused.message.starts_with(&format!("the {part} ")), "{}", refused.message);
+    }
+    home.revoke(RevocationScope::ConnectorBinary, &[2; 32]);
+    home.pass(1);
+    assert_eq!(code(home.try_install(manifest, [2; 32])), Code::ConnectorRevoked);
+    assert_eq!(code(home.try_operate(&work(), state(true, false))), Code::ConnectorRevoked);
+    home.operate(&work(), state(false, false));
+    home.try_install(manifest, [3; 32]).expect("another release");
+    home.operate(&work(), state(true, false));
+    home.revoke(RevocationScope::ConnectorBinary, &[3; 32]);
+    home.operate(&work(), state(false, true));
+}
+
 #[test]
 fn an_operators_name_is_no_agents() {
     let mut home = Home::new();

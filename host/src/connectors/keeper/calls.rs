@@ -154,10 +154,10 @@ impl Keeper {
         if let Some(at) = self.held.iter().position(|entry| entry.id() == call) {
             if let Some(entry) = self.held.remove(at) {
                 self.shared.leave(call);
-                not_delivered(entry.call.reply, code, code.meaning());
+                not_delivered(entry.call.reply, code, ending(code));
             }
         } else if let Some(entry) = self.calls.get_mut(&call) {
-            entry.told.get_or_insert((code, code.meaning().to_owned()));
+            entry.told.get_or_insert((code, ending(code).to_owned()));
             self.feed(Input::CancelRequested { call });
         }
     }
@@ -168,13 +168,16 @@ impl Keeper {
         for call in held {
             self.end(call, Code::ConnectorTimeout);
         }
+        // A call that waits for a process hears why there is none.
+        let words = self.run.as_ref().and_then(|run| run.words());
+        let why = words.map_or_else(|| OVERDUE.to_owned(), |words| format!("{OVERDUE}; {words}"));
         let overdue: Vec<CallId> = self.calls.values().filter(|entry| due(entry)).map(Entry::id).collect();
         for call in overdue {
             if let Some(entry) = self.calls.get_mut(&call) {
                 entry.overdue = true;
                 // A connector that is told to stop says that it was cancelled; what cancelled it is the time.
                 let code = Code::ConnectorTimeout;
-                entry.told.get_or_insert((code, "the time that the call may take is over".to_owned()));
+                entry.told.get_or_insert_with(|| (code, why.clone()));
             }
             self.feed(Input::TimedOut { call });
         }
@@ -287,7 +290,7 @@ impl Keeper {
             }
             Some(Stage::Opening | Stage::Waiting) => {
                 let code = if self.calls[&call].overdue { Code::ConnectorTimeout } else { Code::Cancelled };
-                self.refuse(call, (code, code.meaning().to_owned()));
+                self.refuse(call, (code, ending(code).to_owned()));
             }
             None => {}
         }
@@ -329,12 +332,11 @@ impl Keeper {
                 Some((Code::ConnectorUnavailable, message.to_owned()))
             }
             Cause::ProcessEnded if violation.is_some() => {
-                Some((Code::ConnectorProtocol, run.trouble.clone().unwrap_or_default()))
+                Some((Code::ConnectorProtocol, run.words().unwrap_or_default().to_owned()))
             }
             Cause::ProcessEnded | Cause::CrashLooped | Cause::SandboxUnattainable | Cause::CodeMismatch => {
                 let code = CallEnd::NotDelivered(cause).code()?;
-                let why = run.trouble.clone().unwrap_or_else(|| "the process ended".to_owned());
-                Some((code, format!("{}: {why}", code.meaning())))
+                Some((code, run.words().unwrap_or("the process ended").to_owned()))
             }
             Cause::Cancelled
             | Cause::TimedOut
@@ -346,6 +348,26 @@ impl Keeper {
         }
     }
 }
+
+/// Why a call ends with this code before its connector answered.
+//= docs/spec/api.md#calls
+#[allow(clippy::wildcard_enum_match_arm, reason = "no other code ends a call from outside")]
+const fn ending(code: Code) -> &'static str {
+    match code {
+        Code::Cancelled => "its caller or an operator asked for that before the connector had answered",
+        Code::ConnectorTimeout => OVERDUE,
+        Code::ConnectorDisabled => "an operator disabled or removed it while the call was open",
+        Code::TokenRevoked => "a revocation named its token while it was open",
+        Code::IssuerKeyRevoked => "a revocation named a key that it rests on while it was open",
+        Code::NodeRevoked => "a revocation named this device while it was open",
+        Code::ZoneKeyRevoked => "a revocation named the key of its zone while it was open",
+        Code::ConnectorRevoked => "a revocation named the connector's binary while it was open",
+        _ => "it was ended from outside while it was open",
+    }
+}
+
+/// Why a call ends whose time is over.
+const OVERDUE: &str = "the time that the call may take is over";
 
 /// What opening a call needs beside the message to egress.
 pub(super) struct Asked {

@@ -8,7 +8,7 @@ use fcp_proto_core::ids::{CallId, OperationId};
 use fcp_proto_core::object::{AuditEventKind, Effect, Usage};
 use fcp_proto_core::time::Instant;
 use fcp_state_machines::call::egress::EgressHandle;
-use fcp_state_machines::call::supervisor::CallEnd;
+use fcp_state_machines::call::supervisor::{CallEnd, Cause};
 use fcp_state_machines::node::Outcome;
 use tokio::sync::oneshot;
 use tokio::time::{Duration, timeout};
@@ -134,8 +134,25 @@ fn words(end: CallEnd, told: Option<(Code, String)>) -> (Code, String) {
             return (Code::Internal, "an answer without a body".to_owned());
         };
         let code = CallEnd::NotDelivered(cause).code().unwrap_or(Code::Internal);
-        (code, code.meaning().to_owned())
+        (code, cause_in_words(cause).to_owned())
     })
+}
+
+/// What ended a call, where nobody said more of it.
+const fn cause_in_words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Cancelled => "its caller or an operator asked for that before the connector had answered",
+        Cause::TimedOut => "the time that the call may take is over",
+        Cause::ProcessEnded => "the connector's process ended before it had answered",
+        Cause::WriteFailed => "the connector's process took no more of what was written to it",
+        Cause::Busy => "too many calls wait for the connector",
+        Cause::CrashLooped => "its process failed again and again, and waits for an operator",
+        Cause::SandboxUnattainable => "its sandbox cannot be built here as its profile demands",
+        Cause::CodeMismatch => "the code there is not the code that was installed",
+        Cause::Disabled => "an operator disabled or removed it while the call was open",
+        Cause::Revoked => "a revocation named the connector's binary while the call was open",
+        Cause::ShutDown => "the node stops",
+    }
 }
 
 /// The output, if it is what the operation declares. Checked off the loop that serves everybody, for it may be large.

@@ -137,7 +137,7 @@ impl Keeper {
                 }
             }
             State::BackingOff(_) | State::CrashLooped(_) | State::Stopped if run.retirement.is_none() => {
-                let trouble = run.trouble.clone();
+                let trouble = run.words().map(str::to_owned);
                 for waiter in std::mem::take(&mut self.waiters) {
                     let detail = trouble.as_deref().or(Some("the process does not start"));
                     self.answer_check(waiter.reply, HealthReport::Failed, Exercised::Nothing, detail);

@@ -18,7 +18,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, CredentialId};
 use fcp_proto_core::object::RevocationObject;
 use fcp_proto_core::time::{Instant, UnixTime};
-use fcp_state_machines::call::supervisor::{self, Input, Output, Process, State, Supervisor};
+use fcp_state_machines::call::supervisor::{self, CallEnd, Input, Output, Process, State, Supervisor};
 use fcp_state_machines::node::Outcome;
 use tokio::sync::{mpsc, oneshot};
 
@@ -28,7 +28,7 @@ use super::process::{Link, Start, Told};
 use super::protocol::{self, Violation};
 use super::revocation::{binaries, names_binary};
 use super::shared::Shared;
-use super::status::{HealthCheck, ProcessStatus};
+use super::status::{HealthCheck, ProcessStatus, Trouble};
 use crate::egress::Identity;
 use crate::sandbox::PropertyReport;
 pub(super) use calls::NewCall;
@@ -77,8 +77,29 @@ struct Run {
     /// What stands between the process and us.
     talk: Talk,
     retirement: Option<Retirement>,
+    /// Why the last process failed.
+    trouble: Option<Trouble>,
+}
+
+impl Run {
+    /// What calls are told, if no process is made until the owner acts.
+    fn stopped(&self) -> Option<Code> {
+        match self.supervisor.state() {
+            State::CrashLooped(stopped) => CallEnd::NotDelivered(stopped.cause).code(),
+            State::Stopped
+            | State::Starting(_)
+            | State::Ready(_)
+            | State::Degraded(_)
+            | State::Draining(_)
+            | State::BackingOff(_)
+            | State::Disabled => None,
+        }
+    }
+
     /// Why the last process failed, in words.
-    trouble: Option<String>,
+    fn words(&self) -> Option<&str> {
+        self.trouble.as_ref().map(Trouble::words)
+    }
 }
 
 /// What is open with one process.
@@ -411,6 +432,7 @@ impl Keeper {
             running,
             restarts: self.starts.saturating_sub(1),
             trouble: run.and_then(|run| run.trouble.clone()),
+            stopped: run.and_then(Run::stopped),
             launcher: run.and_then(|run| run.talk.launcher),
             sandbox: run.and_then(|run| run.talk.report.clone()),
             health_is_current: run.is_some_and(|run| run.link.is_some())

@@ -14,6 +14,9 @@ use crate::connectors::chronicle::Account;
 use crate::connectors::launch::Progress;
 use crate::connectors::process::Event;
 use crate::connectors::protocol::{self, Failure, Incoming, Violation};
+use crate::connectors::status::Trouble;
+use crate::connectors::walls;
+use crate::process_log;
 
 impl Keeper {
     pub(super) fn on_event(&mut self, process: Process, event: Event) {
@@ -25,7 +28,7 @@ impl Keeper {
                 self.feed(Input::Spawned { process });
             }
             Event::SpawnFailed { error, message } => {
-                run.trouble = Some(message);
+                run.trouble = Some(Trouble::Failed(message));
                 run.link = None;
                 self.feed(Input::SpawnFailed { process, error });
             }
@@ -47,7 +50,7 @@ impl Keeper {
         run.talk.violation.get_or_insert(violation);
         let trouble = format!("the connector broke the protocol: {violation}");
         tracing::warn!(connector = %self.identity.connector, zone = %self.identity.zone, "{trouble}");
-        run.trouble = Some(trouble);
+        run.trouble = Some(Trouble::Failed(trouble));
         self.note(AuditEventKind::SecurityViolation, Code::ConnectorProtocol, violation.to_string());
         self.kill();
     }
@@ -70,7 +73,7 @@ impl Keeper {
             run.link = None;
             run.talk.launcher = None;
             if run.talk.violation.is_none() {
-                run.trouble.get_or_insert(words);
+                run.trouble.get_or_insert(Trouble::Failed(words));
             }
         }
         let opening = |entry: &Entry| entry.stage == Stage::Opening;
@@ -130,7 +133,7 @@ impl Keeper {
         let process = run.talk.process;
         let manifest = &run.installation.manifest;
         let trouble = match body {
-            Err(failure) => Some(self.heard(&failure)),
+            Err(failure) => Some(Trouble::Refused(self.refusal(&failure))),
             Ok(result) => {
                 let answer = protocol::initialized(result)?;
                 let (id, version) = (&manifest.connector.id, &manifest.connector.version);
@@ -138,7 +141,7 @@ impl Keeper {
                 (!fits).then(|| {
                     let lie = "it says that it is another connector than was installed";
                     self.note(AuditEventKind::SecurityViolation, Code::ConnectorProtocol, lie.to_owned());
-                    lie.to_owned()
+                    Trouble::Failed(format!("the connector did not initialize: {lie}"))
                 })
             }
         };
@@ -147,7 +150,7 @@ impl Keeper {
             Some(_) => Input::InitializeFailed { process },
         };
         if let Some(run) = &mut self.run {
-            run.trouble = trouble.map(|trouble| format!("the connector did not initialize: {trouble}"));
+            run.trouble = trouble;
         }
         self.feed(input);
         Ok(())
@@ -160,7 +163,22 @@ impl Keeper {
         let (connector, zone) = (&self.identity.connector, &self.identity.zone);
         let Failure { code, message, .. } = failure;
         tracing::warn!(%connector, %zone, %code, message, "what a connector says of itself");
-        format!("{code}: {}", code.meaning())
+        format!("{code}: {}", code.meaning().trim_end_matches('.'))
+    }
+
+    /// Why the connector did not begin. Its own words stand in it where it can only repeat what its owner knows: it was
+    /// given no file, and no call was handed to it, so that its package and its configuration are all it has seen.
+    //= docs/spec/connectors.md#a-connector-that-does-not-begin
+    fn refusal(&self, failure: &Failure) -> String {
+        let in_code = self.heard(failure);
+        let apart = self.run.as_ref().is_some_and(|run| walls::is_without_files(&run.installation));
+        if apart {
+            let words = process_log::printable(failure.message.as_bytes());
+            let words: String = words.chars().take(MAX_OWN_WORDS).collect();
+            format!("the connector does not begin, and says {words:?} ({in_code})")
+        } else {
+            format!("the connector does not begin ({in_code}); its own words are in the daemon's log")
+        }
     }
 
     fn on_progress(&mut self, progress: Progress) -> Result<(), Violation> {
@@ -254,6 +272,9 @@ const MAX_PROGRESS_BYTES: usize = 64 * 1024 * 1024;
 
 /// Messages of one call's progress. Chosen: far above any listing a person would page through.
 const MAX_PROGRESS_MESSAGES: usize = 100_000;
+
+/// Characters of what a connector says of itself. Chosen: a sentence or two.
+const MAX_OWN_WORDS: usize = 300;
 
 /// Messages of progress that come after their call. Chosen: as many as a pipe holds.
 const MAX_STALE: usize = 1_000;

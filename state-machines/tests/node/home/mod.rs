@@ -244,6 +244,11 @@ impl Home {
     }
 
     fn install_as(&mut self, manifest: &[u8], code: [u8; 32]) {
+        self.try_install(manifest, code).expect("the operator may");
+    }
+
+    /// Installs the connector, if the node takes it.
+    pub(crate) fn try_install(&mut self, manifest: &[u8], code: [u8; 32]) -> Result<ObjectId, Failure> {
         let parsed = Manifest::parse(manifest).expect("the manifest is valid");
         let fields = ConnectorInstall {
             connector: "notes".parse().expect("a connector"),
@@ -257,7 +262,7 @@ impl Home {
             publishers: BTreeSet::new(),
             dev: true,
         };
-        self.operate(&work(), fields);
+        self.try_operate(&work(), fields)
     }
 
     /// Has the operator sign `fields`, and the node take it.

@@ -1,9 +1,12 @@
-//! `package`: connector packages, built, signed and looked into on this machine alone.
+//! `package`: connector packages, built, tried, signed and looked into on this machine alone.
+
+mod cases;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use fcp_api::shell::quoted;
 use fcp_api::types::Source;
 use fcp_proto_core::crypto::role::Publisher;
 use fcp_proto_core::crypto::sign::VerifyingKey;
@@ -22,6 +25,8 @@ use crate::{Failure, Result, development, file_failure, key_file, usage};
 pub(crate) enum Package {
     /// Builds a package from a folder with manifest.toml and cases.toml
     Build(Build),
+    /// Runs the cases of a folder against a double of the service, without network
+    Test(Test),
     /// Adds a publisher's signature to a package
     Sign(Sign),
     /// Shows what a package holds
@@ -42,12 +47,27 @@ pub(crate) struct Build {
     /// The package to write; an existing one is not overwritten
     #[arg(long, value_name = "PATH")]
     pub(crate) out: PathBuf,
+    /// Replaces the package if there is one
+    #[arg(long)]
+    pub(crate) force: bool,
     /// The executable of a native connector
     #[arg(long, value_name = "PATH", requires = "platform")]
     pub(crate) code: Option<PathBuf>,
     /// What the executable runs on, such as x86_64-linux
     #[arg(long, requires = "code")]
     pub(crate) platform: Option<String>,
+}
+
+/// Runs cases.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  fwc package test my-connector\n  \
+    fwc package test sqlite --code target/release/fcp-connector-sqlite")]
+pub(crate) struct Test {
+    /// The folder with manifest.toml and cases.toml
+    pub(crate) folder: PathBuf,
+    /// The executable of a native connector; it runs without its sandbox
+    #[arg(long, value_name = "PATH")]
+    pub(crate) code: Option<PathBuf>,
 }
 
 /// Signs a package.
@@ -110,6 +130,7 @@ impl Package {
 pub(crate) fn run(command: Package, context: &Context) -> Result<Outcome> {
     match command {
         Package::Build(args) => build(&args),
+        Package::Test(args) => cases::test(&args),
         Package::Sign(args) => sign(&args),
         Package::Inspect(args) => {
             let (bytes, package) = read_package(&args.package)?;
@@ -156,15 +177,38 @@ fn build(args: &Build) -> Result<Outcome> {
     };
     let package = Parsed::build(&manifest, &cases, code).map_err(|error| invalid(&args.folder, &error))?;
     let bytes = package.to_bytes().map_err(|error| invalid(&args.folder, &error))?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&args.out)
-        .map_err(|error| file_failure("write", &args.out, &error))?;
-    file.write_all(&bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| file_failure("write", &args.out, &error))?;
-    Ok(Answer::local(&describe(&package, &bytes)?, Source::Offline)?.into())
+    write(&args.out, &bytes, args.force)?;
+    let tested = format!("fwc package test {}", quoted(&args.folder.display().to_string()));
+    let answer = Answer::local(&describe(&package, &bytes)?, Source::Offline)?;
+    Ok(match package.cases() {
+        Some(cases) if !cases.cases.is_empty() => answer.note("its cases were read and not run").next(tested),
+        Some(_) | None => answer,
+    }
+    .into())
+}
+
+/// Writes a package: a new file, or in the place of the one that is there, in one step.
+fn write(out: &Path, bytes: &[u8], force: bool) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        let failure = file_failure("write", out, &error);
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            return failure;
+        }
+        failure
+            .because(format!("{} is there already, and is not overwritten", out.display()))
+            .next("name another file with `fwc package build FOLDER --out PATH`, or add --force")
+    };
+    let save = |path: &Path| {
+        let mut file = std::fs::File::create_new(path)?;
+        file.write_all(bytes).and_then(|()| file.sync_all())
+    };
+    if !force {
+        return save(out).map_err(failed);
+    }
+    let mut beside = out.to_owned().into_os_string();
+    beside.push(format!(".{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    save(&beside).and_then(|()| std::fs::rename(&beside, out)).map_err(failed)
 }
 
 /// Replaces the package by the signed one in one step, so that a crash leaves one or the other.
