@@ -169,7 +169,7 @@ impl Serve for AddZone {
             signed(&app, operator, &zone, definition).await?.into(),
             signed(&app, operator, &zone, policy).await?.into(),
         ];
-        admit_together(&app, operator, objects).await?;
+        admit_together(&app, operator.operator.as_str(), objects).await?;
         view_of(&app, zone).await
     }
 }

@@ -32,8 +32,8 @@ use fcp_state_machines::node::NodeKeys;
 use fcp_state_machines::trust::authority::Authority;
 use fcp_state_machines::trust::ceremony::NodeSecret;
 use fcp_state_machines::trust::ceremony::files::{
-    ENCRYPTION_KEY, ISSUANCE_KEY, OWNER_KEY, SIGNING_KEY, VAULT_KEY, file_wrapping_key, operator_key_file,
-    wrap_for_file, zone_key_file, zone_of_key_file,
+    ENCRYPTION_KEY, ISSUANCE_KEY, OWNER_KEY, SIGNING_KEY, VAULT_KEY, file_wrapping_key, later_key_file,
+    operator_key_file, wrap_for_file, zone_key_file, zone_of_key_file,
 };
 use zeroize::Zeroizing;
 
@@ -146,20 +146,63 @@ impl KeyStore {
         })
     }
 
-    /// Opens an operator's key. Takes as long as stretching a passphrase does.
+    /// Opens the key `key` of an operator. Takes as long as stretching a passphrase does.
     ///
     /// # Errors
     /// [`KeyStoreError::UnknownOperator`], a wrong passphrase, or what is wrong with the file.
     pub fn unlock_operator(
         &self,
         operator: &PrincipalId,
+        key: KeyId,
         passphrase: &SecretBytes,
     ) -> Result<SigningKey<Operator>, KeyStoreError> {
-        let name = operator_key_file(operator);
-        if !self.names()?.contains(&name) {
-            return Err(KeyStoreError::UnknownOperator(operator.clone()));
+        let name = self.file_of(&operator_key_file(operator), key)?;
+        self.unlock(&name.ok_or_else(|| KeyStoreError::UnknownOperator(operator.clone()))?, passphrase)
+    }
+
+    /// Whether the key `key` of an operator is stored here.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    pub fn has_operator(&self, operator: &PrincipalId, key: KeyId) -> Result<bool, KeyStoreError> {
+        Ok(self.file_of(&operator_key_file(operator), key)?.is_some())
+    }
+
+    /// Makes and stores a further key of an operator, in a file of its own. It is nobody's until a delegation names it.
+    ///
+    /// # Errors
+    /// What the file system answers; a passphrase that cannot be stretched.
+    //= docs/spec/ceremony.md#operators
+    pub fn add_operator(
+        &self,
+        operator: &PrincipalId,
+        passphrase: &SecretBytes,
+        cost: Argon2Cost,
+        entropy: &mut Entropy,
+    ) -> Result<SigningKey<Operator>, KeyStoreError> {
+        let key = SigningKey::<Operator>::generate(entropy);
+        let name = later_key_file(&operator_key_file(operator), key.key_id());
+        self.store_under_passphrase(&name, &key, passphrase, cost, entropy)?;
+        Ok(key)
+    }
+
+    /// Removes the stored keys of operators that no delegation names: their enrolment was refused, or ended before it was
+    /// durable. The file of the ceremony is never one of them.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    //= docs/spec/ceremony.md#operators
+    pub fn remove_undelegated(&self, authority: &Authority) -> Result<(), KeyStoreError> {
+        for name in self.names()?.into_iter().filter(|name| name.starts_with("operator.")) {
+            let key = read_stored::<WrappedKey>(&*self.files, &self.folder.join(&name))?.key_id;
+            let is_later = name.ends_with(&later_key_file("", key));
+            if is_later && !authority.operators().contains_key(&key) {
+                let path = self.folder.join(&name);
+                tracing::info!(file = %path.display(), "a key that was never delegated is removed");
+                self.files.remove(&path).map_err(HomeError::io("remove", &path))?;
+            }
         }
-        self.unlock(&name, passphrase)
+        Ok(self.files.sync_dir(&self.folder).map_err(HomeError::io("flush", &self.folder))?)
     }
 
     /// Opens the owner's key, for what only the owner may sign.
@@ -185,11 +228,7 @@ impl KeyStore {
         if key.key_id() != owner {
             return Err(KeyStoreError::OtherOwner);
         }
-        let path = self.folder.join(OWNER_KEY);
-        let wrapped = WrappedKey::with_passphrase(key, passphrase, cost, entropy)
-            .map_err(|error| KeyStoreError::Wrap { file: path.clone(), error })?;
-        let bytes = encode(&wrapped.to_cbor()).map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
-        self.write(&path, &bytes)
+        self.store_under_passphrase(OWNER_KEY, key, passphrase, cost, entropy)
     }
 
     /// Makes and stores the object-id key of a new zone.
@@ -236,6 +275,35 @@ impl KeyStore {
         stored.open_with_passphrase(passphrase).map_err(|error| KeyStoreError::Wrap { file, error })
     }
 
+    /// The file that holds the key `key`: the one of the ceremony, or a later one.
+    fn file_of(&self, first: &str, key: KeyId) -> Result<Option<String>, KeyStoreError> {
+        let names = self.names()?;
+        let later = later_key_file(first, key);
+        if names.contains(&later) {
+            return Ok(Some(later));
+        }
+        if !names.iter().any(|name| name == first) {
+            return Ok(None);
+        }
+        let stored = read_stored::<WrappedKey>(&*self.files, &self.folder.join(first))?;
+        Ok((stored.key_id == key).then(|| first.to_owned()))
+    }
+
+    fn store_under_passphrase<K: WrappableKey>(
+        &self,
+        name: &str,
+        key: &K,
+        passphrase: &SecretBytes,
+        cost: Argon2Cost,
+        entropy: &mut Entropy,
+    ) -> Result<(), KeyStoreError> {
+        let path = self.folder.join(name);
+        let wrapped = WrappedKey::with_passphrase(key, passphrase, cost, entropy)
+            .map_err(|error| KeyStoreError::Wrap { file: path.clone(), error })?;
+        let bytes = encode(&wrapped.to_cbor()).map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
+        self.write(&path, &bytes)
+    }
+
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), KeyStoreError> {
         Ok(atomic_file::write_in(&*self.files, path, bytes).map_err(HomeError::from)?)
     }
@@ -249,21 +317,35 @@ impl KeyStore {
     }
 }
 
-/// The files of keys that people open, and that are not there: the owner's, and those of the operators that live.
+/// The files of keys that people open, and that are not there: the owner's, and those of the operators' keys that can act.
+/// With each the command that makes another in its place.
 //= docs/spec/home.md#keys
-pub fn missing_of_people(home: &Home, authority: &Authority) -> Vec<PathBuf> {
-    let operators: BTreeSet<_> =
-        authority.operators().values().map(|it| operator_key_file(&it.operator)).collect();
-    let names = std::iter::once(OWNER_KEY.to_owned()).chain(operators);
-    let files = names.map(|name| home.keys().join(name));
-    files.filter(|file| file.symlink_metadata().is_err()).collect()
+pub fn missing_of_people(home: &Home, keys: &[(PrincipalId, KeyId)]) -> Vec<(PathBuf, String)> {
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    let holds = |path: &Path, key: KeyId| {
+        read_stored::<WrappedKey>(&**home.files(), path)
+            .map_or_else(|_| is_there(path), |it| it.key_id == key)
+    };
+    let first_operator = home.facts().ok().flatten().map(|facts| facts.operator);
+    let owner = home.keys().join(OWNER_KEY);
+    let owner = (!is_there(&owner)).then(|| (owner, "fwc owner restore".to_owned()));
+    let operator = |(name, key): &(PrincipalId, KeyId)| {
+        let first = home.keys().join(operator_key_file(name));
+        let later = home.keys().join(later_key_file(&operator_key_file(name), *key));
+        let is_first = !is_there(&first) && first_operator.as_ref() == Some(name);
+        let missing = if is_first { first.clone() } else { later.clone() };
+        let gone = !is_there(&later) && !holds(&first, *key);
+        gone.then(|| (missing, format!("fwc operator add {name} --replace")))
+    };
+    owner.into_iter().chain(keys.iter().filter_map(operator)).collect()
 }
 
 /// What to do about a key that people open and that is gone. Only its passphrase wraps it, and nothing else rests on it, so
-/// a backup of any age has it, and the rest of the home stays as it is.
-pub fn restore_alone(file: &Path) -> String {
+/// a backup of any age has it, and the rest of the home stays as it is; the owner's words make another in its place.
+pub fn restore_alone(file: &Path, anew: &str) -> String {
     format!(
-        "restore {} from a backup of this home: that file alone, for nothing else rests on it",
+        "restore {} from a backup of this home: that file alone, for nothing else rests on it; without a backup, \
+         `{anew}` with the owner's 24 words",
         file.display()
     )
 }

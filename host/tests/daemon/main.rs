@@ -25,6 +25,7 @@ mod operating;
 mod outside;
 #[path = "../../../fwc/tests/programs/mod.rs"]
 mod programs;
+mod recovering;
 mod released;
 mod rotating;
 mod stopping;

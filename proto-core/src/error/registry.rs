@@ -127,6 +127,15 @@ registry! {
     2011 UnlockFailed "unlock_failed" 401 Denied false
         "The passphrase or key source did not open the key."
         "check the passphrase and retry; `fwc status` names the operators";
+    2012 PhraseInvalid "phrase_invalid" 422 Validation false
+        "The words are no recovery phrase: their number, a word or their checksum is wrong."
+        "look at the place named, and give all 24 words in their order again; nothing was done";
+    2013 PhraseOfOther "phrase_of_other" 403 Denied false
+        "The phrase is whole, and it is another owner's."
+        "find the 24 words that the first `fwc up` of this home showed; nothing was done";
+    2014 ConfirmationNeeded "confirmation_needed" 409 Validation false
+        "This takes away what only the owner's 24 words bring back, and it was not confirmed."
+        "read what the reason says; to do it all the same, repeat the command with --yes";
     2101 TokenRevoked "token_revoked" 403 Denied false
         "The token was revoked."
         "`fwc revocations` says why; `fwc token mint OPERATION --to FOLDER` writes another";

@@ -9,11 +9,13 @@
 //! none. What is not signed by the right key does not come in. Spec: `docs/spec/authority.md`.
 
 mod duty;
+mod standing;
 
 #[cfg(test)]
 mod tests;
 
 pub use duty::{Duty, Signatory};
+pub use standing::OperatorStanding;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
