@@ -60,6 +60,7 @@ const LINES: &[&str] = &[
     "role take r mail --reason x",
     "role remove r --reason x",
     "node renew --for 90d --owner-passphrase-file f",
+    "node replace --phrase-file w",
     "operator list",
     "operator show alice",
     "operator add alice --replace --phrase-file w",

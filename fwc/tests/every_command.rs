@@ -94,6 +94,13 @@ fn people(home: &mut Home) {
     assert_eq!(shown["keys"][0]["key_id"], added["key_id"]);
     assert_eq!(shown["keys"][1]["standing"], "revoked");
     home.ok("owner restore", &["--phrase-file", &words]);
+    let node = home.ok("status", &[])["authority"]["node"].as_str().unwrap().to_owned();
+    home.ok("revoke", &["NodeAttestation", &node, "--reason", "a test", "--yes"]);
+    let owner = home.passphrase().to_owned();
+    let renewed = home.refused("node renew", &["--owner-passphrase-file", &owner]);
+    assert_eq!(renewed.1["error"]["name"], "node_revoked");
+    home.ok("node replace", &["--phrase-file", &words]);
+    assert_eq!(home.ok("status", &[])["health"]["status"], "ready");
     assert_eq!(home.ok("audit verify", &[])["valid"], true);
 }
 

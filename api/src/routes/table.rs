@@ -221,6 +221,8 @@ endpoints! {
         "Stores the owner's key, given by the phrase, under a new passphrase; on the unix socket only.";
     RenewNode Post "/v1/node/renew" Access::Operator, Nothing, types::RenewNode => types::NodeRenewed, USUAL, OWNER,
         "Has the owner attest this node longer.";
+    ReplaceNode Post "/v1/node/replace" Access::Public, Nothing, types::ReplaceNode => types::NodeReplaced, USUAL, OWNER,
+        "Has the owner, by the phrase, attest other keys of this node, which is revoked; on the unix socket only.";
     ListRevocations Get "/v1/revocations" Access::Public, types::Page, Nothing => types::Revocations, USUAL, READS,
         "Revocations, newest first.";
     Revoke Post "/v1/revocations" REVOKE, Nothing, types::Revoke => types::Revoked, USUAL, told(&[K::RevocationIssued]),

@@ -109,6 +109,7 @@ fn nothing_else_that_changes_something_is_public() {
         "PrepareCall",
         "AddOperator",
         "RestoreOwner",
+        "ReplaceNode",
         "InspectToken",
     ];
     assert_eq!(public, expected);

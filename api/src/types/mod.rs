@@ -69,7 +69,7 @@ pub use operator::{
 };
 pub use page::{Nothing, Page};
 pub use record::{ReceiptList, ReceiptQuery, ReceiptView, ResultView};
-pub use renewal::{NodeRenewed, RenewNode};
+pub use renewal::{NodeRenewed, NodeReplaced, RenewNode, ReplaceNode};
 pub use role::{AddRole, RoleChanged, RoleList, RoleView};
 pub use settle::{Settle, Settled};
 pub use status::{AuthorityView, Health, HealthStatus, Status, Stopping, Warning, WarningKind};

@@ -198,7 +198,7 @@ pub(crate) struct Revoke {
     /// Revoke it also if nothing here is known by that name
     #[arg(long)]
     pub(crate) unknown: bool,
-    /// Revoke it without asking again, also if only the owner's 24 words bring back what it takes
+    /// Revoke it without asking again, also if only the owner's 24 words, or nothing, brings back what it takes
     #[arg(long)]
     pub(crate) yes: bool,
 }

@@ -188,6 +188,7 @@ impl Command {
             | Self::Zones(zones::Zones::List(_) | zones::Zones::Show(_))
             | Self::Operator(_)
             | Self::Owner(_)
+            | Self::Node(node::Node::Replace(_))
             | Self::Exception(exception::Exception::List(_))
             | Self::New(_)
             | Self::Convert(_)
@@ -213,7 +214,7 @@ impl Command {
                 agent::AgentCommand::Add(_) | agent::AgentCommand::List(_) | agent::AgentCommand::Show(_),
             )
             | Self::Role(_)
-            | Self::Node(_)
+            | Self::Node(node::Node::Renew(_))
             | Self::Grant(_)
             | Self::Revoke(_)
             | Self::Token(token::Token::Mint(_))

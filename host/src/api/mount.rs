@@ -133,7 +133,7 @@ mount! {
     FileRequest, ListApprovals, WatchApprovals, GetApproval, ApproveRequest, DenyRequest,
     FileGrantRequest, GetGrantRequest, ApproveGrantRequest, DenyGrantRequest,
     ListAgents, AddAgent, GetAgent, ListGrants, AddGrant,
-    ListRoles, AddRole, RemoveRole, AssignRole, WithdrawRole, ListOperators, GetOperator, AddOperator, RestoreOwner, RenewNode, ListRevocations, Revoke,
+    ListRoles, AddRole, RemoveRole, AssignRole, WithdrawRole, ListOperators, GetOperator, AddOperator, RestoreOwner, RenewNode, ReplaceNode, ListRevocations, Revoke,
     OpenContext, GetContext, ListZones, GetZone,
     AddZone, ChangePolicy,
     ListCredentials, PutCredential, RemoveCredential, TestCredential,

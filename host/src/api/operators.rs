@@ -119,6 +119,7 @@ impl Serve for AddOperator {
         let Ask { app, body, peer, now, .. } = ask;
         let passphrase = new_passphrase(&body.key_source)?;
         let owner = by_phrase(&app, &peer, &body.phrase, now).await?;
+        let _one_at_a_time = app.ceremony.lock().await;
         let wanted = body.clone();
         let Before { live, rights } = app.query(move |node, now| before(node, &wanted, now)).await??;
         let rights = body.rights.or(rights).filter(|rights| !rights.is_empty()).ok_or_else(|| {

@@ -15,6 +15,7 @@ use super::history::{cut, page};
 use super::mount::{Ask, Serve};
 use super::operators;
 use super::sign::admit;
+use super::standing::INSTEAD_OF_A_ZONE;
 use crate::daemon::{App, RevocationEntry, owner_zone};
 
 /// A target as its scope names it.
@@ -73,6 +74,19 @@ async fn irreplaceable(
     scope: RevocationScope,
     target: &[u8],
 ) -> Result<Option<String>, ErrorBody> {
+    let named = target.to_vec();
+    let takes_node = app.query(move |node, now| is_this_node(node, scope, &named, now)).await?;
+    if let Some(name) = takes_node {
+        return Ok(Some(format!(
+            "it is this node, {name}: no call is made here then, until `fwc node replace` attests other keys of it with \
+             the owner's 24 words"
+        )));
+    }
+    if scope == RevocationScope::ZoneKey {
+        return Ok(Some(format!(
+            "no call is made in that zone then, and nothing brings its key back: {INSTEAD_OF_A_ZONE}"
+        )));
+    }
     let RevocationScope::IssuerKey = scope else { return Ok(None) };
     let can_act = |it: &&OperatorKeyView| it.standing == KeyStanding::Live && it.stored;
     let keys = operators::views(app, None).await?;
@@ -86,6 +100,18 @@ async fn irreplaceable(
         )),
         (Some(_) | None, _) => None,
     })
+}
+
+/// The name of this node, if the revocation would take it and nothing did before.
+fn is_this_node(node: &Node, scope: RevocationScope, target: &[u8], now: Now) -> Option<NodeId> {
+    let takes = match scope {
+        RevocationScope::NodeAttestation => node.node_id().as_str().as_bytes() == target,
+        RevocationScope::IssuerKey => {
+            [node.signing_key(), node.issuance_key()].iter().any(|key| key.as_bytes() == target)
+        }
+        RevocationScope::Capability | RevocationScope::ZoneKey | RevocationScope::ConnectorBinary => false,
+    };
+    (takes && !node.is_revoked(now.unix)).then(|| node.node_id().clone())
 }
 
 /// Whether anything here is what the revocation names. What ended long ago only the journal knows.

@@ -75,7 +75,7 @@ pub(super) async fn sign_with<T: SignedBody, R: SigningRole>(
 }
 
 /// How long to wait before it is looked whether the second is over. Chosen: a person does not notice it.
-const NEXT_LOOK: Duration = Duration::from_millis(20);
+pub(super) const NEXT_LOOK: Duration = Duration::from_millis(20);
 
 /// Hands an object to the node.
 ///

@@ -37,7 +37,38 @@ fn live(node: &Node, now: Now) -> Vec<(PrincipalId, KeyId)> {
 
 /// What is revoked of all that the home rests on.
 pub(crate) fn revoked(node: &Node, now: Now) -> Vec<Warning> {
-    operators(node, now).into_iter().collect()
+    let mut told = operators(node, now);
+    told.extend(this_node(node, now));
+    told.extend(zones(node, now));
+    told
+}
+
+/// Zones in which no call is made any more.
+//= docs/spec/revocation.md#a-zones-key
+fn zones(node: &Node, now: Now) -> impl Iterator<Item = Warning> {
+    let revoked = node.authority().zones().filter(move |(zone, _)| node.is_zone_revoked(zone, now.unix));
+    revoked.map(|(zone, _)| Warning {
+        kind: WarningKind::Zone,
+        message: format!("the key of {zone} is revoked: no call is made in it, and its key is not replaced"),
+        remedy: Some(INSTEAD_OF_A_ZONE.into()),
+    })
+}
+
+/// What to do when a zone's key is revoked, for good.
+pub(super) const INSTEAD_OF_A_ZONE: &str = "go on in another zone: `fwc zones add z:project:NAME --integrity LEVEL --confidentiality LEVEL`, with agents, grants and \
+     credentials of its own; what is on record in this one stays readable";
+
+//= docs/spec/audit.md#a-revoked-node
+fn this_node(node: &Node, now: Now) -> Option<Warning> {
+    node.is_revoked(now.unix).then(|| Warning {
+        kind: WarningKind::Revoked,
+        message: format!(
+            "this node, {}, is revoked: it makes no calls, and what it tells the audit counts for nothing until it has \
+             another key",
+            node.node_id()
+        ),
+        remedy: Some("`fwc node replace` attests other keys of it, with the owner's 24 words".into()),
+    })
 }
 
 /// Operators without a key that can act; if there is no other, nobody can.

@@ -96,7 +96,7 @@ fn serve(app: &Arc<App>, facts: &HomeFacts) -> Result<(), StartError> {
     if owner != Some(facts.owner_key) {
         return Err(StartError::OtherOwner);
     }
-    node.1.remove_undelegated(node.0.authority()).map_err(StartError::Keys)?;
+    node.1.remove_unnamed(node.0.authority()).map_err(StartError::Keys)?;
     remove_unrecorded(app, &node.0)?;
     publish(app, node)
 }
@@ -131,6 +131,7 @@ fn open_node(app: &Arc<App>, node_id: &NodeId) -> Result<Opened, StartError> {
         entropy: fresh()?,
     });
     replay(app, &mut node)?;
+    keys.take_attested(&mut node).map_err(StartError::Keys)?;
     let records =
         node.catalog().credentials().map(|credential| (key_of(credential), credential.record.version));
     vault.reconcile(&records.collect(), clock::now().unix).map_err(StartError::Vault)?;

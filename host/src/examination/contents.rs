@@ -179,7 +179,13 @@ impl Examination {
         if self.keys_of_zones(home, storage) {
             return;
         }
-        let Some(node) = self.node(&facts, node, storage) else { return };
+        let Some(mut node) = self.node(&facts, node, storage) else { return };
+        let credentials = std::env::var_os(CREDENTIALS_VARIABLE).map(std::path::PathBuf::from);
+        let taken =
+            KeyStore::open(home, credentials.as_deref()).and_then(|keys| keys.take_attested(&mut node));
+        if let Err(KeyStoreError::File(error)) = taken {
+            return self.wrong("keys", &error);
+        }
         self.keys_of_people(home, &node);
         self.chains(storage, &facts, &node);
         self.open_vault(home, vault, Some(&node));

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fcp_proto_core::crypto::agree::EncryptionKey;
+use fcp_proto_core::crypto::hash;
 use fcp_proto_core::crypto::role::{KeyRole, Operator, Owner, Vault, Wrapping};
 use fcp_proto_core::crypto::secret::{SecretBytes, SymmetricKey};
 use fcp_proto_core::crypto::sign::SigningKey;
@@ -28,7 +29,7 @@ use fcp_proto_core::random::Entropy;
 use fcp_runtime_tokio::storage::error::StorageError;
 use fcp_runtime_tokio::storage::files::Files;
 use fcp_runtime_tokio::storage::{Storage, atomic_file};
-use fcp_state_machines::node::NodeKeys;
+use fcp_state_machines::node::{Node, NodeKeys, OwnKeys};
 use fcp_state_machines::trust::authority::Authority;
 use fcp_state_machines::trust::ceremony::NodeSecret;
 use fcp_state_machines::trust::ceremony::files::{
@@ -186,19 +187,57 @@ impl KeyStore {
         Ok(key)
     }
 
-    /// Removes the stored keys of operators that no delegation names: their enrolment was refused, or ended before it was
-    /// durable. The file of the ceremony is never one of them.
+    /// Makes and stores other keys of the node, each in a file of its own. They serve once an attestation names them; the
+    /// public key to seal to comes with them.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    //= docs/spec/authority.md#another-key-of-a-node
+    pub fn add_node_keys(&self, entropy: &mut Entropy) -> Result<(OwnKeys, [u8; 32]), KeyStoreError> {
+        let own = OwnKeys { signing: SigningKey::generate(entropy), issuance: SigningKey::generate(entropy) };
+        let encryption = EncryptionKey::generate(entropy);
+        self.store(&later_key_file(SIGNING_KEY, own.signing.key_id()), &own.signing, entropy)?;
+        self.store(&later_key_file(ISSUANCE_KEY, own.issuance.key_id()), &own.issuance, entropy)?;
+        self.store(&later_key_file(ENCRYPTION_KEY, WrappableKey::key_id(&encryption)), &encryption, entropy)?;
+        Ok((own, encryption.public_key()))
+    }
+
+    /// Has a node serve with the keys that the owner attests, if it was opened on those of before.
+    ///
+    /// # Errors
+    /// Names the file that is missing or does not open.
+    pub fn take_attested(&self, node: &mut Node) -> Result<(), KeyStoreError> {
+        let Some(word) = node.attestation() else { return Ok(()) };
+        let (signing, issuance) = (word.signing_key.key_id(), word.issuance_key.key_id());
+        if signing != node.signing_key() || issuance != node.issuance_key() {
+            let own = OwnKeys {
+                signing: self.load(&self.file_or_missing(SIGNING_KEY, signing)?)?,
+                issuance: self.load(&self.file_or_missing(ISSUANCE_KEY, issuance)?)?,
+            };
+            node.take_keys(own);
+        }
+        Ok(())
+    }
+
+    /// Removes the stored keys that nothing of the owner's names: their enrolment or attestation was refused, or ended before
+    /// it was durable. Those of the ceremony are never among them.
     ///
     /// # Errors
     /// What the file system answers.
     //= docs/spec/ceremony.md#operators
-    pub fn remove_undelegated(&self, authority: &Authority) -> Result<(), KeyStoreError> {
-        for name in self.names()?.into_iter().filter(|name| name.starts_with("operator.")) {
+    pub fn remove_unnamed(&self, authority: &Authority) -> Result<(), KeyStoreError> {
+        let (operators, nodes) = (authority.operators(), authority.attestations());
+        let mut named: BTreeSet<KeyId> = operators.keys().copied().collect();
+        named.extend(
+            nodes.flat_map(|(key, it)| [*key, it.issuance_key.key_id(), hash::key_id(&it.encryption_key)]),
+        );
+        for name in
+            self.names()?.into_iter().filter(|it| it.starts_with("operator.") || it.starts_with("node-"))
+        {
             let key = read_stored::<WrappedKey>(&*self.files, &self.folder.join(&name))?.key_id;
-            let is_later = name.ends_with(&later_key_file("", key));
-            if is_later && !authority.operators().contains_key(&key) {
+            if name.ends_with(&later_key_file("", key)) && !named.contains(&key) {
                 let path = self.folder.join(&name);
-                tracing::info!(file = %path.display(), "a key that was never delegated is removed");
+                tracing::info!(file = %path.display(), "a key that was never in force is removed");
                 self.files.remove(&path).map_err(HomeError::io("remove", &path))?;
             }
         }
@@ -241,10 +280,7 @@ impl KeyStore {
             return Err(KeyStoreError::ZoneExists(zone.clone()));
         }
         let key = ObjectIdKey::generate(entropy);
-        let path = self.folder.join(&name);
-        let bytes = wrap_for_file(&key, &name, &self.secret, self.source.clone(), entropy)
-            .map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
-        self.write(&path, &bytes)?;
+        self.store(&name, &key, entropy)?;
         Ok(key)
     }
 
@@ -287,6 +323,24 @@ impl KeyStore {
         }
         let stored = read_stored::<WrappedKey>(&*self.files, &self.folder.join(first))?;
         Ok((stored.key_id == key).then(|| first.to_owned()))
+    }
+
+    fn file_or_missing(&self, first: &str, key: KeyId) -> Result<String, KeyStoreError> {
+        let missing = || HomeError::FileMissing(self.folder.join(later_key_file(first, key)));
+        Ok(self.file_of(first, key)?.ok_or_else(missing)?)
+    }
+
+    /// Stores a key under the node's secret.
+    fn store<K: WrappableKey>(
+        &self,
+        name: &str,
+        key: &K,
+        entropy: &mut Entropy,
+    ) -> Result<(), KeyStoreError> {
+        let path = self.folder.join(name);
+        let bytes = wrap_for_file(key, name, &self.secret, self.source.clone(), entropy)
+            .map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
+        self.write(&path, &bytes)
     }
 
     fn store_under_passphrase<K: WrappableKey>(

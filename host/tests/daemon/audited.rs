@@ -319,6 +319,15 @@ impl Cast {
         refuse!(self, RemoveException, &[&lowered], Nothing {});
         act!(self, RemoveException, &[&lowered], Nothing {});
 
+        let replace = |phrase: &Secret| types::ReplaceNode { phrase: phrase.clone(), lifetime_secs: None };
+        refuse!(self, operator, ReplaceNode, &[], replace(&foreign));
+        let node = look!(self, GetStatus, &[], Nothing {}).authority.unwrap().node.to_string();
+        let scope = RevocationScope::NodeAttestation;
+        let revoke =
+            types::Revoke { scope, target: node, reason: "a test".into(), unknown: false, confirmed: true };
+        self.operator.send::<Revoke>(&[], &revoke).await.unwrap();
+        act!(self, operator, ReplaceNode, &[], replace(&words));
+
         let grant = grant_of(&self.bot, "notes", &["notes.get"]);
         refuse!(self, AddGrant, &[], grant.clone());
         let target = act!(self, AddGrant, &[], grant).grant_id.to_string();

@@ -24,7 +24,7 @@ async fn revoke(
         target: target.to_string(),
         reason: "it was stolen".into(),
         unknown,
-        confirmed: false,
+        confirmed: true,
     };
     world.operator.send::<Revoke>(&[], &request).await.map(|reply| reply.body)
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use fcp_api::client::Client;
 use fcp_api::routes::{
-    AddOperator, GetHealth, GetStatus, ListCredentials, ListOperators, RestoreOwner, Revoke, SimulateCall,
-    VerifyAudit,
+    AddOperator, GetHealth, GetStatus, ListCredentials, ListOperators, ListZones, RenewNode, ReplaceNode,
+    RestoreOwner, Revoke, SimulateCall, VerifyAudit,
 };
 use fcp_api::secret::Secret;
 use fcp_api::types::{
@@ -48,13 +48,17 @@ async fn warned(client: &mut Client, kind: WarningKind) -> Option<Warning> {
 }
 
 async fn revoke_alice(client: &mut Client, confirmed: bool) -> Result<types::Revoked, ErrorBody> {
-    let request = types::Revoke {
-        scope: RevocationScope::IssuerKey,
-        target: "alice".into(),
-        reason: "stolen".into(),
-        unknown: false,
-        confirmed,
-    };
+    revoke(client, RevocationScope::IssuerKey, "alice", confirmed).await
+}
+
+async fn revoke(
+    client: &mut Client,
+    scope: RevocationScope,
+    target: &str,
+    confirmed: bool,
+) -> Result<types::Revoked, ErrorBody> {
+    let request =
+        types::Revoke { scope, target: target.into(), reason: "stolen".into(), unknown: false, confirmed };
     client.send::<Revoke>(&[], &request).await.map(|reply| reply.body)
 }
 
@@ -188,8 +192,8 @@ async fn the_words_store_the_owners_key_again_under_a_new_passphrase() {
         owner_key_source: passphrase(text),
         lifetime_secs: Some(365 * 86_400 + 3_600),
     };
-    client.send::<fcp_api::routes::RenewNode>(&[], &renew(PASSPHRASE)).await.unwrap_err();
-    client.send::<fcp_api::routes::RenewNode>(&[], &renew(NEW)).await.unwrap();
+    client.send::<RenewNode>(&[], &renew(PASSPHRASE)).await.unwrap_err();
+    client.send::<RenewNode>(&[], &renew(NEW)).await.unwrap();
 }
 
 /// Far more steps of the journal than an enrolment has.
@@ -239,4 +243,143 @@ async fn an_enrolment_that_is_killed_anywhere_is_whole_or_was_never_begun() {
     assert!(whole > 0 && never > 0, "{whole} {never}");
     unlock(&mut client, NEW).await.unwrap();
     assert_verifies(&mut client).await;
+}
+
+fn replacing(phrase: &Secret) -> types::ReplaceNode {
+    types::ReplaceNode { phrase: phrase.clone(), lifetime_secs: None }
+}
+
+async fn problems(client: &mut Client, zone: Option<&str>) -> Vec<String> {
+    let request =
+        types::VerifyAudit { zone: zone.map(|zone| zone.parse().unwrap()), ..types::VerifyAudit::default() };
+    let report = client.send::<VerifyAudit>(&[], &request).await.unwrap().body;
+    report.problems.into_iter().map(|it| it.problem).collect()
+}
+
+//= docs/spec/audit.md#a-revoked-node
+//= docs/spec/authority.md#another-key-of-a-node
+#[tokio::test]
+async fn the_words_give_a_revoked_node_other_keys_and_its_chains_go_on() {
+    let World { daemon, mut operator, mut agent, bot, phrase, _folder, .. } = World::new().await;
+    let status = operator.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+    let before = status.authority.unwrap();
+    let node = before.node.to_string();
+    let early = operator.send::<ReplaceNode>(&[], &replacing(&phrase)).await.unwrap_err();
+    assert_eq!(early.code, Code::Conflict, "a node that is not revoked has its keys");
+    for (scope, target) in [
+        (RevocationScope::NodeAttestation, node.clone()),
+        (RevocationScope::IssuerKey, before.issuance_key.to_string()),
+    ] {
+        let refused = revoke(&mut operator, scope, &target, false).await.unwrap_err();
+        assert_eq!(refused.code, Code::ConfirmationNeeded);
+        assert!(refused.why.unwrap().contains("fwc node replace"));
+    }
+    let mine = call("notes.get", json!({ "note": "mine" }), None);
+    for round in 0..2 {
+        revoke(&mut operator, RevocationScope::NodeAttestation, &node, true).await.unwrap();
+        assert_eq!(
+            problems(&mut operator, None).await,
+            [""; 0],
+            "what was signed before stands, with the revocation"
+        );
+        let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
+        assert_eq!(simulated.code, Some(Code::NodeRevoked), "{simulated:?}");
+        let told = warned(&mut operator, WarningKind::Revoked).await.unwrap();
+        assert!(told.remedy.unwrap().contains("fwc node replace"));
+        let health = operator.get::<GetHealth>(&[], &Nothing {}).await.unwrap().body;
+        assert_eq!(health.status, HealthStatus::Degraded);
+        let renew = types::RenewNode { owner_key_source: passphrase(PASSPHRASE), lifetime_secs: None };
+        let refused = operator.send::<RenewNode>(&[], &renew).await.unwrap_err();
+        assert_eq!(refused.code, Code::NodeRevoked, "{refused:?}");
+        assert!(refused.next.contains("fwc node replace"));
+
+        // What the revoked key appends counts for nothing.
+        let wrong = operator.send::<ReplaceNode>(&[], &replacing(&other_words())).await.unwrap_err();
+        assert_eq!(wrong.code, Code::PhraseOfOther);
+        let found = problems(&mut operator, None).await;
+        assert!(found.len() == 1 && found[0].contains("was revoked"), "{found:?}");
+        assert_eq!(problems(&mut operator, Some("z:work")).await, [""; 0], "nothing was appended there");
+
+        let replaced = operator.send::<ReplaceNode>(&[], &replacing(&phrase)).await.unwrap().body;
+        assert_ne!(replaced.issuance_key, before.issuance_key);
+        assert_eq!(problems(&mut operator, None).await, [""; 0], "round {round}");
+        assert_eq!(problems(&mut operator, Some("z:work")).await, [""; 0], "round {round}");
+        assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed, "round {round}");
+        assert_eq!(warned(&mut operator, WarningKind::Revoked).await, None);
+    }
+    let home = daemon.home.clone();
+    daemon.kill();
+    let daemon = Daemon::start(&home).await;
+    let mut operator = daemon.client();
+    unlock(&mut operator, PASSPHRASE).await.unwrap();
+    assert_verifies(&mut operator).await;
+    let mut agent = daemon.client();
+    bot.open(&mut agent).await.unwrap();
+    assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
+}
+
+//= docs/spec/authority.md#another-key-of-a-node
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replacement_of_a_nodes_keys_that_is_killed_anywhere_is_whole_or_was_never_begun() {
+    let (guard, home) = folder();
+    let program = faulty_programs(guard.path()).join("fcp-host");
+    let mut daemon = Daemon::start_program(&program, &home).await;
+    let mut client = daemon.client();
+    let phrase = ceremony(&mut client).await;
+    unlock(&mut client, PASSPHRASE).await.unwrap();
+    let (mut whole, mut never) = (0, 0);
+    for fault in ["kill-before", "kill-amid", "kill-after"] {
+        for step in 1.. {
+            assert!(step < MOST_STEPS);
+            let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+            let node = status.authority.unwrap().node.to_string();
+            if warned(&mut client, WarningKind::Revoked).await.is_none() {
+                revoke(&mut client, RevocationScope::NodeAttestation, &node, true).await.unwrap();
+            }
+            let stored = files(&home);
+            fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
+            let answer = client.send::<ReplaceNode>(&[], &replacing(&phrase)).await;
+            let fired = fs::remove_file(home.with_extension("fired")).is_ok();
+            let _unused = fs::remove_file(home.with_extension("fault"));
+            daemon.kill();
+            daemon = Daemon::start_program(&program, &home).await;
+            client = daemon.client();
+            unlock(&mut client, PASSPHRASE).await.unwrap();
+            let found = problems(&mut client, None).await;
+            if warned(&mut client, WarningKind::Revoked).await.is_some() {
+                assert!(answer.is_err(), "{fault} {step}: what was answered stands");
+                assert_eq!(files(&home), stored, "{fault} {step}: nothing is left of it");
+                assert!(found[0].contains("was revoked"), "{found:?}");
+                never += 1;
+            } else {
+                assert_eq!(found, [""; 0], "{fault} {step}: every chain goes on");
+                whole += 1;
+            }
+            if !fired {
+                answer.unwrap();
+                break;
+            }
+        }
+    }
+    assert!(whole > 3 && never > 0, "{whole} {never}");
+}
+
+//= docs/spec/revocation.md#a-zones-key
+//= docs/spec/revocation.md#what-is-confirmed
+#[tokio::test]
+async fn a_zone_whose_key_is_revoked_is_shown_with_what_to_do_instead() {
+    let World { daemon: _daemon, mut operator, mut agent, _folder, .. } = World::new().await;
+    let refused = revoke(&mut operator, RevocationScope::ZoneKey, "z:work", false).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConfirmationNeeded);
+    assert!(refused.why.unwrap().contains("fwc zones add"));
+    revoke(&mut operator, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+    let mine = call("notes.get", json!({ "note": "mine" }), None);
+    let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
+    assert_eq!(simulated.code, Some(Code::ZoneKeyRevoked), "{simulated:?}");
+    let zones = operator.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
+    let revoked: Vec<_> = zones.iter().filter(|it| it.key_revoked).map(|it| it.zone.as_str()).collect();
+    assert_eq!(revoked, ["z:work"]);
+    let told = warned(&mut operator, WarningKind::Zone).await.unwrap();
+    assert!(told.message.contains("z:work") && told.remedy.unwrap().contains("fwc zones add"));
+    assert_verifies(&mut operator).await;
 }

@@ -200,7 +200,7 @@ impl Authority {
         revoked: &Revocations,
     ) -> Result<AuthorityKey, Unauthorized> {
         let node = self.nodes.get(&signer).ok_or(Unauthorized::UnknownSigner)?;
-        if revoked.is_revoked(RevocationScope::NodeAttestation, node.node_id.as_str().as_bytes(), at) {
+        if revoked.is_node_revoked(&node.node_id, node.issued_at, at) {
             return Err(Unauthorized::Revoked);
         }
         if node.issued_at <= at && at < node.expires_at {

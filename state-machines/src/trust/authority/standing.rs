@@ -1,7 +1,7 @@
-//! How the keys of operators stand: which of them can act.
+//! How keys stand: which of the operators' can act, and whether a node's are revoked.
 
-use fcp_proto_core::ids::{KeyId, PrincipalId};
-use fcp_proto_core::object::{OperatorDelegation, RevocationScope};
+use fcp_proto_core::ids::{KeyId, NodeId, PrincipalId};
+use fcp_proto_core::object::{NodeAttestation, OperatorDelegation, RevocationScope};
 use fcp_proto_core::time::UnixTime;
 
 use super::Authority;
@@ -39,6 +39,24 @@ impl Authority {
         } else {
             OperatorStanding::Live
         }
+    }
+
+    /// The owner's newest word for a node.
+    pub fn newest_attestation(&self, name: &NodeId) -> Option<&NodeAttestation> {
+        self.nodes.values().filter(|it| it.node_id == *name).max_by_key(|it| it.issued_at)
+    }
+
+    /// Whether the owner's word for a node is revoked, by the node's name or by one of its keys that sign.
+    pub fn is_attestation_revoked(
+        &self,
+        word: &NodeAttestation,
+        revoked: &Revocations,
+        now: UnixTime,
+    ) -> bool {
+        let key = |key: KeyId| revoked.is_revoked(RevocationScope::IssuerKey, key.as_bytes(), now);
+        revoked.is_node_revoked(&word.node_id, word.issued_at, now)
+            || key(word.signing_key.key_id())
+            || key(word.issuance_key.key_id())
     }
 
     /// The operators' keys that can act, of all or of one name.
