@@ -168,6 +168,24 @@ impl Context {
         }
     }
 
+    /// A passphrase for a key that is about to be made, from the file or twice from the terminal.
+    ///
+    /// # Errors
+    /// [`Code::InputInvalid`] if the two differ; [`Code::Unauthenticated`] if there is neither.
+    pub(crate) fn new_passphrase(&self, question: &str) -> Result<fcp_api::secret::Secret> {
+        if self.has_passphrase_file() {
+            return self.passphrase();
+        }
+        let instead = "give it in a file with --passphrase-file";
+        let first = passphrase::ask(question, instead)?;
+        let second = passphrase::ask("The same again: ", instead)?;
+        if first == second {
+            return Ok(first);
+        }
+        let differ = Failure::new(Code::InputInvalid).because("the two passphrases differ");
+        Err(differ.next("run the command again; nothing was done"))
+    }
+
     /// Whether the passphrase comes from a file.
     pub(crate) const fn has_passphrase_file(&self) -> bool {
         self.global.passphrase_file.is_some()

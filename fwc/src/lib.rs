@@ -26,6 +26,7 @@ mod operation;
 #[allow(dead_code, reason = "a whole vocabulary; quickstart and later commands use the rest of it")]
 mod output;
 mod passphrase;
+mod phrase;
 mod private_file;
 mod quickstart;
 mod remedy;

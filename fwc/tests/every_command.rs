@@ -72,7 +72,41 @@ fn begin(home: &mut Home) {
     let policy = ["z:project:apollo", "--connector", "sqlite", "--max-tier", "risky"];
     assert_eq!(home.ok("zones policy", &policy)["policy_version"], 2);
     let owner = home.passphrase().to_owned();
+    people(home);
     home.ok("node renew", &["--for", "8761h", "--owner-passphrase-file", &owner]);
+}
+
+/// Operators, and what the owner's words do.
+//= docs/spec/ceremony.md#operators
+fn people(home: &mut Home) {
+    let words = home.beside("phrase");
+    let listed = home.ok("operator list", &[]);
+    let name = listed["keys"][0]["operator"].as_str().unwrap().to_owned();
+    let taken = home.refused("operator add", &[&name, "--phrase-file", &words]);
+    assert!(taken.1["error"]["next"].to_string().contains("--replace"), "{:#}", taken.1);
+    let none = home.refused("operator add", &["bob", "--phrase-file", &words]);
+    assert_eq!(none.1["error"]["name"], "input_invalid");
+    let wrong = home.private("wrong", "abandon ability");
+    let wrong = home.refused("operator add", &["bob", "--phrase-file", &wrong]);
+    assert_eq!(wrong.1["error"]["name"], "phrase_invalid");
+    let last = home.refused("revoke", &["IssuerKey", &name, "--reason", "a test"]);
+    assert_eq!(last.1["error"]["name"], "confirmation_needed", "{:#}", last.1);
+    home.ok("revoke", &["IssuerKey", &name, "--reason", "a test", "--yes"]);
+    assert_eq!(home.ok("status", &[])["health"]["status"], "degraded");
+    assert_ne!(home.run("doctor", &[]).0, 0);
+    let added = home.ok("operator add", &[&name, "--phrase-file", &words]);
+    let shown = home.ok("operator show", &[&name]);
+    assert_eq!(shown["keys"][0]["key_id"], added["key_id"]);
+    assert_eq!(shown["keys"][1]["standing"], "revoked");
+    home.ok("owner restore", &["--phrase-file", &words]);
+    let node = home.ok("status", &[])["authority"]["node"].as_str().unwrap().to_owned();
+    home.ok("revoke", &["NodeAttestation", &node, "--reason", "a test", "--yes"]);
+    let owner = home.passphrase().to_owned();
+    let renewed = home.refused("node renew", &["--owner-passphrase-file", &owner]);
+    assert_eq!(renewed.1["error"]["name"], "node_revoked");
+    home.ok("node replace", &["--phrase-file", &words]);
+    assert_eq!(home.ok("status", &[])["health"]["status"], "ready");
+    assert_eq!(home.ok("audit verify", &[])["valid"], true);
 }
 
 /// Builds, signs and installs SQLite on a database of our own; `false` if this machine cannot build a sandbox.
@@ -284,6 +318,7 @@ fn shown_to_people(home: &Home, receipt: &str) {
         "schema sqlite.query",
         "search rows",
         "zones list",
+        "operator list",
         "zones show z:work",
         "revocations",
         "exception list",

@@ -61,6 +61,8 @@ const USUAL: usize = MAX_REQUEST_BYTES;
 const READS: Told = Told::Nothing;
 const UNSTORED: Told = Told::Unstored;
 const CHANGED: Told = told(&[K::AuthorityChanged]);
+/// What the owner does by the phrase or the passphrase; what opens no key of the owner is told too.
+const OWNER: Told = Told::both(&[K::AuthorityChanged], &[K::OperatorRefused]);
 /// What a call that was admitted leaves.
 const CALLED: &[K] = &[
     K::CallDispatched,
@@ -213,8 +215,18 @@ endpoints! {
         "Gives an agent a role.";
     WithdrawRole Delete "/v1/roles/{role}/members/{agent}" GRANT, Nothing, types::Deny => types::RoleChanged, USUAL, CHANGED,
         "Takes a role from an agent.";
-    RenewNode Post "/v1/node/renew" Access::Operator, Nothing, types::RenewNode => types::NodeRenewed, USUAL, Told::both(&[K::AuthorityChanged], &[K::OperatorRefused]),
+    ListOperators Get "/v1/operators" Access::Public, Nothing, Nothing => types::OperatorList, USUAL, READS,
+        "The operators' keys, and which of them can act.";
+    GetOperator Get "/v1/operators/{operator}" Access::Public, Nothing, Nothing => types::OperatorList, USUAL, READS,
+        "The keys of an operator, newest first.";
+    AddOperator Post "/v1/operators" Access::Public, Nothing, types::AddOperator => types::OperatorAdded, USUAL, OWNER,
+        "Has the owner, by the phrase, enrol an operator's key or replace one; on the unix socket only.";
+    RestoreOwner Post "/v1/owner/restore" Access::Public, Nothing, types::RestoreOwner => types::OwnerRestored, USUAL, OWNER,
+        "Stores the owner's key, given by the phrase, under a new passphrase; on the unix socket only.";
+    RenewNode Post "/v1/node/renew" Access::Operator, Nothing, types::RenewNode => types::NodeRenewed, USUAL, OWNER,
         "Has the owner attest this node longer.";
+    ReplaceNode Post "/v1/node/replace" Access::Public, Nothing, types::ReplaceNode => types::NodeReplaced, USUAL, OWNER,
+        "Has the owner, by the phrase, attest other keys of this node, which is revoked; on the unix socket only.";
     ListRevocations Get "/v1/revocations" Access::Public, types::Page, Nothing => types::Revocations, USUAL, READS,
         "Revocations, newest first.";
     Revoke Post "/v1/revocations" REVOKE, Nothing, types::Revoke => types::Revoked, USUAL, told(&[K::RevocationIssued]),

@@ -243,6 +243,9 @@ pub struct Revoke {
     /// Revokes it also if nothing here is known by that name, as another device of the owner may know it.
     #[serde(default)]
     pub unknown: bool,
+    /// Revokes it also if only the owner's phrase brings back what it takes.
+    #[serde(default)]
+    pub confirmed: bool,
 }
 
 /// Something is revoked: the very next call sees it.

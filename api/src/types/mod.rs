@@ -17,6 +17,7 @@ mod exception;
 mod explain;
 mod grant_request;
 mod meta;
+mod operator;
 mod page;
 mod record;
 mod renewal;
@@ -63,9 +64,12 @@ pub use exception::{AddException, ExceptionList, ExceptionRule, ExceptionView};
 pub use explain::{ExplainedKind, Explanation};
 pub use grant_request::{ApproveGrant, FileGrantRequest, GrantRequestView, WishedOperation};
 pub use meta::{Meta, MetaStatus, Reply, Source};
+pub use operator::{
+    AddOperator, KeyStanding, OperatorAdded, OperatorKeyView, OperatorList, OwnerRestored, RestoreOwner,
+};
 pub use page::{Nothing, Page};
 pub use record::{ReceiptList, ReceiptQuery, ReceiptView, ResultView};
-pub use renewal::{NodeRenewed, RenewNode};
+pub use renewal::{NodeRenewed, NodeReplaced, RenewNode, ReplaceNode};
 pub use role::{AddRole, RoleChanged, RoleList, RoleView};
 pub use settle::{Settle, Settled};
 pub use status::{AuthorityView, Health, HealthStatus, Status, Stopping, Warning, WarningKind};

@@ -70,6 +70,12 @@ pub enum WarningKind {
     UnknownOutcome,
     /// The node's attestation ends soon, or has ended.
     Attestation,
+    /// A zone's key is revoked.
+    Zone,
+    /// An operator has no key that can act.
+    Operator,
+    /// What the home rests on is revoked, or can no longer act, and the owner must put another in its place.
+    Revoked,
     /// Settings were read that are wrong, so that those before are in force still; or they are for a connector that is not
     /// installed.
     Settings,

@@ -32,6 +32,9 @@ pub struct ZoneView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::KeyId>)]
     pub key_id: Option<KeyId>,
+    /// Whether its key is revoked: no call is made in it then.
+    #[serde(default)]
+    pub key_revoked: bool,
     /// What it is for.
     pub description: String,
     /// How far what the zone itself says is trusted, 0 to 100.

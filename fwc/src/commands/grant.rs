@@ -16,7 +16,7 @@ use crate::cli::one_of;
 use crate::context::Context;
 use crate::lifetime::Lifetime;
 use crate::render::{Answer, Outcome};
-use crate::{Failure, Result, resource, usage};
+use crate::{Failure, Result, passphrase, resource, usage};
 
 /// What bounds the calls of a grant. Nothing is allowed that is not named.
 #[derive(Args, Clone, Debug, Default)]
@@ -193,7 +193,7 @@ pub(crate) struct Show {
 /// Revokes.
 #[derive(Args, Clone, Debug)]
 #[command(
-    override_usage = "fwc revoke <SCOPE> <TARGET> --reason <REASON> [--unknown]",
+    override_usage = "fwc revoke <SCOPE> <TARGET> --reason <REASON> [--unknown] [--yes]",
     after_help = "Examples:\n  fwc revoke Capability GRANT --reason 'no longer needed'\n  fwc revoke IssuerKey mail --reason 'key lost'\n  fwc revoke ConnectorBinary DIGEST --reason 'CVE'\n  fwc revoke Capability TOKEN --unknown --reason 'minted on another device'"
 )]
 pub(crate) struct Revoke {
@@ -208,6 +208,9 @@ pub(crate) struct Revoke {
     /// Revoke it also if nothing here is known by that name
     #[arg(long)]
     pub(crate) unknown: bool,
+    /// Revoke it without asking again, also if only the owner's 24 words, or nothing, brings back what it takes
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// Lists revocations.
@@ -275,9 +278,32 @@ pub(super) fn shown(reply: Reply<GrantView>) -> Result<Outcome> {
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn revoke(args: Revoke, context: &mut Context) -> Result<Outcome> {
-    let request =
-        types::Revoke { scope: args.scope, target: args.target, reason: args.reason, unknown: args.unknown };
-    Ok(Answer::of(context.as_operator().await?.send::<routes::Revoke>(&[], &request).await?)?.into())
+    let Revoke { scope, target, reason, unknown, yes } = args;
+    let mut request = types::Revoke { scope, target, reason, unknown, confirmed: yes };
+    let client = context.as_operator().await?;
+    let reply = match client.send::<routes::Revoke>(&[], &request).await {
+        Err(refused) if refused.code == Code::ConfirmationNeeded && passphrase::has_terminal() => {
+            confirm(&refused)?;
+            request.confirmed = true;
+            client.send::<routes::Revoke>(&[], &request).await?
+        }
+        answer => answer?,
+    };
+    Ok(Answer::of(reply)?.into())
+}
+
+/// Says what would be taken, and asks for a yes.
+///
+/// # Errors
+/// [`Code::Cancelled`] for anything but a yes.
+fn confirm(refused: &Failure) -> Result<()> {
+    let instead = "read what it takes, and repeat the command with --yes";
+    let why = refused.why.as_deref().unwrap_or(&refused.message);
+    passphrase::show(&format!("{why}\n"), instead)?;
+    if passphrase::ask_openly("Revoke it all the same? Type yes: ", instead)?.expose() == "yes" {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Cancelled).because("you did not type yes").next("nothing was revoked"))
 }
 
 /// `fwc revocations`.

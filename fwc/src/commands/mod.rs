@@ -15,6 +15,7 @@ pub(crate) mod exception;
 pub(crate) mod grant;
 pub(crate) mod history;
 pub(crate) mod node;
+pub(crate) mod operator;
 pub(crate) mod package;
 pub(crate) mod role;
 pub(crate) mod scaffold;
@@ -92,6 +93,12 @@ pub(crate) enum Command {
     /// Grants that agents share
     #[command(subcommand, after_help = "Examples:\n  fwc role add reviewers\n  fwc role give reviewers mail")]
     Role(role::Role),
+    /// Who approves, grants, installs and revokes
+    #[command(subcommand, after_help = "Examples:\n  fwc operator list\n  fwc operator add alice --replace")]
+    Operator(operator::Operator),
+    /// The owner's own key
+    #[command(subcommand, after_help = "Examples:\n  fwc owner restore")]
+    Owner(operator::Owner),
     /// The owner's word for this device
     #[command(subcommand, after_help = "Examples:\n  fwc node renew --for 90d")]
     Node(node::Node),
@@ -179,6 +186,9 @@ impl Command {
             | Self::Agent(agent::AgentCommand::Run(_))
             | Self::Token(token::Token::Inspect(_))
             | Self::Zones(zones::Zones::List(_) | zones::Zones::Show(_))
+            | Self::Operator(_)
+            | Self::Owner(_)
+            | Self::Node(node::Node::Replace(_))
             | Self::Exception(exception::Exception::List(_))
             | Self::New(_)
             | Self::Convert(_)
@@ -204,7 +214,7 @@ impl Command {
                 agent::AgentCommand::Add(_) | agent::AgentCommand::List(_) | agent::AgentCommand::Show(_),
             )
             | Self::Role(_)
-            | Self::Node(_)
+            | Self::Node(node::Node::Renew(_))
             | Self::Grant(_)
             | Self::Revoke(_)
             | Self::Token(token::Token::Mint(_))
@@ -223,9 +233,10 @@ impl Command {
         }
     }
 
-    /// Whether it takes a passphrase although nobody speaks: the one that a new home's first operator gets.
+    /// Whether it takes a passphrase although nobody speaks: the one that a key gets.
     pub(crate) const fn takes_passphrase(&self) -> bool {
-        !self.takes_no_speaker() || matches!(self, Self::Up(_))
+        !self.takes_no_speaker()
+            || matches!(self, Self::Up(_) | Self::Operator(operator::Operator::Add(_)) | Self::Owner(_))
     }
 }
 
@@ -259,6 +270,8 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<Outco
         Command::Explain(args) => audit::explain(args, context).await,
         Command::Agent(command) => agent::run(command, context).await,
         Command::Role(command) => role::run(command, context).await,
+        Command::Operator(command) => operator::run(command, context).await,
+        Command::Owner(command) => operator::owner(command, context).await,
         Command::Node(command) => node::run(command, context).await,
         Command::Grant(command) => grant::run(command, context).await,
         Command::Revoke(args) => grant::revoke(args, context).await,

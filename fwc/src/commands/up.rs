@@ -298,7 +298,7 @@ impl LastWords {
 /// What failed; the home then has no owner still, and the ceremony can begin afresh.
 pub(crate) async fn ceremony(args: &Up, context: &mut Context) -> Result<CeremonyDone> {
     can_make_an_owner(args, context)?;
-    let passphrase = new_passphrase(context)?;
+    let passphrase = context.new_passphrase("A new passphrase for the operator's key: ")?;
     let request = types::BeginCeremony {
         operator: args.first_operator.clone(),
         key_source: KeySourceRequest::Passphrase { passphrase },
@@ -334,19 +334,6 @@ fn can_make_an_owner(args: &Up, context: &Context) -> Result<()> {
     }
     Err(usage("this home needs an owner, and there is no terminal to show the phrase on")
         .next("run `fwc up` on a terminal, or with --passphrase-file PATH --phrase-file NEWPATH"))
-}
-
-fn new_passphrase(context: &Context) -> Result<Secret> {
-    if context.has_passphrase_file() {
-        return context.passphrase();
-    }
-    let instead = "give it in a file with --passphrase-file";
-    let first = passphrase::ask("A new passphrase for the operator's key: ", instead)?;
-    let second = passphrase::ask("The same again: ", instead)?;
-    if first == second {
-        return Ok(first);
-    }
-    Err(Failure::new(Code::InputInvalid).because("the two passphrases differ").next("run `fwc up` again"))
 }
 
 /// The words of the phrase that the daemon asks for.

@@ -167,6 +167,7 @@ pub(crate) async fn run(command: Zones, context: &mut Context) -> Result<Outcome
                     ("approval_from", "ASK FROM"),
                     ("connectors", "CONNECTORS…"),
                     ("agents", "AGENTS…"),
+                    ("key_revoked", "REVOKED"),
                 ],
             )
             .into()),

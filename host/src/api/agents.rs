@@ -120,7 +120,7 @@ impl Serve for AddAgent {
             let assignment = RoleAssignment { role_id, principal: body.name.clone() };
             objects.push(signed(&app, operator, &owner_zone(), assignment).await?.into());
         }
-        admit_together(&app, operator, objects).await?;
+        admit_together(&app, operator.operator.as_str(), objects).await?;
         view_of(&app, body.name).await
     }
 }

@@ -254,7 +254,7 @@ impl Serve for ApproveRequest {
             grant_expires_at = Some(grant.expires_at);
             objects.push(signed(&ask.app, operator, &zone, grant).await?.into());
         }
-        let ids = admit_together(&ask.app, operator, objects).await?;
+        let ids = admit_together(&ask.app, operator.operator.as_str(), objects).await?;
         let (approval_id, grant_id) = match ids.as_slice() {
             [approval] => (*approval, None),
             [approval, grant] => (*approval, Some(*grant)),

@@ -15,7 +15,7 @@ use fcp_proto_core::ids::{NodeId, ObjectId, ZoneId};
 use fcp_proto_core::object::{AnyObject, ObjectIdKey, StoredObject};
 use fcp_runtime_tokio::storage::Storage;
 use fcp_state_machines::node::Node;
-use fcp_state_machines::trust::audit::{Chains, Known, Verifier};
+use fcp_state_machines::trust::audit::{Chains, Known, Place, Seal, Verifier};
 use fcp_state_machines::trust::authority::Authority;
 use fcp_state_machines::trust::revocation::Revocations;
 use tokio::sync::MutexGuard;
@@ -197,6 +197,7 @@ fn verify(
 ) -> AuditReport {
     let known = known.into_iter().filter(|(zone, _)| only.is_none_or(|only| only == zone)).collect();
     let mut verifier = Verifier::new(node, known);
+    let mut place = Place::new(&expected.authority, &expected.revocations);
     let mut problems = Vec::new();
     let broken = |problem: String| AuditProblem { zone: owner_zone(), seq: 0, problem };
     match storage.batches() {
@@ -211,10 +212,13 @@ fn verify(
                     }
                 };
                 for record in &batch.batch.records {
-                    if let Err(problem) = check(&mut verifier, record.id, &record.bytes, expected, only) {
+                    if let Err(problem) =
+                        check((&mut verifier, &mut place), record.id, &record.bytes, expected, only)
+                    {
                         problems.push(broken(format!("the record {}: {problem}", record.id)));
                     }
                 }
+                place.batch_ends();
             }
         }
     }
@@ -236,7 +240,7 @@ fn verify(
 
 /// Checks one record: that its name is its content's, and what a chain demands of it.
 fn check(
-    verifier: &mut Verifier,
+    (verifier, place): (&mut Verifier, &mut Place<'_>),
     id: ObjectId,
     bytes: &[u8],
     expected: &Expected,
@@ -244,7 +248,9 @@ fn check(
 ) -> Result<(), String> {
     let stored = StoredObject::from_bytes(bytes).map_err(|error| error.to_string())?;
     let zone = stored.header.zone_id.clone();
-    if only.is_some_and(|only| *only != zone) {
+    // Whoever looks at one chain needs the revocations all the same.
+    let skipped = only.is_some_and(|only| *only != zone);
+    if skipped && zone != owner_zone() {
         return Ok(());
     }
     let key = expected.keys.get(&zone).ok_or_else(|| format!("there is no key for {zone}"))?;
@@ -252,10 +258,15 @@ fn check(
     let object = AnyObject::open(&stored).map_err(|error| error.to_string())?;
     #[allow(clippy::wildcard_enum_match_arm, reason = "every other object is checked by its identity alone")]
     match &object {
-        AnyObject::AuditEvent(event) => verifier.event(&zone, id, &event.body, authentic),
+        AnyObject::Revocation(it) if authentic => place.revocation(id, &it.body.fields),
+        _ if skipped => {}
+        AnyObject::AuditEvent(event) => {
+            place.passes(event.header.created_at);
+            verifier.event(&zone, id, &event.body, authentic);
+        }
         AnyObject::AuditHead(head) => {
-            let signed = authentic && expected.authority.check(head, &expected.revocations).is_ok();
-            verifier.head(&zone, &head.body.fields, signed);
+            let seal = if authentic { place.seal(head) } else { Seal::Unsigned };
+            verifier.head(&zone, &head.body.fields, head.body.signer, seal);
         }
         _ if !authentic => return Err("its name is not that of its content".into()),
         _ => {}

@@ -143,11 +143,12 @@ impl Serve for ConfirmCeremony {
 }
 
 /// The phrase travels over no network, not even over loopback.
-fn on_the_socket<E: fcp_api::routes::Endpoint>(ask: &Ask<E>) -> Result<(), ErrorBody> {
+pub(super) fn on_the_socket<E: fcp_api::routes::Endpoint>(ask: &Ask<E>) -> Result<(), ErrorBody> {
     match ask.peer.uid {
         Some(_) => Ok(()),
         None => {
-            Err(ErrorBody::new(Code::NotPermitted).because("the ceremony is held on the unix socket only"))
+            let why = "the ceremony is held, and the phrase is taken, on the unix socket only";
+            Err(ErrorBody::new(Code::NotPermitted).because(why))
         }
     }
 }
@@ -178,6 +179,6 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|error| defect(&error))?
 }
 
-fn defect(error: &dyn std::error::Error) -> ErrorBody {
+pub(super) fn defect(error: &dyn std::error::Error) -> ErrorBody {
     ErrorBody::new(Code::Internal).because(error.to_string())
 }

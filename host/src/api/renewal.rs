@@ -1,20 +1,22 @@
-//! The node's attestation: how long it lasts, and making it longer with the owner's key.
+//! The node's attestation: how long it lasts, making it longer with the owner's key, and other keys for a revoked node.
 
 use std::sync::Arc;
 
-use fcp_api::routes::RenewNode;
-use fcp_api::types::{ErrorBody, KeySourceRequest, NodeRenewed, Warning, WarningKind};
+use fcp_api::routes::{RenewNode, ReplaceNode};
+use fcp_api::types::{ErrorBody, KeySourceRequest, NodeRenewed, NodeReplaced, Warning, WarningKind};
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::PrincipalId;
+use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{AuditEventKind, NodeAttestation};
-use fcp_proto_core::time::Now;
+use fcp_proto_core::time::{Now, UnixTime};
 use fcp_runtime_tokio::drive::entropy;
-use fcp_state_machines::node::Node;
+use fcp_state_machines::node::{Answer, Node, Request};
 
-use super::ceremony::blocking;
+use super::ceremony::{blocking, defect, on_the_socket};
+use super::denial::failed;
 use super::mount::{Ask, Serve};
-use super::sign::{admit_object, sign_with};
+use super::owner::{OWNER, by_phrase, owner_name};
+use super::sign::{NEXT_LOOK, admit_object, sign_with, unexpected};
 use crate::daemon::owner_zone;
 
 /// How long a renewal lasts unless the owner says otherwise, in seconds: a year.
@@ -49,8 +51,7 @@ impl Serve for RenewNode {
         let known = app.query(|node, _| attestation(node).cloned()).await?;
         let known = known.ok_or_else(|| super::status::broken("the node has no attestation"))?;
         // The owner's passphrase is guessed at as slowly as an operator's.
-        let owner = PrincipalId::new("owner")
-            .map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
+        let owner = owner_name()?;
         let attempt = app.tries.begin(&owner, peer.origin, now).await;
         let attempt = attempt.map_err(super::sessions::try_later)?;
         let KeySourceRequest::Passphrase { passphrase } = body.owner_key_source;
@@ -76,7 +77,66 @@ impl Serve for RenewNode {
         let renewed = NodeAttestation { expires_at: now.unix.saturating_add(lifetime), nonce, ..known };
         let (node, attested_until) = (renewed.node_id.clone(), renewed.expires_at);
         let object = sign_with(&app, &key, None, &owner_zone(), renewed).await?;
-        let attestation_id = admit_object(&app, "owner", object.into()).await?;
+        let attestation_id = admit_object(&app, OWNER, object.into()).await?;
         Ok(NodeRenewed { node, attestation_id, attested_until })
     }
+}
+
+impl Serve for ReplaceNode {
+    async fn serve(ask: Ask<Self>) -> Result<NodeReplaced, ErrorBody> {
+        on_the_socket(&ask)?;
+        let Ask { app, body, peer, now, .. } = ask;
+        let owner = by_phrase(&app, &peer, &body.phrase, now).await?;
+        let _one_at_a_time = app.ceremony.lock().await;
+        let (known, revoked_from) = app.query(replaceable).await??;
+        let inner = Arc::clone(&app);
+        let stored = blocking(move || {
+            let mut fresh = entropy::fresh().map_err(|error| defect(&error))?;
+            let stored = inner.serving()?.keys.add_node_keys(&mut fresh);
+            let stored = stored.map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))?;
+            Ok((stored, fresh.bytes()))
+        });
+        let ((keys, encryption_key), nonce) = stored.await?;
+        // A word of the second of the revocation would be revoked with it.
+        while revoked_from.is_some_and(|from| app.now().unix <= from) {
+            tokio::time::sleep(NEXT_LOOK).await;
+        }
+        let issued_at = app.now().unix;
+        let word = NodeAttestation {
+            signing_key: keys.signing.verifying_key(),
+            issuance_key: keys.issuance.verifying_key(),
+            encryption_key,
+            issued_at,
+            expires_at: issued_at.saturating_add(body.lifetime_secs.unwrap_or(LIFETIME_SECS)),
+            nonce,
+            ..known
+        };
+        let replaced = NodeReplaced {
+            node: word.node_id.clone(),
+            attestation_id: ObjectId::default(),
+            signing_key: word.signing_key.key_id(),
+            issuance_key: word.issuance_key.key_id(),
+            attested_until: word.expires_at,
+        };
+        let attestation = Box::new(sign_with(&app, &owner, None, &owner_zone(), word).await?);
+        let request = Request::ReplaceKeys { attestation, keys: Box::new(keys), actor: OWNER.into() };
+        match app.ask(request).await {
+            Ok(Answer::Admitted(attestation_id)) => Ok(NodeReplaced { attestation_id, ..replaced }),
+            Ok(other) => Err(unexpected(&other)),
+            Err(failure) => Err(failed(&failure)),
+        }
+    }
+}
+
+/// What is attested of the node, and from when it is revoked by its name.
+fn replaceable(node: &Node, now: Now) -> Result<(NodeAttestation, Option<UnixTime>), ErrorBody> {
+    let known = attestation(node).cloned();
+    let known = known.ok_or_else(|| super::status::broken("the node has no attestation"))?;
+    if !node.is_revoked(now.unix) {
+        let why = format!("{} is not revoked", known.node_id);
+        let next = "`fwc node renew` attests it longer; if its keys are in other hands, revoke it first";
+        return Err(ErrorBody::new(Code::Conflict).because(why).next(next));
+    }
+    let from = node.revocations().node_revoked_from(&known.node_id, now.unix);
+    Ok((known, from))
 }

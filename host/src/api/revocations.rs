@@ -1,20 +1,25 @@
 //! Revocations: the very next call sees them.
 
+use std::sync::Arc;
+
 use fcp_api::routes::{ListRevocations, Revoke};
-use fcp_api::types::{ErrorBody, RevocationView, Revocations, Revoked};
+use fcp_api::types::{ErrorBody, KeyStanding, OperatorKeyView, RevocationView, Revocations, Revoked};
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, TokenId};
+use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, PrincipalId, TokenId};
 use fcp_proto_core::object::{AnyObject, RevocationObject, RevocationScope};
+use fcp_proto_core::time::Now;
 use fcp_state_machines::node::Node;
 
 use super::history::{cut, page};
 use super::mount::{Ask, Serve};
+use super::operators;
 use super::sign::admit;
+use super::standing::INSTEAD_OF_A_ZONE;
 use crate::daemon::{App, RevocationEntry, owner_zone};
 
 /// A target as its scope names it.
-fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, ErrorBody> {
+fn target(node: &Node, scope: RevocationScope, text: &str, now: Now) -> Result<Vec<u8>, ErrorBody> {
     let invalid =
         |wanted: &str| ErrorBody::new(Code::InputInvalid).because(format!("{text:?} is not {wanted}"));
     match scope {
@@ -29,12 +34,11 @@ fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, Er
             }
             let authority = node.authority();
             let agent = text.parse().ok().and_then(|name| authority.principal(&name)).map(|it| it.key_id);
-            let operator = authority.operators().iter().find(|(_, it)| it.operator.as_str() == text);
-            let key = agent.or(operator.map(|(key, _)| *key));
-            key.map(|key| key.as_bytes().to_vec()).ok_or_else(|| {
+            let operator = text.parse().ok().and_then(|name| of_operator(node, &name, now));
+            agent.or(operator).map(|key| key.as_bytes().to_vec()).ok_or_else(|| {
                 ErrorBody::new(Code::NotFound)
                     .because(format!("{text:?} is neither a key nor an agent or operator"))
-                    .next("`fwc agent list` names the agents and their keys, `fwc status` the operators")
+                    .next("`fwc agent list` names the agents and their keys, `fwc operator list` the operators'")
             })
         }
         RevocationScope::NodeAttestation => NodeId::new(text)
@@ -53,6 +57,61 @@ fn target(node: &Node, scope: RevocationScope, text: &str) -> Result<Vec<u8>, Er
             installed.map(|it| it.install.code_digest.as_bytes().to_vec()).ok_or_else(|| invalid("a digest"))
         }
     }
+}
+
+/// The key that an operator's name stands for: the one that can act, else the newest.
+fn of_operator(node: &Node, name: &PrincipalId, now: Now) -> Option<KeyId> {
+    let live = node.authority().live_operators(Some(name), node.revocations(), now.unix);
+    let all = node.authority().operators().iter().filter(|(_, it)| it.operator == *name);
+    let newest = all.max_by_key(|(_, it)| it.not_before).map(|(key, _)| *key);
+    live.map(|(key, _)| key).last().or(newest)
+}
+
+/// What a revocation takes that only the owner's words bring back, in words; nothing if it takes nothing such.
+//= docs/spec/revocation.md#what-is-confirmed
+async fn irreplaceable(
+    app: &Arc<App>,
+    scope: RevocationScope,
+    target: &[u8],
+) -> Result<Option<String>, ErrorBody> {
+    let named = target.to_vec();
+    let takes_node = app.query(move |node, now| is_this_node(node, scope, &named, now)).await?;
+    if let Some(name) = takes_node {
+        return Ok(Some(format!(
+            "it is this node, {name}: no call is made here then, until `fwc node replace` attests other keys of it with \
+             the owner's 24 words"
+        )));
+    }
+    if scope == RevocationScope::ZoneKey {
+        return Ok(Some(format!(
+            "no call is made in that zone then, and nothing brings its key back: {INSTEAD_OF_A_ZONE}"
+        )));
+    }
+    let RevocationScope::IssuerKey = scope else { return Ok(None) };
+    let can_act = |it: &&OperatorKeyView| it.standing == KeyStanding::Live && it.stored;
+    let keys = operators::views(app, None).await?;
+    let (taken, others): (Vec<_>, Vec<_>) =
+        keys.iter().filter(can_act).partition(|it| it.key_id.as_bytes() == target);
+    Ok(match (taken.first(), others.is_empty()) {
+        (Some(last), true) => Some(format!(
+            "it is the last operator's key that can act here: nobody can approve, grant, install or revoke then, until \
+             `fwc operator add {}` makes another with the owner's 24 words",
+            last.operator
+        )),
+        (Some(_) | None, _) => None,
+    })
+}
+
+/// The name of this node, if the revocation would take it and nothing did before.
+fn is_this_node(node: &Node, scope: RevocationScope, target: &[u8], now: Now) -> Option<NodeId> {
+    let takes = match scope {
+        RevocationScope::NodeAttestation => node.node_id().as_str().as_bytes() == target,
+        RevocationScope::IssuerKey => {
+            [node.signing_key(), node.issuance_key()].iter().any(|key| key.as_bytes() == target)
+        }
+        RevocationScope::Capability | RevocationScope::ZoneKey | RevocationScope::ConnectorBinary => false,
+    };
+    (takes && !node.is_revoked(now.unix)).then(|| node.node_id().clone())
 }
 
 /// Whether anything here is what the revocation names. What ended long ago only the journal knows.
@@ -94,7 +153,7 @@ impl Serve for Revoke {
         let operator = caller.as_operator()?;
         let (scope, text) = (body.scope, body.target.clone());
         let found = app.query(move |node, now| {
-            let target = target(node, scope, &text)?;
+            let target = target(node, scope, &text, now)?;
             let sessions = sessions_hit(node, scope, &target);
             let known = node.knows(scope, &target, now.unix);
             Ok::<_, ErrorBody>((target, sessions, known))
@@ -105,7 +164,7 @@ impl Serve for Revoke {
             let why = format!("nothing here is called {:?} in the scope {scope}", body.target);
             let lists = match scope {
                 RevocationScope::Capability => "`fwc grant list` and `fwc approvals list` have",
-                RevocationScope::IssuerKey => "`fwc agent list` has",
+                RevocationScope::IssuerKey => "`fwc agent list` and `fwc operator list` have",
                 RevocationScope::NodeAttestation => "`fwc status` has",
                 RevocationScope::ZoneKey => "`fwc zones list` has",
                 RevocationScope::ConnectorBinary => "`fwc list` has",
@@ -115,6 +174,12 @@ impl Serve for Revoke {
             );
             return Err(ErrorBody::new(Code::NotFound).because(why).next(next));
         }
+        if !body.confirmed
+            && let Some(why) = irreplaceable(&app, scope, &target).await?
+        {
+            return Err(ErrorBody::new(Code::ConfirmationNeeded).because(why));
+        }
+        let key = <[u8; 8]>::try_from(target.as_slice()).map(KeyId::from_bytes);
         let fields = RevocationObject {
             scope,
             targets: vec![ByteString(target)],
@@ -123,6 +188,9 @@ impl Serve for Revoke {
             expires_at: None,
         };
         let revocation_id = admit(&app, operator, &owner_zone(), fields).await?;
+        if let (RevocationScope::IssuerKey, Ok(key)) = (scope, key) {
+            app.operators.close_key(key);
+        }
         app.serving()?.runner.closed().await;
         let records = app.records();
         let entry = records.revocations.iter().rfind(|entry| entry.id == revocation_id);

@@ -12,7 +12,7 @@ use fcp_api::types::{
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{KeyId, PrincipalId};
-use fcp_proto_core::object::{AuditEventKind, OperatorRight, RevocationScope};
+use fcp_proto_core::object::{AuditEventKind, OperatorRight};
 use fcp_state_machines::node::{Answer, Node, Request, SessionRequest};
 use fcp_state_machines::trust::audit::Entry;
 
@@ -47,20 +47,17 @@ fn known_operator(
     wanted: Option<&PrincipalId>,
     now: fcp_proto_core::time::Now,
 ) -> Result<Known, ErrorBody> {
-    let live = node.authority().operators().iter().filter(|(key, operator)| {
-        wanted.is_none_or(|wanted| operator.operator == *wanted)
-            && operator.not_before <= now.unix
-            && operator.expires_at.is_none_or(|end| now.unix < end)
-            && !node.revocations().is_revoked(RevocationScope::IssuerKey, key.as_bytes(), now.unix)
-    });
+    let live = node.authority().live_operators(wanted, node.revocations(), now.unix);
     let live: Vec<_> = live.collect();
     match live.as_slice() {
         [(key, operator)] => Ok(Known {
             name: operator.operator.clone(),
-            key: **key,
+            key: *key,
             rights: operator.rights.iter().copied().collect(),
         }),
-        [] => Err(ErrorBody::new(Code::UnlockFailed).because("there is no such operator with a live key")),
+        [] => Err(ErrorBody::new(Code::UnlockFailed)
+            .because("there is no such operator with a key that can act")
+            .next("`fwc operator list` says how the keys stand; `fwc operator add NAME` makes another with the owner's 24 words")),
         [_, _, ..] => Err(ErrorBody::new(Code::Ambiguous).because("there are several operators; name one")),
     }
 }
@@ -72,10 +69,10 @@ impl Serve for UnlockOperator {
         let known = app.query(move |node, now| known_operator(node, wanted.as_ref(), now)).await??;
         let attempt = app.tries.begin(&known.name, peer.origin, now).await.map_err(try_later)?;
         let KeySourceRequest::Passphrase { passphrase } = body.key_source;
-        let (inner, name) = (Arc::clone(&app), known.name.clone());
+        let (inner, name, wanted) = (Arc::clone(&app), known.name.clone(), known.key);
         let opened = tokio::task::spawn_blocking(move || {
             let passphrase = SecretBytes::from(passphrase.expose().to_owned());
-            inner.serving.get().map(|serving| serving.keys.unlock_operator(&name, &passphrase))
+            inner.serving.get().map(|serving| serving.keys.unlock_operator(&name, wanted, &passphrase))
         });
         let opened =
             opened.await.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;

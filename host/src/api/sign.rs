@@ -75,7 +75,7 @@ pub(super) async fn sign_with<T: SignedBody, R: SigningRole>(
 }
 
 /// How long to wait before it is looked whether the second is over. Chosen: a person does not notice it.
-const NEXT_LOOK: Duration = Duration::from_millis(20);
+pub(super) const NEXT_LOOK: Duration = Duration::from_millis(20);
 
 /// Hands an object to the node.
 ///
@@ -95,10 +95,10 @@ pub(super) async fn admit_object(app: &App, actor: &str, object: AnyObject) -> R
 /// What the node refuses.
 pub(super) async fn admit_together(
     app: &App,
-    operator: &Unlocked,
+    actor: &str,
     objects: Vec<AnyObject>,
 ) -> Result<Vec<ObjectId>, ErrorBody> {
-    let actor = operator.operator.as_str().to_owned();
+    let actor = actor.to_owned();
     match app.ask(Request::AdmitTogether { objects, actor }).await {
         Ok(Answer::AdmittedTogether(ids)) => Ok(ids),
         Ok(other) => Err(unexpected(&other)),

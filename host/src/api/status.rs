@@ -1,12 +1,14 @@
 //! How the daemon and everything behind it is.
 
+use std::collections::BTreeSet;
+
 use fcp_api::routes::{GetHealth, GetStatus, Shutdown};
 use fcp_api::types::{
     AuthorityView, ErrorBody, ExceptionRule, Health, HealthStatus, Source, Status, Stopping, Warning,
     WarningKind,
 };
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{ObjectId, PrincipalId};
 use fcp_proto_core::object::OwnerException;
 use fcp_state_machines::node::{ClockState, Node};
 
@@ -14,6 +16,7 @@ use super::condition;
 use super::connectors::{development_warning, summary};
 use super::mount::{Ask, Serve};
 use super::renewal::{self, attestation};
+use super::standing;
 use crate::daemon::{App, owner_zone};
 use crate::home::{Config, IDLE_TABLE_REMEDY};
 
@@ -21,17 +24,24 @@ impl Serve for GetHealth {
     const SOURCE: Source = Source::NodeLocal;
 
     async fn serve(ask: Ask<Self>) -> Result<Health, ErrorBody> {
-        Ok(health(&ask.app))
+        // A node that takes no more says nothing; that it does not, the status says.
+        let standing = standing::warnings(&ask.app).await.unwrap_or_default();
+        Ok(health(&ask.app, &standing))
     }
 }
 
 /// The daemon's health, as this process knows it.
-pub(super) fn health(app: &App) -> Health {
-    let problems = warnings(app);
+fn health(app: &App, standing: &[Warning]) -> Health {
+    let mut problems = warnings(app);
+    problems.extend_from_slice(standing);
     let lasting = |warning: &Warning| {
         matches!(
             warning.kind,
-            WarningKind::Egress | WarningKind::Storage | WarningKind::Integrity | WarningKind::Connector
+            WarningKind::Egress
+                | WarningKind::Storage
+                | WarningKind::Integrity
+                | WarningKind::Connector
+                | WarningKind::Revoked
         )
     };
     let problems: Vec<_> = problems.into_iter().filter(lasting).collect();
@@ -111,8 +121,9 @@ impl Serve for GetStatus {
             let runner = std::sync::Arc::clone(&serving.runner);
             app.query(move |node, _| runner.look(node)).await?;
         }
+        let standing = standing::warnings(app).await.unwrap_or_default();
         let mut status = Status {
-            health: health(app),
+            health: health(app, &standing),
             home: app.home.path().display().to_string(),
             started_at: app.started_at,
             ceremony: super::ceremony::view(app).await?.phase,
@@ -126,6 +137,7 @@ impl Serve for GetStatus {
             warnings: warnings(app),
         };
         let Some(serving) = app.serving.get() else { return Ok(status) };
+        status.warnings.extend(standing);
         status.warnings.extend(key_warnings(app)?);
         let config = app.config();
         let runner = std::sync::Arc::clone(&serving.runner);
@@ -136,7 +148,7 @@ impl Serve for GetStatus {
                 owner_key: owner.public_key.key_id(),
                 issuance_key: node.issuance_key(),
                 attested_until: attestation(node).map(|attestation| attestation.expires_at),
-                operators: authority.operators().values().map(|it| it.operator.clone()).collect(),
+                operators: operators(node),
                 zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
             });
             for installed in node.catalog().iter() {
@@ -184,6 +196,12 @@ impl Serve for GetStatus {
         });
         status.await
     }
+}
+
+/// The names of the operators, each once.
+fn operators(node: &Node) -> Vec<PrincipalId> {
+    let names: BTreeSet<_> = node.authority().operators().values().map(|it| it.operator.clone()).collect();
+    names.into_iter().collect()
 }
 
 /// Settings for connectors that are not installed.

@@ -41,6 +41,7 @@ fn view(node: &Node, zone: &ZoneId, policies: &BTreeMap<ZoneId, Made>, now: Now)
     Some(ZoneView {
         zone: zone.clone(),
         key_id: node.zone_key(zone).map(|key| key.key_id()),
+        key_revoked: node.is_zone_revoked(zone, now.unix),
         description: definition.description.clone(),
         integrity: definition.integrity.height(),
         confidentiality: definition.confidentiality.height(),
@@ -169,7 +170,7 @@ impl Serve for AddZone {
             signed(&app, operator, &zone, definition).await?.into(),
             signed(&app, operator, &zone, policy).await?.into(),
         ];
-        admit_together(&app, operator, objects).await?;
+        admit_together(&app, operator.operator.as_str(), objects).await?;
         view_of(&app, zone).await
     }
 }

@@ -179,7 +179,9 @@ fn nothing_secret_stands_in_clear_on_the_disk() {
     let keys = KeyStore::open(&home, None).unwrap();
     let passphrase = SecretBytes::from(PASSPHRASE.to_owned());
     let loaded = keys.load_node_keys().unwrap();
-    let operator = keys.unlock_operator(&PrincipalId::new("alice").unwrap(), &passphrase).unwrap();
+    let stored = keys.report().unwrap().into_iter().find(|it| it.file == "operator.alice.key").unwrap();
+    let alice = PrincipalId::new("alice").unwrap();
+    let operator = keys.unlock_operator(&alice, stored.key_id, &passphrase).unwrap();
     let words = phrase.words();
     let mut secrets = vec![
         phrase.owner_key().expose_seed().to_vec(),

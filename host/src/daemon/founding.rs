@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use fcp_api::types::{Warning, WarningKind};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, KeyId, NodeId};
 use fcp_proto_core::object::{AnyObject, StoredObject};
@@ -21,7 +20,7 @@ use super::runner::Runner;
 use super::vault_secrets::give_out_untold;
 use crate::ceremony::{self, CeremonyFailure, Founder};
 use crate::home::{Home, HomeError, HomeState, lost};
-use crate::keys::{KeyStore, file_of_zone, missing_of_people, restore_alone};
+use crate::keys::{KeyStore, file_of_zone};
 use crate::vault::{CredentialKey, Vault};
 
 /// The variable whose value `1` vouches for the clock of this start, however far ahead of the last run it is.
@@ -99,22 +98,9 @@ fn serve(app: &Arc<App>, facts: &HomeFacts) -> Result<(), StartError> {
     if owner != Some(facts.owner_key) {
         return Err(StartError::OtherOwner);
     }
-    warn_of_missing_keys(app, &node.0);
+    node.1.remove_unnamed(node.0.authority()).map_err(StartError::Keys)?;
     remove_unrecorded(app, &node.0)?;
     publish(app, node)
-}
-
-/// A key that people open is not needed to start; that it is gone is told before somebody needs it.
-//= docs/spec/home.md#keys
-fn warn_of_missing_keys(app: &App, node: &Node) {
-    for file in missing_of_people(&app.home, node.authority()) {
-        tracing::error!(file = %file.display(), "a key is missing");
-        app.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(Warning {
-            kind: WarningKind::Integrity,
-            message: format!("the key {} is missing, and nobody can sign with it", file.display()),
-            remedy: Some(restore_alone(&file)),
-        });
-    }
 }
 
 /// Removes the packages of installations that were refused, or that ended before their record was durable, or that were
@@ -147,6 +133,7 @@ fn open_node(app: &Arc<App>, node_id: &NodeId) -> Result<Opened, StartError> {
         entropy: fresh()?,
     });
     replay(app, &mut node)?;
+    keys.take_attested(&mut node).map_err(StartError::Keys)?;
     let records =
         node.catalog().credentials().map(|credential| (key_of(credential), credential.record.version));
     vault.reconcile(&records.collect(), clock::now().unix).map_err(StartError::Vault)?;

@@ -13,7 +13,7 @@ use fcp_api::secret::Secret;
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::crypto::role;
 use fcp_proto_core::crypto::sign::SigningKey;
-use fcp_proto_core::ids::{Digest, PrincipalId};
+use fcp_proto_core::ids::{Digest, KeyId, PrincipalId};
 use fcp_proto_core::object::OperatorRight;
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Instant, Now, UnixTime};
@@ -85,6 +85,11 @@ impl Operators {
     /// Closes all keys of a connection.
     pub fn close(&self, connection: u64) {
         self.lock().open.retain(|_, unlocked| unlocked.connection != connection);
+    }
+
+    /// Closes a key that may act no more, wherever it is open.
+    pub fn close_key(&self, key: KeyId) {
+        self.lock().open.retain(|_, unlocked| unlocked.key.key_id() != key);
     }
 
     /// Closes keys whose time is over.

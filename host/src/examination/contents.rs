@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fcp_api::examination::{Finding, Look};
+use fcp_api::types::WarningKind;
 use fcp_proto_core::crypto::role;
 use fcp_proto_core::crypto::secret::SymmetricKey;
 use fcp_proto_core::error::Code;
@@ -181,7 +182,13 @@ impl Examination {
         if self.keys_of_zones(home, storage) {
             return;
         }
-        let Some(node) = self.node(&facts, node, storage) else { return };
+        let Some(mut node) = self.node(&facts, node, storage) else { return };
+        let credentials = std::env::var_os(CREDENTIALS_VARIABLE).map(std::path::PathBuf::from);
+        let taken =
+            KeyStore::open(home, credentials.as_deref()).and_then(|keys| keys.take_attested(&mut node));
+        if let Err(KeyStoreError::File(error)) = taken {
+            return self.wrong("keys", &error);
+        }
         self.keys_of_people(home, &node);
         self.chains(storage, &facts, &node);
         self.open_vault(home, vault, Some(&node));
@@ -253,10 +260,22 @@ impl Examination {
 
     /// The keys that people open: a start does without, and whoever needs one later cannot act.
     fn keys_of_people(&mut self, home: &Home, node: &Node) {
-        for file in missing_of_people(home, node.authority()) {
+        let now = clock::now().unix;
+        let live = node.authority().live_operators(None, node.revocations(), now);
+        let live: Vec<_> = live.map(|(key, it)| (it.operator.clone(), key)).collect();
+        for told in api::revoked(node, clock::now()) {
+            let look = Look::problem("authority", Code::IssuerKeyRevoked, told.message);
+            let look = if told.kind == WarningKind::Revoked {
+                look
+            } else {
+                Look { finding: Finding::Warning, code: None, ..look }
+            };
+            self.add(Look { remedy: told.remedy, ..look });
+        }
+        for (file, anew) in missing_of_people(home, &live) {
             let look = Look::problem("keys", Code::StoreCorrupt, "the key is missing").at(file.display());
             let look = look.why("nobody can sign with it, and no key is made anew in its place");
-            self.add(look.remedy(restore_alone(&file)));
+            self.add(look.remedy(restore_alone(&file, &anew)));
         }
     }
 

@@ -60,9 +60,12 @@ impl KeyStoreError {
             Self::CredentialMissing(name) => {
                 Some(format!("start the daemon as the service whose unit loads the credential {name}"))
             }
+            Self::UnknownOperator(name) => Some(format!(
+                "restore its file from a backup; without one, `fwc operator add {name} --replace` makes another key with \
+                 the owner's 24 words"
+            )),
             Self::Wrap { .. }
             | Self::SourceUnsupported(_)
-            | Self::UnknownOperator(_)
             | Self::OtherOwner
             | Self::ZoneExists(_)
             | Self::Unencodable(_) => None,

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fcp_proto_core::crypto::agree::EncryptionKey;
+use fcp_proto_core::crypto::hash;
 use fcp_proto_core::crypto::role::{KeyRole, Operator, Owner, Vault, Wrapping};
 use fcp_proto_core::crypto::secret::{SecretBytes, SymmetricKey};
 use fcp_proto_core::crypto::sign::SigningKey;
@@ -28,12 +29,12 @@ use fcp_proto_core::random::Entropy;
 use fcp_runtime_tokio::storage::error::StorageError;
 use fcp_runtime_tokio::storage::files::Files;
 use fcp_runtime_tokio::storage::{Storage, atomic_file};
-use fcp_state_machines::node::NodeKeys;
+use fcp_state_machines::node::{Node, NodeKeys, OwnKeys};
 use fcp_state_machines::trust::authority::Authority;
 use fcp_state_machines::trust::ceremony::NodeSecret;
 use fcp_state_machines::trust::ceremony::files::{
-    ENCRYPTION_KEY, ISSUANCE_KEY, OWNER_KEY, SIGNING_KEY, VAULT_KEY, file_wrapping_key, operator_key_file,
-    wrap_for_file, zone_key_file, zone_of_key_file,
+    ENCRYPTION_KEY, ISSUANCE_KEY, OWNER_KEY, SIGNING_KEY, VAULT_KEY, file_wrapping_key, later_key_file,
+    operator_key_file, wrap_for_file, zone_key_file, zone_of_key_file,
 };
 use zeroize::Zeroizing;
 
@@ -146,20 +147,101 @@ impl KeyStore {
         })
     }
 
-    /// Opens an operator's key. Takes as long as stretching a passphrase does.
+    /// Opens the key `key` of an operator. Takes as long as stretching a passphrase does.
     ///
     /// # Errors
     /// [`KeyStoreError::UnknownOperator`], a wrong passphrase, or what is wrong with the file.
     pub fn unlock_operator(
         &self,
         operator: &PrincipalId,
+        key: KeyId,
         passphrase: &SecretBytes,
     ) -> Result<SigningKey<Operator>, KeyStoreError> {
-        let name = operator_key_file(operator);
-        if !self.names()?.contains(&name) {
-            return Err(KeyStoreError::UnknownOperator(operator.clone()));
+        let name = self.file_of(&operator_key_file(operator), key)?;
+        self.unlock(&name.ok_or_else(|| KeyStoreError::UnknownOperator(operator.clone()))?, passphrase)
+    }
+
+    /// Whether the key `key` of an operator is stored here.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    pub fn has_operator(&self, operator: &PrincipalId, key: KeyId) -> Result<bool, KeyStoreError> {
+        Ok(self.file_of(&operator_key_file(operator), key)?.is_some())
+    }
+
+    /// Makes and stores a further key of an operator, in a file of its own. It is nobody's until a delegation names it.
+    ///
+    /// # Errors
+    /// What the file system answers; a passphrase that cannot be stretched.
+    //= docs/spec/ceremony.md#operators
+    pub fn add_operator(
+        &self,
+        operator: &PrincipalId,
+        passphrase: &SecretBytes,
+        cost: Argon2Cost,
+        entropy: &mut Entropy,
+    ) -> Result<SigningKey<Operator>, KeyStoreError> {
+        let key = SigningKey::<Operator>::generate(entropy);
+        let name = later_key_file(&operator_key_file(operator), key.key_id());
+        self.store_under_passphrase(&name, &key, passphrase, cost, entropy)?;
+        Ok(key)
+    }
+
+    /// Makes and stores other keys of the node, each in a file of its own. They serve once an attestation names them; the
+    /// public key to seal to comes with them.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    //= docs/spec/authority.md#another-key-of-a-node
+    pub fn add_node_keys(&self, entropy: &mut Entropy) -> Result<(OwnKeys, [u8; 32]), KeyStoreError> {
+        let own = OwnKeys { signing: SigningKey::generate(entropy), issuance: SigningKey::generate(entropy) };
+        let encryption = EncryptionKey::generate(entropy);
+        self.store(&later_key_file(SIGNING_KEY, own.signing.key_id()), &own.signing, entropy)?;
+        self.store(&later_key_file(ISSUANCE_KEY, own.issuance.key_id()), &own.issuance, entropy)?;
+        self.store(&later_key_file(ENCRYPTION_KEY, WrappableKey::key_id(&encryption)), &encryption, entropy)?;
+        Ok((own, encryption.public_key()))
+    }
+
+    /// Has a node serve with the keys that the owner attests, if it was opened on those of before.
+    ///
+    /// # Errors
+    /// Names the file that is missing or does not open.
+    pub fn take_attested(&self, node: &mut Node) -> Result<(), KeyStoreError> {
+        let Some(word) = node.attestation() else { return Ok(()) };
+        let (signing, issuance) = (word.signing_key.key_id(), word.issuance_key.key_id());
+        if signing != node.signing_key() || issuance != node.issuance_key() {
+            let own = OwnKeys {
+                signing: self.load(&self.file_or_missing(SIGNING_KEY, signing)?)?,
+                issuance: self.load(&self.file_or_missing(ISSUANCE_KEY, issuance)?)?,
+            };
+            node.take_keys(own);
         }
-        self.unlock(&name, passphrase)
+        Ok(())
+    }
+
+    /// Removes the stored keys that nothing of the owner's names: their enrolment or attestation was refused, or ended before
+    /// it was durable. Those of the ceremony are never among them.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    //= docs/spec/ceremony.md#operators
+    pub fn remove_unnamed(&self, authority: &Authority) -> Result<(), KeyStoreError> {
+        let (operators, nodes) = (authority.operators(), authority.attestations());
+        let mut named: BTreeSet<KeyId> = operators.keys().copied().collect();
+        named.extend(
+            nodes.flat_map(|(key, it)| [*key, it.issuance_key.key_id(), hash::key_id(&it.encryption_key)]),
+        );
+        for name in
+            self.names()?.into_iter().filter(|it| it.starts_with("operator.") || it.starts_with("node-"))
+        {
+            let key = read_stored::<WrappedKey>(&*self.files, &self.folder.join(&name))?.key_id;
+            if name.ends_with(&later_key_file("", key)) && !named.contains(&key) {
+                let path = self.folder.join(&name);
+                tracing::info!(file = %path.display(), "a key that was never in force is removed");
+                self.files.remove(&path).map_err(HomeError::io("remove", &path))?;
+            }
+        }
+        Ok(self.files.sync_dir(&self.folder).map_err(HomeError::io("flush", &self.folder))?)
     }
 
     /// Opens the owner's key, for what only the owner may sign.
@@ -185,11 +267,7 @@ impl KeyStore {
         if key.key_id() != owner {
             return Err(KeyStoreError::OtherOwner);
         }
-        let path = self.folder.join(OWNER_KEY);
-        let wrapped = WrappedKey::with_passphrase(key, passphrase, cost, entropy)
-            .map_err(|error| KeyStoreError::Wrap { file: path.clone(), error })?;
-        let bytes = encode(&wrapped.to_cbor()).map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
-        self.write(&path, &bytes)
+        self.store_under_passphrase(OWNER_KEY, key, passphrase, cost, entropy)
     }
 
     /// Makes and stores the object-id key of a new zone.
@@ -202,10 +280,7 @@ impl KeyStore {
             return Err(KeyStoreError::ZoneExists(zone.clone()));
         }
         let key = ObjectIdKey::generate(entropy);
-        let path = self.folder.join(&name);
-        let bytes = wrap_for_file(&key, &name, &self.secret, self.source.clone(), entropy)
-            .map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
-        self.write(&path, &bytes)?;
+        self.store(&name, &key, entropy)?;
         Ok(key)
     }
 
@@ -236,6 +311,53 @@ impl KeyStore {
         stored.open_with_passphrase(passphrase).map_err(|error| KeyStoreError::Wrap { file, error })
     }
 
+    /// The file that holds the key `key`: the one of the ceremony, or a later one.
+    fn file_of(&self, first: &str, key: KeyId) -> Result<Option<String>, KeyStoreError> {
+        let names = self.names()?;
+        let later = later_key_file(first, key);
+        if names.contains(&later) {
+            return Ok(Some(later));
+        }
+        if !names.iter().any(|name| name == first) {
+            return Ok(None);
+        }
+        let stored = read_stored::<WrappedKey>(&*self.files, &self.folder.join(first))?;
+        Ok((stored.key_id == key).then(|| first.to_owned()))
+    }
+
+    fn file_or_missing(&self, first: &str, key: KeyId) -> Result<String, KeyStoreError> {
+        let missing = || HomeError::FileMissing(self.folder.join(later_key_file(first, key)));
+        Ok(self.file_of(first, key)?.ok_or_else(missing)?)
+    }
+
+    /// Stores a key under the node's secret.
+    fn store<K: WrappableKey>(
+        &self,
+        name: &str,
+        key: &K,
+        entropy: &mut Entropy,
+    ) -> Result<(), KeyStoreError> {
+        let path = self.folder.join(name);
+        let bytes = wrap_for_file(key, name, &self.secret, self.source.clone(), entropy)
+            .map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
+        self.write(&path, &bytes)
+    }
+
+    fn store_under_passphrase<K: WrappableKey>(
+        &self,
+        name: &str,
+        key: &K,
+        passphrase: &SecretBytes,
+        cost: Argon2Cost,
+        entropy: &mut Entropy,
+    ) -> Result<(), KeyStoreError> {
+        let path = self.folder.join(name);
+        let wrapped = WrappedKey::with_passphrase(key, passphrase, cost, entropy)
+            .map_err(|error| KeyStoreError::Wrap { file: path.clone(), error })?;
+        let bytes = encode(&wrapped.to_cbor()).map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
+        self.write(&path, &bytes)
+    }
+
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), KeyStoreError> {
         Ok(atomic_file::write_in(&*self.files, path, bytes).map_err(HomeError::from)?)
     }
@@ -249,21 +371,35 @@ impl KeyStore {
     }
 }
 
-/// The files of keys that people open, and that are not there: the owner's, and those of the operators that live.
+/// The files of keys that people open, and that are not there: the owner's, and those of the operators' keys that can act.
+/// With each the command that makes another in its place.
 //= docs/spec/home.md#keys
-pub fn missing_of_people(home: &Home, authority: &Authority) -> Vec<PathBuf> {
-    let operators: BTreeSet<_> =
-        authority.operators().values().map(|it| operator_key_file(&it.operator)).collect();
-    let names = std::iter::once(OWNER_KEY.to_owned()).chain(operators);
-    let files = names.map(|name| home.keys().join(name));
-    files.filter(|file| file.symlink_metadata().is_err()).collect()
+pub fn missing_of_people(home: &Home, keys: &[(PrincipalId, KeyId)]) -> Vec<(PathBuf, String)> {
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    let holds = |path: &Path, key: KeyId| {
+        read_stored::<WrappedKey>(&**home.files(), path)
+            .map_or_else(|_| is_there(path), |it| it.key_id == key)
+    };
+    let first_operator = home.facts().ok().flatten().map(|facts| facts.operator);
+    let owner = home.keys().join(OWNER_KEY);
+    let owner = (!is_there(&owner)).then(|| (owner, "fwc owner restore".to_owned()));
+    let operator = |(name, key): &(PrincipalId, KeyId)| {
+        let first = home.keys().join(operator_key_file(name));
+        let later = home.keys().join(later_key_file(&operator_key_file(name), *key));
+        let is_first = !is_there(&first) && first_operator.as_ref() == Some(name);
+        let missing = if is_first { first.clone() } else { later.clone() };
+        let gone = !is_there(&later) && !holds(&first, *key);
+        gone.then(|| (missing, format!("fwc operator add {name} --replace")))
+    };
+    owner.into_iter().chain(keys.iter().filter_map(operator)).collect()
 }
 
 /// What to do about a key that people open and that is gone. Only its passphrase wraps it, and nothing else rests on it, so
-/// a backup of any age has it, and the rest of the home stays as it is.
-pub fn restore_alone(file: &Path) -> String {
+/// a backup of any age has it, and the rest of the home stays as it is; the owner's words make another in its place.
+pub fn restore_alone(file: &Path, anew: &str) -> String {
     format!(
-        "restore {} from a backup of this home: that file alone, for nothing else rests on it",
+        "restore {} from a backup of this home: that file alone, for nothing else rests on it; without a backup, \
+         `{anew}` with the owner's 24 words",
         file.display()
     )
 }

@@ -31,13 +31,33 @@ fn passphrases_open_the_owners_and_the_operators_key_and_wrong_ones_are_named() 
     let (home, phrase) = made_home(&folder.path().join("home"), 1);
     let keys = KeyStore::open(&home, None).unwrap();
     assert_eq!(keys.unlock_owner(&passphrase()).unwrap(), phrase.owner_key());
-    assert!(keys.unlock_operator(&alice(), &passphrase()).is_ok());
-    let wrong = keys.unlock_operator(&alice(), &SecretBytes::from("wrong horse".to_owned())).unwrap_err();
+    let key =
+        read_stored::<WrappedKey>(&*keys.files, &home.keys().join("operator.alice.key")).unwrap().key_id;
+    assert!(keys.unlock_operator(&alice(), key, &passphrase()).is_ok());
+    let wrong = SecretBytes::from("wrong horse".to_owned());
+    let wrong = keys.unlock_operator(&alice(), key, &wrong).unwrap_err();
     assert_eq!(wrong.code(), Code::UnlockFailed);
     assert!(matches!(wrong, KeyStoreError::Wrap { error: WrapError::NotOpened, .. }));
     let nobody = PrincipalId::new("bob").unwrap();
-    let unknown = keys.unlock_operator(&nobody, &passphrase()).unwrap_err();
+    let unknown = keys.unlock_operator(&nobody, key, &passphrase()).unwrap_err();
     assert_eq!((unknown.code(), unknown), (Code::NotFound, KeyStoreError::UnknownOperator(nobody)));
+}
+
+#[test]
+fn a_further_key_of_an_operator_has_a_file_of_its_own_and_goes_if_nobody_delegates_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, _) = made_home(&folder.path().join("home"), 1);
+    let keys = KeyStore::open(&home, None).unwrap();
+    let first = fs::read(home.keys().join("operator.alice.key")).unwrap();
+    let new = SecretBytes::from("a new passphrase".to_owned());
+    let key = keys.add_operator(&alice(), &new, Argon2Cost::LEAST, &mut entropy()).unwrap();
+    let file = home.keys().join(format!("operator.alice.{}.key", key.key_id()));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(keys.unlock_operator(&alice(), key.key_id(), &new).unwrap(), key);
+    assert_eq!(fs::read(home.keys().join("operator.alice.key")).unwrap(), first, "nothing is written over");
+    keys.remove_unnamed(&Authority::default()).unwrap();
+    assert!(!file.exists(), "nobody's key");
+    assert!(home.keys().join("operator.alice.key").exists(), "the ceremony's key stays");
 }
 
 #[test]

@@ -22,8 +22,8 @@ use serde_json::json;
 use crate::programs::programs;
 use crate::trial::{OnFull, Trial};
 use crate::world::{
-    Bot, Daemon, PASSPHRASE, World, begin, call, ceremony, folder, grant, install, passphrase,
-    signed_for_development, unlock,
+    Bot, Daemon, PASSPHRASE, World, begin, call, ceremony, faulty_programs, folder, grant, install,
+    other_words, passphrase, signed_for_development, unlock, unlock_as,
 };
 
 /// Between two looks.
@@ -37,6 +37,7 @@ struct Cast {
     bot: Bot,
     daemon: Daemon,
     home: PathBuf,
+    phrase: Secret,
     /// Connections stay open: that one ends is told too.
     kept: Vec<Client>,
     _folder: tempfile::TempDir,
@@ -193,7 +194,7 @@ impl Cast {
         let before = journal(&home);
         begin(&mut operator).await.unwrap();
         assert!(journal(&home) == before, "a ceremony that only began is on no record");
-        ceremony(&mut operator).await;
+        let phrase = ceremony(&mut operator).await;
         let mut eye = daemon.client();
         unlock(&mut eye, PASSPHRASE).await.unwrap();
         let told = kinds(&mut eye, "z:owner").await;
@@ -210,7 +211,7 @@ impl Cast {
         grant(&mut operator, &bot).await.unwrap();
         let mut agent = daemon.client();
         bot.open(&mut agent).await.unwrap();
-        Self { trial, operator, agent, bot, daemon, home, kept: Vec::new(), _folder: folder }
+        Self { trial, operator, agent, bot, daemon, home, phrase, kept: Vec::new(), _folder: folder }
     }
 
     async fn people(&mut self) {
@@ -280,6 +281,26 @@ impl Cast {
         let policy = PolicyChange { max_tier: Some(fcp_proto_core::zone::SafetyTier::Risky), ..policy };
         act!(self, ChangePolicy, &["z:project:apollo"], policy);
 
+        let add = |phrase: &Secret| types::AddOperator {
+            phrase: phrase.clone(),
+            operator: "carol".parse().unwrap(),
+            key_source: passphrase(PASSPHRASE),
+            rights: Some(vec![fcp_proto_core::object::OperatorRight::Approve]),
+            lifetime_secs: None,
+            replace: true,
+        };
+        let (words, foreign) = (self.phrase.clone(), other_words());
+        refuse!(self, operator, AddOperator, &[], add(&foreign));
+        act!(self, operator, AddOperator, &[], add(&words));
+        look!(self, ListOperators, &[], Nothing {});
+        look!(self, GetOperator, &["carol"], Nothing {});
+        let restore = |phrase: &Secret| types::RestoreOwner {
+            phrase: phrase.clone(),
+            key_source: passphrase(PASSPHRASE),
+        };
+        refuse!(self, operator, RestoreOwner, &[], restore(&foreign));
+        act!(self, operator, RestoreOwner, &[], restore(&words));
+
         let renew = |text, secs| types::RenewNode { owner_key_source: passphrase(text), lifetime_secs: secs };
         refuse!(self, operator, RenewNode, &[], renew("wrong", None));
         act!(self, RenewNode, &[], renew(PASSPHRASE, Some(365 * 86_400 + 3_600)));
@@ -299,11 +320,21 @@ impl Cast {
         refuse!(self, RemoveException, &[&lowered], Nothing {});
         act!(self, RemoveException, &[&lowered], Nothing {});
 
+        let replace = |phrase: &Secret| types::ReplaceNode { phrase: phrase.clone(), lifetime_secs: None };
+        refuse!(self, operator, ReplaceNode, &[], replace(&foreign));
+        let node = look!(self, GetStatus, &[], Nothing {}).authority.unwrap().node.to_string();
+        let scope = RevocationScope::NodeAttestation;
+        let revoke =
+            types::Revoke { scope, target: node, reason: "a test".into(), unknown: false, confirmed: true };
+        self.operator.send::<Revoke>(&[], &revoke).await.unwrap();
+        act!(self, operator, ReplaceNode, &[], replace(&words));
+
         let grant = grant_of(&self.bot, "notes", &["notes.get"]);
         refuse!(self, AddGrant, &[], grant.clone());
         let target = act!(self, AddGrant, &[], grant).grant_id.to_string();
         let scope = RevocationScope::Capability;
-        let revoke = types::Revoke { scope, target, reason: "a test".into(), unknown: false };
+        let revoke =
+            types::Revoke { scope, target, reason: "a test".into(), unknown: false, confirmed: false };
         refuse!(self, Revoke, &[], revoke.clone());
         take!(self, Revoke, &[], revoke);
     }
@@ -534,7 +565,7 @@ impl Cast {
         assert!(status.success(), "{log}");
         let daemon = Daemon::start(&home).await;
         let mut operator = daemon.client();
-        unlock(&mut operator, PASSPHRASE).await.unwrap();
+        unlock_as(&mut operator, Some("alice"), PASSPHRASE).await.unwrap();
         let told = kinds(&mut operator, "z:owner").await;
         assert!(told.ends_with(&[Kind::NodeStopped, Kind::NodeStarted, Kind::OperatorUnlocked]), "{told:?}");
         assert!(Shutdown::ROUTE.told.kinds().eq([Kind::NodeStopped]));
@@ -568,17 +599,6 @@ fn journal(home: &Path) -> Vec<Vec<u8>> {
         fs::read_dir(home.join("journal")).unwrap().map(|it| it.unwrap().path()).collect();
     files.sort();
     files.iter().map(|file| fs::read(file).unwrap()).collect()
-}
-
-/// The daemon's programs, with the disk of `host/tests/faults/faulty_host.rs` under the daemon.
-fn faulty_programs(folder: &Path) -> PathBuf {
-    let (own, built) = (folder.join("programs"), programs());
-    fs::create_dir(&own).unwrap();
-    fs::copy(built.join("examples/faulty-host"), own.join("fcp-host")).unwrap();
-    for name in ["fcp-launcher", "fcp-connector-engine"] {
-        fs::copy(built.join(name), own.join(name)).unwrap();
-    }
-    own
 }
 
 fn id(connector: &str) -> ConnectorId {

@@ -34,6 +34,7 @@ async fn a_revoked_connector_is_shown_as_revoked_and_is_neither_installed_nor_en
         target: "notes".into(),
         reason: "it was bad".into(),
         unknown: false,
+        confirmed: false,
     };
     let revoked = world.operator.send::<Revoke>(&[], &request).await.unwrap().body.revocation_id.to_string();
 

@@ -19,8 +19,13 @@ async fn revoke(
     target: impl ToString,
     unknown: bool,
 ) -> Result<Revoked, ErrorBody> {
-    let request =
-        types::Revoke { scope, target: target.to_string(), reason: "it was stolen".into(), unknown };
+    let request = types::Revoke {
+        scope,
+        target: target.to_string(),
+        reason: "it was stolen".into(),
+        unknown,
+        confirmed: true,
+    };
     world.operator.send::<Revoke>(&[], &request).await.map(|reply| reply.body)
 }
 

@@ -76,6 +76,7 @@ async fn half_open_requests_do_not_keep_an_operator_from_revoking() {
         target: world.grant.grant_id.to_string(),
         reason: "it floods".into(),
         unknown: false,
+        confirmed: false,
     };
     let mut other = world.daemon.client();
     unlock(&mut other, PASSPHRASE).await.unwrap();

@@ -26,6 +26,7 @@ mod operating;
 mod outside;
 #[path = "../../../fwc/tests/programs/mod.rs"]
 mod programs;
+mod recovering;
 mod reinstalled;
 mod released;
 mod rotating;

@@ -157,6 +157,7 @@ async fn a_refused_argument_leads_to_the_grants_that_say_what_is_allowed() {
         target: world.grant.grant_id.to_string(),
         reason: "a narrower one is there".into(),
         unknown: false,
+        confirmed: false,
     };
     world.operator.send::<Revoke>(&[], &revoke).await.unwrap();
     let yours = call("notes.get", json!({ "note": "yours" }), None);

@@ -223,6 +223,7 @@ async fn revocations_reach_tokens_that_left_the_node() {
             target,
             reason: "a test".into(),
             unknown: false,
+            confirmed: false,
         };
         world.operator.send::<Revoke>(&[], &revoke).await.unwrap();
         assert_eq!(simulate(&mut client, &call, proof).await, Err(code));

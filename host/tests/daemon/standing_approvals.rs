@@ -121,6 +121,7 @@ async fn after_its_time_its_revocation_or_another_connector_a_person_is_asked_ag
         target: id.to_string(),
         reason: "enough".into(),
         unknown: false,
+        confirmed: false,
     };
     world.operator.send::<Revoke>(&[], &revoke).await.unwrap();
     assert_eq!(gate(&mut world.agent, &write("hello", "k1")).await, Err(Code::ApprovalRequired), "revoked");

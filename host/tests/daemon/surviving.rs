@@ -75,6 +75,7 @@ async fn an_approval_serves_its_call_and_a_revocation_bites_at_once() {
         target: world.grant.grant_id.to_string(),
         reason: "a test".into(),
         unknown: false,
+        confirmed: false,
     };
     world.operator.send::<Revoke>(&[], &revoke).await.unwrap();
     let refused = world.agent.send::<InvokeOperation>(&[], &write).await.unwrap_err();

@@ -13,6 +13,7 @@ use fcp_api::routes::{
 use fcp_api::secret::Secret;
 use fcp_api::types::{self, CeremonyBegun, ErrorBody, KeyProof, KeySourceRequest, Nothing, WordProof};
 use fcp_proto_core::crypto::hash;
+use fcp_proto_core::crypto::phrase::RecoveryPhrase;
 use fcp_proto_core::crypto::proof::{EnrolmentProof, SessionProof};
 use fcp_proto_core::crypto::role::{Agent, Publisher};
 use fcp_proto_core::crypto::sign::SigningKey;
@@ -23,6 +24,8 @@ use fcp_proto_core::token::constraints::Constraints;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use zeroize::Zeroizing;
+
+use crate::programs::programs;
 
 /// What every passphrase of these tests is.
 pub const PASSPHRASE: &str = "a passphrase for tests";
@@ -176,16 +179,23 @@ pub fn words(begun: &CeremonyBegun) -> Vec<WordProof> {
     begun.confirm_words.iter().map(proof).collect()
 }
 
-/// Holds the ceremony.
-pub async fn ceremony(client: &mut Client) {
+/// Holds the ceremony; the owner's words.
+pub async fn ceremony(client: &mut Client) -> Secret {
     let begun = begin(client).await.unwrap();
     let request = types::ConfirmCeremony { ceremony_id: begun.ceremony_id, words: words(&begun) };
     client.send::<ConfirmCeremony>(&[], &request).await.unwrap();
+    begun.phrase
 }
 
 /// Opens the operator's key on the client's connection.
 pub async fn unlock(client: &mut Client, text: &str) -> Result<(), ErrorBody> {
-    let request = types::UnlockOperator { operator: None, key_source: passphrase(text) };
+    unlock_as(client, None, text).await
+}
+
+/// As [`unlock`], of one operator of several.
+pub async fn unlock_as(client: &mut Client, name: Option<&str>, text: &str) -> Result<(), ErrorBody> {
+    let operator = name.map(|name| PrincipalId::new(name).unwrap());
+    let request = types::UnlockOperator { operator, key_source: passphrase(text) };
     let unlocked = client.send::<UnlockOperator>(&[], &request).await?;
     client.set_operator(Some(unlocked.body.bearer));
     Ok(())
@@ -323,8 +333,10 @@ pub struct World {
     pub agent: Client,
     pub bot: Bot,
     pub grant: types::GrantView,
+    /// The owner's words.
+    pub phrase: Secret,
     /// Removed with the world.
-    _folder: tempfile::TempDir,
+    pub _folder: tempfile::TempDir,
 }
 
 impl World {
@@ -332,7 +344,7 @@ impl World {
         let (folder, home) = folder();
         let daemon = Daemon::start(&home).await;
         let mut operator = daemon.client();
-        ceremony(&mut operator).await;
+        let phrase = ceremony(&mut operator).await;
         unlock(&mut operator, PASSPHRASE).await.unwrap();
         install(&mut operator, &home).await.unwrap();
         let bot = Bot::new("bot");
@@ -340,6 +352,22 @@ impl World {
         let grant = grant(&mut operator, &bot).await.unwrap();
         let mut agent = daemon.client();
         bot.open(&mut agent).await.unwrap();
-        Self { daemon, operator, agent, bot, grant, _folder: folder }
+        Self { daemon, operator, agent, bot, grant, phrase, _folder: folder }
     }
+}
+
+/// The daemon's programs, with the disk of `host/tests/faults/faulty_host.rs` under the daemon.
+pub fn faulty_programs(folder: &Path) -> PathBuf {
+    let (own, built) = (folder.join("programs"), programs());
+    fs::create_dir(&own).unwrap();
+    fs::copy(built.join("examples/faulty-host"), own.join("fcp-host")).unwrap();
+    for name in ["fcp-launcher", "fcp-connector-engine"] {
+        fs::copy(built.join(name), own.join(name)).unwrap();
+    }
+    own
+}
+
+/// The words of another home's owner.
+pub fn other_words() -> Secret {
+    Secret::new(RecoveryPhrase::from_entropy(Zeroizing::new([7; 32])).words().as_str())
 }

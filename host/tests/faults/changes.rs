@@ -74,6 +74,7 @@ impl Planned {
                     target: self.target.clone(),
                     reason: "a test".into(),
                     unknown: false,
+                    confirmed: false,
                 };
                 place.operator.send::<Revoke>(&[], &revoke).await.map(|_| ())
             }

@@ -131,6 +131,7 @@ async fn revoke(operator: &mut Client, grant: ObjectId) {
         target: grant.to_string(),
         reason: "a test".into(),
         unknown: false,
+        confirmed: false,
     };
     operator.send::<Revoke>(&[], &revoke).await.unwrap();
 }

@@ -127,6 +127,15 @@ registry! {
     2011 UnlockFailed "unlock_failed" 401 Denied false
         "The passphrase or key source did not open the key."
         "check the passphrase and retry; `fwc status` names the operators";
+    2012 PhraseInvalid "phrase_invalid" 422 Validation false
+        "The words are no recovery phrase: their number, a word or their checksum is wrong."
+        "look at the place named, and give all 24 words in their order again; nothing was done";
+    2013 PhraseOfOther "phrase_of_other" 403 Denied false
+        "The phrase is whole, and it is another owner's."
+        "find the 24 words that the first `fwc up` of this home showed; nothing was done";
+    2014 ConfirmationNeeded "confirmation_needed" 409 Validation false
+        "This takes away what only the owner's 24 words, or nothing, brings back, and it was not confirmed."
+        "read what the reason says; to do it all the same, repeat the command with --yes";
     2101 TokenRevoked "token_revoked" 403 Denied false
         "The token was revoked."
         "`fwc revocations` says why; `fwc token mint OPERATION --to FOLDER` writes another";
@@ -135,13 +144,13 @@ registry! {
         "`fwc revocations` says which and why; for an agent, the owner makes another: `fwc agent add OTHER --zone ZONE`";
     2103 NodeRevoked "node_revoked" 403 Denied false
         "The owner's word for this device, its attestation, was revoked."
-        "`fwc revocations` says why; only the owner restores a device";
+        "`fwc revocations` says why; the owner attests other keys of this device with the 24 words: `fwc node replace`";
     2104 ConnectorRevoked "connector_revoked" 403 Denied false
         "This connector binary was revoked."
         "`fwc revocations` says why; install a release that is not revoked with `fwc install`";
     2105 ZoneKeyRevoked "zone_key_revoked" 403 Denied false
         "The zone's key was revoked."
-        "`fwc revocations` says why; no call is made in this zone until it has a new key";
+        "`fwc revocations` says why; the zone's key is not replaced: go on in another zone, `fwc zones list` shows those there are";
     2106 RevocationStale "revocation_stale" 503 Denied true
         "What is known of revocations is older than this operation's tier permits."
         "wait until this device has caught up, then retry; `fwc status` shows how it is";

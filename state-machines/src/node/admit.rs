@@ -272,7 +272,8 @@ impl Node {
             | Then::Answer(..)
             | Then::Settle(..)
             | Then::Seen(_)
-            | Then::Chain => false,
+            | Then::Chain
+            | Then::Rekeyed(_) => false,
         });
         for then in gone {
             self.abandon(then, Code::IssuerKeyRevoked, now);
@@ -295,7 +296,7 @@ impl Node {
 }
 
 /// An object from outside is made now, give or take the skew of a clock.
-fn check_time(created_at: UnixTime, now: UnixTime) -> Result<(), Failure> {
+pub(super) fn check_time(created_at: UnixTime, now: UnixTime) -> Result<(), Failure> {
     let skew = created_at.saturating_since(now).max(now.saturating_since(created_at));
     if skew > TOKEN_SKEW_SECS {
         return Err(Failure::new(

@@ -29,6 +29,7 @@ impl Node {
             }
             Then::Seen(principal) => self.contexts.seen(&principal),
             Then::Chain => {}
+            Then::Rekeyed(rekeyed) => self.on_rekeyed(*rekeyed),
             Then::Answer(request, answer) => self.outputs.push_back(Output::Answer { request, answer }),
         }
     }
@@ -38,6 +39,7 @@ impl Node {
     pub(super) fn abandon(&mut self, then: Then, code: Code, now: Now) {
         match then {
             Then::Answer(request, answer) => self.answer(request, Err(lost(&answer, code))),
+            Then::Rekeyed(rekeyed) => self.answer(rekeyed.request, Err(Failure::new(code, code.meaning()))),
             Then::Dispatch(call_id) => self.abandon_call(call_id, code, now),
             Then::Ended(call_id, _) => {
                 // The call happened and its receipt could not be stored: it must not look as if it had not.
@@ -76,6 +78,10 @@ impl Node {
                 }
                 Then::Ended(call_id, _) => {
                     self.calls.remove(&call_id);
+                }
+                Then::Rekeyed(rekeyed) => {
+                    let failure = Failure::new(Code::StoreFailed, Code::StoreFailed.meaning());
+                    self.answer(rekeyed.request, Err(failure));
                 }
                 Then::Apply(..) | Then::Settle(..) | Then::Seen(_) | Then::Chain => {}
             }

@@ -146,6 +146,10 @@ impl Content<'_> {
     fn check_renewal(&self, header: &Header, renewed: &NodeAttestation) -> Result<(), Failure> {
         let known = self.authority.node(renewed.signing_key.key_id());
         let known = known.ok_or_else(|| Failure::new(Code::NotFound, "no node has this key"))?;
+        if self.authority.is_attestation_revoked(known, &self.node.revocations, self.now) {
+            let rule = "the node is revoked, and a longer word for the same keys would not change that";
+            return Err(Failure::new(Code::NodeRevoked, rule));
+        }
         let same = NodeAttestation { expires_at: known.expires_at, nonce: known.nonce, ..renewed.clone() };
         if same != *known {
             return Err(Failure::new(Code::Conflict, "a renewal changes nothing but the end"));
@@ -359,4 +363,4 @@ const MAX_REASON_BYTES: usize = 4_096;
 /// The longest description of a zone. Chosen.
 const MAX_TEXT_BYTES: usize = 4_096;
 /// The longest that a renewal attests a node for, from when it was signed: a leap year.
-const MAX_ATTESTATION_SECS: u64 = 366 * 86_400;
+pub(super) const MAX_ATTESTATION_SECS: u64 = 366 * 86_400;

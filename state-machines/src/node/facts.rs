@@ -9,7 +9,7 @@ use fcp_proto_core::encoding::cbor::{self, ToCbor};
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{
-    ConnectorId, CredentialId, Digest, NodeId, ObjectId, OperationId, PrincipalId, ZoneId,
+    ConnectorId, CredentialId, Digest, KeyId, NodeId, ObjectId, OperationId, PrincipalId, ZoneId,
 };
 use fcp_proto_core::object::{CallDigestInput, ConnectorInstall, OperatorRight, RevocationScope};
 use fcp_proto_core::time::{Now, UnixTime};
@@ -130,18 +130,26 @@ impl Node {
         facts.grants = grants;
         (facts.rates, prepared.fits) = self.rate_facts(facts, now);
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now.unix);
-        let node = |id: &NodeId| revoked(RevocationScope::NodeAttestation, id.as_str().as_bytes());
         let (token_revoked, issuer_node) = match &token.facts {
-            TokenFacts::Decoded { claims, .. } => {
-                (revoked(RevocationScope::Capability, claims.token_id.as_bytes()), node(&claims.issuer_node))
-            }
+            TokenFacts::Decoded { claims, .. } => (
+                revoked(RevocationScope::Capability, claims.token_id.as_bytes()),
+                self.issuer_revoked(&claims.issuer_node, token.issuer_key, now.unix),
+            ),
             TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => (false, false),
         };
         facts.revocation.token = token_revoked;
         facts.revocation.issuer_key =
             token.issuer_key.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes()));
-        facts.revocation.node = issuer_node || node(&self.node_id);
+        facts.revocation.node = issuer_node || self.is_revoked(now.unix);
         facts.token = token.facts;
+    }
+
+    /// Whether the node that issued a token is revoked, as the owner attested the key that signed it. Of a key that is not
+    /// known, any revocation of the node's name counts.
+    fn issuer_revoked(&self, node: &NodeId, key: Option<KeyId>, now: UnixTime) -> bool {
+        let word = key.and_then(|key| self.authority.issuer(key));
+        let since = word.map(|word| word.issued_at).unwrap_or_default();
+        self.revocations.is_node_revoked(node, since, now)
     }
 
     /// A kept result may be used only by whoever made the call that produced it, in its zone.
@@ -330,14 +338,13 @@ impl Node {
     ) -> RevocationFacts {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
         let holder = self.authority.principal(principal).map(|it| it.key_id);
-        let zone = self.keys.zones.get(zone);
         RevocationFacts {
             token: false,
             issuer_key: false,
             holder_key: holder.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())),
             node: false,
             connector: self.connector_revoked(&call.connector, now),
-            zone_key: zone.is_some_and(|key| revoked(RevocationScope::ZoneKey, key.key_id().as_bytes())),
+            zone_key: self.is_zone_revoked(zone, now),
             head_age_secs: if self.is_alone() { 0 } else { self.revocations.head_age_secs(now) },
             head_seq: self.revocations.head_seq(),
         }

@@ -21,6 +21,10 @@ impl Node {
         let mut unit = Unit::new(Class::Reserved);
         unit.audit(&owner_zone(), Entry::new(AuditEventKind::NodeStarted, self.node_id.as_str()));
         self.commit(unit);
+        let left = self.of_other_keys();
+        if !left.is_empty() {
+            self.commit(self.vouch(left, self.node_id.as_str()));
+        }
         self.seal(now);
     }
 
@@ -70,7 +74,8 @@ impl Node {
             | Request::ProbeOutcome { .. }
             | Request::OpenContext { .. } => true,
             // It is stored already, and gives nothing by itself.
-            Request::HoldZoneKey { .. }
+            Request::ReplaceKeys { .. }
+            | Request::HoldZoneKey { .. }
             | Request::CloseSession(_)
             | Request::Cancel { .. }
             | Request::ReadKept { .. }

@@ -36,6 +36,7 @@ pub mod planner;
 mod presented;
 mod prospects;
 mod refusals;
+mod rekeyed;
 mod replay;
 mod request;
 mod revoked;
@@ -52,6 +53,7 @@ pub use judgement::MAX_CANDIDATES;
 pub use keys::NodeKeys;
 pub use output::{Answer, BoundCall, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal, Verdict};
 pub use presented::{PartsToProve, ShownToken};
+pub use rekeyed::OwnKeys;
 pub use replay::ReplayError;
 pub use request::{
     CallRequest, CalledBy, Canceller, FiledApproval, GrantWish, Handle, HeldToken, HolderProof, Request,
@@ -97,6 +99,8 @@ enum Then {
     Seen(PrincipalId),
     /// The revocation chain goes on from here; without it, it could not.
     Chain,
+    /// The node's new attestation is durable.
+    Rekeyed(Box<rekeyed::Rekeyed>),
     /// The request is answered.
     Answer(RequestId, Result<Box<Answer>, Box<Failure>>),
 }
@@ -151,6 +155,8 @@ pub struct Node {
     /// What was taken from outside lately, so that nothing is taken twice; with the time until which it could be.
     taken: BTreeMap<ObjectId, UnixTime>,
     replaying: VecDeque<replay::Drawn>,
+    /// Whose key sealed each chain when it was read.
+    sealed_by: BTreeMap<ZoneId, KeyId>,
 }
 
 /// What was called on a grant so far.
@@ -202,6 +208,7 @@ impl Node {
             changing: BTreeSet::new(),
             taken: BTreeMap::new(),
             replaying: VecDeque::new(),
+            sealed_by: BTreeMap::new(),
         }
     }
 
@@ -219,6 +226,9 @@ impl Node {
         let taken = match request {
             Request::Admit { object, actor } => self.admit(id, *object, &actor, now),
             Request::AdmitTogether { objects, actor } => self.admit_together(id, objects, &actor, now),
+            Request::ReplaceKeys { attestation, keys, actor } => {
+                self.replace_keys(id, *attestation, *keys, &actor, now)
+            }
             Request::HoldZoneKey { zone, key } => self.hold_zone_key(id, zone, key),
             Request::OpenSession(request) => self.open_session(id, &request, now),
             Request::CloseSession(session) => self.close_session(id, session),

@@ -147,6 +147,9 @@ impl Node {
                 }
                 self.ledger.chains_mut().advance(zone, id, event.seq);
             }
+            AnyObject::AuditHead(it) => {
+                self.sealed_by.insert(it.header.zone_id.clone(), it.body.signer);
+            }
             AnyObject::OperationIntent(it) => self.take_intent(id, it, now)?,
             AnyObject::OperationReceipt(it) => self.take_receipt(id, it),
             AnyObject::Settlement(it) => {

@@ -12,13 +12,14 @@ use fcp_proto_core::encoding::json::{Json, Pointer};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, CredentialId, ObjectId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{
-    AnyObject, ApprovalRequest, CredentialTest, Effect, Object, ObjectIdKey, OutcomeProbe, Signed,
-    TraceContext,
+    AnyObject, ApprovalRequest, CredentialTest, Effect, NodeAttestation, Object, ObjectIdKey, OutcomeProbe,
+    Signed, TraceContext,
 };
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::zone::Label;
 
 use super::calls::probing::DoubtfulCall;
+use super::rekeyed::OwnKeys;
 use super::sessions::SessionId;
 use crate::trust::audit::Entry;
 
@@ -52,6 +53,15 @@ pub enum Request {
         /// The objects, in their order.
         objects: Vec<AnyObject>,
         /// Who sent them.
+        actor: String,
+    },
+    /// Gives this revoked node the keys that the owner attests for it anew.
+    ReplaceKeys {
+        /// The owner's word for them.
+        attestation: Box<Object<Signed<NodeAttestation>>>,
+        /// The keys, stored already.
+        keys: Box<OwnKeys>,
+        /// Who gives them, for the chain.
         actor: String,
     },
     /// Hold the key of a zone that is about to be defined; it is stored already.

@@ -98,6 +98,12 @@ impl Node {
             .or_else(|| self.connector_revoked(call.connector(), now).then_some(Code::ConnectorRevoked))
     }
 
+    /// Whether this node is revoked, with the keys that it has.
+    pub fn is_revoked(&self, now: UnixTime) -> bool {
+        let word = self.authority.issuer(self.keys.issuance.key_id());
+        word.is_some_and(|word| self.authority.is_attestation_revoked(word, &self.revocations, now))
+    }
+
     /// Why a principal may no longer see anything here, if it may not.
     pub(super) fn reader_revoked(&self, reader: &PrincipalId, zone: &ZoneId, now: UnixTime) -> Option<Code> {
         let revoked = |scope, target: &[u8]| self.revocations.is_revoked(scope, target, now);
@@ -105,10 +111,15 @@ impl Node {
         if keys.all(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())) {
             return Some(Code::IssuerKeyRevoked);
         }
-        if revoked(RevocationScope::NodeAttestation, self.node_id.as_str().as_bytes()) {
+        if self.is_revoked(now) {
             return Some(Code::NodeRevoked);
         }
-        let zone = self.keys.zones.get(zone)?.key_id();
-        revoked(RevocationScope::ZoneKey, zone.as_bytes()).then_some(Code::ZoneKeyRevoked)
+        self.is_zone_revoked(zone, now).then_some(Code::ZoneKeyRevoked)
+    }
+
+    /// Whether the key of a zone is revoked.
+    pub fn is_zone_revoked(&self, zone: &ZoneId, now: UnixTime) -> bool {
+        let key = self.keys.zones.get(zone).map(|key| key.key_id());
+        key.is_some_and(|key| self.revocations.is_revoked(RevocationScope::ZoneKey, key.as_bytes(), now))
     }
 }

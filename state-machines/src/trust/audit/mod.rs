@@ -4,10 +4,12 @@
 //! batch touched. A chain moves only inside a batch, and a batch that fails seals the node, so what is in memory never
 //! disagrees with what is durable. Spec: `docs/spec/audit.md`.
 
+mod seal;
 #[cfg(test)]
 mod tests;
 mod verify;
 
+pub use seal::{Place, Seal};
 pub use verify::{Fault, Finding, Known, Report, Verifier};
 
 use alloc::collections::BTreeMap;

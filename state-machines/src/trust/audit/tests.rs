@@ -1,6 +1,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use fcp_proto_core::ids::KeyId;
+
 use super::*;
 
 fn zone() -> ZoneId {
@@ -45,7 +47,7 @@ fn verify(
         verifier.event(&zone(), *id, event, true);
     }
     if let Some(head) = head {
-        verifier.head(&zone(), head, true);
+        verifier.head(&zone(), head, KEY, Seal::Signed);
     }
     verifier.finish().first_bad.map(|finding| finding.fault)
 }
@@ -106,7 +108,7 @@ fn a_saved_head_reveals_rollback_and_fork() {
     for (id, event) in &events {
         verifier.event(&zone(), *id, event, true);
     }
-    verifier.head(&zone(), &head, true);
+    verifier.head(&zone(), &head, KEY, Seal::Signed);
     let found = verifier.finish().first_bad.map(|found| (found.seq, found.id));
     assert_eq!(found, Some((5, None)), "the first number that is not there");
 }
@@ -122,7 +124,7 @@ fn altered_content_and_false_heads_are_named() {
     for (id, event) in &events {
         verifier.event(&zone(), *id, event, true);
     }
-    verifier.head(&zone(), &head, false);
+    verifier.head(&zone(), &head, KEY, Seal::Unsigned);
     assert_eq!(verifier.finish().first_bad.map(|found| found.fault), Some(Fault::HeadSignature));
 }
 
@@ -143,4 +145,32 @@ fn an_event_says_all_that_its_entry_does() {
     let event = Chains::new(node()).event(&zone(), entry, UnixTime::from_secs(1));
     assert_eq!((event.subject, event.detail.as_deref()), (Some(id(7)), Some("for the night")));
     assert_eq!((event.kind, event.actor.as_str()), (AuditEventKind::NodeStopped, "alice"));
+}
+
+/// The node's key.
+const KEY: KeyId = KeyId::from_bytes([1; 8]);
+
+/// The first fault of events with a head over each, by these keys.
+fn fault_of(heads: &[(u8, Seal)]) -> Option<Fault> {
+    let (events, _) = chain(heads.len() as u64);
+    let mut verifier = Verifier::new(node(), BTreeMap::new());
+    for ((id, event), (key, seal)) in events.iter().zip(heads) {
+        verifier.event(&zone(), *id, event, true);
+        let head = AuditHead { node_id: node(), head_event: *id, head_seq: event.seq };
+        verifier.head(&zone(), &head, KeyId::from_bytes([*key; 8]), *seal);
+    }
+    verifier.finish().first_bad.map(|found| found.fault)
+}
+
+//= docs/spec/audit.md#a-revoked-node
+#[test]
+fn what_a_revoked_key_appends_counts_once_a_head_of_the_next_key_covers_it() {
+    use Seal::{Revoked, Signed};
+    assert_eq!(fault_of(&[(1, Signed), (1, Signed)]), None);
+    assert_eq!(fault_of(&[(1, Signed), (1, Revoked)]), Some(Fault::RevokedSigner));
+    assert_eq!(fault_of(&[(1, Signed), (1, Revoked), (2, Signed)]), None);
+    let stolen = [(1, Signed), (1, Revoked), (2, Signed), (1, Revoked), (2, Signed)];
+    assert_eq!(fault_of(&stolen), Some(Fault::RevokedSigner), "the next key signs now, and nothing else");
+    let twice = [(1, Signed), (1, Revoked), (2, Signed), (2, Revoked), (3, Signed)];
+    assert_eq!(fault_of(&twice), None);
 }

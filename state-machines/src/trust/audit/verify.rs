@@ -3,8 +3,10 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt;
 
-use fcp_proto_core::ids::{NodeId, ObjectId, ZoneId};
+use fcp_proto_core::ids::{KeyId, NodeId, ObjectId, ZoneId};
 use fcp_proto_core::object::{AuditEvent, AuditHead};
+
+use super::seal::Seal;
 
 /// What is wrong with a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub enum Fault {
     Forked,
     /// The last events have no signed head.
     Unsealed,
+    /// The last events have heads of a key alone that was revoked before them.
+    RevokedSigner,
 }
 
 impl fmt::Display for Fault {
@@ -59,6 +63,9 @@ impl fmt::Display for Fault {
             Self::Truncated { known } => write!(f, "the chain was known to reach number {known}"),
             Self::Forked => f.write_str("another event was known to stand here"),
             Self::Unsealed => f.write_str("no signed head covers it"),
+            Self::RevokedSigner => f.write_str(
+                "it was appended after the key that signed its head was revoked, and no head of another key covers it",
+            ),
         }
     }
 }
@@ -94,17 +101,21 @@ struct Read {
     id: ObjectId,
     seq: u64,
     sealed: bool,
+    /// Whether a head of a revoked key stands over it.
+    void: bool,
 }
 
 /// Heads that someone saved earlier: the last event's number and identity, for each zone as many as there are.
 pub type Known = BTreeMap<ZoneId, BTreeSet<(u64, ObjectId)>>;
 
-/// Takes events and heads in stored order. Whether an object's identity and a head's signature are right is for the caller
-/// to compute, who holds the keys.
+/// Takes events and heads in stored order. Whether an object's identity is right, and what a head's signature is
+/// worth ([`Place`](super::Place)), is for the caller to compute, who holds the keys.
 pub struct Verifier {
     node_id: NodeId,
     known: Known,
     chains: BTreeMap<ZoneId, Read>,
+    /// Whose head was the last of each chain that counts.
+    signers: BTreeMap<ZoneId, KeyId>,
     events: u64,
     heads: u64,
     first_bad: Option<Finding>,
@@ -113,7 +124,15 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier of the chains of `node_id`; `known` are heads that someone saved earlier.
     pub fn new(node_id: NodeId, known: Known) -> Self {
-        Self { node_id, known, chains: BTreeMap::new(), events: 0, heads: 0, first_bad: None }
+        Self {
+            node_id,
+            known,
+            chains: BTreeMap::new(),
+            signers: BTreeMap::new(),
+            events: 0,
+            heads: 0,
+            first_bad: None,
+        }
     }
 
     /// Reads the next event; `authentic` says whether `id` is the identity of its content.
@@ -123,7 +142,7 @@ impl Verifier {
         if let Some(fault) = self.event_fault(zone, id, event, authentic) {
             self.bad(zone, event.seq, Some(id), fault);
         }
-        self.chains.insert(zone.clone(), Read { id, seq: event.seq, sealed: false });
+        self.chains.insert(zone.clone(), Read { id, seq: event.seq, sealed: false, void: false });
     }
 
     //= docs/spec/audit.md#verification
@@ -148,22 +167,32 @@ impl Verifier {
         forked.then_some(Fault::Forked)
     }
 
-    /// Reads the next head; `signed` says whether its signature verifies under the node's key.
+    /// Reads the next head of the key `signer`; `seal` is what its signature is worth at its place.
     //= docs/spec/audit.md#verification
-    pub fn head(&mut self, zone: &ZoneId, head: &AuditHead, signed: bool) {
+    pub fn head(&mut self, zone: &ZoneId, head: &AuditHead, signer: KeyId, seal: Seal) {
         self.heads += 1;
-        let last = self.chains.get_mut(zone);
-        let fault = match last {
-            _ if !signed => Some(Fault::HeadSignature),
+        let before = self.signers.get(zone).copied();
+        let fault = match self.chains.get_mut(zone) {
+            _ if seal == Seal::Unsigned => Some(Fault::HeadSignature),
+            // The node's own last key goes on until it has another; of one before that nothing is to come.
+            //= docs/spec/audit.md#a-revoked-node
+            _ if seal == Seal::Revoked && before.is_some_and(|before| before != signer) => {
+                Some(Fault::RevokedSigner)
+            }
             _ if head.node_id != self.node_id => Some(Fault::Foreign),
             Some(last) if last.id == head.head_event && last.seq == head.head_seq => {
-                last.sealed = true;
+                last.sealed |= seal == Seal::Signed;
+                last.void |= seal == Seal::Revoked;
                 None
             }
             Some(_) | None => Some(Fault::HeadMismatch),
         };
-        if let Some(fault) = fault {
-            self.bad(zone, head.head_seq, Some(head.head_event), fault);
+        match fault {
+            Some(fault) => self.bad(zone, head.head_seq, Some(head.head_event), fault),
+            None if seal == Seal::Signed => {
+                self.signers.insert(zone.clone(), signer);
+            }
+            None => {}
         }
     }
 
@@ -172,7 +201,8 @@ impl Verifier {
         let ends: alloc::vec::Vec<_> = self.chains.iter().map(|(zone, last)| (zone.clone(), *last)).collect();
         for (zone, last) in ends {
             if !last.sealed {
-                self.bad(&zone, last.seq, Some(last.id), Fault::Unsealed);
+                let fault = if last.void { Fault::RevokedSigner } else { Fault::Unsealed };
+                self.bad(&zone, last.seq, Some(last.id), fault);
             }
         }
         for (zone, heads) in core::mem::take(&mut self.known) {

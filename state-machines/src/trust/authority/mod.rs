@@ -9,11 +9,13 @@
 //! none. What is not signed by the right key does not come in. Spec: `docs/spec/authority.md`.
 
 mod duty;
+mod standing;
 
 #[cfg(test)]
 mod tests;
 
 pub use duty::{Duty, Signatory};
+pub use standing::OperatorStanding;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -198,7 +200,7 @@ impl Authority {
         revoked: &Revocations,
     ) -> Result<AuthorityKey, Unauthorized> {
         let node = self.nodes.get(&signer).ok_or(Unauthorized::UnknownSigner)?;
-        if revoked.is_revoked(RevocationScope::NodeAttestation, node.node_id.as_str().as_bytes(), at) {
+        if revoked.is_node_revoked(&node.node_id, node.issued_at, at) {
             return Err(Unauthorized::Revoked);
         }
         if node.issued_at <= at && at < node.expires_at {

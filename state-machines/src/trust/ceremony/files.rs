@@ -10,7 +10,7 @@ use fcp_proto_core::crypto::secret::SymmetricKey;
 use fcp_proto_core::crypto::source::KeySource;
 use fcp_proto_core::crypto::wrap::{WrappableKey, WrappedKey};
 use fcp_proto_core::encoding::cbor::{ToCbor, encode};
-use fcp_proto_core::ids::{PrincipalId, ZoneId};
+use fcp_proto_core::ids::{KeyId, PrincipalId, ZoneId};
 use fcp_proto_core::random::Entropy;
 
 use super::BeginError;
@@ -29,6 +29,13 @@ pub const VAULT_KEY: &str = "vault.key";
 /// The file of an operator's key.
 pub fn operator_key_file(operator: &PrincipalId) -> String {
     format!("operator.{operator}.key")
+}
+
+/// The file of a key that takes the place of the one that a ceremony, or another enrolment, stored in `first`. It bears the
+/// key's own id, so that no file is ever written over.
+//= docs/spec/home.md#keys
+pub fn later_key_file(first: &str, key: KeyId) -> String {
+    format!("{}.{key}.key", first.strip_suffix(".key").unwrap_or(first))
 }
 
 /// The file of a zone's object-id key; zones have no `_`, so two zones never share a file.

@@ -10,7 +10,7 @@ mod tests;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use fcp_proto_core::ids::ObjectId;
+use fcp_proto_core::ids::{NodeId, ObjectId};
 use fcp_proto_core::object::{RevocationEvent, RevocationHead, RevocationObject, RevocationScope};
 use fcp_proto_core::time::UnixTime;
 
@@ -108,6 +108,24 @@ impl Revocations {
         let spans = self.spans.get(&(scope, target.to_vec()))?;
         let hit = spans.iter().find(|span| span.from <= now && span.until.is_none_or(|until| now < until))?;
         Some(hit.revocation)
+    }
+
+    /// Whether the owner's word for the node `name`, given at `issued_at`, is revoked now: a revocation of a node's name does
+    /// not hit what the owner says of the node later.
+    //= docs/spec/revocation.md#scopes
+    pub fn is_node_revoked(&self, name: &NodeId, issued_at: UnixTime, now: UnixTime) -> bool {
+        self.node_spans(name, now).any(|span| issued_at <= span.from)
+    }
+
+    /// From when the newest revocation of a node's name is in force: a word for it must be later.
+    pub fn node_revoked_from(&self, name: &NodeId, now: UnixTime) -> Option<UnixTime> {
+        self.node_spans(name, now).map(|span| span.from).max()
+    }
+
+    fn node_spans(&self, name: &NodeId, now: UnixTime) -> impl Iterator<Item = &Span> {
+        let spans = self.spans.get(&(RevocationScope::NodeAttestation, name.as_str().as_bytes().to_vec()));
+        let in_force = move |span: &&Span| span.from <= now && span.until.is_none_or(|until| now < until);
+        spans.into_iter().flatten().filter(in_force)
     }
 
     /// Whether `target` is revoked now.

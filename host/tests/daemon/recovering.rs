@@ -1,0 +1,385 @@
+//! What the owner's 24 words bring back: operators whose keys are lost or revoked.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use fcp_api::client::Client;
+use fcp_api::routes::{
+    AddOperator, GetHealth, GetStatus, ListCredentials, ListOperators, ListZones, RenewNode, ReplaceNode,
+    RestoreOwner, Revoke, SimulateCall, VerifyAudit,
+};
+use fcp_api::secret::Secret;
+use fcp_api::types::{
+    self, ErrorBody, HealthStatus, KeyStanding, Nothing, OperatorAdded, OperatorKeyView, Warning, WarningKind,
+};
+use fcp_proto_core::error::Code;
+use fcp_proto_core::object::{OperatorRight, RevocationScope};
+use serde_json::json;
+
+use crate::world::{
+    Daemon, PASSPHRASE, World, call, ceremony, faulty_programs, folder, other_words, passphrase, unlock,
+};
+
+const NEW: &str = "quite another passphrase";
+
+fn adding(phrase: &Secret, name: &str, replace: bool) -> types::AddOperator {
+    types::AddOperator {
+        phrase: phrase.clone(),
+        operator: name.parse().unwrap(),
+        key_source: passphrase(NEW),
+        rights: None,
+        lifetime_secs: None,
+        replace,
+    }
+}
+
+async fn add(client: &mut Client, request: &types::AddOperator) -> Result<OperatorAdded, ErrorBody> {
+    client.send::<AddOperator>(&[], request).await.map(|reply| reply.body)
+}
+
+async fn keys(client: &mut Client) -> Vec<OperatorKeyView> {
+    client.get::<ListOperators>(&[], &Nothing {}).await.unwrap().body.keys
+}
+
+async fn warned(client: &mut Client, kind: WarningKind) -> Option<Warning> {
+    let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+    status.warnings.into_iter().find(|it| it.kind == kind)
+}
+
+async fn revoke_alice(client: &mut Client, confirmed: bool) -> Result<types::Revoked, ErrorBody> {
+    revoke(client, RevocationScope::IssuerKey, "alice", confirmed).await
+}
+
+async fn revoke(
+    client: &mut Client,
+    scope: RevocationScope,
+    target: &str,
+    confirmed: bool,
+) -> Result<types::Revoked, ErrorBody> {
+    let request =
+        types::Revoke { scope, target: target.into(), reason: "stolen".into(), unknown: false, confirmed };
+    client.send::<Revoke>(&[], &request).await.map(|reply| reply.body)
+}
+
+async fn assert_verifies(client: &mut Client) {
+    let report = client.send::<VerifyAudit>(&[], &types::VerifyAudit::default()).await.unwrap().body;
+    assert!(report.valid, "{report:?}");
+}
+
+fn files(home: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(home.join("keys")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+//= docs/spec/ceremony.md#operators
+#[tokio::test]
+async fn the_words_bring_back_a_home_whose_only_operators_key_was_deleted() {
+    let World { daemon, mut operator, mut agent, bot, phrase, _folder, .. } = World::new().await;
+    fs::remove_file(daemon.home.join("keys/operator.alice.key")).unwrap();
+    let lost = warned(&mut operator, WarningKind::Integrity).await.unwrap();
+    assert!(lost.remedy.unwrap().contains("fwc operator add alice --replace"));
+    let mut client = daemon.client();
+    let refused = unlock(&mut client, PASSPHRASE).await.unwrap_err();
+    assert!(refused.next.contains("fwc operator add alice --replace"), "{refused:?}");
+
+    let refused = add(&mut client, &adding(&phrase, "alice", false)).await.unwrap_err();
+    assert_eq!(refused.code, Code::Conflict, "a key that can act is not ended unasked");
+    let added = add(&mut client, &adding(&phrase, "alice", true)).await.unwrap();
+    assert_eq!((added.ended.len(), added.rights.len()), (1, OperatorRight::ALL.len()));
+    assert_eq!(warned(&mut client, WarningKind::Integrity).await, None);
+    let open = operator.get::<ListCredentials>(&[], &Nothing {}).await.unwrap_err();
+    assert_eq!(open.code, Code::Unauthenticated, "the lost key is closed wherever it was open");
+    assert_eq!(unlock(&mut client, PASSPHRASE).await.unwrap_err().code, Code::UnlockFailed);
+    unlock(&mut client, NEW).await.unwrap();
+    let mine = call("notes.get", json!({ "note": "mine" }), None);
+    let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
+    assert!(simulated.allowed, "what the lost key had granted stays: {simulated:?}");
+    assert_verifies(&mut client).await;
+
+    let home = daemon.home.clone();
+    daemon.kill();
+    let daemon = Daemon::start(&home).await;
+    let mut client = daemon.client();
+    unlock(&mut client, NEW).await.unwrap();
+    let standing: Vec<_> = keys(&mut client).await.iter().map(|it| (it.standing, it.stored)).collect();
+    assert_eq!(standing, [(KeyStanding::Live, true), (KeyStanding::Ended, false)]);
+    let mut agent = daemon.client();
+    bot.open(&mut agent).await.unwrap();
+    assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
+    assert_verifies(&mut client).await;
+}
+
+//= docs/spec/revocation.md#what-is-confirmed
+//= docs/spec/authority.md#operators-keys
+#[tokio::test]
+async fn the_last_operators_key_is_revoked_on_purpose_alone_and_the_words_make_another() {
+    let World { daemon, mut operator, phrase, _folder, .. } = World::new().await;
+    let refused = revoke_alice(&mut operator, false).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConfirmationNeeded);
+    let why = refused.why.unwrap();
+    assert!(why.contains("fwc operator add alice") && why.contains("24 words"), "{why}");
+    assert_eq!(keys(&mut operator).await[0].standing, KeyStanding::Live, "nothing was done");
+    revoke_alice(&mut operator, true).await.unwrap();
+    let open = operator.get::<ListCredentials>(&[], &Nothing {}).await.unwrap_err();
+    assert_eq!(open.code, Code::Unauthenticated, "a revoked key is closed wherever it was open");
+
+    let health = operator.get::<GetHealth>(&[], &Nothing {}).await.unwrap().body;
+    assert_eq!(health.status, HealthStatus::Degraded, "{health:?}");
+    let told = warned(&mut operator, WarningKind::Revoked).await.unwrap();
+    assert!(
+        told.message.contains("nobody can act") && told.remedy.unwrap().contains("fwc operator add alice")
+    );
+    let revoked = &keys(&mut operator).await[0];
+    assert!(revoked.standing == KeyStanding::Revoked && revoked.revocation_id.is_some(), "{revoked:?}");
+    let mut client = daemon.client();
+    let refused = unlock(&mut client, PASSPHRASE).await.unwrap_err();
+    assert!(refused.next.contains("fwc operator list"), "{refused:?}");
+
+    let before = files(&daemon.home);
+    for (words, code) in [
+        (Secret::new("abandon about"), Code::PhraseInvalid),
+        (Secret::new(phrase.expose().replacen(' ', " zebra ", 1)), Code::PhraseInvalid),
+        (Secret::new(["zoo"; 24].join(" ")), Code::PhraseInvalid),
+        (other_words(), Code::PhraseOfOther),
+    ] {
+        let refused = add(&mut client, &adding(&words, "alice", false)).await.unwrap_err();
+        assert_eq!(refused.code, code, "{refused:?}");
+        assert!(!format!("{refused:?}").contains("zebra"), "no word is repeated");
+    }
+    let agent = add(&mut client, &adding(&phrase, "bot", false)).await.unwrap_err();
+    assert_eq!(agent.code, Code::Conflict, "a name is an agent's or an operator's");
+    let unnamed = add(&mut client, &adding(&phrase, "carol", false)).await.unwrap_err();
+    assert_eq!(unnamed.code, Code::InputInvalid, "a new operator has no right that was not named");
+    let short = types::AddOperator { key_source: passphrase("short"), ..adding(&phrase, "alice", false) };
+    assert_eq!(add(&mut client, &short).await.unwrap_err().code, Code::InputInvalid);
+    assert_eq!(files(&daemon.home), before, "what is refused writes nothing");
+
+    let added = add(&mut client, &adding(&phrase, "alice", false)).await.unwrap();
+    assert_eq!(added.ended, []);
+    unlock(&mut client, NEW).await.unwrap();
+    let carol =
+        types::AddOperator { rights: Some(vec![OperatorRight::Revoke]), ..adding(&phrase, "carol", false) };
+    add(&mut client, &carol).await.unwrap();
+    let revoked = revoke_alice(&mut client, false).await.unwrap();
+    assert!(revoked.known, "the key that can act is meant, and carol's is left");
+    let told = warned(&mut client, WarningKind::Operator).await.unwrap();
+    assert!(told.message.contains("alice"), "{told:?}");
+    let health = client.get::<GetHealth>(&[], &Nothing {}).await.unwrap().body;
+    assert_eq!(health.status, HealthStatus::Ready);
+    unlock(&mut client, NEW).await.unwrap();
+    assert_verifies(&mut client).await;
+}
+
+//= docs/spec/ceremony.md#recovery
+#[tokio::test]
+async fn the_words_store_the_owners_key_again_under_a_new_passphrase() {
+    let (_guard, home) = folder();
+    let daemon = Daemon::start(&home).await;
+    let mut client = daemon.client();
+    let phrase = ceremony(&mut client).await;
+    let file = home.join("keys/owner.key");
+    let before = fs::read(&file).unwrap();
+    let restore = |phrase| types::RestoreOwner { phrase, key_source: passphrase(NEW) };
+    let refused = client.send::<RestoreOwner>(&[], &restore(other_words())).await.unwrap_err();
+    assert_eq!(refused.code, Code::PhraseOfOther);
+    assert_eq!(fs::read(&file).unwrap(), before);
+    fs::remove_file(&file).unwrap();
+    client.send::<RestoreOwner>(&[], &restore(phrase)).await.unwrap();
+    assert_eq!(warned(&mut client, WarningKind::Integrity).await, None);
+    unlock(&mut client, PASSPHRASE).await.unwrap();
+    let renew = |text: &str| types::RenewNode {
+        owner_key_source: passphrase(text),
+        lifetime_secs: Some(365 * 86_400 + 3_600),
+    };
+    client.send::<RenewNode>(&[], &renew(PASSPHRASE)).await.unwrap_err();
+    client.send::<RenewNode>(&[], &renew(NEW)).await.unwrap();
+}
+
+/// Far more steps of the journal than an enrolment has.
+const MOST_STEPS: u32 = 40;
+
+//= docs/spec/ceremony.md#operators
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enrolment_that_is_killed_anywhere_is_whole_or_was_never_begun() {
+    let (guard, home) = folder();
+    let program = faulty_programs(guard.path()).join("fcp-host");
+    let mut daemon = Daemon::start_program(&program, &home).await;
+    let mut client = daemon.client();
+    let phrase = ceremony(&mut client).await;
+    let (mut whole, mut never) = (0, 0);
+    for fault in ["kill-before", "kill-amid", "kill-after"] {
+        for step in 1.. {
+            assert!(step < MOST_STEPS);
+            let (stored, known) = (files(&home), keys(&mut client).await);
+            fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
+            let answer = add(&mut client, &adding(&phrase, "alice", true)).await;
+            let fired = fs::remove_file(home.with_extension("fired")).is_ok();
+            if !fired {
+                answer.unwrap();
+                let _unused = fs::remove_file(home.with_extension("fault"));
+                // What was armed is left in memory.
+                daemon.kill();
+                daemon = Daemon::start_program(&program, &home).await;
+                client = daemon.client();
+                break;
+            }
+            daemon.kill();
+            daemon = Daemon::start_program(&program, &home).await;
+            client = daemon.client();
+            let after = keys(&mut client).await;
+            let live = after.iter().filter(|it| it.standing == KeyStanding::Live).count();
+            assert_eq!(live, 1, "{fault} {step}: one key of alice can act: {after:?}");
+            if after.len() == known.len() {
+                assert!(answer.is_err(), "{fault} {step}: what was answered stands");
+                assert_eq!((&after, files(&home)), (&known, stored), "{fault} {step}: nothing is left of it");
+                never += 1;
+            } else {
+                whole += 1;
+            }
+            assert!(after.iter().all(|it| it.stored), "{fault} {step}: {after:?}");
+        }
+    }
+    assert!(whole > 0 && never > 0, "{whole} {never}");
+    unlock(&mut client, NEW).await.unwrap();
+    assert_verifies(&mut client).await;
+}
+
+fn replacing(phrase: &Secret) -> types::ReplaceNode {
+    types::ReplaceNode { phrase: phrase.clone(), lifetime_secs: None }
+}
+
+async fn problems(client: &mut Client, zone: Option<&str>) -> Vec<String> {
+    let request =
+        types::VerifyAudit { zone: zone.map(|zone| zone.parse().unwrap()), ..types::VerifyAudit::default() };
+    let report = client.send::<VerifyAudit>(&[], &request).await.unwrap().body;
+    report.problems.into_iter().map(|it| it.problem).collect()
+}
+
+//= docs/spec/audit.md#a-revoked-node
+//= docs/spec/authority.md#another-key-of-a-node
+#[tokio::test]
+async fn the_words_give_a_revoked_node_other_keys_and_its_chains_go_on() {
+    let World { daemon, mut operator, mut agent, bot, phrase, _folder, .. } = World::new().await;
+    let status = operator.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+    let before = status.authority.unwrap();
+    let node = before.node.to_string();
+    let early = operator.send::<ReplaceNode>(&[], &replacing(&phrase)).await.unwrap_err();
+    assert_eq!(early.code, Code::Conflict, "a node that is not revoked has its keys");
+    for (scope, target) in [
+        (RevocationScope::NodeAttestation, node.clone()),
+        (RevocationScope::IssuerKey, before.issuance_key.to_string()),
+    ] {
+        let refused = revoke(&mut operator, scope, &target, false).await.unwrap_err();
+        assert_eq!(refused.code, Code::ConfirmationNeeded);
+        assert!(refused.why.unwrap().contains("fwc node replace"));
+    }
+    let mine = call("notes.get", json!({ "note": "mine" }), None);
+    for round in 0..2 {
+        revoke(&mut operator, RevocationScope::NodeAttestation, &node, true).await.unwrap();
+        assert_eq!(
+            problems(&mut operator, None).await,
+            [""; 0],
+            "what was signed before stands, with the revocation"
+        );
+        let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
+        assert_eq!(simulated.code, Some(Code::NodeRevoked), "{simulated:?}");
+        let told = warned(&mut operator, WarningKind::Revoked).await.unwrap();
+        assert!(told.remedy.unwrap().contains("fwc node replace"));
+        let health = operator.get::<GetHealth>(&[], &Nothing {}).await.unwrap().body;
+        assert_eq!(health.status, HealthStatus::Degraded);
+        let renew = types::RenewNode { owner_key_source: passphrase(PASSPHRASE), lifetime_secs: None };
+        let refused = operator.send::<RenewNode>(&[], &renew).await.unwrap_err();
+        assert_eq!(refused.code, Code::NodeRevoked, "{refused:?}");
+        assert!(refused.next.contains("fwc node replace"));
+
+        // What the revoked key appends counts for nothing.
+        let wrong = operator.send::<ReplaceNode>(&[], &replacing(&other_words())).await.unwrap_err();
+        assert_eq!(wrong.code, Code::PhraseOfOther);
+        let found = problems(&mut operator, None).await;
+        assert!(found.len() == 1 && found[0].contains("was revoked"), "{found:?}");
+        assert_eq!(problems(&mut operator, Some("z:work")).await, [""; 0], "nothing was appended there");
+
+        let replaced = operator.send::<ReplaceNode>(&[], &replacing(&phrase)).await.unwrap().body;
+        assert_ne!(replaced.issuance_key, before.issuance_key);
+        assert_eq!(problems(&mut operator, None).await, [""; 0], "round {round}");
+        assert_eq!(problems(&mut operator, Some("z:work")).await, [""; 0], "round {round}");
+        assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed, "round {round}");
+        assert_eq!(warned(&mut operator, WarningKind::Revoked).await, None);
+    }
+    let home = daemon.home.clone();
+    daemon.kill();
+    let daemon = Daemon::start(&home).await;
+    let mut operator = daemon.client();
+    unlock(&mut operator, PASSPHRASE).await.unwrap();
+    assert_verifies(&mut operator).await;
+    let mut agent = daemon.client();
+    bot.open(&mut agent).await.unwrap();
+    assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
+}
+
+//= docs/spec/authority.md#another-key-of-a-node
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replacement_of_a_nodes_keys_that_is_killed_anywhere_is_whole_or_was_never_begun() {
+    let (guard, home) = folder();
+    let program = faulty_programs(guard.path()).join("fcp-host");
+    let mut daemon = Daemon::start_program(&program, &home).await;
+    let mut client = daemon.client();
+    let phrase = ceremony(&mut client).await;
+    unlock(&mut client, PASSPHRASE).await.unwrap();
+    let (mut whole, mut never) = (0, 0);
+    for fault in ["kill-before", "kill-amid", "kill-after"] {
+        for step in 1.. {
+            assert!(step < MOST_STEPS);
+            let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+            let node = status.authority.unwrap().node.to_string();
+            if warned(&mut client, WarningKind::Revoked).await.is_none() {
+                revoke(&mut client, RevocationScope::NodeAttestation, &node, true).await.unwrap();
+            }
+            let stored = files(&home);
+            fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
+            let answer = client.send::<ReplaceNode>(&[], &replacing(&phrase)).await;
+            let fired = fs::remove_file(home.with_extension("fired")).is_ok();
+            let _unused = fs::remove_file(home.with_extension("fault"));
+            daemon.kill();
+            daemon = Daemon::start_program(&program, &home).await;
+            client = daemon.client();
+            unlock(&mut client, PASSPHRASE).await.unwrap();
+            let found = problems(&mut client, None).await;
+            if warned(&mut client, WarningKind::Revoked).await.is_some() {
+                assert!(answer.is_err(), "{fault} {step}: what was answered stands");
+                assert_eq!(files(&home), stored, "{fault} {step}: nothing is left of it");
+                assert!(found[0].contains("was revoked"), "{found:?}");
+                never += 1;
+            } else {
+                assert_eq!(found, [""; 0], "{fault} {step}: every chain goes on");
+                whole += 1;
+            }
+            if !fired {
+                answer.unwrap();
+                break;
+            }
+        }
+    }
+    assert!(whole > 3 && never > 0, "{whole} {never}");
+}
+
+//= docs/spec/revocation.md#a-zones-key
+//= docs/spec/revocation.md#what-is-confirmed
+#[tokio::test]
+async fn a_zone_whose_key_is_revoked_is_shown_with_what_to_do_instead() {
+    let World { daemon: _daemon, mut operator, mut agent, _folder, .. } = World::new().await;
+    let refused = revoke(&mut operator, RevocationScope::ZoneKey, "z:work", false).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConfirmationNeeded);
+    assert!(refused.why.unwrap().contains("fwc zones add"));
+    revoke(&mut operator, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+    let mine = call("notes.get", json!({ "note": "mine" }), None);
+    let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
+    assert_eq!(simulated.code, Some(Code::ZoneKeyRevoked), "{simulated:?}");
+    let zones = operator.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
+    let revoked: Vec<_> = zones.iter().filter(|it| it.key_revoked).map(|it| it.zone.as_str()).collect();
+    assert_eq!(revoked, ["z:work"]);
+    let told = warned(&mut operator, WarningKind::Zone).await.unwrap();
+    assert!(told.message.contains("z:work") && told.remedy.unwrap().contains("fwc zones add"));
+    assert_verifies(&mut operator).await;
+}
