@@ -149,7 +149,7 @@ pub(crate) fn path_schema(name: &str) -> Option<Shape> {
         "connector" => Some(Shape::of::<s::ConnectorId>()),
         "operation" => Some(Shape::of::<s::OperationId>()),
         "role" => Some(Shape::of::<s::RoleId>()),
-        "agent" => Some(Shape::of::<s::PrincipalId>()),
+        "agent" | "operator" => Some(Shape::of::<s::PrincipalId>()),
         "zone" => Some(Shape::of::<s::ZoneId>()),
         "credential" => Some(Shape::of::<s::CredentialId>()),
         "call_id" => Some(Shape::of::<s::CallId>()),

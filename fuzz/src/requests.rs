@@ -25,8 +25,8 @@ endpoints! {
     BeginCeremony ConfirmCeremony UnlockOperator OpenSession MintTokens InstallConnector RemoveConnector
     EnableConnector DisableConnector PrepareCall InvokeOperation SimulateCall PreflightOperation SettleCall
     FileRequest ApproveRequest DenyRequest FileGrantRequest ApproveGrantRequest DenyGrantRequest AddAgent
-    AddGrant AddRole RemoveRole WithdrawRole RenewNode Revoke OpenContext AddZone ChangePolicy PutCredential
-    VerifyAudit InspectToken AddException
+    AddGrant AddRole RemoveRole WithdrawRole AddOperator RestoreOwner RenewNode ReplaceNode Revoke OpenContext
+    AddZone ChangePolicy PutCredential VerifyAudit InspectToken AddException
 }
 
 /// The bytes after the first are a body of the endpoint that the first one chooses.

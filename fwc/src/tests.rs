@@ -387,7 +387,7 @@ fn a_wrong_line_ends_with_2_and_says_what_is_wrong() {
     }
     assert!(refusal("invoke a.b --inputt {}").next.contains("--input"));
     assert!(
-        refusal("revoke Capability x").next.ends_with("--reason <REASON> [--unknown]"),
+        refusal("revoke Capability x").next.ends_with("--reason <REASON> [--unknown] [--yes]"),
         "every option of its own"
     );
     assert!(

@@ -55,7 +55,7 @@ fn zones(node: &Node, now: Now) -> impl Iterator<Item = Warning> {
 }
 
 /// What to do when a zone's key is revoked, for good.
-pub(super) const INSTEAD_OF_A_ZONE: &str = "go on in another zone: `fwc zones add z:project:NAME --integrity LEVEL --confidentiality LEVEL`, with agents, grants and \
+pub(super) const INSTEAD_OF_A_ZONE: &str = "go on in another zone: `fwc zones add z:project:apollo --integrity 60 --confidentiality 60`, with agents, grants and \
      credentials of its own; what is on record in this one stays readable";
 
 //= docs/spec/audit.md#a-revoked-node

@@ -129,13 +129,13 @@ registry! {
         "check the passphrase and retry; `fwc status` names the operators";
     2012 PhraseInvalid "phrase_invalid" 422 Validation false
         "The words are no recovery phrase: their number, a word or their checksum is wrong."
-        "look at the place named, and give all 24 words in their order again; nothing was done";
+        "look at the place named, and give all 24 words in their order again; nothing was done, and `fwc operator add --help` says how they are given";
     2013 PhraseOfOther "phrase_of_other" 403 Denied false
         "The phrase is whole, and it is another owner's."
         "find the 24 words that the first `fwc up` of this home showed; nothing was done";
     2014 ConfirmationNeeded "confirmation_needed" 409 Validation false
         "This takes away what only the owner's 24 words, or nothing, brings back, and it was not confirmed."
-        "read what the reason says; to do it all the same, repeat the command with --yes";
+        "read what the reason says; to do it all the same, repeat the command with --yes, as `fwc revoke --help` shows";
     2101 TokenRevoked "token_revoked" 403 Denied false
         "The token was revoked."
         "`fwc revocations` says why; `fwc token mint OPERATION --to FOLDER` writes another";
