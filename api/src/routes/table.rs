@@ -199,7 +199,7 @@ endpoints! {
         "An agent.";
     ListGrants Get "/v1/grants" Access::Caller, types::GrantQuery, Nothing => types::GrantList, USUAL, READS,
         "Grants, newest first.";
-    GetGrant Get "/v1/grants/{grant_id}" Access::Caller, Nothing, Nothing => types::GrantView, USUAL, READS,
+    GetGrant Get "/v1/grants/{id}" Access::Caller, Nothing, Nothing => types::GrantView, USUAL, READS,
         "A grant.";
     AddGrant Post "/v1/grants" GRANT, Nothing, types::AddGrant => types::GrantView, USUAL, CHANGED,
         "Gives an agent or role leave to call operations.";
