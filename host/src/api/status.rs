@@ -10,6 +10,7 @@ use fcp_api::types::{
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, PrincipalId};
 use fcp_proto_core::object::OwnerException;
+use fcp_proto_core::time::Now;
 use fcp_state_machines::node::{ClockState, Node};
 
 use super::condition;
@@ -142,28 +143,13 @@ impl Serve for GetStatus {
         let config = app.config();
         let runner = std::sync::Arc::clone(&serving.runner);
         let status = app.query(move |node, now| {
-            let authority = node.authority();
-            status.authority = authority.owner().map(|owner| AuthorityView {
-                node: node.node_id().clone(),
-                owner_key: owner.public_key.key_id(),
-                issuance_key: node.issuance_key(),
-                attested_until: attestation(node).map(|attestation| attestation.expires_at),
-                operators: operators(node),
-                zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
-            });
+            status.authority = authority(node);
             for installed in node.catalog().iter() {
                 let connector = summary(node, installed, &*runner, now.unix);
                 status.warnings.extend(condition::warnings(installed, &connector.health, &*runner));
                 status.connectors.push(connector);
             }
-            let waits = |filed: &fcp_state_machines::call::approvals::Filed| {
-                filed.decision.is_none() && now.unix < filed.request.expires_at
-            };
-            status.pending_approvals =
-                node.approvals().requests().filter(|(_, filed)| waits(filed)).count() as u64;
-            let grants = node.grant_requests();
-            status.pending_approvals +=
-                grants.iter().filter(|(id, _)| grants.waiting(id, now.unix).is_ok()).count() as u64;
+            status.pending_approvals = pending(node, now);
             status.running_calls = node.calls_under_way().count() as u64;
             status.unknown_outcomes = node.unsettled().count() as u64;
             status.audit_head = node.chains().tip(&owner_zone()).map(|tip| tip.id);
@@ -196,6 +182,28 @@ impl Serve for GetStatus {
         });
         status.await
     }
+}
+
+/// Whom the node answers to.
+fn authority(node: &Node) -> Option<AuthorityView> {
+    let authority = node.authority();
+    authority.owner().map(|owner| AuthorityView {
+        node: node.node_id().clone(),
+        owner_key: owner.public_key.key_id(),
+        issuance_key: node.issuance_key(),
+        attested_until: attestation(node).map(|attestation| attestation.expires_at),
+        operators: operators(node),
+        zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
+    })
+}
+
+/// How many requests wait for a person.
+fn pending(node: &Node, now: Now) -> u64 {
+    let of_calls = node.approvals().requests();
+    let of_calls = of_calls.filter(|(_, it)| it.decision.is_none() && now.unix < it.request.expires_at);
+    let of_grants = node.grant_requests().iter();
+    let of_grants = of_grants.filter(|(id, _)| node.grant_requests().waiting(id, now.unix).is_ok());
+    (of_calls.count() + of_grants.count()) as u64
 }
 
 /// The names of the operators, each once.
