@@ -404,7 +404,7 @@ fn withdraw(home: &mut Home, grant: &str) {
     assert_eq!(home.refused("revoke", &nobody).1["error"]["name"], "not_found");
     assert_eq!(home.ok("revoke", &[&nobody[..], &["--unknown"]].concat())["known"], false);
     assert_eq!(home.ok("revoke", &["Capability", grant, "--reason", "no longer needed"])["known"], true);
-    assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 3);
+    assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 5);
     assert!(home.ok("explain", &[grant])["story"].to_string().contains("no longer needed"));
     home.refused_as("mail", "invoke", &READ);
     let code = home.ok("show", &["sqlite"])["code_digest"].as_str().unwrap().to_owned();

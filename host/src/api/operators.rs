@@ -18,7 +18,7 @@ use fcp_state_machines::trust::authority::OperatorStanding;
 use super::ceremony::{blocking, defect, on_the_socket};
 use super::mount::{Ask, Serve};
 use super::owner::{OWNER, by_phrase, new_passphrase};
-use super::sign::{admit_together, sign_with};
+use super::sign::{admit_together, later_than, sign_with};
 use crate::daemon::{App, owner_zone};
 
 impl Serve for ListOperators {
@@ -160,8 +160,13 @@ async fn delegate(
     enrolled: Enrolled,
 ) -> Result<OperatorAdded, ErrorBody> {
     let Enrolled { operator, rights, lifetime_secs, live } = enrolled;
-    let (now, zone) = (app.now().unix, owner_zone());
     let ended: Vec<_> = live.iter().map(|it| it.public_key.key_id()).collect();
+    // What they signed until now stays in force, so they are closed first and end in a later second than their last act.
+    ended.iter().for_each(|key| app.operators.close_key(*key));
+    if !ended.is_empty() {
+        later_than(app, app.now().unix).await;
+    }
+    let (now, zone) = (app.now().unix, owner_zone());
     let mut objects: Vec<AnyObject> = Vec::new();
     for old in live {
         let old = OperatorDelegation { expires_at: Some(now), ..old };
@@ -177,6 +182,7 @@ async fn delegate(
     };
     objects.push(sign_with(app, owner, None, &zone, delegation).await?.into());
     let admitted = admit_together(app, OWNER, objects).await?;
+    // One that was opened meanwhile.
     ended.iter().for_each(|key| app.operators.close_key(*key));
     let delegation_id = admitted.last().copied().unwrap_or_default();
     let key_id = public_key.key_id();

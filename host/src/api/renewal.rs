@@ -16,7 +16,7 @@ use super::ceremony::{blocking, defect, on_the_socket};
 use super::denial::failed;
 use super::mount::{Ask, Serve};
 use super::owner::{OWNER, by_phrase, owner_name};
-use super::sign::{NEXT_LOOK, admit_object, sign_with, unexpected};
+use super::sign::{admit_object, later_than, sign_with, unexpected};
 use crate::daemon::owner_zone;
 
 /// How long a renewal lasts unless the owner says otherwise, in seconds: a year.
@@ -98,8 +98,8 @@ impl Serve for ReplaceNode {
         });
         let ((keys, encryption_key), nonce) = stored.await?;
         // A word of the second of the revocation would be revoked with it.
-        while revoked_from.is_some_and(|from| app.now().unix <= from) {
-            tokio::time::sleep(NEXT_LOOK).await;
+        if let Some(from) = revoked_from {
+            later_than(&app, from).await;
         }
         let issued_at = app.now().unix;
         let word = NodeAttestation {

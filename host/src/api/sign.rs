@@ -10,6 +10,7 @@ use fcp_proto_core::encoding::cbor::CborError;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{AnyObject, Header, Object, Signed, SignedBody};
+use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::{Label, default_level};
 use fcp_state_machines::node::{Answer, Request};
 
@@ -74,8 +75,15 @@ pub(super) async fn sign_with<T: SignedBody, R: SigningRole>(
     }
 }
 
+/// Waits until the second `at` is over.
+pub(super) async fn later_than(app: &App, at: UnixTime) {
+    while app.now().unix <= at {
+        tokio::time::sleep(NEXT_LOOK).await;
+    }
+}
+
 /// How long to wait before it is looked whether the second is over. Chosen: a person does not notice it.
-pub(super) const NEXT_LOOK: Duration = Duration::from_millis(20);
+const NEXT_LOOK: Duration = Duration::from_millis(20);
 
 /// Hands an object to the node.
 ///
