@@ -81,12 +81,13 @@ impl Known {
 
 /// What `word` of `command` stands for, where that depends on the command.
 fn thing<'a>(word: &'a str, command: &str) -> &'a str {
-    match word {
-        "NAME" if command.starts_with("fwc auth ") || command.contains("--credential NAME") => "CREDENTIAL",
-        "NAME" if command.starts_with("fwc agent ") => "AGENT",
-        "FILE" if command.starts_with("fwc token ") => "TOKEN",
-        "FILE" if command.starts_with("fwc install ") || command.starts_with("fwc package ") => "PACKAGE",
-        word => word,
+    match (word, command.split(' ').nth(1)) {
+        ("NAME", _) if command.contains("--credential NAME") => "CREDENTIAL",
+        ("NAME", Some("auth")) => "CREDENTIAL",
+        ("NAME", Some("agent")) => "AGENT",
+        ("FILE", Some("token")) => "TOKEN",
+        ("FILE", Some("install" | "package")) => "PACKAGE",
+        (word, _) => word,
     }
 }
 

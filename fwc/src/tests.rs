@@ -98,6 +98,7 @@ const LINES: &[&str] = &[
     "package build d --out o --code c --platform p",
     "package sign p --key k",
     "package inspect p",
+    "package test folder --code program",
     "package verify p --trust k --threshold 2",
     "package keygen k",
     "new weather --api-host api.weather.example --folder f",
@@ -472,7 +473,7 @@ fn typed(command: &str) -> Vec<OsString> {
         "RISK" => "high".to_owned(),
         "JSON" => "{}".to_owned(),
         "PORT" => "443".to_owned(),
-        "NAME" | "AGENT" | "CONNECTOR" | "SLOT" => word.to_lowercase(),
+        "NAME" | "OTHER" | "AGENT" | "CONNECTOR" | "SLOT" => word.to_lowercase(),
         "RESOURCE" => "*".to_owned(),
         _ => word,
     };

@@ -417,6 +417,7 @@ fn withdraw(home: &mut Home, grant: &str) {
 fn apart_from_the_daemon(home: &mut Home) {
     let folder = home.beside("data");
     home.ok("new", &["weather", "--api-host", "api.weather.example", "--folder", &folder]);
+    home.ok("package test", &[&format!("{folder}/weather")]);
     home.text("convert", &["json", "toon"], r#"{"a":1}"#, "a: 1");
     home.text("completions", &["bash"], "", "_fwc");
 }

@@ -53,7 +53,7 @@ pub struct OperatorAdded {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::UnixTime>)]
     pub expires_at: Option<UnixTime>,
-    /// The keys that it ended. What they signed before stays in force.
+    /// The keys that it ended. Grants they signed stay in force, approvals do not.
     #[schema(value_type = Vec<schema::KeyId>)]
     pub ended: Vec<KeyId>,
 }

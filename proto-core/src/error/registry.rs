@@ -147,7 +147,7 @@ registry! {
         "`fwc revocations` says why; the owner attests other keys of this device with the 24 words: `fwc node replace`";
     2104 ConnectorRevoked "connector_revoked" 403 Denied false
         "This connector binary was revoked."
-        "`fwc revocations` says why; install a release that is not revoked with `fwc install`";
+        "`fwc revocations` says why; install a release that is not revoked: `fwc install OTHER`";
     2105 ZoneKeyRevoked "zone_key_revoked" 403 Denied false
         "The zone's key was revoked."
         "`fwc revocations` says why; the zone's key is not replaced: go on in another zone, `fwc zones list` shows those there are";
