@@ -11,7 +11,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{
     ConnectorId, CredentialId, Digest, KeyId, NodeId, ObjectId, OperationId, PrincipalId, ZoneId,
 };
-use fcp_proto_core::object::{CallDigestInput, ConnectorInstall, OperatorRight, RevocationScope};
+use fcp_proto_core::object::{CallDigestInput, OperatorRight, RevocationScope};
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::token::resource::Resource;
 use fcp_proto_core::zone::Label;
@@ -348,27 +348,6 @@ impl Node {
             head_age_secs: if self.is_alone() { 0 } else { self.revocations.head_age_secs(now) },
             head_seq: self.revocations.head_seq(),
         }
-    }
-
-    /// Whether a connector's code, package or interface is revoked.
-    pub fn connector_revoked(&self, connector: &ConnectorId, now: UnixTime) -> bool {
-        self.catalog.get(connector).is_some_and(|it| self.binary_revoked(&it.install, now).is_some())
-    }
-
-    /// What of an installation is revoked, if anything is, and by which revocation; in words.
-    //= docs/spec/revocation.md#effect
-    pub fn binary_revoked(&self, install: &ConnectorInstall, now: UnixTime) -> Option<String> {
-        let parts = [
-            ("code", install.code_digest),
-            ("package", install.package_digest),
-            ("interface", install.interface_hash),
-        ];
-        parts.iter().find_map(|(part, digest)| {
-            let scope = RevocationScope::ConnectorBinary;
-            let revocation = self.revocations.find(scope, digest.as_bytes(), now)?;
-            let ConnectorInstall { connector, version, .. } = install;
-            Some(alloc::format!("the {part} {digest} of {connector} {version} is revoked, by {revocation}"))
-        })
     }
 
     pub(super) fn zone_facts(&self, zone: &ZoneId) -> Option<ZoneFacts> {

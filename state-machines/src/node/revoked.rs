@@ -1,16 +1,38 @@
 //! Revocations that bite: what rests on something revoked ends.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{RevocationObject, RevocationScope};
+use fcp_proto_core::ids::{ConnectorId, KeyId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::object::{ConnectorInstall, RevocationObject, RevocationScope};
 use fcp_proto_core::time::UnixTime;
 
 use super::calls::Call;
 use super::{Installed, Node, Output};
 
 impl Node {
+    /// Whether a connector's code, package or interface is revoked.
+    pub fn connector_revoked(&self, connector: &ConnectorId, now: UnixTime) -> bool {
+        self.catalog.get(connector).is_some_and(|it| self.binary_revoked(&it.install, now).is_some())
+    }
+
+    /// What of an installation is revoked, if anything is, and by which revocation; in words.
+    //= docs/spec/revocation.md#effect
+    pub fn binary_revoked(&self, install: &ConnectorInstall, now: UnixTime) -> Option<String> {
+        let parts = [
+            ("code", install.code_digest),
+            ("package", install.package_digest),
+            ("interface", install.interface_hash),
+        ];
+        parts.iter().find_map(|(part, digest)| {
+            let scope = RevocationScope::ConnectorBinary;
+            let revocation = self.revocations.find(scope, digest.as_bytes(), now)?;
+            let ConnectorInstall { connector, version, .. } = install;
+            Some(alloc::format!("the {part} {digest} of {connector} {version} is revoked, by {revocation}"))
+        })
+    }
+
     /// What rests on something revoked ends at once.
     //= docs/spec/revocation.md#effect
     pub(super) fn drop_revoked(&mut self, revocation: &RevocationObject, now: UnixTime) {
