@@ -23,7 +23,7 @@ pub(crate) fn json(input: &[u8]) {
         Ok(value) => {
             let canonical = value.to_canonical();
             assert_eq!(json::parse(canonical.as_bytes(), usize::MAX).as_ref(), Ok(&value));
-            let bytes = cbor::encode(&value.to_cbor()).expect("JSON is within the limits of CBOR");
+            let bytes = cbor::encode(&value).expect("JSON is within the limits of CBOR");
             let item = cbor::decode(&bytes).expect("what is encoded decodes");
             assert_eq!(Json::from_cbor(item), Ok(value));
         }
@@ -43,6 +43,6 @@ pub(crate) fn token(input: &[u8]) {
 /// What is read as a type is written as the same bytes.
 pub(crate) fn typed<T: FromCbor + ToCbor>(input: &[u8]) {
     if let Ok(value) = cbor::decode(input).map_err(Into::into).and_then(T::from_cbor) {
-        assert_eq!(cbor::encode(&value.to_cbor()).as_deref(), Ok(input));
+        assert_eq!(cbor::encode(&value).as_deref(), Ok(input));
     }
 }

@@ -221,6 +221,6 @@ pub(crate) fn merging(input: &[u8]) {
 }
 
 fn read_back<S: ToCbor + FromCbor>(state: &S) -> S {
-    let bytes = encode(&state.to_cbor()).expect("small");
+    let bytes = encode(state).expect("small");
     S::from_cbor(decode(&bytes).expect("canonical")).expect("of its type")
 }

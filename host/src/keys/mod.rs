@@ -22,7 +22,7 @@ use fcp_proto_core::crypto::secret::{SecretBytes, SymmetricKey};
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::crypto::source::{Argon2Cost, KeySource};
 use fcp_proto_core::crypto::wrap::{WrappableKey, WrappedKey};
-use fcp_proto_core::encoding::cbor::{FromCbor, ToCbor, decode, encode};
+use fcp_proto_core::encoding::cbor::{FromCbor, decode, encode};
 use fcp_proto_core::ids::{KeyId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{ObjectIdKey, StoredObject};
 use fcp_proto_core::random::Entropy;
@@ -354,7 +354,7 @@ impl KeyStore {
         let path = self.folder.join(name);
         let wrapped = WrappedKey::with_passphrase(key, passphrase, cost, entropy)
             .map_err(|error| KeyStoreError::Wrap { file: path.clone(), error })?;
-        let bytes = encode(&wrapped.to_cbor()).map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
+        let bytes = encode(&wrapped).map_err(|_| KeyStoreError::Unencodable(path.clone()))?;
         self.write(&path, &bytes)
     }
 

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fcp_proto_core::crypto::role::Vault as VaultRole;
 use fcp_proto_core::crypto::secret::SymmetricKey;
-use fcp_proto_core::encoding::cbor::{ToCbor, encode};
+use fcp_proto_core::encoding::cbor::encode;
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::UnixTime;
 use fcp_runtime_tokio::storage::atomic_file;
@@ -351,7 +351,7 @@ impl Vault {
         let folder = self.make_folder(key)?;
         let name = key.name.as_str();
         let path = folder.join(file_name(name, version));
-        let bytes = encode(&record.to_cbor()).map_err(|_| VaultError::Unencodable)?;
+        let bytes = encode(record).map_err(|_| VaultError::Unencodable)?;
         Ok(atomic_file::write_in(&*self.files, &path, &bytes).map_err(HomeError::from)?)
     }
 

@@ -6,7 +6,7 @@ use fcp_proto_core::cbor_map;
 use fcp_proto_core::crypto::role::Vault;
 use fcp_proto_core::crypto::seal::{SealContext, SealError, SealedBox};
 use fcp_proto_core::crypto::secret::SymmetricKey;
-use fcp_proto_core::encoding::cbor::{CborError, FromCbor, ShapeError, ToCbor, decode, encode};
+use fcp_proto_core::encoding::cbor::{CborError, FromCbor, ShapeError, decode, encode};
 use fcp_proto_core::ids::{ConnectorId, CredentialId, ZoneId};
 use fcp_proto_core::manifest::AuthKind;
 use fcp_proto_core::random::Entropy;
@@ -141,7 +141,7 @@ impl Record {
             record: metadata.record,
             untold: metadata.untold.then_some(true),
         };
-        let binding = encode(&clear.to_cbor()).map_err(|_| VaultError::Unencodable)?;
+        let binding = encode(&clear).map_err(|_| VaultError::Unencodable)?;
         let content = secret.map(Secret::to_bytes).unwrap_or_default();
         let context = SealContext { purpose: PURPOSE, binding: &binding };
         let sealed = SealedBox::seal(key, context, &content, entropy).map_err(|_| VaultError::Unencodable)?;
@@ -170,7 +170,7 @@ impl Record {
 
     /// Opens the seal; nothing is inside once the credential is removed.
     pub(super) fn open(&self, key: &SymmetricKey<Vault>) -> Result<Option<Secret>, RecordError> {
-        let binding = encode(&self.clear.to_cbor())?;
+        let binding = encode(&self.clear)?;
         let context = SealContext { purpose: PURPOSE, binding: &binding };
         let content = self.sealed.open(key, context).map_err(RecordError::Seal)?;
         match self.clear.kind {

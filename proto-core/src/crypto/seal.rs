@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::role::SymmetricRole;
 use super::secret::SymmetricKey;
-use crate::encoding::cbor::{ByteString, CborError, ToCbor, encode};
+use crate::encoding::cbor::{ByteString, CborError, encode};
 use crate::error::Code;
 use crate::ids::KeyId;
 use crate::random::Entropy;
@@ -149,7 +149,7 @@ impl SealedBox {
     /// The canonical encoding of all but nonce and ciphertext, which the tag covers.
     fn header(&self) -> Result<Vec<u8>, SealError> {
         let header = Header { version: self.version, algorithm: self.algorithm, key_id: self.key_id };
-        encode(&header.to_cbor()).map_err(|_: CborError| SealError::TooLarge)
+        encode(&header).map_err(|_: CborError| SealError::TooLarge)
     }
 }
 

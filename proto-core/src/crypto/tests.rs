@@ -129,7 +129,7 @@ fn boxes_open_only_with_their_key_and_context_and_unaltered() {
         (SymmetricKey::<Vault>::generate(&mut entropy), SymmetricKey::<Vault>::generate(&mut entropy));
     let context = SealContext { purpose: "test", binding: b"a" };
     let sealed = SealedBox::seal(&key, context, b"plain", &mut entropy).expect("small");
-    let stored = cbor::encode(&sealed.to_cbor()).expect("small");
+    let stored = cbor::encode(&sealed).expect("small");
     let read = SealedBox::from_cbor(cbor::decode(&stored).expect("canonical")).expect("a box");
     assert_eq!(read.open(&key, context).map(|p| p.to_vec()), Ok(b"plain".to_vec()));
     assert_eq!(read.open(&other, context), Err(SealError::OtherKey));
@@ -160,7 +160,7 @@ fn a_wrapped_key_opens_by_its_passphrase_and_says_why_not() {
     let key = SigningKey::<Operator>::generate(&mut entropy);
     let wrapped =
         WrappedKey::with_passphrase(&key, &secret("right"), Argon2Cost::LEAST, &mut entropy).expect("wraps");
-    let stored = cbor::encode(&wrapped.to_cbor()).expect("small");
+    let stored = cbor::encode(&wrapped).expect("small");
     let read = WrappedKey::from_cbor(cbor::decode(&stored).expect("canonical")).expect("a record");
     assert_eq!(read.open_with_passphrase::<SigningKey<Operator>>(&secret("right")), Ok(key));
     assert_eq!(

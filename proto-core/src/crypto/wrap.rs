@@ -10,7 +10,7 @@ use super::secret::{SecretBytes, SymmetricKey};
 use super::sign::SigningKey;
 use super::source::{Argon2Cost, KeySource, StretchError};
 use crate::cbor_map;
-use crate::encoding::cbor::{ToCbor, encode};
+use crate::encoding::cbor::encode;
 use crate::error::Code;
 use crate::ids::KeyId;
 use crate::random::Entropy;
@@ -237,7 +237,7 @@ cbor_map! {
 
 impl Bound {
     fn under<T>(&self, seal: impl FnOnce(SealContext<'_>) -> Result<T, SealError>) -> Result<T, WrapError> {
-        let binding = encode(&self.to_cbor()).map_err(|_| WrapError::NotOpened)?;
+        let binding = encode(self).map_err(|_| WrapError::NotOpened)?;
         let result = seal(SealContext { purpose: "wrapped-key", binding: &binding });
         result.map_err(|error| match error {
             SealError::Version => WrapError::Version,

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 
 use super::{Schema, SignedBody};
-use crate::encoding::cbor::{self, CborError, ToCbor};
+use crate::encoding::cbor::{self, CborError};
 use crate::error::Code;
 use crate::ids::{ConnectorId, CredentialId, Digest, ObjectId, OperationId, PrincipalId, ZoneId};
 use crate::time::UnixTime;
@@ -47,7 +47,7 @@ impl CallDigestInput {
     pub fn digest(&self) -> Result<Digest, CborError> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(CALL_DOMAIN);
-        hasher.update(&cbor::encode(&self.to_cbor())?);
+        hasher.update(&cbor::encode(self)?);
         Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
     }
 }

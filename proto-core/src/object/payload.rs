@@ -15,7 +15,7 @@ pub const SCHEMA_HASH_BYTES: usize = 32;
 /// As [`cbor::encode`]; the limit on size counts the hash.
 //= docs/spec/objects.md#payloads
 pub fn encode_payload(schema: &SchemaId, value: &impl ToCbor) -> Result<Vec<u8>, CborError> {
-    cbor::encode_after(schema.hash().as_bytes().to_vec(), &value.to_cbor())
+    cbor::encode_after(schema.hash().as_bytes().to_vec(), value)
 }
 
 /// The data item in a payload of `schema`. The schema is compared before anything else is read.

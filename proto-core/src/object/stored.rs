@@ -62,7 +62,7 @@ impl StoredObject {
     /// # Errors
     /// As [`cbor::encode`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, CborError> {
-        cbor::encode(&self.to_cbor())
+        cbor::encode(self)
     }
 
     /// The object's identity under its zone's key.
@@ -71,7 +71,7 @@ impl StoredObject {
     /// As [`cbor::encode`].
     //= docs/spec/objects.md#identity
     pub fn id(&self, key: &ObjectIdKey) -> Result<ObjectId, CborError> {
-        let header = cbor::encode_after(Vec::with_capacity(HEADER_ROOM), &self.header.to_cbor())?;
+        let header = cbor::encode_after(Vec::with_capacity(HEADER_ROOM), &self.header)?;
         Ok(identity(&self.header, &header, &self.body.0, key))
     }
 

@@ -147,7 +147,7 @@ pub trait Message: ToCbor + FromCbor {
     /// # Errors
     /// None in practice: every message is small.
     fn encode(&self) -> Result<Vec<u8>, SessionError> {
-        Ok(encode(&self.to_cbor())?)
+        Ok(encode(self)?)
     }
 }
 

@@ -16,7 +16,7 @@ impl Transcript {
     pub(super) fn of(domain: &str, parts: &[&dyn ToCbor]) -> Result<Self, SessionError> {
         let mut bytes = domain.as_bytes().to_vec();
         for part in parts {
-            bytes.extend(encode(&part.to_cbor())?);
+            bytes.extend(encode(*part)?);
         }
         Ok(Self(bytes))
     }

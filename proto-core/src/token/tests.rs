@@ -431,7 +431,7 @@ fn argument_rules_judge_what_stands_at_their_pointer() {
 #[test]
 fn constraints_have_one_encoding() {
     let empty = Constraints::default();
-    assert_eq!(cbor::encode(&empty.to_cbor()), Ok(vec![0xa0]));
+    assert_eq!(cbor::encode(&empty), Ok(vec![0xa0]));
     let explicit =
         Value::Map(Map::new(vec![(Value::Text("arguments".into()), Value::Array(vec![]))]).expect("one"));
     assert_eq!(Constraints::from_cbor(explicit), Err(ShapeError::Invalid("an empty list is left out")));
@@ -592,7 +592,7 @@ proptest! {
 
     #[test]
     fn constraints_read_back_from_cbor_and_json(a in arb_constraints()) {
-        let bytes = cbor::encode(&a.to_cbor())?;
+        let bytes = cbor::encode(&a)?;
         prop_assert_eq!(Constraints::from_cbor(cbor::decode(&bytes)?)?, a.clone());
         let text = serde_json::to_string(&a)?;
         prop_assert_eq!(serde_json::from_str::<Constraints>(&text)?, a);

@@ -45,7 +45,7 @@ cbor_map! {
 
 /// Canonical CBOR of a message.
 pub(super) fn write(message: &impl ToCbor) -> Result<Vec<u8>, FrostError> {
-    encode(&message.to_cbor()).map_err(|_| FrostError::Unusable)
+    encode(message).map_err(|_| FrostError::Unusable)
 }
 
 /// Reads a message that `sender` sent.

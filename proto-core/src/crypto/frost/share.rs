@@ -168,7 +168,7 @@ impl KeyShare {
     /// # Errors
     /// None in practice: a group key is small.
     pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, FrostError> {
-        let group = encode(&self.group.to_cbor()).map_err(|_| FrostError::Unusable)?;
+        let group = encode(&self.group).map_err(|_| FrostError::Unusable)?;
         Ok(Zeroizing::new([&[KEY_SHARE_VERSION, self.participant][..], &*self.secret, &group].concat()))
     }
 

@@ -148,7 +148,7 @@ fn equal_secrets_and_coefficients_leave_no_equal_hashes() {
 #[test]
 fn a_dealing_reads_back_and_its_numbers_are_checked() {
     let (dealing, _) = deal(b"s", 10);
-    let bytes = encode(&dealing.to_cbor()).expect("small");
+    let bytes = encode(&dealing).expect("small");
     assert_eq!(Dealing::from_cbor(decode(&bytes).expect("canonical")), Ok(dealing.clone()));
     let broken: [fn(&mut Dealing); 4] = [
         |dealing| dealing.terms.threshold = 0,

@@ -2,17 +2,17 @@
 
 use alloc::vec::Vec;
 
-use super::{CborError, Value};
+use super::{CborError, ToCbor, Value};
 use crate::limits::{MAX_DEPTH, MAX_OBJECT_BYTES};
 
 /// Room for what most values are encoded in, so that a vector does not grow from nothing.
 const ROOM: usize = 128;
 
-/// The canonical encoding of `value`.
+/// The canonical encoding of `value`: a data item, or anything that has one.
 ///
 /// # Errors
 /// [`CborError::TooDeep`], [`CborError::TooLarge`] or [`CborError::NonFiniteFloat`].
-pub fn encode(value: &Value<'_>) -> Result<Vec<u8>, CborError> {
+pub fn encode(value: &(impl ToCbor + ?Sized)) -> Result<Vec<u8>, CborError> {
     encode_after(Vec::with_capacity(ROOM), value)
 }
 
@@ -20,9 +20,9 @@ pub fn encode(value: &Value<'_>) -> Result<Vec<u8>, CborError> {
 ///
 /// # Errors
 /// As [`encode`].
-pub fn encode_after(prefix: Vec<u8>, value: &Value<'_>) -> Result<Vec<u8>, CborError> {
+pub fn encode_after(prefix: Vec<u8>, value: &(impl ToCbor + ?Sized)) -> Result<Vec<u8>, CborError> {
     let mut out = prefix;
-    write(value, 0, &mut out)?;
+    value.append_to(&mut out, 0)?;
     Ok(out)
 }
 
@@ -37,30 +37,24 @@ pub(crate) fn append_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), CborEr
 /// The encoding by which a map orders `key`; keys nest inside their map, so they start one level down.
 pub(super) fn key_bytes(key: &Value<'_>) -> Result<Vec<u8>, CborError> {
     let mut out = Vec::new();
-    write(key, 1, &mut out)?;
+    append(key, &mut out, 1)?;
     Ok(out)
 }
 
-fn write(value: &Value<'_>, depth: usize, out: &mut Vec<u8>) -> Result<(), CborError> {
-    if depth > MAX_DEPTH {
-        return Err(CborError::TooDeep);
-    }
+/// Appends the data item, which lies `depth` levels deep.
+pub(super) fn append(value: &Value<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), CborError> {
+    shallow(depth)?;
     match value {
         Value::Unsigned(n) => head(0, *n, out),
         Value::Negative(n) => head(1, *n, out),
         Value::Bytes(bytes) => string(2, bytes, out)?,
-        Value::Text(text) => string(3, text.as_bytes(), out)?,
-        Value::Array(items) => {
-            head(4, items.len() as u64, out);
-            for item in items {
-                write(item, depth + 1, out)?;
-            }
-        }
+        Value::Text(text) => append_text(text, out)?,
+        Value::Array(items) => append_array(items.iter(), out, depth)?,
         Value::Map(map) => {
-            head(5, map.entries().len() as u64, out);
+            append_map_head(map.entries().len(), out, depth)?;
             for (key, item) in map.entries() {
-                write(key, depth + 1, out)?;
-                write(item, depth + 1, out)?;
+                append(key, out, depth + 1)?;
+                append(item, out, depth + 1)?;
             }
         }
         Value::Bool(false) => out.push(0xf4),
@@ -68,6 +62,40 @@ fn write(value: &Value<'_>, depth: usize, out: &mut Vec<u8>) -> Result<(), CborE
         Value::Null => out.push(0xf6),
         Value::Float(x) => float(*x, out)?,
     }
+    small(out)
+}
+
+/// Appends an array, which lies `depth` levels deep.
+pub(super) fn append_array<'v, T: ToCbor + 'v>(
+    items: impl ExactSizeIterator<Item = &'v T>,
+    out: &mut Vec<u8>,
+    depth: usize,
+) -> Result<(), CborError> {
+    shallow(depth)?;
+    head(4, items.len() as u64, out);
+    for item in items {
+        item.append_to(out, depth + 1)?;
+    }
+    small(out)
+}
+
+/// Appends what a map of so many entries begins with, which lies `depth` levels deep.
+pub(super) fn append_map_head(entries: usize, out: &mut Vec<u8>, depth: usize) -> Result<(), CborError> {
+    shallow(depth)?;
+    head(5, entries as u64, out);
+    small(out)
+}
+
+/// Appends `text` as a text string.
+pub(super) fn append_text(text: &str, out: &mut Vec<u8>) -> Result<(), CborError> {
+    string(3, text.as_bytes(), out)
+}
+
+fn shallow(depth: usize) -> Result<(), CborError> {
+    if depth > MAX_DEPTH { Err(CborError::TooDeep) } else { Ok(()) }
+}
+
+fn small(out: &[u8]) -> Result<(), CborError> {
     if out.len() > MAX_OBJECT_BYTES { Err(CborError::TooLarge) } else { Ok(()) }
 }
 

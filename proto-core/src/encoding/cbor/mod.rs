@@ -7,6 +7,7 @@
 mod bounded;
 mod decode;
 mod encode;
+mod fields;
 mod shape;
 mod value;
 
@@ -15,10 +16,15 @@ pub use decode::decode;
 pub(crate) use decode::split_bytes;
 pub(crate) use encode::append_bytes;
 pub use encode::{encode, encode_after};
-pub use shape::{ByteString, FieldReader, FromCbor, MapBuilder, ShapeError, ToCbor};
+pub use fields::{FieldReader, MapBuilder, append_fields, order_of};
+pub use shape::{ByteString, FromCbor, ShapeError, ToCbor};
 pub use value::{Map, Value};
 
+use alloc::vec::Vec;
 use core::fmt;
+
+/// What encodings are appended to; by a name of its own, so that macros name it in crates with and without `alloc`.
+pub type Output = Vec<u8>;
 
 /// Why bytes are not canonical CBOR, or why a value has no canonical encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::encode::{append, append_array};
 use super::{CborError, Map, Value};
 use crate::ids::IdError;
 use crate::time::UnixTime;
@@ -68,9 +69,23 @@ pub trait ToCbor {
     /// The data item for this value.
     fn to_cbor(&self) -> Value<'_>;
 
+    /// Whether a map leaves out the field whose value this is.
+    fn is_absent(&self) -> bool {
+        false
+    }
+
     /// What stands in a map's field of this type; `None` leaves the field out.
     fn to_field(&self) -> Option<Value<'_>> {
-        Some(self.to_cbor())
+        (!self.is_absent()).then(|| self.to_cbor())
+    }
+
+    /// Appends the encoding of the data item, which lies `depth` levels deep. Types of many parts are written part by part
+    /// instead of becoming an item first.
+    ///
+    /// # Errors
+    /// As [`encode`](super::encode).
+    fn append_to(&self, out: &mut Vec<u8>, depth: usize) -> Result<(), CborError> {
+        append(&self.to_cbor(), out, depth)
     }
 }
 
@@ -124,6 +139,10 @@ impl<const N: usize> FromCbor for [u8; N] {
 impl ToCbor for Value<'_> {
     fn to_cbor(&self) -> Value<'_> {
         self.clone()
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>, depth: usize) -> Result<(), CborError> {
+        append(self, out, depth)
     }
 }
 
@@ -203,6 +222,10 @@ impl<T: ToCbor> ToCbor for Vec<T> {
     fn to_cbor(&self) -> Value<'_> {
         Value::Array(self.iter().map(ToCbor::to_cbor).collect())
     }
+
+    fn append_to(&self, out: &mut Vec<u8>, depth: usize) -> Result<(), CborError> {
+        append_array(self.iter(), out, depth)
+    }
 }
 
 impl<T: FromCbor> FromCbor for Vec<T> {
@@ -217,6 +240,10 @@ impl<T: FromCbor> FromCbor for Vec<T> {
 impl<T: ToCbor> ToCbor for alloc::collections::BTreeSet<T> {
     fn to_cbor(&self) -> Value<'_> {
         Value::Array(self.iter().map(ToCbor::to_cbor).collect())
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>, depth: usize) -> Result<(), CborError> {
+        append_array(self.iter(), out, depth)
     }
 }
 
@@ -252,6 +279,10 @@ impl<T: ToCbor> ToCbor for Box<T> {
     fn to_cbor(&self) -> Value<'_> {
         T::to_cbor(self)
     }
+
+    fn append_to(&self, out: &mut Vec<u8>, depth: usize) -> Result<(), CborError> {
+        T::append_to(self, out, depth)
+    }
 }
 
 impl<T: FromCbor> FromCbor for Box<T> {
@@ -265,8 +296,15 @@ impl<T: ToCbor> ToCbor for Option<T> {
         self.as_ref().map_or(Value::Null, ToCbor::to_cbor)
     }
 
-    fn to_field(&self) -> Option<Value<'_>> {
-        self.as_ref().map(ToCbor::to_cbor)
+    fn is_absent(&self) -> bool {
+        self.is_none()
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>, depth: usize) -> Result<(), CborError> {
+        match self {
+            Some(value) => value.append_to(out, depth),
+            None => append(&Value::Null, out, depth),
+        }
     }
 }
 
@@ -278,94 +316,6 @@ impl<T: FromCbor> FromCbor for Option<T> {
     /// An absent option has one form, which is absence: an explicit null is refused.
     fn from_field(_name: &'static str, field: Option<Value<'_>>) -> Result<Self, ShapeError> {
         field.map(T::from_cbor).transpose()
-    }
-}
-
-/// Collects the fields of a struct, in the order of their encoded names.
-#[derive(Debug, Default)]
-pub struct MapBuilder<'a>(Vec<(Value<'a>, Value<'a>)>);
-
-impl<'a> MapBuilder<'a> {
-    /// A builder with room for `fields` fields.
-    pub fn with_capacity(fields: usize) -> Self {
-        Self(Vec::with_capacity(fields))
-    }
-
-    /// A builder that begins with the fields of `map`; any other item counts as an empty map.
-    pub fn from_map(map: Value<'a>) -> Self {
-        let Value::Map(map) = map else { return Self::default() };
-        let mut entries = map.into_entries();
-        entries.retain(|(name, _)| matches!(name, Value::Text(_)));
-        Self(entries)
-    }
-
-    /// Adds the field `name`, unless it is an absent option.
-    pub fn field(&mut self, name: &'static str, value: &'a (impl ToCbor + ?Sized)) {
-        if let Some(value) = value.to_field() {
-            self.item(name, value);
-        }
-    }
-
-    /// Adds the field `name` with a data item.
-    ///
-    /// A name added twice keeps its first value; field names are literals of this crate and never collide.
-    pub fn item(&mut self, name: &'static str, item: Value<'a>) {
-        let name = Value::Text(Cow::Borrowed(name));
-        if let Err(place) = self.0.binary_search_by(|(other, _)| rank(other).cmp(&rank(&name))) {
-            self.0.insert(place, (name, item));
-        }
-    }
-
-    /// The map of all added fields.
-    pub fn finish(self) -> Value<'a> {
-        Value::Map(Map::from_ordered(self.0))
-    }
-}
-
-/// The order of the encodings of texts: these begin with the length.
-fn rank<'v>(name: &'v Value<'_>) -> Option<(usize, &'v str)> {
-    if let Value::Text(text) = name { Some((text.len(), &**text)) } else { None }
-}
-
-/// Takes the fields of a struct out of its map, one by one.
-//= docs/spec/encoding.md#structs
-#[derive(Debug)]
-pub struct FieldReader<'a>(Vec<(Value<'a>, Value<'a>)>);
-
-impl<'a> FieldReader<'a> {
-    /// A reader over `value`.
-    ///
-    /// # Errors
-    /// [`ShapeError::WrongType`] if it is no map.
-    pub fn new(value: Value<'a>) -> Result<Self, ShapeError> {
-        let Value::Map(map) = value else { return Err(ShapeError::WrongType("a map")) };
-        Ok(Self(map.into_entries()))
-    }
-
-    /// Takes the field `name`.
-    ///
-    /// # Errors
-    /// As [`FromCbor::from_field`].
-    pub fn field<T: FromCbor>(&mut self, name: &'static str) -> Result<T, ShapeError> {
-        let at = self.0.iter().position(|(key, _)| matches!(key, Value::Text(text) if text == name));
-        T::from_field(name, at.map(|at| self.0.remove(at).1))
-    }
-
-    /// Ends the reading.
-    ///
-    /// # Errors
-    /// [`ShapeError::UnknownField`] if a field was not taken.
-    pub fn finish(self) -> Result<(), ShapeError> {
-        match self.0.into_iter().next() {
-            None => Ok(()),
-            Some((Value::Text(name), _)) => Err(ShapeError::UnknownField(name.into_owned())),
-            Some(_) => Err(ShapeError::WrongType("a map with text keys")),
-        }
-    }
-
-    /// What was not taken, for a type that is embedded in the same map.
-    pub fn rest(self) -> Value<'a> {
-        Value::Map(Map::from_ordered(self.0))
     }
 }
 
@@ -387,6 +337,18 @@ macro_rules! cbor_map {
                 let mut map = $crate::encoding::cbor::MapBuilder::with_capacity(fields);
                 $(map.field(stringify!($field), &self.$field);)*
                 map.finish()
+            }
+
+            fn append_to(
+                &self,
+                out: &mut $crate::encoding::cbor::Output,
+                depth: usize,
+            ) -> Result<(), $crate::encoding::cbor::CborError> {
+                const NAMES: &[&str] = &[$(stringify!($field)),*];
+                const ORDER: [usize; NAMES.len()] = $crate::encoding::cbor::order_of(NAMES);
+                let fields: [&dyn $crate::encoding::cbor::ToCbor; NAMES.len()] = [$(&self.$field),*];
+                let in_order = ORDER.map(|at| (NAMES[at], fields[at]));
+                $crate::encoding::cbor::append_fields(&in_order, out, depth)
             }
         }
 

@@ -1,3 +1,5 @@
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cbor_map;
+use crate::limits::MAX_OBJECT_BYTES;
 
 fn value() -> impl Strategy<Value = Value<'static>> {
     let leaf = prop_oneof![
@@ -132,4 +135,57 @@ fn structs_refuse_unknown_missing_and_null_fields() {
     assert_eq!(read(vec![number, (text("name"), Value::Null)]), Err(ShapeError::WrongType("a text string")));
     let big = vec![(text("number"), Value::Unsigned(1 << 40))];
     assert_eq!(read(big), Err(ShapeError::OutOfRange));
+}
+
+cbor_map! {
+    /// Fields of every kind whose order in the encoding is not that of the declaration.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Mixed {
+        /// Behind the shorter names.
+        pub longest: Value<'static>,
+        /// Left out if absent.
+        pub maybe: Option<Sample>,
+        /// A list of structs.
+        pub all: Vec<Sample>,
+        /// As long as the one before it, and smaller.
+        pub aim: BTreeSet<String>,
+        /// In a box.
+        pub own: Box<Sample>,
+    }
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    (any::<u32>(), any::<Option<String>>()).prop_map(|(number, name)| Sample { number, name })
+}
+
+fn mixed() -> impl Strategy<Value = Mixed> {
+    let list = prop::collection::vec(sample(), 0..4);
+    let set = prop::collection::btree_set(any::<String>(), 0..4);
+    (value(), prop::option::of(sample()), list, set, sample())
+        .prop_map(|(longest, maybe, all, aim, own)| Mixed { longest, maybe, all, aim, own: Box::new(own) })
+}
+
+proptest! {
+    #[test]
+    //= docs/spec/encoding.md#structs
+    fn a_struct_written_part_by_part_is_its_item(mixed in mixed()) {
+        let bytes = encode(&mixed)?;
+        prop_assert_eq!(&bytes, &encode(&mixed.to_cbor())?);
+        prop_assert_eq!(Mixed::from_cbor(decode(&bytes)?), Ok(mixed));
+    }
+}
+
+#[test]
+fn a_struct_has_the_bounds_of_its_item() {
+    let own = Box::new(Sample { number: 1, name: None });
+    let holding =
+        |longest| Mixed { longest, maybe: None, all: vec![], aim: BTreeSet::new(), own: own.clone() };
+    let nested = |depth| holding((0..depth).fold(Value::Null, |inner, _| Value::Array(vec![inner])));
+    assert!(encode(&nested(127)).is_ok());
+    assert_eq!(encode(&nested(128)), Err(CborError::TooDeep));
+    let sized = |bytes| holding(Value::Bytes(vec![0; bytes].into()));
+    let rest = encode(&sized(1 << 16)).expect("small").len() - (1 << 16);
+    assert_eq!(encode(&sized(MAX_OBJECT_BYTES - rest)).map(|it| it.len()), Ok(MAX_OBJECT_BYTES));
+    assert_eq!(encode(&sized(MAX_OBJECT_BYTES - rest + 1)), Err(CborError::TooLarge));
+    assert_eq!(encode(&holding(Value::Float(f64::NAN))), Err(CborError::NonFiniteFloat));
 }

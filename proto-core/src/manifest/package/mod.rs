@@ -319,7 +319,7 @@ impl Package {
     /// # Errors
     /// [`PackageError::HeadTooLarge`] if manifest and cases together are.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PackageError> {
-        let head = cbor::encode(&self.head.to_cbor()).map_err(|_| PackageError::HeadTooLarge)?;
+        let head = cbor::encode(&self.head).map_err(|_| PackageError::HeadTooLarge)?;
         if head.len() > MAX_HEAD_BYTES {
             return Err(PackageError::HeadTooLarge);
         }

@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use fcp_proto_core::encoding::cbor::{FromCbor, ToCbor, Value, decode, encode};
+use fcp_proto_core::encoding::cbor::{FromCbor, Value, decode, encode};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, CredentialId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::time::{Instant, Now, UnixTime};
@@ -245,7 +245,7 @@ fn scopes_and_budgets_pick_their_holders() {
     let without = Caller { credentials: &[], ..caller };
     assert_eq!(rates.demands(&[pool("d")], &without, usage)[0].holder, Holder::Instance(zone));
     for demand in demands {
-        let bytes = encode(&demand.to_cbor()).unwrap();
+        let bytes = encode(&demand).unwrap();
         assert_eq!(Demand::from_cbor(decode(&bytes).unwrap()), Ok(demand));
     }
     assert!(Demand::from_cbor(Value::Null).is_err());

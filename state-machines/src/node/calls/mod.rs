@@ -15,7 +15,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use fcp_proto_core::encoding::cbor::{self, ByteString, ToCbor};
+use fcp_proto_core::encoding::cbor::{self, ByteString};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, KeyId, ObjectId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::object::{CallOutcome, CallRecord, Effect, OperationIntent, SettledBy, TraceContext};
@@ -119,7 +119,7 @@ fn call_record(call_id: CallId, facts: &Facts, trace: Option<&TraceContext>) -> 
 }
 
 fn stored_demands(reservation: &rates::Reservation) -> Result<Vec<ByteString>, Unstorable> {
-    reservation.demands().iter().map(|demand| Ok(ByteString(cbor::encode(&demand.to_cbor())?))).collect()
+    reservation.demands().iter().map(|demand| Ok(ByteString(cbor::encode(demand)?))).collect()
 }
 
 /// The scope of an intent's key, if it has one.

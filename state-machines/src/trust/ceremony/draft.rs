@@ -12,7 +12,7 @@ use fcp_proto_core::crypto::secret::{SecretBytes, SymmetricKey};
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::crypto::source::{Argon2Cost, KeySource};
 use fcp_proto_core::crypto::wrap::{WrappableKey, WrappedKey};
-use fcp_proto_core::encoding::cbor::{ByteString, ToCbor, encode};
+use fcp_proto_core::encoding::cbor::{ByteString, encode};
 use fcp_proto_core::ids::ZoneId;
 use fcp_proto_core::object::ObjectIdKey;
 use fcp_proto_core::random::Entropy;
@@ -170,7 +170,7 @@ impl Files {
         entropy: &mut Entropy,
     ) -> Result<(), BeginError> {
         let wrapped = WrappedKey::with_passphrase(key, passphrase, cost, entropy)?;
-        self.push(name, encode(&wrapped.to_cbor())?);
+        self.push(name, encode(&wrapped)?);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use fcp_proto_core::crypto::role::Wrapping;
 use fcp_proto_core::crypto::secret::SymmetricKey;
 use fcp_proto_core::crypto::source::KeySource;
 use fcp_proto_core::crypto::wrap::{WrappableKey, WrappedKey};
-use fcp_proto_core::encoding::cbor::{ToCbor, encode};
+use fcp_proto_core::encoding::cbor::encode;
 use fcp_proto_core::ids::{KeyId, PrincipalId, ZoneId};
 use fcp_proto_core::random::Entropy;
 
@@ -67,5 +67,5 @@ pub fn wrap_for_file<K: WrappableKey>(
     entropy: &mut Entropy,
 ) -> Result<Vec<u8>, BeginError> {
     let wrapped = WrappedKey::with_key(key, &file_wrapping_key(secret, name), source, entropy)?;
-    Ok(encode(&wrapped.to_cbor())?)
+    Ok(encode(&wrapped)?)
 }

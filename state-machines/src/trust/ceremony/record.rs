@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use fcp_proto_core::cbor_map;
 use fcp_proto_core::crypto::hash::Hasher;
 use fcp_proto_core::encoding::cbor::{
-    ByteString, CborError, FieldReader, FromCbor, MapBuilder, ToCbor, Value, decode, encode,
+    ByteString, CborError, FieldReader, FromCbor, MapBuilder, Value, decode, encode,
 };
 use fcp_proto_core::ids::{KeyId, NodeId, PrincipalId};
 use fcp_proto_core::object::{AnyObject, StoredObject};
@@ -67,7 +67,7 @@ impl CeremonyRecord {
             keys: self.keys.clone(),
             objects: objects.collect::<Result<_, _>>()?,
         };
-        let content = encode(&content.to_cbor())?;
+        let content = encode(&content)?;
         let mut map = MapBuilder::default();
         map.field("version", &VERSION);
         let checksum = checksum(&content);

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use fcp_proto_core::encoding::cbor::{self, ToCbor};
+use fcp_proto_core::encoding::cbor::{self};
 use fcp_proto_core::ids::{NodeId, ObjectId, ZoneId};
 use fcp_proto_core::object::{Certified, CheckpointFork, Object, ObjectIdKey, ZoneCheckpoint};
 use fcp_proto_core::time::UnixTime;
@@ -156,7 +156,7 @@ impl Chain {
         let content = |tip: &Tip| {
             let unsigned =
                 Object::uncertified(tip.checkpoint.header.clone(), tip.checkpoint.body.fields.clone());
-            unsigned.store().ok().and_then(|stored| cbor::encode(&stored.to_cbor()).ok())
+            unsigned.store().ok().and_then(|stored| cbor::encode(&stored).ok())
         };
         let stands = if content(&fork.a) <= content(&fork.b) { fork.a } else { fork.b };
         self.tip = Some(stands);

@@ -229,7 +229,7 @@ pub(super) fn handover(bytes: &[u8]) -> Result<Handover, Refusal> {
 }
 
 fn to_bytes(value: &impl ToCbor) -> Result<Vec<u8>, Refusal> {
-    encode(&value.to_cbor()).map_err(|_| Refusal::NotEncodable)
+    encode(value).map_err(|_| Refusal::NotEncodable)
 }
 
 fn from_bytes<T: FromCbor>(bytes: &[u8]) -> Result<T, Refusal> {

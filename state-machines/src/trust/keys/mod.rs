@@ -36,7 +36,7 @@ use fcp_proto_core::crypto::hash::Hasher;
 use fcp_proto_core::crypto::role::Node;
 use fcp_proto_core::crypto::secret::SecretBytes;
 use fcp_proto_core::crypto::sign::{SigningKey, VerifyingKey};
-use fcp_proto_core::encoding::cbor::{ByteString, ShapeError, ToCbor, encode};
+use fcp_proto_core::encoding::cbor::{ByteString, ShapeError, encode};
 use fcp_proto_core::ids::{Digest, KeyId, NodeId, ZoneId};
 use fcp_proto_core::object::{OpenedZoneKeys, ZoneKeyAlgorithm};
 use fcp_proto_core::random::Entropy;
@@ -193,7 +193,7 @@ impl Commit {
     /// The commit's name, by which one of an epoch is chosen.
     //= docs/spec/zone-keys.md#commits
     pub fn id(&self) -> Option<Digest> {
-        let bytes = encode(&self.to_cbor()).ok()?;
+        let bytes = encode(self).ok()?;
         Some(Digest::from_bytes(Hasher::new("FCP2-ZONE-COMMIT-V1").with(&bytes).finish()))
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use fcp_proto_core::cbor_map;
 use fcp_proto_core::crypto::secret::SecretBytes;
-use fcp_proto_core::encoding::cbor::{CborError, FromCbor, ShapeError, ToCbor, decode, encode};
+use fcp_proto_core::encoding::cbor::{CborError, FromCbor, ShapeError, decode, encode};
 use fcp_proto_core::ids::{NodeId, ZoneId};
 use fcp_proto_core::object::{ObjectIdKey, ZoneKey, ZoneKeyTerms};
 use fcp_proto_core::time::UnixTime;
@@ -100,7 +100,7 @@ impl Record {
     }
 
     pub(super) fn to_bytes(&self) -> Result<SecretBytes, CborError> {
-        encode(&self.to_cbor()).map(SecretBytes::new)
+        encode(self).map(SecretBytes::new)
     }
 
     pub(super) fn from_bytes(bytes: &SecretBytes) -> Result<Self, ShapeError> {
