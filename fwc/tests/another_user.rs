@@ -1,6 +1,8 @@
 //! An agent that runs as another user of the machine, set up by the very lines of the guide.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+#[path = "programs/copy.rs"]
+mod copy;
 mod programs;
 #[allow(dead_code, reason = "this test needs a part of the home only")]
 mod real;
@@ -11,6 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use copy::copy;
 use real::Home;
 use serde_json::Value;
 
@@ -63,7 +66,7 @@ fn an_agent_with_a_user_of_its_own_calls_over_tcp_and_sees_nothing_of_the_home()
     let mut home = Home::new();
     let agents = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
     let fwc = agents.path().join("fwc");
-    std::fs::copy(home.program("fwc"), &fwc).unwrap();
+    copy(home.program("fwc"), &fwc);
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let [config, owners, calls] = blocks(&home.path(), agents.path(), &address);
 

@@ -13,6 +13,7 @@ use fcp_proto_core::manifest::package::Package;
 use fcp_proto_core::token::constraints::Constraints;
 use serde_json::json;
 
+use crate::copy::copy;
 use crate::world::{Bot, Daemon, PASSPHRASE, call, ceremony, folder, signed_for_development, unlock};
 
 /// A folder with the daemon's programs, whose engine is what a test writes.
@@ -21,7 +22,7 @@ fn programs(folder: &Path) -> PathBuf {
     let programs = folder.join("programs");
     fs::create_dir(&programs).unwrap();
     for name in ["fcp-host", "fcp-launcher"] {
-        fs::copy(built.join(name), programs.join(name)).unwrap();
+        copy(built.join(name), programs.join(name));
     }
     programs
 }

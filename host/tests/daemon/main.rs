@@ -12,6 +12,8 @@ mod apart;
 mod audited;
 mod authority;
 mod condition;
+#[path = "../../../fwc/tests/programs/copy.rs"]
+mod copy;
 mod development;
 mod engine;
 mod examined;

@@ -25,6 +25,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use crate::copy::copy;
 use crate::programs::programs;
 
 /// What every passphrase of these tests is.
@@ -360,9 +361,9 @@ impl World {
 pub fn faulty_programs(folder: &Path) -> PathBuf {
     let (own, built) = (folder.join("programs"), programs());
     fs::create_dir(&own).unwrap();
-    fs::copy(built.join("examples/faulty-host"), own.join("fcp-host")).unwrap();
+    copy(built.join("examples/faulty-host"), own.join("fcp-host"));
     for name in ["fcp-launcher", "fcp-connector-engine"] {
-        fs::copy(built.join(name), own.join(name)).unwrap();
+        copy(built.join(name), own.join(name));
     }
     own
 }

@@ -15,6 +15,8 @@ mod accounts;
 mod at_random;
 mod ceremony;
 mod changes;
+#[path = "../../../fwc/tests/programs/copy.rs"]
+mod copy;
 #[path = "../daemon/world.rs"]
 #[allow(dead_code, reason = "these tests need a part of it only")]
 mod daemon;

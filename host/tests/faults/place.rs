@@ -15,6 +15,7 @@ use fcp_proto_core::manifest::package::Package;
 use fcp_proto_core::token::constraints::Constraints;
 use serde_json::json;
 
+use crate::copy::copy;
 use crate::daemon::{Bot, Daemon, PASSPHRASE, ceremony, signed_for_development, unlock};
 use crate::processes::{self, Process};
 use crate::programs::programs;
@@ -265,9 +266,9 @@ pub fn zone() -> ZoneId {
 pub fn faulty_programs(folder: &Path) -> PathBuf {
     let (own, built) = (folder.join("programs"), programs());
     fs::create_dir(&own).unwrap();
-    fs::copy(built.join("examples/faulty-host"), own.join(HOST)).unwrap();
+    copy(built.join("examples/faulty-host"), own.join(HOST));
     for name in ["fcp-launcher", "fcp-connector-engine"] {
-        fs::copy(built.join(name), own.join(name)).unwrap();
+        copy(built.join(name), own.join(name));
     }
     own
 }

@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may end by any failure")]
 
 #[cfg(target_os = "linux")]
+#[path = "../../../fwc/tests/programs/copy.rs"]
+mod copy;
+#[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(target_os = "linux")]
 mod files;
@@ -11,7 +14,6 @@ mod files;
 mod life;
 #[cfg(target_os = "linux")]
 mod limits;
-#[cfg(target_os = "linux")]
 #[path = "../../../fwc/tests/programs/mod.rs"]
 mod programs;
 #[cfg(target_os = "linux")]

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
+use crate::copy::copy;
+
 /// Where the built programs lie, for the run under another user.
 const PROGRAMS: &str = "FCP_SANDBOX_TEST_PROGRAMS";
 
@@ -110,9 +112,9 @@ pub(crate) fn repeat_as_ordinary_user() {
         .unwrap();
     std::fs::create_dir(place.path().join("examples")).unwrap();
     let tests = place.path().join("tests");
-    std::fs::copy(programs().join("fcp-launcher"), place.path().join("fcp-launcher")).unwrap();
-    std::fs::copy(probe(), place.path().join("examples/sandbox-probe")).unwrap();
-    std::fs::copy(std::env::current_exe().unwrap(), &tests).unwrap();
+    copy(programs().join("fcp-launcher"), place.path().join("fcp-launcher"));
+    copy(probe(), place.path().join("examples/sandbox-probe"));
+    copy(std::env::current_exe().unwrap(), &tests);
     let run = Command::new(&tests)
         .args(["--skip", "the_same_as_an_ordinary_user", "--test-threads", "2", "--nocapture"])
         .env(PROGRAMS, place.path())

@@ -15,6 +15,8 @@
 #[allow(dead_code, reason = "these tests need a part of it only")]
 mod accounts;
 mod canary;
+#[path = "../../../fwc/tests/programs/copy.rs"]
+mod copy;
 #[path = "../daemon/world.rs"]
 #[allow(dead_code, reason = "these tests need a part of it only")]
 mod daemon;
