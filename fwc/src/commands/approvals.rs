@@ -308,7 +308,7 @@ pub(super) fn confirm<T: Serialize>(shown: &T, more: Option<&str>) -> Result<()>
     }
     Err(Failure::new(Code::Cancelled)
         .because("you did not type yes")
-        .next("nothing was approved; `fwc approvals deny ID` denies it for good"))
+        .next("nothing was approved; `fwc approvals deny ID` denies it for an hour"))
 }
 
 /// What a person decides over, whole, with nothing in it that could hide or move text on a terminal.

@@ -16,8 +16,8 @@ use fcp_state_machines::call::gate::{
 };
 
 use crate::worlds::{
-    Dice, INPUT, approval, at, claims, connector, key, label, level, node, object, operation_id, patterns,
-    pointer, principal, range, resource, rule, standing, token_grant, zone,
+    Dice, INPUT, approval, at, claims, connector, denial, key, label, level, node, object, operation_id,
+    patterns, pointer, principal, range, resource, rule, standing, token_grant, zone,
 };
 
 /// A change and its name.
@@ -711,6 +711,21 @@ const APPROVAL: &[Change] = &[
             spoil(&mut denied, d);
         }
         f.approvals = vec![denied];
+    }),
+    ("a person denied calls of the operation", |f, d| {
+        operation(f, |it| it.approval = Approval::Interactive);
+        grant(f, d, |it| it.grant.standing_approval = Some(standing(INPUT)));
+        let some = (0..=d.below(2)).map(|_| {
+            let mut it = denial(d.pick::<&str>(&[INPUT, INPUT, "{}"]));
+            match d.below(5) {
+                0 => it.revoked = true,
+                1 => it.expires_at = near(d, 0),
+                2 => it.input_digest = None,
+                _ => {}
+            }
+            it
+        });
+        f.denials = some.collect();
     }),
     ("there is a standing approval, and the flow needs a person", |f, d| {
         operation(f, |it| it.approval = Approval::Interactive);

@@ -18,8 +18,8 @@ use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::token::resource::{Resource, ResourcePattern};
 use fcp_proto_core::zone::{Approval, Idempotency, Label, Level, Risk, SafetyTier};
 use fcp_state_machines::call::gate::{
-    ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
-    IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, RateFacts, RevocationFacts,
+    ApprovalFacts, ConnectorFacts, DenialFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts,
+    InputFacts, IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, RateFacts, RevocationFacts,
     SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
 };
 
@@ -243,6 +243,7 @@ fn risky_write() -> Facts {
         },
         approvals: Vec::new(),
         approvals_named: BTreeSet::new(),
+        denials: Vec::new(),
         lease: LeaseFacts::NotNeeded,
         rates: RateFacts::Room,
     }
@@ -381,6 +382,12 @@ pub(crate) fn standing(input: &str) -> StandingApproval {
         code_digest: Digest::from_bytes([2; 32]),
         input_digest: Some(hash::digest(input.as_bytes())),
     }
+}
+
+/// A denial of a call with this input.
+pub(crate) fn denial(input: &str) -> DenialFacts {
+    let input_digest = Some(hash::digest(input.as_bytes()));
+    DenialFacts { id: object(90), revoked: false, input_digest, expires_at: at(60) }
 }
 
 /// An approval of this very call.

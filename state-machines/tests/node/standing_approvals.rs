@@ -2,16 +2,17 @@
 
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, ObjectId};
+use fcp_proto_core::ids::{Digest, ObjectId, ZoneId};
 use fcp_proto_core::object::{
-    AnyObject, AuditEventKind, Grant, Grantee, OperationIntent, OperatorDelegation, OperatorRight,
-    RevocationScope, Role, StandingApproval, StoredObject,
+    AnyObject, ApprovalDecision, ApprovalToken, AuditEventKind, Grant, Grantee, Object, OperationIntent,
+    OperatorDelegation, OperatorRight, RevocationScope, Role, Signed, SignedBody, StandingApproval,
+    StoredObject,
 };
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, CallRequest, Failure, FiledApproval, Request};
 
 use crate::authority::delegation;
-use crate::home::{Home, everything, grant_fields, operation, sign, work, zone};
+use crate::home::{Home, approval, everything, grant_fields, operation, sign, work, zone};
 
 const NOTE: &str = r#"{"note":"a"}"#;
 const WRITE: &str = r#"{"note":"a","text":"hello"}"#;
@@ -65,9 +66,35 @@ fn leave(home: &mut Home, rights: &[OperatorRight]) {
     home.pass(1);
     // What was signed before keeps its force: nothing but the rights is another.
     let fields = OperatorDelegation { not_before: since, ..delegation(home, rights) };
-    let narrowed = sign(&zone("z:owner"), home.now, fields, &home.keys.owner);
-    let request = Request::Admit { object: Box::new(narrowed.into()), actor: "owner".into() };
-    home.ask(request).expect("the owner may");
+    own(home, &zone("z:owner"), fields);
+}
+
+/// Has the owner say this, as an operator would.
+fn own<T: SignedBody>(home: &mut Home, zone: &ZoneId, fields: T)
+where
+    AnyObject: From<Object<Signed<T>>>,
+{
+    let object = sign(zone, home.now, fields, &home.keys.owner);
+    home.ask(Request::Admit { object: Box::new(object.into()), actor: "owner".into() })
+        .expect("the owner may");
+}
+
+/// Has the operator deny what was filed, for five minutes; the denial.
+fn deny(home: &mut Home, filed: &FiledApproval) -> ObjectId {
+    let expires_at = home.now.unix.saturating_add(300);
+    let no = ApprovalToken { decision: ApprovalDecision::Deny, expires_at, ..approval(filed, home.now) };
+    home.operate(&work(), no)
+}
+
+/// A home whose operator denied this write, and whose owner agreed to it beforehand.
+fn denied() -> (Home, ObjectId) {
+    let (mut home, _) = Home::with_grant();
+    let filed = file_write(&mut home, "k1");
+    let denial = deny(&mut home, &filed);
+    let other = file_write(&mut home, "k9");
+    let fields = given(&home, &other);
+    own(&mut home, &work(), fields);
+    (home, denial)
 }
 
 fn code<T: core::fmt::Debug>(result: Result<T, Failure>) -> Code {
@@ -134,6 +161,66 @@ fn everything_else_is_asked_for() {
         meanwhile(&mut home, grant);
         assert_eq!(code(home.invoke(put(&home, WRITE, "k2"), "{}")), Code::ApprovalRequired, "{what}");
     }
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_denial_counts_however_the_key_under_it_ends() {
+    type Meanwhile = fn(&mut Home);
+    let cases: [(&str, Meanwhile); 4] = [
+        ("it is replaced", |home| {
+            let lasting = delegation(home, OperatorRight::ALL);
+            home.pass(1);
+            let ended = OperatorDelegation { expires_at: Some(home.now.unix), ..lasting };
+            own(home, &zone("z:owner"), ended);
+        }),
+        ("it loses the right", |home| leave(home, &[OperatorRight::Grant])),
+        ("it is revoked", |home| {
+            let key = home.keys.operator.key_id();
+            home.revoke(RevocationScope::IssuerKey, key.as_bytes());
+        }),
+        ("nothing happens", |_| {}),
+    ];
+    for (what, meanwhile) in cases {
+        let (mut home, _) = denied();
+        meanwhile(&mut home);
+        for round in ["now", "after a restart"] {
+            let refused = code(home.invoke(put(&home, WRITE, "k1"), "{}"));
+            assert_eq!(refused, Code::ApprovalDenied, "{what}, {round}");
+            home.restart();
+            home.session = home.open_session();
+        }
+    }
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_denied_input_is_asked_about_under_any_idempotency_key() {
+    let (mut home, _) = denied();
+    for round in ["now", "after a restart"] {
+        for key in ["k2", "k9", "k10"] {
+            let refused = code(home.invoke(put(&home, WRITE, key), "{}"));
+            assert_eq!(refused, Code::ApprovalRequired, "{key} {round}");
+        }
+        home.restart();
+        home.session = home.open_session();
+    }
+    let asked_again = file_write(&mut home, "k10");
+    home.approve(&asked_again);
+    home.invoke(put(&home, WRITE, "k10"), "{}").expect("a person agreed to this very call");
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_denial_is_lifted_by_revoking_it_and_ends_with_its_time() {
+    let (mut home, denial) = denied();
+    home.revoke(RevocationScope::Capability, denial.as_bytes());
+    home.invoke(put(&home, WRITE, "k1"), "{}").expect("it was lifted, and a person agreed beforehand");
+    let (mut home, _) = denied();
+    home.pass(299);
+    assert_eq!(code(home.invoke(put(&home, WRITE, "k1"), "{}")), Code::ApprovalDenied);
+    home.pass(1);
+    home.invoke(put(&home, WRITE, "k1"), "{}").expect("its time is over");
 }
 
 #[test]

@@ -21,8 +21,8 @@ mod tests;
 pub use authorized::{Authorized, Seal};
 pub use denial::Denial;
 pub use facts::{
-    ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
-    IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, ProspectFacts, RateFacts,
+    ApprovalFacts, ConnectorFacts, DenialFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts,
+    InputFacts, IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, ProspectFacts, RateFacts,
     RevocationFacts, SignatureFacts, SlotFacts, StandingFacts, TokenFacts, ZoneFacts,
 };
 

@@ -200,6 +200,7 @@ fn allowed() -> Facts {
         },
         approvals: vec![approval()],
         approvals_named: BTreeSet::new(),
+        denials: Vec::new(),
         lease: LeaseFacts::Held { seq: 7, expires_at: at(10_031) },
         rates: RateFacts::Room,
     }
@@ -681,7 +682,6 @@ fn a_standing_approval_spares_an_approval_and_is_named() {
 //= docs/spec/gate.md#standing-approvals
 #[test]
 fn a_standing_approval_spares_nothing_that_it_was_not_given_for() {
-    let denied = ApprovalFacts { decision: ApprovalDecision::Deny, ..approval() };
     let cases: [(&str, Change); 7] = [
         ("none was given", |f| granted(f).grant.standing_approval = None),
         ("whoever gave it may not approve", |f| granted(f).approver_valid = false),
@@ -701,15 +701,30 @@ fn a_standing_approval_spares_nothing_that_it_was_not_given_for() {
         change(&mut facts);
         assert_eq!(refusal(&facts), Some((GateCheck::Approval, Code::ApprovalRequired)), "{what}");
     }
-    let no = Facts { approvals: vec![denied.clone()], ..spared() };
-    assert_eq!(refusal(&no).map(|it| it.1), Some(Code::ApprovalDenied), "a person said no to this very call");
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_standing_approval_spares_no_input_that_a_person_denied() {
+    let denial = DenialFacts {
+        id: ObjectId::from_bytes([8; 32]),
+        revoked: false,
+        input_digest: Some(hash::digest(INPUT.as_bytes())),
+        expires_at: at(10_001),
+    };
+    let with = |denial| refusal(&Facts { denials: vec![denial], ..spared() });
+    let asked = Some((GateCheck::Approval, Code::ApprovalRequired));
+    assert_eq!(with(denial), asked, "under whatever idempotency key");
+    assert_eq!(with(DenialFacts { input_digest: None, ..denial }), asked, "it may have been this input");
     for void in [
-        ApprovalFacts { signer_valid: false, ..denied.clone() },
-        ApprovalFacts { revoked: true, ..denied.clone() },
-        ApprovalFacts { expires_at: NOW, ..denied },
+        DenialFacts { input_digest: Some(Digest::default()), ..denial },
+        DenialFacts { revoked: true, ..denial },
+        DenialFacts { expires_at: NOW, ..denial },
     ] {
-        assert_eq!(refusal(&Facts { approvals: vec![void], ..spared() }), None, "a no that does not count");
+        assert_eq!(with(void), None, "a no that does not count: {void:?}");
     }
+    let own = Facts { approvals: vec![approval()], denials: vec![denial], ..spared() };
+    assert_eq!(refusal(&own), None, "a person agreed to this very call since");
 }
 
 //= docs/spec/gate.md#standing-approvals

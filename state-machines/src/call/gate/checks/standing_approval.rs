@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::string::String;
 
 use fcp_proto_core::crypto::hash;
-use fcp_proto_core::ids::ObjectId;
-use fcp_proto_core::object::{ApprovalDecision, StandingApproval};
+use fcp_proto_core::ids::{Digest, ObjectId};
+use fcp_proto_core::object::StandingApproval;
 
 use super::Flowing;
 use crate::call::gate::GrantFacts;
@@ -35,28 +35,39 @@ pub(super) fn find(flowing: &Flowing<'_>) -> Result<Option<ObjectId>, String> {
 
 /// Why no standing approval serves this call: whoever gave one had ordinary calls in mind.
 fn fault_of_call(flowing: &Flowing<'_>) -> Option<&'static str> {
-    let denied = flowing.facts.approvals.iter().any(|it| {
-        it.decision == ApprovalDecision::Deny && it.signer_valid && !it.revoked && flowing.now < it.expires_at
-    });
     if !flowing.facts.approvals_named.is_empty() {
         Some("the call names the approvals that it is made on")
     } else if !flowing.kinds.is_empty() {
         Some("where its values come from or go needs a person each time")
-    } else if denied {
-        Some("a person denied this very call")
+    } else if is_denied(flowing) {
+        Some("a person denied this input")
     } else {
         None
     }
 }
 
+/// Whether a person denied a call with this input, under whatever idempotency key.
+//= docs/spec/gate.md#denials
+fn is_denied(flowing: &Flowing<'_>) -> bool {
+    let input = input_digest(flowing);
+    flowing.facts.denials.iter().any(|denial| {
+        let this = denial.input_digest.is_none_or(|denied| denied == input);
+        this && !denial.revoked && flowing.now < denial.expires_at
+    })
+}
+
+fn input_digest(flowing: &Flowing<'_>) -> Digest {
+    hash::digest(flowing.input.canonical.as_bytes())
+}
+
 fn fault_of(flowing: &Flowing<'_>, known: &GrantFacts, given: &StandingApproval) -> Option<&'static str> {
-    let StandingApproval { interface_hash, code_digest, input_digest } = given;
+    let StandingApproval { interface_hash, code_digest, .. } = given;
     let connector = flowing.connector;
     if !known.approver_valid {
         Some("whoever signed it may not approve")
     } else if *interface_hash != connector.interface_hash || *code_digest != connector.code_digest {
         Some("the connector is no longer the one that it was given for")
-    } else if input_digest.is_some_and(|digest| digest != hash::digest(flowing.input.canonical.as_bytes())) {
+    } else if given.input_digest.is_some_and(|digest| digest != input_digest(flowing)) {
         Some("it is for another input")
     } else {
         None
