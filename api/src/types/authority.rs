@@ -263,6 +263,16 @@ pub struct Revoked {
     /// Whether anything here is what it names.
     #[serde(default)]
     pub known: bool,
+    /// What it takes, as its scope names it: what was asked for, and what goes with it.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// How many grants in their time were signed by a key that it takes: they serve nobody now.
+    #[serde(default)]
+    pub grants_ended: u64,
+    /// The roles that some of these grants were for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::RoleId>)]
+    pub roles: Vec<RoleId>,
 }
 
 /// A revocation.

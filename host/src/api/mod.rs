@@ -46,6 +46,7 @@ mod settlements;
 mod sign;
 mod standing;
 mod status;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -59,5 +60,5 @@ pub(crate) use audit::verify_chains;
 pub use connection::serve;
 pub use listen::{Listeners, admission, listen};
 pub use mount::Table;
-pub(crate) use standing::revoked;
+pub(crate) use standing::{revoked, unheld};
 pub use versions::Versions;

@@ -108,9 +108,8 @@ fn before(node: &Node, wanted: &types::AddOperator, now: Now) -> Result<Before, 
             "if it is lost, `fwc operator add {name} --replace` ends it; its grants and denials stay, its approvals end"
         )));
     }
-    let own = authority.operators().values().filter(|it| it.operator == *name);
-    let newest = own.max_by_key(|it| it.not_before).map(|it| it.rights.iter().copied().collect());
-    Ok(Before { live, rights: newest })
+    let newest = authority.newest_delegation(name);
+    Ok(Before { live, rights: newest.map(|(_, it)| it.rights.iter().copied().collect()) })
 }
 
 impl Serve for AddOperator {
