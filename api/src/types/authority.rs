@@ -200,6 +200,10 @@ pub struct StandingApprovalView {
     /// The connector's code that it is for.
     #[schema(value_type = schema::Digest)]
     pub code_digest: Digest,
+    /// BLAKE3 of the canonical JSON of the connector's configuration that it is for; absent means any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Digest>)]
+    pub config_digest: Option<Digest>,
     /// Why it spares no call anything now, if it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<Obstacle>,

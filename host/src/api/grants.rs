@@ -104,6 +104,7 @@ fn standing_approval(node: &Node, known: &KnownGrant, now: Now) -> Option<Standi
         input_digest: given.input_digest,
         interface_hash: given.interface_hash,
         code_digest: given.code_digest,
+        config_digest: given.config_digest,
         obstacle: node.standing_obstacle(known, now.unix).map(stands),
     })
 }

@@ -12,6 +12,7 @@ mod agents;
 mod answer;
 mod approvals;
 mod audit;
+mod beforehand;
 mod calls;
 mod ceremony;
 mod condition;

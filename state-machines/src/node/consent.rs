@@ -67,8 +67,9 @@ impl Node {
         let given = known.grant.standing_approval.as_ref()?;
         if !self.may_approve(known.signer, now) {
             Some((Code::ApprovalInvalid, "whoever signed it may not approve any more"))
-        } else if !self.catalog.is(&known.grant.connector, &given.interface_hash, &given.code_digest) {
-            Some((Code::ConnectorChanged, "the connector is no longer the one that it was given for"))
+        } else if !self.catalog.is_as_approved(&known.grant.connector, given) {
+            let why = "the connector, or its configuration, is no longer the one that it was given for";
+            Some((Code::ConnectorChanged, why))
         } else {
             None
         }

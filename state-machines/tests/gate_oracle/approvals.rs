@@ -116,6 +116,8 @@ impl Spend<'_> {
         known.approver_valid
             && standing.interface_hash == self.connector.interface_hash
             && standing.code_digest == self.connector.code_digest
+            && (standing.config_digest.is_none()
+                || standing.config_digest == Some(self.connector.config_digest))
             && (standing.input_digest.is_none() || standing.input_digest == Some(this_input))
     }
 }

@@ -690,7 +690,12 @@ const APPROVAL: &[Change] = &[
             1 => given.code_digest = a_digest(d),
             2 => given = standing("{}"),
             3 => given.input_digest = None,
+            4 => given.config_digest = Some(a_digest(d)),
+            5 => given.config_digest = None,
             _ => {}
+        }
+        if d.one_in(4) {
+            f.connector.iter_mut().for_each(|it| it.config_digest = a_digest(d));
         }
         let valid = !d.one_in(4);
         grant(f, d, |it| (it.grant.standing_approval, it.approver_valid) = (Some(given), valid));

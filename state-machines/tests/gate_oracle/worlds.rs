@@ -233,6 +233,7 @@ fn risky_write() -> Facts {
             zones: [zone("z:work"), zone("z:private")].into(),
             interface_hash: Digest::from_bytes([1; 32]),
             code_digest: Digest::from_bytes([2; 32]),
+            config_digest: Digest::from_bytes([6; 32]),
             operation: Some(declared()),
         }),
         schema: Ok(()),
@@ -381,6 +382,7 @@ pub(crate) fn standing(input: &str) -> StandingApproval {
         interface_hash: Digest::from_bytes([1; 32]),
         code_digest: Digest::from_bytes([2; 32]),
         input_digest: Some(hash::digest(input.as_bytes())),
+        config_digest: Some(Digest::from_bytes([6; 32])),
     }
 }
 

@@ -2,17 +2,21 @@
 
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, ObjectId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, Digest, ObjectId, ZoneId};
 use fcp_proto_core::object::{
-    AnyObject, ApprovalDecision, ApprovalToken, AuditEventKind, Grant, Grantee, Object, OperationIntent,
-    OperatorDelegation, OperatorRight, RevocationScope, Role, Signed, SignedBody, StandingApproval,
-    StoredObject,
+    AnyObject, ApprovalDecision, ApprovalToken, AuditEventKind, ConnectorInstall, Grant, Grantee, Object,
+    OperationIntent, OperatorDelegation, OperatorRight, RevocationScope, Role, Signed, SignedBody,
+    StandingApproval, StoredObject,
 };
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, CallRequest, Failure, FiledApproval, Request};
 
 use crate::authority::delegation;
 use crate::home::{Home, approval, everything, grant_fields, operation, sign, work, zone};
+
+fn connector() -> ConnectorId {
+    "notes".parse().expect("a name")
+}
 
 const NOTE: &str = r#"{"note":"a"}"#;
 const WRITE: &str = r#"{"note":"a","text":"hello"}"#;
@@ -46,6 +50,7 @@ fn given(home: &Home, filed: &FiledApproval) -> Grant {
             interface_hash: filed.request.interface_hash,
             code_digest: filed.request.code_digest,
             input_digest: Some(hash::digest(WRITE.as_bytes())),
+            config_digest: home.node.catalog().get(&connector()).map(|it| it.config_digest),
         }),
         ..grant_fields(bounds, home.now)
     }
@@ -148,7 +153,12 @@ fn like_calls_are_spared_and_their_intents_and_events_name_the_grant() {
 #[test]
 fn everything_else_is_asked_for() {
     type Meanwhile = fn(&mut Home, ObjectId);
-    let cases: [(&str, Meanwhile); 4] = [
+    let cases: [(&str, Meanwhile); 5] = [
+        ("the connector is configured otherwise", |home, _| {
+            let installed = home.node.catalog().get(&connector()).expect("it is installed").install.clone();
+            let config = r#"{"base_url":"https://other.example"}"#.into();
+            home.operate(&work(), ConnectorInstall { config, ..installed });
+        }),
         ("the time is over", |home, _| home.pass(600)),
         ("the grant is revoked", |home, id| home.revoke(RevocationScope::Capability, id.as_bytes())),
         ("the code is another", |home, _| home.install_code([9; 32])),
@@ -223,6 +233,27 @@ fn a_denial_is_lifted_by_revoking_it_and_ends_with_its_time() {
     home.invoke(put(&home, WRITE, "k1"), "{}").expect("its time is over");
 }
 
+//= docs/spec/gate.md#standing-approvals
+#[test]
+fn the_refusal_names_the_agreement_whose_calls_are_used_up() {
+    let (mut home, _) = Home::with_grant();
+    let filed = ["k7", "k8", "k9"].map(|key| file_write(&mut home, key));
+    for (input, filed) in [OTHER, WRITE, OTHER].into_iter().zip(filed) {
+        let mut fields = given(&home, &filed);
+        fields.constraints.max_calls = Some(1);
+        fields.standing_approval.as_mut().expect("one").input_digest = Some(hash::digest(input.as_bytes()));
+        own(&mut home, &work(), fields);
+    }
+    home.invoke(put(&home, WRITE, "k1"), "{}").expect("a person agreed to one");
+    let spent = newest_intent(&home).standing_approval.expect("a grant");
+    let refused = home.invoke(put(&home, WRITE, "k2"), "{}").expect_err("a refusal");
+    assert_eq!(refused.code, Code::ApprovalRequired);
+    assert!(refused.message.contains(&spent.to_string()), "{}", refused.message);
+    let known = home.node.authority().grant_by_id(&spent).expect("a grant").clone();
+    let obstacle = home.node.grant_obstacle(&spent, &known, home.now.unix).expect("it serves no more");
+    assert_eq!(obstacle.code, Code::CallLimitReached);
+}
+
 #[test]
 fn after_strangers_words_were_read_a_person_is_asked_each_time() {
     let (mut home, _) = agreed();
@@ -262,7 +293,8 @@ fn a_standing_approval_is_given_over_its_request_and_for_no_more() {
         (Code::ApprovalMismatch, Grant { grantee: readers, ..fits.clone() }),
         (Code::ApprovalMismatch, Grant { operations: two, ..fits.clone() }),
         (Code::ApprovalMismatch, with(StandingApproval { interface_hash: other, ..standing.clone() })),
-        (Code::ApprovalMismatch, with(StandingApproval { code_digest: other, ..standing })),
+        (Code::ApprovalMismatch, with(StandingApproval { code_digest: other, ..standing.clone() })),
+        (Code::ConnectorChanged, with(StandingApproval { config_digest: Some(other), ..standing })),
     ] {
         assert_eq!(code(home.try_operate(&work(), wider)), expected);
     }

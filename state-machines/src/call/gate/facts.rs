@@ -111,6 +111,8 @@ pub struct ProspectFacts<'a> {
     pub zone: Option<&'a ZoneFacts>,
     /// The grant's connector; absent if there is no such connector.
     pub connector: Option<&'a ConnectorFacts>,
+    /// Whether the key of the grant's zone is revoked.
+    pub zone_key_revoked: bool,
 }
 
 /// Whether the credential that an operation needs is there, and which it is.
@@ -260,6 +262,8 @@ pub struct ConnectorFacts {
     pub interface_hash: Digest,
     /// Its code.
     pub code_digest: Digest,
+    /// Its configuration.
+    pub config_digest: Digest,
     /// The operation; absent if the connector has no such one.
     pub operation: Option<OperationFacts>,
 }
