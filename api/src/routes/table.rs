@@ -177,6 +177,8 @@ endpoints! {
         "Waits for requests that changed.";
     GetApproval Get "/v1/approvals/{request_id}" Access::Caller, Nothing, Nothing => types::ApprovalView, USUAL, READS,
         "A request with all its arguments in full.";
+    PreviewGrant Post "/v1/approvals/{request_id}/preview" APPROVE, Nothing, types::StandingGrant => types::GrantPreview, USUAL, READS,
+        "What a standing grant over a request would be; nothing is made.";
     ApproveRequest Post "/v1/approvals/{request_id}/approve" APPROVE, Nothing, types::Approve => types::Approved, USUAL, told(&[K::ApprovalDecided, K::AuthorityChanged]),
         "Approves a request, for one call; with a standing grant, for calls like it as well.";
     DenyRequest Post "/v1/approvals/{request_id}/deny" APPROVE, Nothing, types::Deny => types::Denied, USUAL, told(&[K::ApprovalDecided]),

@@ -32,7 +32,7 @@ pub use access::{
 };
 pub use approval::{
     ApprovalList, ApprovalQuery, ApprovalStatus, ApprovalView, ApprovalWatch, ApprovalWatchQuery, Approve,
-    Approved, Denied, Deny, FileRequest, StandingGrant,
+    Approved, Denied, Deny, FileRequest, GrantPreview, StandingGrant,
 };
 pub use audit::{
     AuditEventView, AuditEvents, AuditHeadQuery, AuditHeadView, AuditHeads, AuditProblem, AuditQuery,

@@ -130,7 +130,7 @@ mount! {
     PrepareCall, InvokeOperation, SimulateCall, PreflightOperation, ListCalls, GetCall, CancelCall,
     SettleCall, ProbeCall,
     ListReceipts, GetReceipt, GetResult,
-    FileRequest, ListApprovals, WatchApprovals, GetApproval, ApproveRequest, DenyRequest,
+    FileRequest, ListApprovals, WatchApprovals, GetApproval, PreviewGrant, ApproveRequest, DenyRequest,
     FileGrantRequest, GetGrantRequest, ApproveGrantRequest, DenyGrantRequest,
     ListAgents, AddAgent, GetAgent, ListGrants, GetGrant, AddGrant,
     ListRoles, GetRole, AddRole, RemoveRole, AssignRole, WithdrawRole,

@@ -1,5 +1,6 @@
 //! Revocations: the very next call sees them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fcp_api::routes::{ListRevocations, Revoke};
@@ -15,7 +16,8 @@ use super::history::{cut, page};
 use super::mount::{Ask, Serve};
 use super::operators;
 use super::sign::admit;
-use super::standing::INSTEAD_OF_A_ZONE;
+use super::standing::{INSTEAD_OF_A_ZONE, deeds};
+use super::taken;
 use crate::daemon::{App, RevocationEntry, owner_zone};
 
 /// A target as its scope names it.
@@ -59,12 +61,10 @@ fn target(node: &Node, scope: RevocationScope, text: &str, now: Now) -> Result<V
     }
 }
 
-/// The key that an operator's name stands for: the one that can act, else the newest.
+/// The first key that an operator's name stands for: the one that can act, else the newest. The others go with it.
 fn of_operator(node: &Node, name: &PrincipalId, now: Now) -> Option<KeyId> {
     let live = node.authority().live_operators(Some(name), node.revocations(), now.unix);
-    let all = node.authority().operators().iter().filter(|(_, it)| it.operator == *name);
-    let newest = all.max_by_key(|(_, it)| it.not_before).map(|(key, _)| *key);
-    live.map(|(key, _)| key).last().or(newest)
+    live.map(|(key, _)| key).last().or_else(|| node.authority().newest_delegation(name).map(|(key, _)| key))
 }
 
 /// What a revocation takes that only the owner's words bring back, in words; nothing if it takes nothing such.
@@ -72,9 +72,9 @@ fn of_operator(node: &Node, name: &PrincipalId, now: Now) -> Option<KeyId> {
 async fn irreplaceable(
     app: &Arc<App>,
     scope: RevocationScope,
-    target: &[u8],
+    targets: &[Vec<u8>],
 ) -> Result<Option<String>, ErrorBody> {
-    let named = target.to_vec();
+    let named = targets.to_vec();
     let takes_node = app.query(move |node, now| is_this_node(node, scope, &named, now)).await?;
     if let Some(name) = takes_node {
         return Ok(Some(format!(
@@ -88,26 +88,36 @@ async fn irreplaceable(
         )));
     }
     let RevocationScope::IssuerKey = scope else { return Ok(None) };
+    Ok(last_of_rights(&operators::views(app, None).await?, targets))
+}
+
+/// What nobody can do once these keys are revoked, in words, if there is anything: rights that no other key here has.
+fn last_of_rights(keys: &[OperatorKeyView], targets: &[Vec<u8>]) -> Option<String> {
     let can_act = |it: &&OperatorKeyView| it.standing == KeyStanding::Live && it.stored;
-    let keys = operators::views(app, None).await?;
-    let (taken, others): (Vec<_>, Vec<_>) =
-        keys.iter().filter(can_act).partition(|it| it.key_id.as_bytes() == target);
-    Ok(match (taken.first(), others.is_empty()) {
-        (Some(last), true) => Some(format!(
-            "it is the last operator's key that can act here: nobody can approve, grant, install or revoke then, until \
-             `fwc operator add {}` makes another with the owner's 24 words",
-            last.operator
-        )),
-        (Some(_) | None, _) => None,
+    let (taken, left): (Vec<_>, Vec<_>) = keys
+        .iter()
+        .filter(can_act)
+        .partition(|it| targets.iter().any(|target| it.key_id.as_bytes() == target.as_slice()));
+    let rights =
+        |keys: &[&OperatorKeyView]| keys.iter().flat_map(|it| it.rights.clone()).collect::<BTreeSet<_>>();
+    let lost: Vec<_> = rights(&taken).difference(&rights(&left)).copied().collect();
+    let operator = &taken.first()?.operator;
+    (!lost.is_empty()).then(|| {
+        format!(
+            "no other operator's key that can act here has these rights: nobody can {} then, until `fwc operator add \
+             {operator}` makes another with the owner's 24 words",
+            deeds(&lost)
+        )
     })
 }
 
 /// The name of this node, if the revocation would take it and nothing did before.
-fn is_this_node(node: &Node, scope: RevocationScope, target: &[u8], now: Now) -> Option<NodeId> {
+fn is_this_node(node: &Node, scope: RevocationScope, targets: &[Vec<u8>], now: Now) -> Option<NodeId> {
+    let named = |bytes: &[u8]| targets.iter().any(|target| target == bytes);
     let takes = match scope {
-        RevocationScope::NodeAttestation => node.node_id().as_str().as_bytes() == target,
+        RevocationScope::NodeAttestation => named(node.node_id().as_str().as_bytes()),
         RevocationScope::IssuerKey => {
-            [node.signing_key(), node.issuance_key()].iter().any(|key| key.as_bytes() == target)
+            [node.signing_key(), node.issuance_key()].iter().any(|key| named(key.as_bytes()))
         }
         RevocationScope::Capability | RevocationScope::ZoneKey | RevocationScope::ConnectorBinary => false,
     };
@@ -156,9 +166,11 @@ impl Serve for Revoke {
             let target = target(node, scope, &text, now)?;
             let sessions = sessions_hit(node, scope, &target);
             let known = node.knows(scope, &target, now.unix);
-            Ok::<_, ErrorBody>((target, sessions, known))
+            let targets = taken::all(node, scope, &text, target.clone(), now);
+            let resting = taken::resting(node, scope, &targets, now);
+            Ok::<_, ErrorBody>((target, targets, sessions, known, resting))
         });
-        let (target, sessions_ended, known) = found.await??;
+        let (target, targets, sessions_ended, known, (grants_ended, roles)) = found.await??;
         let known = known || stored(&app, scope, &target).await?;
         if !known && !body.unknown {
             let why = format!("nothing here is called {:?} in the scope {scope}", body.target);
@@ -175,21 +187,23 @@ impl Serve for Revoke {
             return Err(ErrorBody::new(Code::NotFound).because(why).next(next));
         }
         if !body.confirmed
-            && let Some(why) = irreplaceable(&app, scope, &target).await?
+            && let Some(why) = irreplaceable(&app, scope, &targets).await?
         {
             return Err(ErrorBody::new(Code::ConfirmationNeeded).because(why));
         }
-        let key = <[u8; 8]>::try_from(target.as_slice()).map(KeyId::from_bytes);
+        let keys: Vec<_> = targets.iter().filter_map(|target| taken::key(target)).collect();
+        let targets: Vec<_> = targets.into_iter().map(ByteString).collect();
+        let shown = targets.iter().map(|target| shown(scope, target)).collect();
         let fields = RevocationObject {
             scope,
-            targets: vec![ByteString(target)],
+            targets,
             reason: body.reason,
             effective_at: now.unix,
             expires_at: None,
         };
         let revocation_id = admit(&app, operator, &owner_zone(), fields).await?;
-        if let (RevocationScope::IssuerKey, Ok(key)) = (scope, key) {
-            app.operators.close_key(key);
+        if scope == RevocationScope::IssuerKey {
+            keys.iter().for_each(|key| app.operators.close_key(*key));
         }
         app.serving()?.runner.closed().await;
         let records = app.records();
@@ -197,7 +211,8 @@ impl Serve for Revoke {
         let seq =
             entry.map(|entry| entry.seq).ok_or_else(|| super::status::broken("a revocation has no link"))?;
         let calls_ended = records.calls_ended.get(&seq).copied().unwrap_or(0);
-        Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended, known })
+        let targets = shown;
+        Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended, known, targets, grants_ended, roles })
     }
 }
 

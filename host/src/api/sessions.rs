@@ -86,7 +86,7 @@ impl Serve for UnlockOperator {
             }
             Err(error) => {
                 tell(&app, AuditEventKind::OperatorRefused, &known.name).await?;
-                return Err(unlock_failed(&error));
+                return Err(unlock_failed(&error, &format!("fwc operator add {} --replace", known.name)));
             }
         };
         attempt.succeeded();
@@ -114,11 +114,14 @@ pub(super) fn try_later(wait: Duration) -> ErrorBody {
     error
 }
 
-/// Why a stored key did not open.
-pub(super) fn unlock_failed(error: &KeyStoreError) -> ErrorBody {
+/// Why a stored key did not open; `anew` is the command that makes another passphrase for what it opens.
+pub(super) fn unlock_failed(error: &KeyStoreError, anew: &str) -> ErrorBody {
     let body = ErrorBody::new(error.code()).because(error.to_string());
     match error.remedy() {
         Some(remedy) => body.next(remedy),
+        None if error.code() == Code::UnlockFailed => body.next(format!(
+            "check the passphrase and try again; if it is lost, `{anew}` takes another, with the owner's 24 words"
+        )),
         None => body,
     }
 }

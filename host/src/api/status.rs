@@ -143,7 +143,7 @@ impl Serve for GetStatus {
         let config = app.config();
         let runner = std::sync::Arc::clone(&serving.runner);
         let status = app.query(move |node, now| {
-            status.authority = authority(node);
+            status.authority = authority(node, now);
             for installed in node.catalog().iter() {
                 let connector = summary(node, installed, &*runner, now.unix);
                 status.warnings.extend(condition::warnings(installed, &connector.health, &*runner));
@@ -185,14 +185,14 @@ impl Serve for GetStatus {
 }
 
 /// Whom the node answers to.
-fn authority(node: &Node) -> Option<AuthorityView> {
+fn authority(node: &Node, now: Now) -> Option<AuthorityView> {
     let authority = node.authority();
     authority.owner().map(|owner| AuthorityView {
         node: node.node_id().clone(),
         owner_key: owner.public_key.key_id(),
         issuance_key: node.issuance_key(),
         attested_until: attestation(node).map(|attestation| attestation.expires_at),
-        operators: operators(node),
+        operators: operators(node, now),
         zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
     })
 }
@@ -206,9 +206,13 @@ fn pending(node: &Node, now: Now) -> u64 {
     (of_calls.count() + of_grants.count()) as u64
 }
 
-/// The names of the operators, each once.
-fn operators(node: &Node) -> Vec<PrincipalId> {
-    let names: BTreeSet<_> = node.authority().operators().values().map(|it| it.operator.clone()).collect();
+/// The names of the operators who can act, each once; of all that there were if none can.
+fn operators(node: &Node, now: Now) -> Vec<PrincipalId> {
+    let authority = node.authority();
+    let live = authority.live_operators(None, node.revocations(), now.unix);
+    let live: BTreeSet<_> = live.map(|(_, it)| it.operator.clone()).collect();
+    let all = || authority.operators().values().map(|it| it.operator.clone()).collect();
+    let names: BTreeSet<_> = if live.is_empty() { all() } else { live };
     names.into_iter().collect()
 }
 

@@ -21,8 +21,8 @@ use super::Examination;
 use crate::connectors::Engine;
 use crate::home::{Config, Home, HomeError, HomeState, IDLE_TABLE_REMEDY, lost};
 use crate::keys::{
-    CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, missing_of_people, missing_of_zones,
-    restore_alone,
+    CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, is_stored, missing_of_people,
+    missing_of_zones, restore_alone,
 };
 use crate::vault::{Vault, VaultError};
 use crate::{api, daemon};
@@ -271,6 +271,11 @@ impl Examination {
                 Look { finding: Finding::Warning, code: None, ..look }
             };
             self.add(Look { remedy: told.remedy, ..look });
+        }
+        let stored = live.iter().filter(|(name, key)| is_stored(home, name, *key)).map(|(_, key)| *key);
+        if let Some(told) = api::unheld(node, &stored.collect(), clock::now()) {
+            let look = Look::problem("authority", Code::NotPermitted, told.message);
+            self.add(Look { finding: Finding::Warning, code: None, remedy: told.remedy, ..look });
         }
         for (file, anew) in missing_of_people(home, &live) {
             let look = Look::problem("keys", Code::StoreCorrupt, "the key is missing").at(file.display());

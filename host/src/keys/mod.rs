@@ -375,11 +375,6 @@ impl KeyStore {
 /// With each the command that makes another in its place.
 //= docs/spec/home.md#keys
 pub fn missing_of_people(home: &Home, keys: &[(PrincipalId, KeyId)]) -> Vec<(PathBuf, String)> {
-    let is_there = |path: &Path| path.symlink_metadata().is_ok();
-    let holds = |path: &Path, key: KeyId| {
-        read_stored::<WrappedKey>(&**home.files(), path)
-            .map_or_else(|_| is_there(path), |it| it.key_id == key)
-    };
     let first_operator = home.facts().ok().flatten().map(|facts| facts.operator);
     let owner = home.keys().join(OWNER_KEY);
     let owner = (!is_there(&owner)).then(|| (owner, "fwc owner restore".to_owned()));
@@ -388,10 +383,23 @@ pub fn missing_of_people(home: &Home, keys: &[(PrincipalId, KeyId)]) -> Vec<(Pat
         let later = home.keys().join(later_key_file(&operator_key_file(name), *key));
         let is_first = !is_there(&first) && first_operator.as_ref() == Some(name);
         let missing = if is_first { first.clone() } else { later.clone() };
-        let gone = !is_there(&later) && !holds(&first, *key);
+        let gone = !is_stored(home, name, *key);
         gone.then(|| (missing, format!("fwc operator add {name} --replace")))
     };
     owner.into_iter().chain(keys.iter().filter_map(operator)).collect()
+}
+
+/// Whether the file of an operator's key is there. Of one that cannot be read it is told elsewhere that it cannot.
+pub fn is_stored(home: &Home, name: &PrincipalId, key: KeyId) -> bool {
+    let first = home.keys().join(operator_key_file(name));
+    let later = home.keys().join(later_key_file(&operator_key_file(name), key));
+    let in_first = read_stored::<WrappedKey>(&**home.files(), &first)
+        .map_or_else(|_| is_there(&first), |it| it.key_id == key);
+    is_there(&later) || in_first
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// What to do about a key that people open and that is gone. Only its passphrase wraps it, and nothing else rests on it, so

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::world::{
     Daemon, PASSPHRASE, World, call, ceremony, faulty_programs, folder, other_words, passphrase, unlock,
+    unlock_as,
 };
 
 const NEW: &str = "quite another passphrase";
@@ -43,8 +44,12 @@ async fn keys(client: &mut Client) -> Vec<OperatorKeyView> {
 }
 
 async fn warned(client: &mut Client, kind: WarningKind) -> Option<Warning> {
+    warnings(client, kind).await.into_iter().next()
+}
+
+async fn warnings(client: &mut Client, kind: WarningKind) -> Vec<Warning> {
     let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
-    status.warnings.into_iter().find(|it| it.kind == kind)
+    status.warnings.into_iter().filter(|it| it.kind == kind).collect()
 }
 
 async fn revoke_alice(client: &mut Client, confirmed: bool) -> Result<types::Revoked, ErrorBody> {
@@ -90,7 +95,9 @@ async fn the_words_bring_back_a_home_whose_only_operators_key_was_deleted() {
     assert_eq!(warned(&mut client, WarningKind::Integrity).await, None);
     let open = operator.get::<ListCredentials>(&[], &Nothing {}).await.unwrap_err();
     assert_eq!(open.code, Code::Unauthenticated, "the lost key is closed wherever it was open");
-    assert_eq!(unlock(&mut client, PASSPHRASE).await.unwrap_err().code, Code::UnlockFailed);
+    let refused = unlock(&mut client, PASSPHRASE).await.unwrap_err();
+    assert_eq!(refused.code, Code::UnlockFailed);
+    assert!(refused.next.contains("fwc operator add alice --replace"), "{refused:?}");
     unlock(&mut client, NEW).await.unwrap();
     let mine = call("notes.get", json!({ "note": "mine" }), None);
     let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
@@ -161,13 +168,54 @@ async fn the_last_operators_key_is_revoked_on_purpose_alone_and_the_words_make_a
     let carol =
         types::AddOperator { rights: Some(vec![OperatorRight::Revoke]), ..adding(&phrase, "carol", false) };
     add(&mut client, &carol).await.unwrap();
-    let revoked = revoke_alice(&mut client, false).await.unwrap();
+    let refused = revoke_alice(&mut client, false).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConfirmationNeeded, "carol may revoke, and nothing else");
+    let why = refused.why.unwrap();
+    assert!(why.contains("nobody can approve, grant") && !why.contains(", revoke"), "{why}");
+    let revoked = revoke_alice(&mut client, true).await.unwrap();
     assert!(revoked.known, "the key that can act is meant, and carol's is left");
-    let told = warned(&mut client, WarningKind::Operator).await.unwrap();
-    assert!(told.message.contains("alice"), "{told:?}");
+    let told = warnings(&mut client, WarningKind::Operator).await;
+    assert!(told[0].message.contains("alice") && told[0].message.contains("1 grants"), "{told:?}");
+    let lost = told.iter().find(|it| it.message.contains("nobody can approve, grant")).unwrap();
+    assert_eq!(lost.remedy.as_ref().unwrap().split('`').nth(1), Some("fwc operator add alice"));
     let health = client.get::<GetHealth>(&[], &Nothing {}).await.unwrap().body;
     assert_eq!(health.status, HealthStatus::Ready);
     unlock(&mut client, NEW).await.unwrap();
+    assert_verifies(&mut client).await;
+}
+
+//= docs/spec/revocation.md#what-goes-with-it
+//= docs/spec/authority.md#operators-keys
+#[tokio::test]
+async fn an_operator_is_revoked_by_name_with_every_key_and_forgotten_with_the_last_grant() {
+    let World { daemon, mut operator, mut agent, grant, phrase, _folder, .. } = World::new().await;
+    let first = keys(&mut operator).await[0].key_id;
+    let newest = add(&mut operator, &adding(&phrase, "alice", true)).await.unwrap().key_id;
+    let all = Some(OperatorRight::ALL.to_vec());
+    let carol = types::AddOperator { rights: all, ..adding(&phrase, "carol", false) };
+    add(&mut operator, &carol).await.unwrap();
+    let mine = call("notes.get", json!({ "note": "mine" }), None);
+    assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed, "what was granted stays");
+
+    let mut client = daemon.client();
+    unlock_as(&mut client, Some("carol"), NEW).await.unwrap();
+    let revoked = revoke_alice(&mut client, false).await.unwrap();
+    let taken: BTreeSet<_> = revoked.targets.iter().cloned().collect();
+    assert_eq!(taken, [first, newest].map(|key| key.to_string()).into());
+    assert_eq!((revoked.grants_ended, revoked.roles.len()), (1, 0));
+    let denied = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
+    assert_eq!(denied.code, Some(Code::GrantIssuerInvalid), "the grant was signed by the earlier key");
+    let standing = keys(&mut client).await.into_iter().filter(|it| it.operator.as_str() == "alice");
+    assert!(standing.into_iter().all(|it| it.standing == KeyStanding::Revoked));
+
+    let told = warnings(&mut client, WarningKind::Operator).await;
+    assert!(told.len() == 1 && told[0].message.contains("alice"), "her grant is in its time: {told:?}");
+    let id = grant.grant_id.to_string();
+    revoke(&mut client, RevocationScope::Capability, &id, false).await.unwrap();
+    assert_eq!(warnings(&mut client, WarningKind::Operator).await, [], "nothing rests on her any more");
+    let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+    let names: Vec<_> = status.authority.unwrap().operators.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["carol"]);
     assert_verifies(&mut client).await;
 }
 
@@ -192,7 +240,8 @@ async fn the_words_store_the_owners_key_again_under_a_new_passphrase() {
         owner_key_source: passphrase(text),
         lifetime_secs: Some(365 * 86_400 + 3_600),
     };
-    client.send::<RenewNode>(&[], &renew(PASSPHRASE)).await.unwrap_err();
+    let refused = client.send::<RenewNode>(&[], &renew(PASSPHRASE)).await.unwrap_err();
+    assert!(refused.next.contains("fwc owner restore"), "{refused:?}");
     client.send::<RenewNode>(&[], &renew(NEW)).await.unwrap();
 }
 

@@ -20,6 +20,7 @@ impl Node {
                         && (session.key != enrolled.public_key.key_id() || session.zone != *zone)
                 });
             }
+            AnyObject::CallRecord(it) => self.approvals.apply_record(id, &it.body),
             AnyObject::ApprovalRequest(it) => {
                 let principal = it.header.provenance.origin_principal.clone();
                 if let Some(principal) = principal {
@@ -73,7 +74,6 @@ impl Node {
             | AnyObject::RevocationHead(_)
             | AnyObject::CredentialTest(_)
             | AnyObject::OutcomeProbe(_)
-            | AnyObject::CallRecord(_)
             | AnyObject::OperationIntent(_)
             | AnyObject::OperationReceipt(_)
             | AnyObject::DecisionReceipt(_)

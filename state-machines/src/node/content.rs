@@ -283,10 +283,13 @@ impl Content<'_> {
         if !self.node.may_approve(signer, self.now) {
             return Err(Failure::new(Code::NotPermitted, "the key that signed the grant may not approve"));
         }
-        if self.node.catalog.is(&grant.connector, &standing.interface_hash, &standing.code_digest) {
+        if self.node.catalog.is_as_approved(&grant.connector, standing) {
             return Ok(());
         }
-        let rule = alloc::format!("{} was changed or removed after the request was filed", grant.connector);
+        let rule = alloc::format!(
+            "{} was changed, configured anew or removed after the request was filed",
+            grant.connector
+        );
         Err(Failure::new(Code::ConnectorChanged, rule))
     }
 
