@@ -43,7 +43,7 @@ pub(super) enum Accepted {
 pub async fn listen(socket: &Path, config: &Config) -> Result<Listeners, StartError> {
     let failed = |error| in_use(socket.display().to_string(), error);
     if socket.symlink_metadata().is_ok_and(|about| !about.file_type().is_socket()) {
-        return Err(StartError::Home(HomeError::WrongKind(socket.to_owned())));
+        return Err(StartError::Home(HomeError::wrong_kind(socket)));
     }
     remove_stale(socket).await.map_err(failed)?;
     // The folder is open to its owner only, so nobody else can connect before the mode is set.

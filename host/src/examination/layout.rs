@@ -9,19 +9,16 @@ use std::path::{Path, PathBuf};
 use fcp_api::examination::{Finding, Look, REMEDY_OF_COPY};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::manifest::{MAX_MANIFEST_BYTES, Manifest};
-use rustix::fs::{FlockOperation, StatVfsMountFlags, flock, statvfs};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::Examination;
 use crate::home::{
-    CEREMONY_FILE, CONFIG_FILE, FOLDERS, HOME_FILE, HomeError, Kind, LOCK_FILE, check_private,
+    CEREMONY_FILE, CONFIG_FILE, Cramped, FOLDERS, HOME_FILE, HomeError, Kind, LOCK_FILE, Room, check_private,
 };
 
 /// Most files that are looked at. Chosen: many times those of a large home.
 const MOST_FILES: usize = 100_000;
-
-/// Bytes that a home should have left. Chosen: a journal's reserve, and what a start writes.
-const LEAST_ROOM: u64 = 8 * 1024 * 1024;
 
 /// Folders whose files are judged by where they are: agents keep what they like in theirs.
 const NOT_ENTERED: [&str; 3] = ["agents", "run", "logs"];
@@ -37,7 +34,7 @@ impl Examination {
     pub(super) fn is_a_folder(&mut self) -> bool {
         let error = match self.path.symlink_metadata() {
             Ok(about) if about.is_dir() => return true,
-            Ok(_) => HomeError::WrongKind(self.path.clone()),
+            Ok(_) => HomeError::no_folder(&self.path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => HomeError::Missing(self.path.clone()),
             Err(error) => HomeError::io("examine", &self.path)(error),
         };
@@ -88,24 +85,19 @@ impl Examination {
     /// Whether anything can be written.
     fn room(&mut self) {
         let home = self.path.clone();
-        let about = match statvfs(&home) {
-            Ok(about) => about,
-            Err(error) => return self.wrong("room", &HomeError::io("examine", &home)(error.into())),
+        let room = match Room::of(&home) {
+            Ok(room) => room,
+            Err(error) => return self.wrong("room", &HomeError::io("examine", &home)(error)),
         };
-        let left = about.f_bavail.saturating_mul(about.f_frsize);
-        if about.f_flag.contains(StatVfsMountFlags::RDONLY) {
-            let look =
-                Look::problem("room", Code::StoreFailed, "its file system is mounted for reading only");
-            let look = look.at(home.display()).why("no daemon can run on it, and nothing can be recorded");
-            self.add(look.remedy(format!("`mount -o remount,rw` on what holds {}", home.display())));
-        } else if left < LEAST_ROOM {
-            let detail = format!("{} KiB are left on its file system", left / 1024);
-            let look = Look::problem("room", Code::StoreFull, detail).at(home.display());
-            let look =
-                look.why("what cannot be recorded is not done; only revocations have room of their own");
-            self.add(look.remedy("free space on that file system"));
-        } else {
-            self.ok("room", format!("{} MiB are left on its file system", left >> 20));
+        match (room.cramped(&home), room) {
+            (Some(Cramped { code, detail, why, remedy }), _) => {
+                let look = Look::problem("room", code, detail).at(home.display());
+                self.add(look.why(why).remedy(remedy));
+            }
+            (None, Room::Enough(left)) => {
+                self.ok("room", format!("{} MiB are left on its file system", left >> 20))
+            }
+            (None, Room::ReadOnly | Room::TooLittle(_)) => {}
         }
     }
 
@@ -146,7 +138,7 @@ impl Examination {
         let changed_by_others =
             path.metadata().is_ok_and(|about| about.mode() & 0o022 != 0 || !ours(about.uid()));
         if changed_by_others {
-            let look = Look::problem("layout", Code::NotPermitted, "other users may change it");
+            let look = Look::problem("layout", Code::FileForbidden, "other users may change it");
             let look = look.at(path.display()).why("whoever changes it decides whose packages are trusted");
             self.add(look.remedy(format!("`chmod 600 {}`", path.display())));
         }
@@ -182,9 +174,9 @@ impl Examination {
         let path = self.path.join("run").join("fcp.sock");
         let Ok(about) = path.symlink_metadata() else { return };
         if !about.file_type().is_socket() {
-            self.wrong("socket", &HomeError::WrongKind(path));
+            self.wrong("socket", &HomeError::wrong_kind(&path));
         } else if about.mode() & 0o077 != 0 {
-            let look = Look::problem("socket", Code::NotPermitted, "other users may connect to it");
+            let look = Look::problem("socket", Code::FileForbidden, "other users may connect to it");
             self.add(look.at(path.display()).remedy(format!("`chmod 600 {}`", path.display())));
         } else if UnixStream::connect(&path).is_ok() {
             self.ok("socket", "something listens on it");

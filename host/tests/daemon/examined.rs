@@ -100,6 +100,13 @@ fn pipe(path: &Path) {
         .unwrap();
 }
 
+/// Moves it out of the home, and puts a link in its place.
+fn moved_and_linked(path: &Path) {
+    let away = path.ancestors().find(|it| it.join("config.toml").exists()).unwrap().with_extension("away");
+    fs::rename(path, &away).unwrap();
+    std::os::unix::fs::symlink(away, path).unwrap();
+}
+
 fn journal(home: &Path) -> PathBuf {
     home.join("journal/000001.fcj")
 }
@@ -113,20 +120,27 @@ const DAMAGES: &[Damage] = &[
         "folder open",
         |home| mode(home.join("keys"), 0o755),
         "layout",
-        Code::NotPermitted,
+        Code::FileForbidden,
         "keys",
         "`chmod 700 ",
     ),
-    ("home open", |home| mode(home.to_owned(), 0o750), "home", Code::NotPermitted, "home", "`chmod 700 "),
+    ("home open", |home| mode(home.to_owned(), 0o750), "home", Code::FileForbidden, "home", "`chmod 700 "),
     (
         "key open",
         |home| mode(home.join("keys/node.secret"), 0o644),
         "layout",
-        Code::NotPermitted,
+        Code::FileForbidden,
         "node.secret",
         "`chmod 600 ",
     ),
-    ("record open", |home| mode(sealed(home), 0o640), "layout", Code::NotPermitted, ".sealed", "`chmod 600 "),
+    (
+        "record open",
+        |home| mode(sealed(home), 0o640),
+        "layout",
+        Code::FileForbidden,
+        ".sealed",
+        "`chmod 600 ",
+    ),
     (
         "an operator's key gone",
         |home| fs::remove_file(home.join("keys/operator.owner.key")).unwrap(),
@@ -165,7 +179,42 @@ const DAMAGES: &[Damage] = &[
         "layout",
         Code::StoreCorrupt,
         "vault.key",
-        "",
+        "put the file itself",
+    ),
+    (
+        "the journal on another disk",
+        |home| moved_and_linked(&journal(home)),
+        "layout",
+        Code::StoreCorrupt,
+        "000001.fcj",
+        "`cp -p --remove-destination ",
+    ),
+    (
+        "home.toml elsewhere",
+        |home| moved_and_linked(&home.join("home.toml")),
+        "layout",
+        Code::StoreCorrupt,
+        "home.toml",
+        "`cp -p --remove-destination ",
+    ),
+    (
+        "the keys elsewhere",
+        |home| moved_and_linked(&home.join("keys")),
+        "layout",
+        Code::StoreCorrupt,
+        "keys",
+        " && cp -aT ",
+    ),
+    (
+        "index a file",
+        |home| {
+            fs::remove_dir_all(home.join("index")).ok();
+            fs::write(home.join("index"), "").unwrap();
+        },
+        "layout",
+        Code::StoreCorrupt,
+        "index",
+        "`mv ",
     ),
     (
         "publishers a pipe",
@@ -207,7 +256,7 @@ const DAMAGES: &[Damage] = &[
         "publishers open",
         |home| mode(home.join("publishers.txt"), 0o666),
         "layout",
-        Code::NotPermitted,
+        Code::FileForbidden,
         "publishers.txt",
         "`chmod 600 ",
     ),
