@@ -76,6 +76,11 @@ impl Home {
         self.run().join("fcp.sock")
     }
 
+    /// What a daemon holds from its start to its end.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
     /// What the daemon prints before its own log is open.
     pub(crate) fn daemon_output(&self) -> PathBuf {
         self.run().join("daemon.log")

@@ -21,6 +21,7 @@ mod home;
 mod input;
 mod key_file;
 mod lifetime;
+mod listener;
 mod offline;
 mod operation;
 #[allow(dead_code, reason = "a whole vocabulary; quickstart and later commands use the rest of it")]
@@ -81,11 +82,17 @@ fn run(cli: Cli, renderer: Renderer) -> Result<render::Outcome> {
     } else {
         Context::new(&cli.global, renderer)?
     };
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let outcome = commands::run(cli.command, &mut context).await;
         context.lock_operator().await;
-        outcome.map_err(|failure| context.about_the_home(failure))
-    })
+        match outcome {
+            Err(failure) => Err(context.about_the_home(failure).await),
+            outcome => outcome,
+        }
+    });
+    // Not even a thread that waits to be let in where nobody answers is waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// A failure of the command line itself.

@@ -4,6 +4,9 @@
 
 mod double;
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use double::{Home, run_with};
 use serde_json::json;
 
@@ -364,4 +367,48 @@ fn a_reader_that_has_gone_away_is_no_failure() {
         Some(1),
         "what cannot be written is one"
     );
+}
+
+/// Who connects to it is let in by the kernel, and waits.
+//= docs/spec/api.md#transport
+#[test]
+fn what_listens_in_the_daemons_place_is_named_and_neither_waited_for_for_long_nor_stopped() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join("run")).unwrap();
+    let socket = home.path().join("run/fcp.sock");
+    let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let remedy = format!("`rm {}`; then `fwc up`", socket.display());
+    let own = std::process::id().to_string();
+    let told = |line: &[&str]| home.json(line).1["error"].clone();
+    std::thread::scope(|scope| {
+        let lines = [&["status"][..], &["up"], &["down"]];
+        let runs = lines.map(|line| (line, scope.spawn(move || told(line))));
+        for (line, run) in runs {
+            let error = run.join().unwrap();
+            assert_eq!(error["code"], "FCP-8006", "{line:?}: {error:#}");
+            assert!(error["why"].as_str().unwrap().contains(&own), "{line:?}: {error:#}");
+            assert!(error["next"].to_string().contains(&remedy), "{line:?}: {error:#}");
+        }
+    });
+    assert!(!home.path().join("config.toml").exists(), "no daemon was started");
+}
+
+/// A person sees what is waited for; the double answers once somebody has been told.
+//= docs/spec/output.md#progress
+#[test]
+fn a_status_that_takes_long_says_so() {
+    let (told, answer) = std::sync::mpsc::channel::<()>();
+    let answer = std::sync::Mutex::new(answer);
+    let home = Home::served(move |_| {
+        answer.lock().unwrap().recv().unwrap();
+        double::refuse(503, "FCP-8013")
+    });
+    let mut status = home.fwc(&["status"]);
+    let mut status = status.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut errors = BufReader::new(status.stderr.take().unwrap());
+    let mut first = String::new();
+    errors.read_line(&mut first).unwrap();
+    assert!(first.contains("Waiting for the daemon to answer"), "{first}");
+    told.send(()).unwrap();
+    assert!(!status.wait().unwrap().success());
 }

@@ -3,14 +3,16 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use fcp_api::examination::{Finding, Look, REMEDY_OF_COPY};
+use fcp_api::shell::quoted;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::manifest::{MAX_MANIFEST_BYTES, Manifest};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::Examination;
 use crate::home::{
@@ -170,6 +172,11 @@ impl Examination {
         }
     }
 
+    fn is_in_use(&self) -> bool {
+        let lock = File::open(self.path.join(LOCK_FILE));
+        lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK))
+    }
+
     fn socket(&mut self, running: bool) {
         let path = self.path.join("run").join("fcp.sock");
         let Ok(about) = path.symlink_metadata() else { return };
@@ -178,8 +185,17 @@ impl Examination {
         } else if about.mode() & 0o077 != 0 {
             let look = Look::problem("socket", Code::FileForbidden, "other users may connect to it");
             self.add(look.at(path.display()).remedy(format!("`chmod 600 {}`", path.display())));
-        } else if UnixStream::connect(&path).is_ok() {
-            self.ok("socket", "something listens on it");
+        } else if let Some(listens) = listener(&path) {
+            // A daemon may have begun since the lock was looked at.
+            if running || self.is_in_use() {
+                return self.ok("socket", "the daemon listens on it");
+            }
+            let detail = format!("no daemon of this home runs, and {listens} listens on it");
+            let look = Look::problem("socket", Code::AddressInUse, detail).at(path.display());
+            let look = look.why("no daemon starts, and what is sent to the home goes to that process");
+            let remedy =
+                format!("end that process, or `rm {}`; then `fwc up`", quoted(&path.to_string_lossy()));
+            self.add(look.remedy(remedy));
         } else if running {
             let look = Look::problem("socket", Code::DaemonUnreachable, "a daemon runs and nothing listens");
             self.add(look.at(path.display()).remedy("`fwc doctor` again in a moment: it may be starting"));
@@ -203,6 +219,22 @@ impl Examination {
     pub(super) fn is_a_home(&self) -> bool {
         FOLDERS.iter().chain(&[CONFIG_FILE, HOME_FILE]).any(|name| self.has(name))
     }
+}
+
+/// Who listens on a socket, in words. What lets nobody in is not waited for.
+fn listener(path: &Path) -> Option<String> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None).ok()?;
+    match connect(&socket, &SocketAddrUnix::new(path).ok()?) {
+        Ok(()) => {}
+        Err(Errno::AGAIN) => return Some("something".to_owned()),
+        Err(_) => return None,
+    }
+    let pid = socket_peercred(&socket).map(|peer| peer.pid.as_raw_nonzero());
+    let named = pid.ok().and_then(|pid| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        Some(format!("the process {pid} ({})", name.trim_end()))
+    });
+    Some(named.unwrap_or_else(|| "something".to_owned()))
 }
 
 /// Whether a file is a manifest; what is no file, or longer than any, is not read.

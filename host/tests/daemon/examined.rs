@@ -514,6 +514,32 @@ async fn a_damaged_copy_of_a_manifest_is_written_again_by_the_remedy() {
     assert_eq!(fs::read(&copy).unwrap(), whole);
 }
 
+/// A remedy that is `fwc up` leads nowhere: it cannot start beside what listens.
+//= docs/spec/api.md#transport
+#[test]
+fn whoever_listens_in_the_daemons_place_is_named_by_examination_and_start_alike() {
+    let (_guard, home) = home();
+    fs::create_dir_all(home.join("run")).unwrap();
+    mode(home.join("run"), 0o700);
+    let socket = home.join("run/fcp.sock");
+    let stranger = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    mode(socket.clone(), 0o600);
+    let remedy = format!("`rm {}`", socket.display());
+    let looks = examine(&home);
+    let named = looks.iter().find(|look| look.check == "socket").unwrap();
+    assert_eq!((named.finding, named.code), (Finding::Problem, Some(Code::AddressInUse)), "{named:?}");
+    assert!(named.detail.contains(&std::process::id().to_string()), "{named:?}");
+    assert!(named.remedy.as_deref().unwrap().contains(&remedy), "{named:?}");
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_fcp-host"));
+    let daemon = daemon.env("FCP_ACCEPT_CLOCK", "1").arg("daemon").arg("--home").arg(&home).output().unwrap();
+    let said = String::from_utf8(daemon.stderr).unwrap();
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("FCP-8006") && last.contains(&remedy), "{last}");
+    drop(stranger);
+    let looks = examine(&home);
+    assert!(looks.iter().any(|look| look.check == "socket" && look.finding == Finding::Ok), "{looks:#?}");
+}
+
 //= docs/spec/home.md#examination
 #[tokio::test]
 async fn a_running_daemon_is_not_disturbed() {
