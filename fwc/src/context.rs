@@ -319,7 +319,7 @@ fn without_key(agent: &PrincipalId, failure: Failure) -> Failure {
         failure.next(format!(
             "if `fwc agent list` does not have it, `fwc agent add {agent} --zone ZONE` makes it; if it does, {lost}"
         ))
-    } else if failure.code == Code::NotPermitted {
+    } else if failure.code == Code::FileForbidden {
         // The file is there, and who it belongs to, or who may read it, is what is wrong.
         failure
     } else {

@@ -190,7 +190,7 @@ fn a_token_from_a_file_calls_without_a_session() {
     assert_ne!(code, 0, "another key was named");
     std::fs::set_permissions(&token, PermissionsExt::from_mode(0o640)).unwrap();
     let (code, answer) = home.json(&line);
-    assert_eq!((code, &answer["error"]["code"]), (6, &json!("FCP-2009")), "others may read the token");
+    assert_eq!((code, &answer["error"]["code"]), (6, &json!("FCP-8016")), "others may read the token");
     assert_eq!(home.seen("POST /v1/invoke").len(), 1);
 }
 

@@ -92,7 +92,7 @@ fn only_a_file_of_ones_own_is_to_be_closed_to_others() {
     }
     let next = |key: &str| {
         let (_, answer) = home.json(&["package", "sign", &out, "--key", key]);
-        assert_eq!(answer["error"]["code"], "FCP-2009");
+        assert_eq!(answer["error"]["code"], "FCP-8016");
         answer["error"]["next"][0].as_str().unwrap().to_owned()
     };
     assert!(next(&key).contains("chmod 600"));
@@ -411,4 +411,36 @@ fn a_status_that_takes_long_says_so() {
     assert!(first.contains("Waiting for the daemon to answer"), "{first}");
     told.send(()).unwrap();
     assert!(!status.wait().unwrap().success());
+}
+
+//= docs/spec/output.md#files
+#[test]
+fn a_file_of_the_users_is_told_as_a_file() {
+    let home = scaffolded();
+    let absent = home.beside("absent").to_str().unwrap().to_owned();
+    for line in [
+        &["package", "inspect", &absent][..],
+        &["package", "test", &absent],
+        &["audit", "verify", "--head", &absent],
+    ] {
+        let error = home.json(line).1["error"].clone();
+        assert_eq!(error["code"], "FCP-6001", "{error:#}");
+        let next = error["next"].to_string();
+        assert!(next.contains("check the path") && !next.contains("fwc history"), "{error:#}");
+    }
+    let pipe = home.beside("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let pipe = pipe.to_str().unwrap();
+    for line in [&["package", "inspect", pipe][..], &["audit", "verify", "--head", pipe]] {
+        assert_eq!(home.json(line).1["error"]["code"], "FCP-1003", "it is not waited for");
+    }
+    let built = |folder: &std::path::Path| {
+        let out = home.beside("without.fcp");
+        let (folder, out) = (folder.to_str().unwrap(), out.to_str().unwrap());
+        home.json(&["package", "build", folder, "--out", out]).1
+    };
+    let folder = home.beside("work/weather");
+    std::fs::remove_file(folder.join("cases.toml")).unwrap();
+    let built = built(&folder);
+    assert!(built["notes"].to_string().contains("it has no cases"), "{built:#}");
 }
