@@ -34,6 +34,7 @@ mod remedy;
 mod render;
 mod resource;
 mod session_file;
+mod speaker;
 #[cfg(test)]
 mod tests;
 mod user_file;

@@ -196,6 +196,19 @@ fn down_says_what_it_waits_for_and_nothing_to_a_program() {
 
 //= docs/spec/output.md#envelope
 #[test]
+fn the_next_command_is_of_the_home_and_the_speaker_that_were_typed() {
+    let home = home(|_| bare(Code::ApprovalRequired, false));
+    let path = home.path().to_str().unwrap().to_owned();
+    let next = |line: &[&str]| home.json(line).1["error"]["next"].to_string();
+    let typed = next(&["--home", &path, "--agent", "mail", "invoke", "a.b"]);
+    assert!(typed.contains(&format!("`fwc --home {path} --agent mail request a.b")), "{typed}");
+    assert!(typed.contains(&format!("`fwc --home {path} approvals approve ID`")), "not an agent's: {typed}");
+    let of_environment = next(&["--agent", "mail", "invoke", "a.b"]);
+    assert!(of_environment.contains("`fwc --agent mail request a.b"), "{of_environment}");
+}
+
+//= docs/spec/output.md#envelope
+#[test]
 fn a_record_that_does_not_hold_leads_on_from_the_command_that_found_it() {
     let revoked = Arc::new(Mutex::new(false));
     let is_revoked = revoked.clone();
