@@ -444,3 +444,22 @@ fn a_file_of_the_users_is_told_as_a_file() {
     let built = built(&folder);
     assert!(built["notes"].to_string().contains("it has no cases"), "{built:#}");
 }
+
+/// Whoever was killed while it wrote stands in nobody's way.
+#[test]
+fn what_a_killed_build_or_signature_left_is_removed_by_the_next() {
+    let home = scaffolded();
+    let path = |name: &str| home.beside(name).to_str().unwrap().to_owned();
+    let (folder, out, key, left) = (path("work/weather"), path("w.fcp"), path("key"), path("w.fcp.new"));
+    assert_eq!(home.json(&["package", "keygen", &key]).0, 0);
+    for line in [
+        &["package", "build", &folder, "--out", &out, "--force"][..],
+        &["package", "sign", &out, "--key", &key],
+    ] {
+        std::fs::write(&left, "half a pack").unwrap();
+        let (code, answer) = home.json(line);
+        assert_eq!(code, 0, "{answer:#}");
+        assert!(!std::path::Path::new(&left).exists(), "{line:?}");
+    }
+    assert_eq!(home.json(&["package", "inspect", &out]).0, 0);
+}
