@@ -17,6 +17,9 @@ use crate::home::Home;
 //= docs/spec/api.md#transport
 pub(crate) const PROBE: Duration = Duration::from_secs(10);
 
+/// How long the kernel may take to let somebody in. Chosen: it takes nothing where there is room.
+const LET_IN: Duration = Duration::from_secs(1);
+
 /// Who listens on the socket of a home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Listener {
@@ -36,7 +39,7 @@ impl Listener {
     /// way of a daemon that is about to take it.
     pub(crate) async fn find(client: &mut Client, home: &Home) -> Self {
         client.hang_up();
-        let connected = tokio::time::timeout(PROBE, client.daemon_pid()).await;
+        let connected = tokio::time::timeout(LET_IN, client.daemon_pid()).await;
         client.hang_up();
         match connected {
             Ok(Ok(_)) | Err(_) if is_held(&home.lock()) => Self::Daemon,
@@ -50,7 +53,9 @@ impl Listener {
     /// `failure` of a daemon that does not answer, with what leads on from it.
     pub(crate) fn explain(&self, failure: Failure, home: &Home) -> Failure {
         match self {
+            // What was sent and not answered may have been done, and its own step says so.
             Self::Nobody => failure,
+            Self::Daemon if !failure.retryable => failure,
             Self::Daemon => failure.next(
                 "`fwc status` again in a moment: the daemon runs and may be busy; `fwc down` stops it, and then `fwc up` starts it",
             ),

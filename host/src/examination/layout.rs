@@ -172,30 +172,41 @@ impl Examination {
         }
     }
 
+    /// What listens in the daemon's place: nothing of the socket's mode matters then.
+    //= docs/spec/api.md#transport
+    fn stranger(&mut self, socket: &Path, stranger: &str) {
+        let detail = format!("no daemon of this home runs, and {stranger} listens on it");
+        let look = Look::problem("socket", Code::AddressInUse, detail).at(socket.display());
+        let look = look.why("no daemon starts, and what is sent to the home goes to that process");
+        let socket = quoted(&socket.to_string_lossy());
+        self.add(look.remedy(format!("end that process, or `rm {socket}`; then `fwc up`")));
+    }
+
     fn is_in_use(&self) -> bool {
-        let lock = File::open(self.path.join(LOCK_FILE));
-        lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK))
+        let path = self.path.join(LOCK_FILE);
+        // A pipe in its place must not be waited for.
+        let is_file = path.symlink_metadata().is_ok_and(|about| about.is_file());
+        let lock = is_file.then(|| File::open(&path).ok()).flatten();
+        let asked = lock.map(|lock| flock(&lock, FlockOperation::NonBlockingLockShared));
+        asked == Some(Err(Errno::WOULDBLOCK))
     }
 
     fn socket(&mut self, running: bool) {
         let path = self.path.join("run").join("fcp.sock");
         let Ok(about) = path.symlink_metadata() else { return };
         if !about.file_type().is_socket() {
-            self.wrong("socket", &HomeError::wrong_kind(&path));
-        } else if about.mode() & 0o077 != 0 {
+            return self.wrong("socket", &HomeError::wrong_kind(&path));
+        }
+        let listens = listener(&path);
+        // A daemon may have begun since the lock was looked at.
+        if let Some(stranger) = listens.as_ref().filter(|_| !running && !self.is_in_use()) {
+            return self.stranger(&path, stranger);
+        }
+        if about.mode() & 0o077 != 0 {
             let look = Look::problem("socket", Code::FileForbidden, "other users may connect to it");
             self.add(look.at(path.display()).remedy(format!("`chmod 600 {}`", path.display())));
-        } else if let Some(listens) = listener(&path) {
-            // A daemon may have begun since the lock was looked at.
-            if running || self.is_in_use() {
-                return self.ok("socket", "the daemon listens on it");
-            }
-            let detail = format!("no daemon of this home runs, and {listens} listens on it");
-            let look = Look::problem("socket", Code::AddressInUse, detail).at(path.display());
-            let look = look.why("no daemon starts, and what is sent to the home goes to that process");
-            let remedy =
-                format!("end that process, or `rm {}`; then `fwc up`", quoted(&path.to_string_lossy()));
-            self.add(look.remedy(remedy));
+        } else if listens.is_some() {
+            self.ok("socket", "the daemon listens on it");
         } else if running {
             let look = Look::problem("socket", Code::DaemonUnreachable, "a daemon runs and nothing listens");
             self.add(look.at(path.display()).remedy("`fwc doctor` again in a moment: it may be starting"));

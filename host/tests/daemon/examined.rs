@@ -523,7 +523,6 @@ fn whoever_listens_in_the_daemons_place_is_named_by_examination_and_start_alike(
     mode(home.join("run"), 0o700);
     let socket = home.join("run/fcp.sock");
     let stranger = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    mode(socket.clone(), 0o600);
     let remedy = format!("`rm {}`", socket.display());
     let looks = examine(&home);
     let named = looks.iter().find(|look| look.check == "socket").unwrap();
@@ -536,6 +535,7 @@ fn whoever_listens_in_the_daemons_place_is_named_by_examination_and_start_alike(
     let last = said.lines().last().unwrap();
     assert!(last.contains("FCP-8006") && last.contains(&remedy), "{last}");
     drop(stranger);
+    mode(socket.clone(), 0o600);
     let looks = examine(&home);
     assert!(looks.iter().any(|look| look.check == "socket" && look.finding == Finding::Ok), "{looks:#?}");
 }
