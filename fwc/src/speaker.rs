@@ -21,8 +21,7 @@ pub(crate) enum Speaker {
 const AGENTS: [&str; 5] = ["invoke", "preflight", "request", "simulate", "token mint"];
 
 /// Commands that an agent or an operator gives.
-const EITHERS: [&str; 16] = [
-    "agent list",
+const EITHERS: [&str; 15] = [
     "agent show",
     "approvals list",
     "approvals show",
@@ -40,9 +39,11 @@ const EITHERS: [&str; 16] = [
     "result",
 ];
 
-/// Commands that an operator gives.
-const OPERATORS: [&str; 27] = [
+/// Commands that an operator gives, or that lead on only where one does.
+const OPERATORS: [&str; 28] = [
     "agent add",
+    // An agent sees itself alone there, and one whose key is gone is told to look for itself.
+    "agent list",
     "approvals approve",
     "approvals deny",
     "auth list",

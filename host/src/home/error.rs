@@ -229,8 +229,10 @@ fn of_kind(path: &Path, kind: io::ErrorKind) -> Option<String> {
 }
 
 /// What makes a file system writable that is mounted for reading only.
-pub(crate) fn remedy_of_reading_only(path: &Path) -> String {
-    let mounted = format!("\"$(findmnt -n -o TARGET --target {})\"", shown(path));
+pub(super) fn remedy_of_reading_only(path: &Path) -> String {
+    // What could not be made is not there to be asked about.
+    let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
+    let mounted = format!("\"$(findmnt -n -o TARGET --target {})\"", shown(there));
     format!("mount what holds it for writing: `mount -o remount,rw {mounted}`")
 }
 
