@@ -249,7 +249,8 @@ fn a_denial_shows_its_check_rule_and_the_command_that_asks() {
     });
     let output = home.fwc(&["--agent", "mail", "invoke", "a.b", "--format", "table"]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
-    for part in ["constraints", "/state is not open", "fwc request a.b", &format!("fwc explain {ID}")] {
+    let explain = format!("fwc --agent mail explain {ID}");
+    for part in ["constraints", "/state is not open", "fwc --agent mail request a.b", &explain] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -342,7 +342,8 @@ fn whatever_asks_a_daemon_says_that_there_is_no_home() {
     {
         let (code, document) = home.json(&[&["--home", absent.to_str().unwrap()], line].concat());
         assert_eq!((code, &document["error"]["code"]), (5, &json!("FCP-8002")), "{line:?}: {document}");
-        assert!(document["error"]["next"].to_string().contains("fwc up"), "{document}");
+        let up = format!("`fwc --home {} up`", absent.display());
+        assert!(document["error"]["next"].to_string().contains(&up), "{document}");
     }
 }
 
