@@ -445,7 +445,7 @@ fn a_folder_that_is_no_home_is_left_as_it_is() {
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "only the letter");
     }
     std::fs::remove_file(home.path().join("letter")).unwrap();
-    assert_eq!(up(&home).1["error"]["code"], "FCP-2009");
+    assert_eq!(up(&home).1["error"]["code"], "FCP-8016");
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
 }
 

@@ -158,7 +158,7 @@ fn next(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> String
                 }
                 (check, _) => to_go_on_from(check, refusal.code),
             };
-            match is_of_input(general) {
+            match general.is_of_input() {
                 true => format!(
                     "correct what the reason names; `fwc schema {}` shows what it takes",
                     asked.operation
@@ -170,22 +170,6 @@ fn next(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> String
             (Code::Ambiguous, all) if all.len() > 1 => format!("`{command}`; there are {}", all.join(", ")),
             (_, _) => format!("`{command}`"),
         },
-    )
-}
-
-/// Whether the input of the call is what is wrong.
-const fn is_of_input(code: Code) -> bool {
-    matches!(
-        code,
-        Code::MalformedInput
-            | Code::InputInvalid
-            | Code::InputTooLarge
-            | Code::MissingField
-            | Code::UnknownField
-            | Code::DuplicateKey
-            | Code::InexactNumber
-            | Code::OutOfRange
-            | Code::InvalidName
     )
 }
 

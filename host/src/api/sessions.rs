@@ -1,5 +1,6 @@
 //! Challenges, operators' keys, agents' sessions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,14 @@ fn known_operator(
         [] => Err(ErrorBody::new(Code::UnlockFailed)
             .because("there is no such operator with a key that can act")
             .next("`fwc operator list` says how the keys stand; `fwc operator add NAME` makes another with the owner's 24 words")),
-        [_, _, ..] => Err(ErrorBody::new(Code::Ambiguous).because("there are several operators; name one")),
+        [_, _, ..] => {
+            // One that was named has several keys that can act; otherwise the names lead on.
+            let names: BTreeSet<_> = live.iter().map(|(_, it)| it.operator.as_str()).collect();
+            let names = names.into_iter().collect::<Vec<_>>().join("|");
+            Err(ErrorBody::new(Code::Ambiguous)
+                .because("there are several operators; name one")
+                .next(format!("say which one speaks, with `--operator {names}`; `fwc operator list` shows them")))
+        }
     }
 }
 

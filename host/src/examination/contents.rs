@@ -37,9 +37,7 @@ impl Examination {
         let home = match Home::open_in(files, &self.path) {
             Ok(home) => Some(home),
             // The layout named it.
-            Err(
-                HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind(_),
-            ) => None,
+            Err(error) if is_of_layout(&error) => None,
             Err(error) => {
                 self.wrong("home.toml", &error);
                 None
@@ -150,12 +148,14 @@ impl Examination {
                 None
             }
             Err(error) => {
-                let look = Look::problem("journal", error.code(), error.to_string()).at(folder.display());
-                self.add(if error.code() == Code::StoreCorrupt {
-                    look.remedy(restore(&folder))
-                } else {
-                    look
-                });
+                match HomeError::from(error) {
+                    error if is_of_layout(&error) => {}
+                    HomeError::Storage(error) if error.code() == Code::StoreCorrupt => {
+                        let look = Look::problem("journal", error.code(), error.to_string());
+                        self.add(look.at(folder.display()).remedy(restore(&folder)));
+                    }
+                    error => self.wrong("journal", &error),
+                }
                 None
             }
         }
@@ -415,6 +415,14 @@ impl Examination {
             }
         }
     }
+}
+
+/// Whether the look at the layout names it already.
+const fn is_of_layout(error: &HomeError) -> bool {
+    matches!(
+        error,
+        HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind { .. }
+    )
 }
 
 /// Opens the keys that the node serves with, and counts all.

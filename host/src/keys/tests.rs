@@ -8,6 +8,7 @@ use fcp_proto_core::error::Code;
 
 use super::*;
 use crate::ceremony::tests::{PASSPHRASE, made_home};
+use crate::home::Misplaced;
 
 fn passphrase() -> SecretBytes {
     SecretBytes::from(PASSPHRASE.to_owned())
@@ -116,7 +117,7 @@ fn a_key_that_others_could_read_is_refused_with_the_remedy() {
             chmod(&path, mode);
             let refused = load(&home).unwrap_err();
             assert_eq!(refused, KeyStoreError::File(HomeError::OpenToOthers { path: path.clone(), mode }));
-            assert_eq!(refused.code(), Code::NotPermitted);
+            assert_eq!(refused.code(), Code::FileForbidden);
             assert_eq!(
                 refused.remedy().unwrap(),
                 format!("`chmod {} {}`", if path.is_dir() { 700 } else { 600 }, path.display())
@@ -175,9 +176,11 @@ fn a_link_in_place_of_a_key_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let (home, _) = made_home(&folder.path().join("home"), 1);
     let path = home.keys().join("vault.key");
-    fs::rename(&path, folder.path().join("aside")).unwrap();
-    std::os::unix::fs::symlink(folder.path().join("aside"), &path).unwrap();
-    assert_eq!(load(&home).unwrap_err(), KeyStoreError::File(HomeError::WrongKind(path)));
+    let aside = folder.path().join("aside");
+    fs::rename(&path, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &path).unwrap();
+    let found = Misplaced::LinkToFile(fs::canonicalize(aside).unwrap());
+    assert_eq!(load(&home).unwrap_err(), KeyStoreError::File(HomeError::WrongKind { path, found }));
 }
 
 #[test]
