@@ -185,7 +185,7 @@ impl Command {
             | Self::Audit(audit::Audit::Head(_))
             | Self::Agent(agent::AgentCommand::Run(_))
             | Self::Token(token::Token::Inspect(_))
-            | Self::Zones(zones::Zones::List(_) | zones::Zones::Show(_))
+            | Self::Zones(zones::Zones::List(_) | zones::Zones::Show(_) | zones::Zones::Rekey(_))
             | Self::Operator(_)
             | Self::Owner(_)
             | Self::Node(node::Node::Replace(_))

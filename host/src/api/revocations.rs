@@ -6,7 +6,7 @@ use fcp_api::routes::{ListRevocations, Revoke};
 use fcp_api::types::{ErrorBody, KeyStanding, OperatorKeyView, RevocationView, Revocations, Revoked};
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, PrincipalId, TokenId};
+use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::object::{AnyObject, RevocationObject, RevocationScope};
 use fcp_proto_core::time::Now;
 use fcp_state_machines::node::Node;
@@ -15,7 +15,7 @@ use super::history::{cut, page};
 use super::mount::{Ask, Serve};
 use super::operators;
 use super::sign::admit;
-use super::standing::INSTEAD_OF_A_ZONE;
+use super::standing::another_key;
 use crate::daemon::{App, RevocationEntry, owner_zone};
 
 /// A target as its scope names it.
@@ -83,9 +83,14 @@ async fn irreplaceable(
         )));
     }
     if scope == RevocationScope::ZoneKey {
-        return Ok(Some(format!(
-            "no call is made in that zone then, and nothing brings its key back: {INSTEAD_OF_A_ZONE}"
-        )));
+        let named = target.to_vec();
+        let zone = app.query(move |node, now| zone_taken(node, &named, now)).await?;
+        return Ok(zone.map(|zone| {
+            format!(
+                "it is the key of {zone}: no call is made in it then, until {}, with the owner's 24 words",
+                another_key(&zone)
+            )
+        }));
     }
     let RevocationScope::IssuerKey = scope else { return Ok(None) };
     let can_act = |it: &&OperatorKeyView| it.standing == KeyStanding::Live && it.stored;
@@ -112,6 +117,13 @@ fn is_this_node(node: &Node, scope: RevocationScope, target: &[u8], now: Now) ->
         RevocationScope::Capability | RevocationScope::ZoneKey | RevocationScope::ConnectorBinary => false,
     };
     (takes && !node.is_revoked(now.unix)).then(|| node.node_id().clone())
+}
+
+/// The zone whose present key the revocation would take, if nothing did before.
+fn zone_taken(node: &Node, target: &[u8], now: Now) -> Option<ZoneId> {
+    let zones = node.authority().zones().map(|(zone, _)| zone);
+    let of = |zone: &&ZoneId| node.zone_key(zone).is_some_and(|key| key.key_id().as_bytes() == target);
+    zones.filter(|zone| !node.is_zone_revoked(zone, now.unix)).find(of).cloned()
 }
 
 /// Whether anything here is what the revocation names. What ended long ago only the journal knows.
