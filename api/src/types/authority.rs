@@ -243,7 +243,7 @@ pub struct Revoke {
     /// Revokes it also if nothing here is known by that name, as another device of the owner may know it.
     #[serde(default)]
     pub unknown: bool,
-    /// Revokes it also if only the owner's phrase brings back what it takes.
+    /// Revokes it also if only the owner's phrase brings back what it takes, or if several connectors fall with it.
     #[serde(default)]
     pub confirmed: bool,
 }
@@ -263,6 +263,9 @@ pub struct Revoked {
     /// Whether anything here is what it names.
     #[serde(default)]
     pub known: bool,
+    /// What it took of the installed connectors: the code, package or interface of which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub binaries: Vec<String>,
 }
 
 /// A revocation.

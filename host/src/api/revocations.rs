@@ -7,9 +7,10 @@ use fcp_api::types::{ErrorBody, KeyStanding, OperatorKeyView, RevocationView, Re
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::object::{AnyObject, RevocationObject, RevocationScope};
 use fcp_proto_core::time::Now;
-use fcp_state_machines::node::Node;
+use fcp_state_machines::node::{Installed, Node};
 
 use super::history::{cut, page};
 use super::mount::{Ask, Serve};
@@ -54,8 +55,28 @@ fn target(node: &Node, scope: RevocationScope, text: &str, now: Now) -> Result<V
                 return Ok(digest.as_bytes().to_vec());
             }
             let installed = text.parse().ok().and_then(|connector| node.catalog().get(&connector));
-            installed.map(|it| it.install.code_digest.as_bytes().to_vec()).ok_or_else(|| invalid("a digest"))
+            installed
+                .map(|it| own_binary(it).as_bytes().to_vec())
+                .ok_or_else(|| invalid("a connector or a digest"))
         }
+    }
+}
+
+/// The digest that a connector's name stands for: what runs for it alone. All that are declarative run one engine.
+//= docs/spec/revocation.md#a-connector-by-its-name
+fn own_binary(installed: &Installed) -> Digest {
+    match installed.manifest.connector.runtime {
+        Runtime::Declarative => installed.install.package_digest,
+        Runtime::Native => installed.install.code_digest,
+    }
+}
+
+/// What a revocation takes of the installed connectors, in words.
+fn binaries(node: &Node, scope: RevocationScope, target: &[u8]) -> Vec<String> {
+    let digest = <[u8; 32]>::try_from(target).map(Digest::from_bytes);
+    match (scope, digest) {
+        (RevocationScope::ConnectorBinary, Ok(digest)) => node.catalog().named_by(&digest),
+        (_, Ok(_) | Err(_)) => Vec::new(),
     }
 }
 
@@ -67,9 +88,10 @@ fn of_operator(node: &Node, name: &PrincipalId, now: Now) -> Option<KeyId> {
     live.map(|(key, _)| key).last().or(newest)
 }
 
-/// What a revocation takes that only the owner's words bring back, in words; nothing if it takes nothing such.
+/// What a revocation takes that only the owner's words bring back, or of several connectors, in words; nothing if it takes
+/// nothing such.
 //= docs/spec/revocation.md#what-is-confirmed
-async fn irreplaceable(
+async fn to_confirm(
     app: &Arc<App>,
     scope: RevocationScope,
     target: &[u8],
@@ -90,6 +112,13 @@ async fn irreplaceable(
                 "it is the key of {zone}: no call is made in it then, until {}, with the owner's 24 words",
                 another_key(&zone)
             )
+        }));
+    }
+    if scope == RevocationScope::ConnectorBinary {
+        let named = target.to_vec();
+        let taken = app.query(move |node, _| binaries(node, scope, &named)).await?;
+        return Ok((taken.len() > 1).then(|| {
+            format!("it is {}: no call of any of these connectors is made then", taken.join(", "))
         }));
     }
     let RevocationScope::IssuerKey = scope else { return Ok(None) };
@@ -168,9 +197,10 @@ impl Serve for Revoke {
             let target = target(node, scope, &text, now)?;
             let sessions = sessions_hit(node, scope, &target);
             let known = node.knows(scope, &target, now.unix);
-            Ok::<_, ErrorBody>((target, sessions, known))
+            let binaries = binaries(node, scope, &target);
+            Ok::<_, ErrorBody>((target, sessions, known, binaries))
         });
-        let (target, sessions_ended, known) = found.await??;
+        let (target, sessions_ended, known, binaries) = found.await??;
         let known = known || stored(&app, scope, &target).await?;
         if !known && !body.unknown {
             let why = format!("nothing here is called {:?} in the scope {scope}", body.target);
@@ -187,7 +217,7 @@ impl Serve for Revoke {
             return Err(ErrorBody::new(Code::NotFound).because(why).next(next));
         }
         if !body.confirmed
-            && let Some(why) = irreplaceable(&app, scope, &target).await?
+            && let Some(why) = to_confirm(&app, scope, &target).await?
         {
             return Err(ErrorBody::new(Code::ConfirmationNeeded).because(why));
         }
@@ -209,7 +239,7 @@ impl Serve for Revoke {
         let seq =
             entry.map(|entry| entry.seq).ok_or_else(|| super::status::broken("a revocation has no link"))?;
         let calls_ended = records.calls_ended.get(&seq).copied().unwrap_or(0);
-        Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended, known })
+        Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended, known, binaries })
     }
 }
 

@@ -90,7 +90,7 @@ fn a_new_zone_gets_a_key_once() {
     );
     let loaded = KeyStore::open(&home, None).unwrap().load_node_keys().unwrap();
     assert_eq!(loaded.node.zones.len(), 6);
-    assert_eq!(loaded.node.zones[&zone], key);
+    assert_eq!(*loaded.node.zones[&zone].serving(), key);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use fcp_proto_core::object::{ConnectorInstall, RevocationObject, RevocationScope
 use fcp_proto_core::time::UnixTime;
 
 use super::calls::Call;
+use super::catalog::binary_parts;
 use super::{Installed, Node, Output, ZoneKeys};
 
 impl Node {
@@ -20,12 +21,7 @@ impl Node {
     /// What of an installation is revoked, if anything is, and by which revocation; in words.
     //= docs/spec/revocation.md#effect
     pub fn binary_revoked(&self, install: &ConnectorInstall, now: UnixTime) -> Option<String> {
-        let parts = [
-            ("code", install.code_digest),
-            ("package", install.package_digest),
-            ("interface", install.interface_hash),
-        ];
-        parts.iter().find_map(|(part, digest)| {
+        binary_parts(install).iter().find_map(|(part, digest)| {
             let scope = RevocationScope::ConnectorBinary;
             let revocation = self.revocations.find(scope, digest.as_bytes(), now)?;
             let ConnectorInstall { connector, version, .. } = install;

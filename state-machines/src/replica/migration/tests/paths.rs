@@ -45,7 +45,8 @@ impl Plain {
 }
 
 fn open(i: usize, token: u64, number: u64, low: u64) -> Open {
-    Open { intent: intent(i, token, number), lease: lease(i, token, 0..3), number, low }
+    let (intent, lease) = (intent(i, token, number), lease(i, token, 0..3));
+    Open::sign(intent, lease, (number, low), (&key(i), &ids())).unwrap()
 }
 
 fn id(open: &Open) -> ObjectId {
@@ -159,6 +160,32 @@ fn an_answer_that_cannot_be_believed_does_not_count() {
     plain.tell(0, Message::Answer { round: 0, open: [left.clone()].into(), ended: Vec::new() });
     let lie = Message::Answer { round: 0, open: Vec::new(), ended: [ended].into() };
     assert_eq!(plain.tell(2, lie), [Output::Settle(Box::new(left))]);
+}
+
+//= docs/spec/replica.md#strict-calls
+//= docs/spec/replica.md#failover
+#[test]
+fn one_member_that_lies_of_the_numbers_hides_no_call() {
+    let (left, other) = (open(0, 1, 4, 3), open(0, 1, 9, 3));
+    let lies = [
+        // All below the other had ended, this one too.
+        Open { low: 9, ..other.clone() },
+        // And with the signature over the numbers of another call.
+        Open { low: 4, number: 4, signature: left.signature, ..other.clone() },
+        Open { number: 8, ..other.clone() },
+        Open { low: 0, ..other.clone() },
+    ];
+    for lie in lies {
+        let mut plain = Plain::new(1);
+        plain.machine.hold(lease(1, 2, 0..3), &plain.chair.seat(), &mut Vec::new());
+        let told = |open: &Open| Message::Answer { round: 0, open: [open.clone()].into(), ended: Vec::new() };
+        plain.tell(0, told(&left));
+        assert_eq!(plain.tell(2, told(&lie)), [], "it does not count: {lie:?}");
+        let none = Message::Answer { round: 0, open: Vec::new(), ended: Vec::new() };
+        assert_eq!(plain.tell(1, none), [Output::Settle(Box::new(left.clone()))]);
+        let mut sink = Plain::new(2);
+        assert_eq!(sink.refusal(0, tell(lie)), Some(Refusal::Invalid));
+    }
 }
 
 //= docs/spec/replica.md#strict-calls
