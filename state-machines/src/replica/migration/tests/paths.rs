@@ -217,6 +217,42 @@ fn a_sink_takes_from_the_newest_holder_alone_what_it_signed() {
     assert_eq!(plain.machine.open_intents().count(), 1, "what has no end is not forgotten");
 }
 
+/// What the sink wants written for a message, and under which name.
+fn written(plain: &mut Plain, from: usize, message: Message) -> (BatchToken, Kept) {
+    let mut out = Vec::new();
+    plain.machine.handle(&node(from), message, &plain.chair.seat(), &mut out);
+    let [Output::Persist { batch, kept }] = &out[..] else { panic!("{out:?}") };
+    (*batch, kept.clone())
+}
+
+//= docs/spec/replica.md#failover
+#[test]
+fn a_sink_that_starts_again_takes_nothing_more_of_an_earlier_holder() {
+    let mut plain = Plain::new(2);
+    let ask = Message::Ask { round: 0, lease: Box::new(lease(1, 2, 0..3)) };
+    let (_, Kept::Fence(fence)) = written(&mut plain, 1, ask) else { panic!("a fence") };
+    let again = |fences| Plain {
+        machine: Migration::restore(Stored { fences, ..Stored::default() }, &ids()),
+        ..Plain::new(2)
+    };
+    let late = || tell(open(0, 1, 0, 0));
+    assert_eq!(again([*fence].into()).refusal(0, late()), Some(Refusal::Fenced(FLOOR + 2)));
+    assert_eq!(again(Vec::new()).refusal(0, late()), None, "nothing else keeps it out");
+}
+
+//= docs/spec/replica.md#strict-calls
+#[test]
+fn a_write_that_failed_or_was_refused_lets_nothing_out() {
+    for completion in [Completion::Failed, Completion::Refused(crate::persist::Refusal::Full)] {
+        let mut plain = Plain::new(2);
+        let (batch, _) = written(&mut plain, 0, tell(open(0, 1, 0, 0)));
+        let mut out = Vec::new();
+        plain.machine.handle_stored(batch, completion, &mut out);
+        plain.machine.handle_stored(batch, Completion::Durable, &mut out);
+        assert_eq!(out, [], "nor when it is said to be durable later");
+    }
+}
+
 //= docs/spec/replica.md#strict-calls
 #[test]
 fn a_call_that_ended_is_not_opened_again_and_few_are_kept() {
