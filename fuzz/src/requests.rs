@@ -26,7 +26,7 @@ endpoints! {
     EnableConnector DisableConnector PrepareCall InvokeOperation SimulateCall PreflightOperation SettleCall
     FileRequest PreviewGrant ApproveRequest DenyRequest FileGrantRequest ApproveGrantRequest DenyGrantRequest AddAgent
     AddGrant AddRole RemoveRole WithdrawRole AddOperator RestoreOwner RenewNode ReplaceNode Revoke OpenContext
-    AddZone ChangePolicy PutCredential VerifyAudit InspectToken AddException
+    AddZone RekeyZone ChangePolicy PutCredential VerifyAudit InspectToken AddException
 }
 
 /// The bytes after the first are a body of the endpoint that the first one chooses.

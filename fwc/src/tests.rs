@@ -62,6 +62,7 @@ const LINES: &[&str] = &[
     "role remove r --reason x",
     "node renew --for 90d --owner-passphrase-file f",
     "node replace --phrase-file w",
+    "zones rekey z:work --phrase-file w",
     "operator list",
     "operator show alice",
     "operator add alice --replace --phrase-file w",

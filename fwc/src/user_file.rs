@@ -60,22 +60,19 @@ fn is_open_already(path: &Path) -> bool {
 /// A file that cannot be read or written.
 pub(crate) fn file_failure(what: &str, path: &Path, error: &Error) -> Failure {
     let place = quoted(&path.to_string_lossy());
-    let (code, next) = match error.kind() {
-        ErrorKind::NotFound => {
-            (Code::NotFound, format!("check the path {place}, and that its folder is there"))
-        }
-        ErrorKind::AlreadyExists => (Code::Conflict, "nothing is overwritten: name another place".to_owned()),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            (Code::StoreFull, format!("free space on the file system of {place}, then run the command again"))
-        }
-        ErrorKind::PermissionDenied => {
-            (Code::FileForbidden, format!("`ls -ld {place}` shows whose it is and who may use it"))
-        }
-        ErrorKind::ReadOnlyFilesystem => (
-            Code::FileForbidden,
-            "its file system is mounted for reading only: name another place".to_owned(),
-        ),
-        _ => (Code::InputInvalid, format!("check the path {place}: `ls -ld {place}` shows what is there")),
+    let kind = error.kind();
+    let (code, next) = if kind == ErrorKind::NotFound {
+        (Code::NotFound, format!("check the path {place}, and that its folder is there"))
+    } else if kind == ErrorKind::AlreadyExists {
+        (Code::Conflict, "nothing is overwritten: name another place".to_owned())
+    } else if matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        (Code::StoreFull, format!("free space on the file system of {place}, then run the command again"))
+    } else if kind == ErrorKind::PermissionDenied {
+        (Code::FileForbidden, format!("`ls -ld {place}` shows whose it is and who may use it"))
+    } else if kind == ErrorKind::ReadOnlyFilesystem {
+        (Code::FileForbidden, "its file system is mounted for reading only: name another place".to_owned())
+    } else {
+        (Code::InputInvalid, format!("check the path {place}: `ls -ld {place}` shows what is there"))
     };
     let mut failure = Failure::new(code).because(error.to_string()).next(next);
     failure.message = format!("cannot {what} {}", path.display());

@@ -105,6 +105,14 @@ fn people(home: &mut Home) {
     let renewed = home.refused("node renew", &["--owner-passphrase-file", &owner]);
     assert_eq!(renewed.1["error"]["name"], "node_revoked");
     home.ok("node replace", &["--phrase-file", &words]);
+    let whole = home.refused("zones rekey", &["z:work", "--phrase-file", &words]);
+    assert_eq!(whole.1["error"]["name"], "conflict");
+    let unsure = home.refused("revoke", &["ZoneKey", "z:work", "--reason", "a test"]);
+    assert!(unsure.1["error"]["why"].to_string().contains("fwc zones rekey z:work"), "{:#}", unsure.1);
+    home.ok("revoke", &["ZoneKey", "z:work", "--reason", "a test", "--yes"]);
+    assert_eq!(home.ok("zones show", &["z:work"])["key_revoked"], true);
+    assert_eq!(home.ok("zones rekey", &["z:work", "--phrase-file", &words])["key_generation"], 1);
+    assert_eq!(home.ok("zones show", &["z:work"])["key_revoked"], false);
     assert_eq!(home.ok("status", &[])["health"]["status"], "ready");
     assert_eq!(home.ok("audit verify", &[])["valid"], true);
 }

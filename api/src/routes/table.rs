@@ -243,6 +243,8 @@ endpoints! {
         "A zone, its policy, and what is bound to it.";
     AddZone Post "/v1/zones" ZONES, Nothing, types::AddZone => types::ZoneView, USUAL, CHANGED,
         "Defines a zone.";
+    RekeyZone Post "/v1/zones/{zone}/rekey" Access::Public, Nothing, types::RekeyZone => types::ZoneRekeyed, USUAL, OWNER,
+        "Has the owner, by the phrase, give a zone whose key is revoked another; on the unix socket only.";
     ChangePolicy Put "/v1/zones/{zone}/policy" ZONES, Nothing, types::PolicyChange => types::ZoneView, USUAL, CHANGED,
         "Changes a zone's policy.";
 

@@ -111,6 +111,7 @@ fn nothing_else_that_changes_something_is_public() {
         "AddOperator",
         "RestoreOwner",
         "ReplaceNode",
+        "RekeyZone",
         "InspectToken",
     ];
     assert_eq!(public, expected);

@@ -247,7 +247,7 @@ pub struct Revoke {
     /// Revokes it also if nothing here is known by that name, as another device of the owner may know it.
     #[serde(default)]
     pub unknown: bool,
-    /// Revokes it also if only the owner's phrase brings back what it takes.
+    /// Revokes it also if only the owner's phrase brings back what it takes, or if several connectors fall with it.
     #[serde(default)]
     pub confirmed: bool,
 }
@@ -277,6 +277,9 @@ pub struct Revoked {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<schema::RoleId>)]
     pub roles: Vec<RoleId>,
+    /// What it took of the installed connectors: the code, package or interface of which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub binaries: Vec<String>,
 }
 
 /// A revocation.

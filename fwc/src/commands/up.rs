@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use fcp_api::routes::{BeginCeremony, ConfirmCeremony, GetHealth};
@@ -20,6 +20,7 @@ use fcp_proto_core::ids::{NodeId, PrincipalId};
 use rustix::fs::OFlags;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::home::Home;

@@ -41,9 +41,12 @@ pub(super) enum Accepted {
 /// [`StartError::AddressInUse`], [`StartError::SocketInUse`]; [`HomeError::WrongKind`] for what is no socket; or what the system answers.
 //= docs/spec/api.md#transport
 pub async fn listen(socket: &Path, config: &Config) -> Result<Listeners, StartError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AddrInUse => StartError::SocketInUse(socket.to_owned()),
-        _ => StartError::Listen { at: socket.display().to_string(), error },
+    let failed = |error: io::Error| {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            StartError::SocketInUse(socket.to_owned())
+        } else {
+            StartError::Listen { at: socket.display().to_string(), error }
+        }
     };
     if socket.symlink_metadata().is_ok_and(|about| !about.file_type().is_socket()) {
         return Err(StartError::Home(HomeError::wrong_kind(socket)));

@@ -136,7 +136,7 @@ mount! {
     ListRoles, GetRole, AddRole, RemoveRole, AssignRole, WithdrawRole,
     ListOperators, GetOperator, AddOperator, RestoreOwner, RenewNode, ReplaceNode, ListRevocations, Revoke,
     OpenContext, GetContext, ListZones, GetZone,
-    AddZone, ChangePolicy,
+    AddZone, RekeyZone, ChangePolicy,
     ListCredentials, PutCredential, RemoveCredential, TestCredential,
     ListAuditEvents, GetAuditHead, VerifyAudit, Explain, InspectToken, ListExceptions, AddException,
     RemoveException,

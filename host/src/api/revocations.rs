@@ -7,16 +7,17 @@ use fcp_api::routes::{ListRevocations, Revoke};
 use fcp_api::types::{ErrorBody, KeyStanding, OperatorKeyView, RevocationView, Revocations, Revoked};
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, PrincipalId, TokenId};
+use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::object::{AnyObject, RevocationObject, RevocationScope};
 use fcp_proto_core::time::Now;
-use fcp_state_machines::node::Node;
+use fcp_state_machines::node::{Installed, Node};
 
 use super::history::{cut, page};
 use super::mount::{Ask, Serve};
 use super::operators;
 use super::sign::admit;
-use super::standing::{INSTEAD_OF_A_ZONE, deeds};
+use super::standing::{another_key, deeds};
 use super::taken;
 use crate::daemon::{App, RevocationEntry, owner_zone};
 
@@ -56,8 +57,28 @@ fn target(node: &Node, scope: RevocationScope, text: &str, now: Now) -> Result<V
                 return Ok(digest.as_bytes().to_vec());
             }
             let installed = text.parse().ok().and_then(|connector| node.catalog().get(&connector));
-            installed.map(|it| it.install.code_digest.as_bytes().to_vec()).ok_or_else(|| invalid("a digest"))
+            installed
+                .map(|it| own_binary(it).as_bytes().to_vec())
+                .ok_or_else(|| invalid("a connector or a digest"))
         }
+    }
+}
+
+/// The digest that a connector's name stands for: what runs for it alone. All that are declarative run one engine.
+//= docs/spec/revocation.md#a-connector-by-its-name
+fn own_binary(installed: &Installed) -> Digest {
+    match installed.manifest.connector.runtime {
+        Runtime::Declarative => installed.install.package_digest,
+        Runtime::Native => installed.install.code_digest,
+    }
+}
+
+/// What a revocation takes of the installed connectors, in words.
+fn binaries(node: &Node, scope: RevocationScope, target: &[u8]) -> Vec<String> {
+    let digest = <[u8; 32]>::try_from(target).map(Digest::from_bytes);
+    match (scope, digest) {
+        (RevocationScope::ConnectorBinary, Ok(digest)) => node.catalog().named_by(&digest),
+        (_, Ok(_) | Err(_)) => Vec::new(),
     }
 }
 
@@ -67,9 +88,10 @@ fn of_operator(node: &Node, name: &PrincipalId, now: Now) -> Option<KeyId> {
     live.map(|(key, _)| key).last().or_else(|| node.authority().newest_delegation(name).map(|(key, _)| key))
 }
 
-/// What a revocation takes that only the owner's words bring back, in words; nothing if it takes nothing such.
+/// What a revocation takes that only the owner's words bring back, or of several connectors, in words; nothing if it takes
+/// nothing such.
 //= docs/spec/revocation.md#what-is-confirmed
-async fn irreplaceable(
+async fn to_confirm(
     app: &Arc<App>,
     scope: RevocationScope,
     targets: &[Vec<u8>],
@@ -83,9 +105,23 @@ async fn irreplaceable(
         )));
     }
     if scope == RevocationScope::ZoneKey {
-        return Ok(Some(format!(
-            "no call is made in that zone then, and nothing brings its key back: {INSTEAD_OF_A_ZONE}"
-        )));
+        let named = targets.to_vec();
+        let zone = app.query(move |node, now| named.iter().find_map(|it| zone_taken(node, it, now))).await?;
+        return Ok(zone.map(|zone| {
+            format!(
+                "it is the key of {zone}: no call is made in it then, until {}, with the owner's 24 words",
+                another_key(&zone)
+            )
+        }));
+    }
+    if scope == RevocationScope::ConnectorBinary {
+        let named = targets.to_vec();
+        let all =
+            move |node: &Node| named.iter().flat_map(|it| binaries(node, scope, it)).collect::<Vec<_>>();
+        let taken = app.query(move |node, _| all(node)).await?;
+        return Ok((taken.len() > 1).then(|| {
+            format!("it is {}: no call of any of these connectors is made then", taken.join(", "))
+        }));
     }
     let RevocationScope::IssuerKey = scope else { return Ok(None) };
     Ok(last_of_rights(&operators::views(app, None).await?, targets))
@@ -122,6 +158,13 @@ fn is_this_node(node: &Node, scope: RevocationScope, targets: &[Vec<u8>], now: N
         RevocationScope::Capability | RevocationScope::ZoneKey | RevocationScope::ConnectorBinary => false,
     };
     (takes && !node.is_revoked(now.unix)).then(|| node.node_id().clone())
+}
+
+/// The zone whose present key the revocation would take, if nothing did before.
+fn zone_taken(node: &Node, target: &[u8], now: Now) -> Option<ZoneId> {
+    let zones = node.authority().zones().map(|(zone, _)| zone);
+    let of = |zone: &&ZoneId| node.zone_key(zone).is_some_and(|key| key.key_id().as_bytes() == target);
+    zones.filter(|zone| !node.is_zone_revoked(zone, now.unix)).find(of).cloned()
 }
 
 /// Whether anything here is what the revocation names. What ended long ago only the journal knows.
@@ -168,9 +211,10 @@ impl Serve for Revoke {
             let known = node.knows(scope, &target, now.unix);
             let targets = taken::all(node, scope, &text, target.clone(), now);
             let resting = taken::resting(node, scope, &targets, now);
-            Ok::<_, ErrorBody>((target, targets, sessions, known, resting))
+            let binaries = binaries(node, scope, &target);
+            Ok::<_, ErrorBody>((target, targets, sessions, known, resting, binaries))
         });
-        let (target, targets, sessions_ended, known, (grants_ended, roles)) = found.await??;
+        let (target, targets, sessions_ended, known, (grants_ended, roles), binaries) = found.await??;
         let known = known || stored(&app, scope, &target).await?;
         if !known && !body.unknown {
             let why = format!("nothing here is called {:?} in the scope {scope}", body.target);
@@ -187,7 +231,7 @@ impl Serve for Revoke {
             return Err(ErrorBody::new(Code::NotFound).because(why).next(next));
         }
         if !body.confirmed
-            && let Some(why) = irreplaceable(&app, scope, &targets).await?
+            && let Some(why) = to_confirm(&app, scope, &targets).await?
         {
             return Err(ErrorBody::new(Code::ConfirmationNeeded).because(why));
         }
@@ -212,7 +256,17 @@ impl Serve for Revoke {
             entry.map(|entry| entry.seq).ok_or_else(|| super::status::broken("a revocation has no link"))?;
         let calls_ended = records.calls_ended.get(&seq).copied().unwrap_or(0);
         let targets = shown;
-        Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended, known, targets, grants_ended, roles })
+        Ok(Revoked {
+            revocation_id,
+            seq,
+            calls_ended,
+            sessions_ended,
+            known,
+            targets,
+            grants_ended,
+            roles,
+            binaries,
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fcp_api::types::{ErrorBody, Warning, WarningKind};
-use fcp_proto_core::ids::{KeyId, PrincipalId};
+use fcp_proto_core::ids::{KeyId, PrincipalId, ZoneId};
 use fcp_proto_core::object::OperatorRight;
 use fcp_proto_core::time::Now;
 use fcp_state_machines::node::Node;
@@ -58,14 +58,15 @@ fn zones(node: &Node, now: Now) -> impl Iterator<Item = Warning> {
     let revoked = node.authority().zones().filter(move |(zone, _)| node.is_zone_revoked(zone, now.unix));
     revoked.map(|(zone, _)| Warning {
         kind: WarningKind::Zone,
-        message: format!("the key of {zone} is revoked: no call is made in it, and its key is not replaced"),
-        remedy: Some(INSTEAD_OF_A_ZONE.into()),
+        message: format!("the key of {zone} is revoked: no call is made in it until it has another"),
+        remedy: Some(format!("{}, with the owner's 24 words", another_key(zone))),
     })
 }
 
-/// What to do when a zone's key is revoked, for good.
-pub(super) const INSTEAD_OF_A_ZONE: &str = "go on in another zone: `fwc zones add z:project:apollo --integrity 60 --confidentiality 60`, with agents, grants and \
-     credentials of its own; what is on record in this one stays readable";
+/// What gives a zone another key.
+pub(super) fn another_key(zone: &ZoneId) -> String {
+    format!("`fwc zones rekey {zone}` gives it another")
+}
 
 //= docs/spec/audit.md#a-revoked-node
 fn this_node(node: &Node, now: Now) -> Option<Warning> {

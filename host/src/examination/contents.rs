@@ -148,13 +148,17 @@ impl Examination {
                 None
             }
             Err(error) => {
-                match HomeError::from(error) {
-                    error if is_of_layout(&error) => {}
-                    HomeError::Storage(error) if error.code() == Code::StoreCorrupt => {
-                        let look = Look::problem("journal", error.code(), error.to_string());
-                        self.add(look.at(folder.display()).remedy(restore(&folder)));
-                    }
-                    error => self.wrong("journal", &error),
+                let error = HomeError::from(error);
+                if is_of_layout(&error) {
+                    return None;
+                }
+                if let HomeError::Storage(damage) = &error
+                    && damage.code() == Code::StoreCorrupt
+                {
+                    let look = Look::problem("journal", damage.code(), damage.to_string());
+                    self.add(look.at(folder.display()).remedy(restore(&folder)));
+                } else {
+                    self.wrong("journal", &error);
                 }
                 None
             }

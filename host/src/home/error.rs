@@ -216,15 +216,14 @@ impl HomeError {
 /// What puts right what the system answered to a step on a path.
 fn of_kind(path: &Path, kind: io::ErrorKind) -> Option<String> {
     let (place, name) = (shown(path), path.display());
-    match kind {
-        io::ErrorKind::ReadOnlyFilesystem => Some(remedy_of_reading_only(path)),
-        io::ErrorKind::PermissionDenied => {
-            Some(format!("`ls -ld {place}` shows whose it is and who may use it; run as that user"))
-        }
-        io::ErrorKind::NotADirectory => Some(format!(
-            "a part of the path of {name} is no folder: choose another with `fwc --home DIR up`"
-        )),
-        _ => None,
+    if kind == io::ErrorKind::ReadOnlyFilesystem {
+        Some(remedy_of_reading_only(path))
+    } else if kind == io::ErrorKind::PermissionDenied {
+        Some(format!("`ls -ld {place}` shows whose it is and who may use it; run as that user"))
+    } else if kind == io::ErrorKind::NotADirectory {
+        Some(format!("a part of the path of {name} is no folder: choose another with `fwc --home DIR up`"))
+    } else {
+        None
     }
 }
 

@@ -125,6 +125,7 @@ fn facts(
         flow: own_words(),
         approvals: Vec::new(),
         approvals_named: BTreeSet::new(),
+        denials: Vec::new(),
         lease: LeaseFacts::NotNeeded,
         rates: RateFacts::Room,
     }

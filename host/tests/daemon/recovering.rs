@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use fcp_api::client::Client;
 use fcp_api::routes::{
-    AddOperator, GetHealth, GetStatus, ListCredentials, ListOperators, ListZones, RenewNode, ReplaceNode,
-    RestoreOwner, Revoke, SimulateCall, VerifyAudit,
+    AddOperator, GetHealth, GetStatus, GetZone, ListCredentials, ListOperators, ListZones, RekeyZone,
+    RenewNode, ReplaceNode, RestoreOwner, Revoke, SimulateCall, VerifyAudit,
 };
 use fcp_api::secret::Secret;
 use fcp_api::types::{
@@ -413,22 +415,137 @@ async fn a_replacement_of_a_nodes_keys_that_is_killed_anywhere_is_whole_or_was_n
     assert!(whole > 3 && never > 0, "{whole} {never}");
 }
 
+fn rekeying(phrase: &Secret) -> types::RekeyZone {
+    types::RekeyZone { phrase: phrase.clone() }
+}
+
+async fn rekey(client: &mut Client, phrase: &Secret) -> Result<types::ZoneRekeyed, ErrorBody> {
+    client.send::<RekeyZone>(&["z:work"], &rekeying(phrase)).await.map(|reply| reply.body)
+}
+
+async fn work_zone(client: &mut Client) -> types::ZoneView {
+    client.get::<GetZone>(&["z:work"], &Nothing {}).await.unwrap().body
+}
+
 //= docs/spec/revocation.md#a-zones-key
 //= docs/spec/revocation.md#what-is-confirmed
+//= docs/spec/authority.md#another-key-of-a-zone
 #[tokio::test]
-async fn a_zone_whose_key_is_revoked_is_shown_with_what_to_do_instead() {
-    let World { daemon: _daemon, mut operator, mut agent, _folder, .. } = World::new().await;
-    let refused = revoke(&mut operator, RevocationScope::ZoneKey, "z:work", false).await.unwrap_err();
-    assert_eq!(refused.code, Code::ConfirmationNeeded);
-    assert!(refused.why.unwrap().contains("fwc zones add"));
-    revoke(&mut operator, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+async fn the_words_give_a_zone_whose_key_is_revoked_another() {
+    let World { daemon, mut operator, mut agent, bot, phrase, _folder, .. } = World::new().await;
+    let early = rekey(&mut operator, &phrase).await.unwrap_err();
+    assert_eq!(early.code, Code::Conflict, "a key that nobody revoked stays");
+    let before = work_zone(&mut operator).await;
     let mine = call("notes.get", json!({ "note": "mine" }), None);
-    let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
-    assert_eq!(simulated.code, Some(Code::ZoneKeyRevoked), "{simulated:?}");
-    let zones = operator.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
-    let revoked: Vec<_> = zones.iter().filter(|it| it.key_revoked).map(|it| it.zone.as_str()).collect();
-    assert_eq!(revoked, ["z:work"]);
-    let told = warned(&mut operator, WarningKind::Zone).await.unwrap();
-    assert!(told.message.contains("z:work") && told.remedy.unwrap().contains("fwc zones add"));
+    for generation in 1..3 {
+        let refused = revoke(&mut operator, RevocationScope::ZoneKey, "z:work", false).await.unwrap_err();
+        assert_eq!(refused.code, Code::ConfirmationNeeded);
+        assert!(refused.why.unwrap().contains("fwc zones rekey z:work"));
+        revoke(&mut operator, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+        let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
+        assert_eq!(simulated.code, Some(Code::ZoneKeyRevoked), "{simulated:?}");
+        let zones = operator.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
+        let revoked: Vec<_> = zones.iter().filter(|it| it.key_revoked).map(|it| it.zone.as_str()).collect();
+        assert_eq!(revoked, ["z:work"]);
+        let told = warned(&mut operator, WarningKind::Zone).await.unwrap();
+        assert!(told.message.contains("z:work") && told.remedy.unwrap().contains("fwc zones rekey z:work"));
+
+        let stored = files(&daemon.home);
+        let wrong = rekey(&mut operator, &other_words()).await.unwrap_err();
+        assert_eq!(wrong.code, Code::PhraseOfOther);
+        assert_eq!(files(&daemon.home), stored, "what is refused writes nothing");
+        let rekeyed = rekey(&mut operator, &phrase).await.unwrap();
+        assert_eq!(rekeyed.key_generation, generation);
+        let after = work_zone(&mut operator).await;
+        assert_eq!((after.key_id, after.key_revoked), (Some(rekeyed.key_id), false));
+        assert_ne!(after.key_id, before.key_id);
+        assert_eq!(warned(&mut operator, WarningKind::Zone).await, None);
+        assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
+        let again = rekey(&mut operator, &phrase).await.unwrap_err();
+        assert_eq!(again.code, Code::Conflict, "nor does another key change without need");
+        assert_verifies(&mut operator).await;
+    }
+    let earlier = before.key_id.unwrap().to_string();
+    let known = revoke(&mut operator, RevocationScope::ZoneKey, &earlier, false).await.unwrap();
+    assert!(known.known, "an earlier key takes nothing, and needs no yes");
+    let home = daemon.home.clone();
+    daemon.kill();
+    let daemon = Daemon::start(&home).await;
+    let mut operator = daemon.client();
+    unlock(&mut operator, PASSPHRASE).await.unwrap();
     assert_verifies(&mut operator).await;
+    let mut agent = daemon.client();
+    bot.open(&mut agent).await.unwrap();
+    assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
+}
+
+//= docs/spec/authority.md#another-key-of-a-zone
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_of_a_zone_that_is_killed_anywhere_is_whole_or_was_never_begun() {
+    let (guard, home) = folder();
+    let program = faulty_programs(guard.path()).join("fcp-host");
+    let mut daemon = Daemon::start_program(&program, &home).await;
+    let mut client = daemon.client();
+    let phrase = ceremony(&mut client).await;
+    unlock(&mut client, PASSPHRASE).await.unwrap();
+    let (mut whole, mut never) = (0, 0);
+    for fault in ["kill-before", "kill-amid", "kill-after"] {
+        for step in 1.. {
+            assert!(step < MOST_STEPS);
+            if !work_zone(&mut client).await.key_revoked {
+                revoke(&mut client, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+            }
+            let (stored, before) = (files(&home), work_zone(&mut client).await);
+            fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
+            let answer = rekey(&mut client, &phrase).await;
+            let fired = fs::remove_file(home.with_extension("fired")).is_ok();
+            let _unused = fs::remove_file(home.with_extension("fault"));
+            daemon.kill();
+            daemon = Daemon::start_program(&program, &home).await;
+            client = daemon.client();
+            unlock(&mut client, PASSPHRASE).await.unwrap();
+            assert_verifies(&mut client).await;
+            let after = work_zone(&mut client).await;
+            if after.key_id == before.key_id {
+                assert!(answer.is_err(), "{fault} {step}: what was answered stands");
+                assert_eq!((after, files(&home)), (before, stored), "{fault} {step}: nothing is left of it");
+                never += 1;
+            } else {
+                assert_eq!(after.key_generation, before.key_generation + 1, "{fault} {step}");
+                assert!(!after.key_revoked, "{fault} {step}");
+                whole += 1;
+            }
+            if !fired {
+                answer.unwrap();
+                break;
+            }
+        }
+    }
+    assert!(whole > 3 && never > 0, "{whole} {never}");
+}
+
+//= docs/spec/authority.md#another-key-of-a-zone
+//= docs/spec/home.md#keys
+#[tokio::test]
+async fn a_later_key_of_a_zone_that_is_gone_is_named_by_its_file() {
+    let (_guard, home) = folder();
+    let daemon = Daemon::start(&home).await;
+    let mut client = daemon.client();
+    let phrase = ceremony(&mut client).await;
+    unlock(&mut client, PASSPHRASE).await.unwrap();
+    revoke(&mut client, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+    let rekeyed = rekey(&mut client, &phrase).await.unwrap();
+    daemon.kill();
+    let file = home.join(format!("keys/zone.z_work.{}.key", rekeyed.key_id));
+    let bytes = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    for act in ["daemon", "examine"] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_fcp-host")).arg(act).arg("--home").arg(&home).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
+        assert!(said.contains(&format!("restore {} from", file.display())), "{act}: {said}");
+    }
+    fs::write(&file, bytes).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    Daemon::start(&home).await;
 }

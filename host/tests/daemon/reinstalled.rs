@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Daemon, PASSPHRASE, ceremony, folder, signed_for_development, unlock};
 
-async fn install(
+pub(crate) async fn install(
     client: &mut Client,
     home: &Path,
     manifest: &str,

@@ -150,7 +150,7 @@ registry! {
         "`fwc revocations` says why; install a release that is not revoked: `fwc install OTHER`";
     2105 ZoneKeyRevoked "zone_key_revoked" 403 Denied false
         "The zone's key was revoked."
-        "`fwc revocations` says why; the zone's key is not replaced: go on in another zone, `fwc zones list` shows those there are";
+        "`fwc revocations` says why; the owner gives the zone another key with the 24 words: `fwc zones rekey ZONE`";
     2106 RevocationStale "revocation_stale" 503 Denied true
         "What is known of revocations is older than this operation's tier permits."
         "wait until this device has caught up, then retry; `fwc status` shows how it is";

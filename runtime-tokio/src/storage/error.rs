@@ -153,15 +153,18 @@ impl StorageError {
 /// The registry's code for what the system answers where a file is to be opened or made: that something else stands there, or
 /// that whoever asks may not, is no fault of the disk.
 pub fn code_of(kind: io::ErrorKind) -> Code {
-    match kind {
-        kind if no_space(kind) => Code::StoreFull,
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Code::FileForbidden,
-        io::ErrorKind::IsADirectory
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::AlreadyExists
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::NotFound => Code::StoreCorrupt,
-        _ => Code::StoreFailed,
+    use io::ErrorKind::{
+        AlreadyExists, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+        ReadOnlyFilesystem,
+    };
+    if no_space(kind) {
+        Code::StoreFull
+    } else if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
+        Code::FileForbidden
+    } else if matches!(kind, IsADirectory | NotADirectory | AlreadyExists | InvalidInput | NotFound) {
+        Code::StoreCorrupt
+    } else {
+        Code::StoreFailed
     }
 }
 

@@ -56,13 +56,13 @@ impl Node {
                 self.sessions.forget_tokens();
                 self.define_budgets(&it.header.zone_id, &it.body.fields, now);
             }
+            AnyObject::ZoneDefinition(it) => self.serve_zone_key(&it.header.zone_id, &it.body.fields),
             AnyObject::ContextOpened(it) => self.contexts.apply_opened(&it.body),
             AnyObject::ContextEntry(it) => self.contexts.apply_entry(&it.body),
             AnyObject::OwnerRoot(_)
             | AnyObject::OperatorDelegation(_)
             | AnyObject::NodeAttestation(_)
             | AnyObject::Membership(_)
-            | AnyObject::ZoneDefinition(_)
             | AnyObject::Role(_)
             | AnyObject::RoleAssignment(_)
             | AnyObject::RoleWithdrawal(_)

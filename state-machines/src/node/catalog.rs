@@ -223,11 +223,27 @@ impl Catalog {
 
     /// The digests under which a connector's code can be revoked: its code, its package and its interface.
     pub fn digests(&self, connector: &ConnectorId) -> Vec<Digest> {
-        self.connectors.get(connector).map_or_else(Vec::new, |installed| {
-            let install = &installed.install;
-            [install.code_digest, install.package_digest, install.interface_hash].into()
-        })
+        let installed = self.connectors.get(connector);
+        installed.into_iter().flat_map(|it| binary_parts(&it.install)).map(|(_, digest)| digest).collect()
     }
+
+    /// What of the installed connectors has this digest, in words.
+    pub fn named_by(&self, digest: &Digest) -> Vec<String> {
+        let named = |install: &ConnectorInstall| {
+            let part = binary_parts(install).into_iter().find(|(_, it)| it == digest);
+            part.map(|(part, _)| alloc::format!("the {part} of {} {}", install.connector, install.version))
+        };
+        self.connectors.values().filter_map(|it| named(&it.install)).collect()
+    }
+}
+
+/// The parts of an installation that can be revoked by a digest, each with what it is called.
+pub(super) fn binary_parts(install: &ConnectorInstall) -> [(&'static str, Digest); 3] {
+    [
+        ("code", install.code_digest),
+        ("package", install.package_digest),
+        ("interface", install.interface_hash),
+    ]
 }
 
 fn operation_facts(operation: &Operation, zone_level: Level) -> OperationFacts {

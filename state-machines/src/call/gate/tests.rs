@@ -773,9 +773,9 @@ fn an_approval_of_the_very_call_comes_before_a_standing_one() {
 //= docs/spec/gate.md#standing-approvals
 #[test]
 fn a_refusal_says_why_a_standing_approval_is_of_no_use() {
-    let told = |facts: &Facts| match decide(facts, NOW) {
-        Decision::Denied(denial) => denial,
-        other => panic!("{other:?}"),
+    let told = |facts: &Facts| {
+        let Decision::Denied(denial) = decide(facts, NOW) else { panic!("it is refused") };
+        denial
     };
     let mut facts = spared();
     given(&mut facts).code_digest = Digest::default();
