@@ -220,7 +220,7 @@ fn of_kind(path: &Path, kind: io::ErrorKind) -> Option<String> {
         Some(remedy_of_reading_only(path))
     } else if kind == io::ErrorKind::PermissionDenied {
         Some(format!("`ls -ld {place}` shows whose it is and who may use it; run as that user"))
-    } else if kind == io::ErrorKind::NotADirectory {
+    } else if matches!(kind, io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists) {
         Some(format!("a part of the path of {name} is no folder: choose another with `fwc --home DIR up`"))
     } else {
         None

@@ -300,7 +300,12 @@ impl Home {
         }
         let create = |path: &Path| self.files.create_dir(path).map_err(HomeError::io("create", path));
         let Some(parent) = self.path.parent() else { return create(&self.path) };
-        std::fs::create_dir_all(parent).map_err(HomeError::io("create", parent))?;
+        // What stands in the way of a folder above a home is nothing of a home's.
+        std::fs::create_dir_all(parent).map_err(|error| HomeError::Io {
+            step: "create",
+            path: parent.to_owned(),
+            kind: error.kind(),
+        })?;
         create(&self.path)?;
         self.files.sync_dir(parent).map_err(HomeError::io("flush", parent))
     }

@@ -329,6 +329,14 @@ impl Cast {
         self.operator.send::<Revoke>(&[], &revoke).await.unwrap();
         act!(self, operator, ReplaceNode, &[], replace(&words));
 
+        let rekey = |phrase: &Secret| types::RekeyZone { phrase: phrase.clone() };
+        refuse!(self, operator, RekeyZone, &["z:work"], rekey(&foreign));
+        let (scope, target) = (RevocationScope::ZoneKey, "z:work".to_owned());
+        let revoke =
+            types::Revoke { scope, target, reason: "a test".into(), unknown: false, confirmed: true };
+        self.operator.send::<Revoke>(&[], &revoke).await.unwrap();
+        act!(self, operator, RekeyZone, &["z:work"], rekey(&words));
+
         let grant = grant_of(&self.bot, "notes", &["notes.get"]);
         refuse!(self, AddGrant, &[], grant.clone());
         let target = act!(self, AddGrant, &[], grant).grant_id.to_string();
