@@ -4,7 +4,7 @@
 default: ci
 
 # Everything the gate runs.
-ci: instructions no_std vectors deny fmt lint docs test
+ci: instructions vectors deny fmt lint docs no_std test
 
 # Formatting.
 fmt:

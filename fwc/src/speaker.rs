@@ -110,6 +110,11 @@ impl Typed {
     //= docs/spec/output.md#envelope
     pub(crate) fn said_again(&self, command: &str) -> String {
         let Some(rest) = command.strip_prefix("fwc ") else { return command.to_owned() };
+        let own = rest.split(" -- ").next().unwrap_or_default();
+        let has = |option: &str| own.split(' ').any(|word| word == option);
+        if has("--help") {
+            return command.to_owned();
+        }
         let speaker = Speaker::of(&name_of(rest));
         let by_agent = matches!(speaker, Speaker::Agent | Speaker::Either);
         let by_operator = match speaker {
@@ -122,8 +127,7 @@ impl Typed {
             ("--agent", self.agent.as_deref().filter(|_| by_agent)),
             ("--operator", self.operator.as_deref().filter(|_| by_operator)),
         ];
-        let own = rest.split(" -- ").next().unwrap_or_default();
-        let missing = options.into_iter().filter(|(option, _)| !own.split(' ').any(|word| word == *option));
+        let missing = options.into_iter().filter(|(option, _)| !has(option));
         let said = missing.filter_map(|(option, value)| Some(format!("{option} {} ", quoted(value?))));
         format!("fwc {}{rest}", said.collect::<String>())
     }
@@ -180,6 +184,7 @@ mod tests {
             ("--operator bob enable a", "fwc --home /x enable a", "fwc --operator bob --home /x enable a"),
             ("--home /it's status", "fwc up", "fwc --home '/it'\\''s' up"),
             ("status", "fwc doctor", "fwc doctor"),
+            ("--home /h --agent mail result ID", "fwc result --help", "fwc result --help"),
         ] {
             assert_eq!(said_again(line, command), expected, "{line}");
         }

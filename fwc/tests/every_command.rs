@@ -243,7 +243,10 @@ fn call(home: &mut Home) -> String {
     assert_eq!((refused.0, &refused.1["status"]), (9, &json!("failed")), "{:#}", refused.1);
     assert_eq!(refused.1["error"]["name"], "approval_required");
     let next = refused.1["error"]["next"][0].as_str().unwrap();
-    assert!(next.starts_with("fwc request sqlite.execute --input "), "what would permit it: {next}");
+    assert!(
+        next.starts_with("fwc --agent mail request sqlite.execute --input "),
+        "what would permit it: {next}"
+    );
     let made = home.ok_as("mail", "invoke", &READ);
     assert_eq!(made["output"]["rows"], json!([[2]]));
     let kept = home.ok_as("mail", "invoke", &[&READ[..], &["--keep"]].concat());
@@ -284,7 +287,9 @@ fn ask(home: &mut Home) {
 /// A person agrees to calls like one that waits, for a time; each that it spares an approval says so.
 //= docs/spec/gate.md#standing-approvals
 fn beforehand(home: &mut Home) {
-    let same = |key: &'static str| [&WRITE[..4], &[key]].concat();
+    // Another input than the one that was denied: a no is held against that under any key.
+    let input = r#"{"sql":"INSERT INTO notes (title) VALUES ('y')"}"#;
+    let same = |key: &'static str| ["sqlite.execute", "--input", input, "--idempotency-key", key];
     let filed = home.ok_as("mail", "request", &same("k5"));
     let id = filed["request_id"].as_str().unwrap();
     let approved = home.ok("approvals approve", &[id, "--yes", "--grant", "8h"]);
@@ -412,7 +417,7 @@ fn withdraw(home: &mut Home, grant: &str) {
     assert_eq!(home.refused("revoke", &nobody).1["error"]["name"], "not_found");
     assert_eq!(home.ok("revoke", &[&nobody[..], &["--unknown"]].concat())["known"], false);
     assert_eq!(home.ok("revoke", &["Capability", grant, "--reason", "no longer needed"])["known"], true);
-    assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 5);
+    assert_eq!(home.ok("revocations", &[])["revocations"].as_array().unwrap().len(), 6);
     assert!(home.ok("explain", &[grant])["story"].to_string().contains("no longer needed"));
     home.refused_as("mail", "invoke", &READ);
     let code = home.ok("show", &["sqlite"])["code_digest"].as_str().unwrap().to_owned();

@@ -54,7 +54,7 @@ fn take(world: &mut World, act: &Act) {
     match *act {
         Act::Deliver(n) => (0..n).for_each(|_| world.deliver()),
         Act::Repeat => world.wire.extend(world.wire.front().cloned()),
-        Act::Lose => drop(world.wire.pop_front()),
+        Act::Lose => world.lose(),
         Act::Delay => world.wire.rotate_left(usize::from(!world.wire.is_empty())),
         Act::Store(i) => world.store(i),
         Act::Crash(i) => world.crash(i),

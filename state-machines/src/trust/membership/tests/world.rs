@@ -222,6 +222,12 @@ impl World {
         self.wire.push_back((i, i, Wire::Roster(told)));
     }
 
+    /// A message between devices is lost; what the owner signed it keeps until a device has it.
+    pub(super) fn lose(&mut self) {
+        let between = self.wire.front().is_some_and(|(from, to, _)| from != to);
+        drop(between.then(|| self.wire.pop_front()));
+    }
+
     /// The owner goes on with one device, and vouches that the others decide nothing any more.
     pub(super) fn take_over(&mut self, i: usize) {
         let (signed_up_to, me) = (self.signed, name(i));
@@ -348,6 +354,9 @@ impl World {
 
     /// The faults are over: everything that is missing gets done. Which devices are members in the end.
     pub(super) fn recover(&mut self) -> BTreeSet<NodeId> {
+        // Revocations reach everybody in the end, by a gossip of their own.
+        let removed: BTreeSet<_> = self.nodes.iter().flat_map(|it| it.revoked.iter().copied()).collect();
+        removed.iter().for_each(|device| (0..DEVICES).for_each(|i| self.learn(i, *device)));
         for round in 0..8 {
             (0..DEVICES).for_each(|i| self.greet(i));
             self.settle();
