@@ -284,14 +284,16 @@ impl SendKeys {
         self.half.context.seal(&self.half.nonce(seq), associated, buffer)
     }
 
-    /// Counts one frame, unless a limit is reached. Neither sequence passes the number of frames, so neither overflows.
+    /// Counts one frame, unless it would pass a limit. Neither sequence passes the number of frames, so neither overflows.
+    //= docs/spec/mesh-sessions.md#limits
     fn spend(&mut self, len: usize, now: Instant) -> Result<(), KeysSpent> {
         match self.life(now) {
             KeyLife::Spent(limit) => return Err(KeysSpent(limit)),
             KeyLife::Fresh | KeyLife::RekeyDue(_) | KeyLife::Scarce(_) => (),
         }
+        let bytes = self.used.bytes.checked_add(len as u64).filter(|bytes| *bytes <= self.limits.bytes);
+        self.used.bytes = bytes.ok_or(KeysSpent(KeyLimit::Bytes))?;
         self.used.frames += 1;
-        self.used.bytes = self.used.bytes.saturating_add(len as u64);
         Ok(())
     }
 }

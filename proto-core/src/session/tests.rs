@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::cookie::Cookies;
 use super::error::SessionError;
 use super::handshake::{Context, FreshHello, Initiator, Offer, SessionPolicy};
-use super::keys::{Direction, KeyLife, KeyLimit, KeyLimits, Session};
+use super::keys::{Direction, KeyLife, KeyLimit, KeyLimits, KeysSpent, Session};
 use super::message::{Ack, Cookie, Hello, HelloRetry, Message, TransportLimits};
 use super::rekey::{RekeyAck, RekeyRequest};
 use super::replay::{HelloReplay, ReplayWindow, Replayed};
@@ -453,6 +453,26 @@ fn a_rekey_is_due_before_the_keys_are_spent() {
     assert_eq!(frames(6), KeyLife::Fresh);
     assert_eq!(frames(1), KeyLife::RekeyDue(KeyLimit::Frames));
     assert_eq!(frames(1), KeyLife::Spent(KeyLimit::Frames));
+}
+
+//= docs/spec/mesh-sessions.md#limits
+#[test]
+fn no_frame_passes_the_limit_of_bytes() {
+    let (mut alice, _) = pair_with(KeyLimits { bytes: 100, ..KeyLimits::default() });
+    let spent = KeysSpent(KeyLimit::Bytes);
+    let datagram = |session: &mut Session, bytes: usize| {
+        datagram::seal(&mut session.send, &mut vec![0; 40 + bytes], 10_000, Instant::default()).map(drop)
+    };
+    let control = |session: &mut Session, bytes: usize| {
+        control::seal(&mut session.send, &mut vec![0; 52 + bytes], MAX_CONTROL_BYTES, Instant::default())
+    };
+    assert_eq!(datagram(&mut alice, 101), Err(datagram::DatagramError::Spent(spent)));
+    assert_eq!(control(&mut alice, 101), Err(control::ControlError::Spent(spent)));
+    assert_eq!(alice.send.life(Instant::default()), KeyLife::Fresh, "what is refused is not counted");
+    assert_eq!(datagram(&mut alice, 60), Ok(()));
+    assert_eq!(control(&mut alice, 41), Err(control::ControlError::Spent(spent)));
+    assert_eq!(control(&mut alice, 40), Ok(()));
+    assert_eq!(alice.send.life(Instant::default()), KeyLife::Spent(KeyLimit::Bytes));
 }
 
 #[test]
