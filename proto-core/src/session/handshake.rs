@@ -9,6 +9,7 @@ use super::message::{Ack, Hello, HelloRetry, TransportLimits, check_skew};
 use super::rekey::Lineage;
 use super::schedule::{self, Parties};
 use super::suite::{Suite, SuitePolicy};
+use super::transcript::UNSIGNED;
 use crate::crypto::provider::Provider;
 use crate::crypto::role::Node;
 use crate::crypto::sign::{SigningKey, VerifyingKey};
@@ -84,7 +85,7 @@ impl Initiator {
             timestamp: now,
             suites,
             transport_limits,
-            signature: None,
+            signature: UNSIGNED,
         };
         Ok(Self { hello: signed(hello, key)?, ephemeral })
     }
@@ -137,7 +138,7 @@ impl Initiator {
             return Err(SessionError::AckSuiteNotOffered);
         }
         check_skew(ack.timestamp, now)?;
-        ack.transcript(&self.hello)?.verify(peer, ack.signature.as_ref())?;
+        ack.transcript(&self.hello)?.verify(peer, &ack.signature)?;
         Ok(VerifiedAck { ack: ack.clone(), answers: self.hello.nonce })
     }
 
@@ -201,7 +202,7 @@ impl Hello {
             return Err(SessionError::WrongParties);
         }
         check_skew(self.timestamp, now)?;
-        self.transcript()?.verify(peer, self.signature.as_ref())?;
+        self.transcript()?.verify(peer, &self.signature)?;
         Ok(VerifiedHello(self))
     }
 }
@@ -241,17 +242,17 @@ impl FreshHello {
             session_id: MeshSessionId::from_bytes(entropy.bytes()),
             suite,
             timestamp: context.now.unix,
-            signature: None,
+            signature: UNSIGNED,
         };
         let shared = ephemeral.agree(&hello.eph_pubkey)?;
-        ack.signature = Some(ack.transcript(&hello)?.sign(key));
+        ack.signature = ack.transcript(&hello)?.sign(key);
         let session = session(Side::Responder, &hello, &ack, &shared, context);
         Ok((ack, session))
     }
 }
 
 fn signed(mut hello: Hello, key: &SigningKey<Node>) -> Result<Hello, SessionError> {
-    hello.signature = Some(hello.transcript()?.sign(key));
+    hello.signature = hello.transcript()?.sign(key);
     Ok(hello)
 }
 

@@ -14,6 +14,7 @@ use super::message::{Ack, Cookie, Hello, HelloRetry, Message, TransportLimits};
 use super::rekey::{RekeyAck, RekeyRequest};
 use super::replay::{HelloReplay, ReplayWindow, Replayed};
 use super::suite::{Suite, SuiteId, SuitePolicy};
+use super::transcript::UNSIGNED;
 use crate::crypto::provider::Pure;
 use crate::crypto::role::Node;
 use crate::crypto::sign::{SigningKey, VerifyingKey};
@@ -183,7 +184,7 @@ fn a_hello_is_taken_from_its_sender_for_this_node_about_now() {
     };
     assert_eq!(changed(|hello| hello.to = alice()), Err(SessionError::WrongParties));
     assert_eq!(changed(|hello| hello.from = bob()), Err(SessionError::WrongParties));
-    assert_eq!(changed(|hello| hello.signature = None), Err(SessionError::MissingSignature));
+    assert_eq!(changed(|hello| hello.signature = UNSIGNED), Err(SessionError::InvalidSignature));
     for broken in [
         changed(|hello| hello.from = NodeId::new("carol").unwrap()),
         changed(|hello| hello.eph_pubkey[31] ^= 1),
@@ -213,7 +214,7 @@ fn an_ack_is_taken_only_as_the_answer_to_this_hello() {
     assert_eq!(check(&ack), Ok(()));
     assert_eq!(changed(|ack| ack.from = alice()), Err(SessionError::WrongParties));
     assert_eq!(changed(|ack| ack.to = bob()), Err(SessionError::WrongParties));
-    assert_eq!(changed(|ack| ack.signature = None), Err(SessionError::MissingSignature));
+    assert_eq!(changed(|ack| ack.signature = UNSIGNED), Err(SessionError::InvalidSignature));
     let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
     assert_eq!(changed(|ack| ack.timestamp = NOW.saturating_add(121)), Err(skew));
     for broken in [
@@ -264,12 +265,12 @@ fn a_key_share_of_small_order_is_refused() {
     let (initiator, policy) = (initiator(1), SessionPolicy::default());
     let mut hello = initiator.hello().clone();
     hello.eph_pubkey = [0; 32];
-    hello.signature = Some(hello.transcript().unwrap().sign(&alice_key()));
+    hello.signature = hello.transcript().unwrap().sign(&alice_key());
     let answer = fresh(&hello).answer(&bob_key(), context(&policy), &mut entropy(2));
     assert_eq!(answer.err(), Some(SessionError::WeakKeyShare));
     let (mut ack, _) = answered(&initiator, &policy);
     ack.eph_pubkey = [0; 32];
-    ack.signature = Some(ack.transcript(initiator.hello()).unwrap().sign(&bob_key()));
+    ack.signature = ack.transcript(initiator.hello()).unwrap().sign(&bob_key());
     let verified = initiator.check(&ack, &bob_public(), &policy.suites, NOW).unwrap();
     assert_eq!(initiator.establish(&verified, context(&policy)).err(), Some(SessionError::WeakKeyShare));
 }
@@ -294,7 +295,7 @@ fn a_hello_is_answered_once_and_no_peer_crowds_out_another() {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&(nonce as u64).to_le_bytes());
         hello.nonce = crate::ids::SessionNonce::from_bytes(bytes);
-        hello.signature = Some(hello.transcript().unwrap().sign(&alice_key()));
+        hello.signature = hello.transcript().unwrap().sign(&alice_key());
         hello.verify(&alice_public(), &bob(), timestamp).unwrap()
     };
     for nonce in 0..MAX_HELLOS_PER_PEER {
@@ -345,7 +346,7 @@ fn a_generation_stands_on_the_keys_before_it() {
     // The same agreement, requested in a session of other keys: bob's side comes from another handshake.
     let mut hello = other.hello().clone();
     hello.nonce = Default::default();
-    hello.signature = Some(hello.transcript().unwrap().sign(&alice_key()));
+    hello.signature = hello.transcript().unwrap().sign(&alice_key());
     let (_, mut stranger) = fresh(&hello).answer(&bob_key(), context(&policy), &mut entropy(2)).unwrap();
     assert_eq!(stranger.send.session_id(), alice.send.session_id(), "all else is equal");
     stranger.rekey.session_id = alice.send.session_id();
@@ -372,7 +373,7 @@ fn a_rekey_request_is_taken_for_the_next_generation_of_this_session_alone() {
     assert_eq!(other, Err(SessionError::OtherSession));
     let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
     assert_eq!(changed(|it| it.timestamp = NOW.saturating_add(121)), Err(skew));
-    assert_eq!(changed(|it| it.signature = None), Err(SessionError::MissingSignature));
+    assert_eq!(changed(|it| it.signature = UNSIGNED), Err(SessionError::InvalidSignature));
     assert_eq!(changed(|it| it.eph_pubkey[0] ^= 1), Err(SessionError::InvalidSignature));
     assert_eq!(changed(|it| it.nonce = Default::default()), Err(SessionError::InvalidSignature));
 }
@@ -393,7 +394,7 @@ fn a_rekey_ack_is_taken_only_as_the_answer_to_this_request() {
     assert_eq!(changed(|it| it.from = self::alice()), Err(SessionError::WrongParties));
     assert_eq!(changed(|it| it.generation = 2), Err(SessionError::AckMismatch));
     assert_eq!(changed(|it| it.session_id = MeshSessionId::default()), Err(SessionError::AckMismatch));
-    assert_eq!(changed(|it| it.signature = None), Err(SessionError::MissingSignature));
+    assert_eq!(changed(|it| it.signature = UNSIGNED), Err(SessionError::InvalidSignature));
     let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
     assert_eq!(changed(|it| it.timestamp = NOW.saturating_sub(121)), Err(skew));
     assert_eq!(
