@@ -309,6 +309,33 @@ fn a_hello_is_answered_once_and_no_peer_crowds_out_another() {
     assert!(replay.admit(from("carol", 0, later), later).is_ok(), "what the clock refuses is forgotten");
 }
 
+//= docs/spec/mesh-sessions.md#replay
+#[test]
+fn a_hello_is_not_answered_again_when_it_waits_or_the_clock_goes_back() {
+    let verified = |seed, now| {
+        let hello = initiator(seed).hello().clone();
+        hello.verify(&alice_public(), &bob(), now).unwrap()
+    };
+    let (first, mut replay) = (verified(1, NOW), HelloReplay::default());
+    assert!(replay.admit(first.clone(), NOW).is_ok());
+    let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
+    assert_eq!(replay.admit(first.clone(), NOW.saturating_add(121)).err(), Some(skew), "it waited");
+    let ahead = NOW.saturating_add(1_000);
+    let policy = SuitePolicy::default();
+    let offer = Offer { from: alice(), to: bob(), suites: &policy, transport_limits: None };
+    let later = Initiator::new(offer, &alice_key(), ahead, &mut entropy(9)).unwrap().hello().clone();
+    let later = later.verify(&alice_public(), &bob(), ahead).unwrap();
+    assert!(replay.admit(later.clone(), ahead).is_ok());
+    for again in [first, verified(5, NOW)] {
+        assert_eq!(
+            replay.admit(again, NOW).err(),
+            Some(SessionError::DuplicateHelloNonce),
+            "the clock is back"
+        );
+    }
+    assert_eq!(replay.admit(later, ahead).err(), Some(SessionError::DuplicateHelloNonce));
+}
+
 fn rekeyed(asking: Session, answering: Session, keys: [&SigningKey<Node>; 2]) -> (Session, Session) {
     let policy = SessionPolicy::default();
     let [asking_key, answering_key] = keys;
