@@ -205,6 +205,11 @@ impl KeyShare {
         }
     }
 
+    /// The secret scalar.
+    pub(super) fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
     /// A second copy for a ceremony to add to, while the caller keeps the first until the new one is stored.
     pub(super) fn duplicate(&self) -> Self {
         Self { participant: self.participant, secret: self.secret.clone(), group: self.group.clone() }

@@ -8,8 +8,9 @@ use frost_ed25519::rand_core::{CryptoRng, Error, RngCore};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
+use super::curve::Draws;
 use super::message::{Commitments, NonceCommitments, SignatureShare};
-use super::sign::commit_with;
+use super::sign::{commit_with, draw};
 use super::{
     Committed, Dealt, FrostError, FrostFault, GroupKey, KeyShare, Received, SecretMessage, SigningRequest,
     begin_keygen, begin_refresh, commit,
@@ -499,6 +500,15 @@ impl RngCore for Script {
 }
 
 impl CryptoRng for Script {}
+
+/// No block of memory holds a nonce, or the share that goes into it, so none is freed with it.
+//= docs/spec/keys.md#memory
+#[test]
+fn a_nonce_is_drawn_without_memory_that_nobody_wipes() {
+    let (shares, mut entropy) = (keygen(2, 3, 1), entropy(2));
+    let drawn = allocation_counter::measure(|| assert!(draw(&shares[&1], &mut Draws(&mut entropy)).is_ok()));
+    assert_eq!(drawn.count_total, 0);
+}
 
 /// The published randomness makes the published commitments, signature shares and signature.
 #[test]
