@@ -103,7 +103,8 @@ fn nothing_prints_a_secret() {
 fn session() -> Session {
     let parties = Parties { initiator: node(), responder: NodeId::new("phone").expect("a node") };
     let suite = SuiteId::new(1).suite().expect("a suite");
-    let lineage = Lineage { suite, parties, side: Side::Initiator, limits: KeyLimits::default() };
+    let (side, limits) = (Side::Initiator, KeyLimits::default());
+    let lineage = Lineage { suite, parties, side, limits, peer_datagram_bytes: 0 };
     let secrets =
         Secrets { initiator_mac: secret(), responder_mac: secret(), context: secret(), chain: secret() };
     Session::new(lineage, MeshSessionId::from_bytes([0; 16]), 0, secrets, &Pure, Instant::from_nanos(0))

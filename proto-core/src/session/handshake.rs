@@ -14,6 +14,7 @@ use crate::crypto::provider::Provider;
 use crate::crypto::role::Node;
 use crate::crypto::sign::{SigningKey, VerifyingKey};
 use crate::ids::{MeshSessionId, NodeId, SessionNonce};
+use crate::limits::DEFAULT_DATAGRAM_BYTES;
 use crate::random::Entropy;
 use crate::time::{Now, UnixTime};
 
@@ -256,6 +257,15 @@ fn signed(mut hello: Hello, key: &SigningKey<Node>) -> Result<Hello, SessionErro
     Ok(hello)
 }
 
+/// How long a datagram the peer of `side` takes: a hello says it of the initiator, and nothing of the responder.
+//= docs/spec/mesh-sessions.md#messages
+fn datagram_bytes(side: Side, hello: &Hello) -> usize {
+    match (side, hello.transport_limits) {
+        (Side::Responder, Some(limits)) => limits.datagram_bytes(),
+        (Side::Responder, None) | (Side::Initiator, _) => DEFAULT_DATAGRAM_BYTES,
+    }
+}
+
 fn session(
     side: Side,
     hello: &Hello,
@@ -266,6 +276,8 @@ fn session(
     let parties = Parties { initiator: hello.from.clone(), responder: hello.to.clone() };
     let nonces = [&hello.nonce, &ack.nonce];
     let secrets = schedule::first(ack.suite, &parties, &ack.session_id, nonces, shared);
-    let lineage = Lineage { suite: ack.suite, parties, side, limits: context.policy.key_limits };
+    let limits = context.policy.key_limits;
+    let peer_datagram_bytes = datagram_bytes(side, hello);
+    let lineage = Lineage { suite: ack.suite, parties, side, limits, peer_datagram_bytes };
     Session::new(lineage, ack.session_id, 0, secrets, context.provider, context.now.mono)
 }

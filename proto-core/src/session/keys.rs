@@ -67,6 +67,7 @@ impl Session {
             control_seq: 0,
             used: Used { frames: 0, bytes: 0, since: now },
             limits: lineage.limits,
+            datagram_bytes: lineage.peer_datagram_bytes,
         };
         let receive = ReceiveKeys {
             half: half(lineage.side.peer()),
@@ -222,6 +223,7 @@ pub struct SendKeys {
     control_seq: u64,
     used: Used,
     limits: KeyLimits,
+    datagram_bytes: usize,
 }
 
 impl SendKeys {
@@ -233,6 +235,11 @@ impl SendKeys {
     /// Which generation these keys are, from zero.
     pub fn generation(&self) -> u32 {
         self.half.generation
+    }
+
+    /// The longest datagram that the peer takes, in bytes.
+    pub fn datagram_bytes(&self) -> usize {
+        self.datagram_bytes
     }
 
     /// Which way these keys seal.

@@ -130,6 +130,8 @@ pub struct Lineage {
     pub side: Side,
     /// How much one generation of keys may be used.
     pub limits: KeyLimits,
+    /// The longest datagram that the peer takes, in bytes.
+    pub peer_datagram_bytes: usize,
 }
 
 impl Lineage {

@@ -503,6 +503,32 @@ fn no_frame_passes_the_limit_of_bytes() {
     assert_eq!(alice.send.life(Instant::default()), KeyLife::Spent(KeyLimit::Bytes));
 }
 
+//= docs/spec/mesh-sessions.md#messages
+#[test]
+fn no_datagram_is_longer_than_its_receiver_takes() {
+    let policy = SessionPolicy::default();
+    let longest = |limits: Option<u16>| {
+        let transport_limits = limits.map(|max_datagram_bytes| TransportLimits { max_datagram_bytes });
+        let offer = Offer { from: alice(), to: bob(), suites: &policy.suites, transport_limits };
+        let initiator = Initiator::new(offer, &alice_key(), NOW, &mut entropy(1)).unwrap();
+        let (ack, bob) = answered(&initiator, &policy);
+        let answer = initiator.check(&ack, &bob_public(), &policy.suites, NOW).unwrap();
+        let alice = initiator.establish(&answer, context(&policy)).unwrap();
+        let (alice, bob) = rekeyed(alice, bob, [&alice_key(), &bob_key()]);
+        [alice, bob].map(|mut end| {
+            let bytes = end.send.datagram_bytes();
+            let mut seal = |len| datagram::seal(&mut end.send, &mut vec![0; len], 70_000, Instant::default());
+            assert_eq!(seal(bytes), Ok(()));
+            let too_large = datagram::DatagramError::TooLarge { len: bytes + 1, max: bytes };
+            assert_eq!(seal(bytes + 1), Err(too_large));
+            bytes
+        })
+    };
+    assert_eq!([None, Some(0)].map(longest), [[1_200, 1_200]; 2]);
+    assert_eq!(longest(Some(500)), [1_200, 500]);
+    assert_eq!(longest(Some(65_535)), [1_200, 65_535]);
+}
+
 #[test]
 fn nothing_that_is_printed_holds_a_secret() {
     let (alice, _) = pair();

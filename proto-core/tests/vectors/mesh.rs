@@ -80,7 +80,13 @@ impl Case<'_> {
     /// One end of the session that the case describes.
     fn session(&self, side: Side) -> Session {
         let (suite, parties) = (self.suite(), self.parties());
-        let lineage = Lineage { suite, parties, side, limits: KeyLimits::default() };
+        let lineage = Lineage {
+            suite,
+            parties,
+            side,
+            limits: KeyLimits::default(),
+            peer_datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+        };
         let session_id = MeshSessionId::from_bytes(self.array("session_id"));
         Session::new(lineage, session_id, 0, self.secrets(), &Pure, NOW)
     }
