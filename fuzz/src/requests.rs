@@ -24,9 +24,9 @@ macro_rules! endpoints {
 endpoints! {
     BeginCeremony ConfirmCeremony UnlockOperator OpenSession MintTokens InstallConnector RemoveConnector
     EnableConnector DisableConnector PrepareCall InvokeOperation SimulateCall PreflightOperation SettleCall
-    FileRequest ApproveRequest DenyRequest FileGrantRequest ApproveGrantRequest DenyGrantRequest AddAgent
+    FileRequest PreviewGrant ApproveRequest DenyRequest FileGrantRequest ApproveGrantRequest DenyGrantRequest AddAgent
     AddGrant AddRole RemoveRole WithdrawRole AddOperator RestoreOwner RenewNode ReplaceNode Revoke OpenContext
-    AddZone ChangePolicy PutCredential VerifyAudit InspectToken AddException
+    AddZone RekeyZone ChangePolicy PutCredential VerifyAudit InspectToken AddException
 }
 
 /// The bytes after the first are a body of the endpoint that the first one chooses.

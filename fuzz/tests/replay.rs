@@ -31,14 +31,18 @@ fn every_corpus_entry_keeps_its_targets_properties() {
 /// Places of each entry that are changed. More is the work of the long runs (docs/dev/fuzzing.md).
 const PLACES: usize = 256;
 
+/// The same where each change is paid for with public-key cryptography or a code's solver.
+const PLACES_OF_SOLVERS: usize = 32;
+
 /// The same where an entry is a schedule for a world of several nodes, and each change a whole history of it.
-const PLACES_OF_WORLDS: usize = 32;
+const PLACES_OF_WORLDS: usize = 8;
 
 /// The same where every step of the schedule is public-key cryptography of several nodes.
 const PLACES_OF_GROUPS: usize = 1;
 
 fn places(target: Target) -> usize {
     match target.name {
+        "delivery" | "frost_message" | "session" | "symbols" => PLACES_OF_SOLVERS,
         "checkpoints" | "gossip" | "membership" | "migration" | "replica" | "storage" => PLACES_OF_WORLDS,
         "zone_keys" => PLACES_OF_GROUPS,
         _ => PLACES,

@@ -18,6 +18,7 @@ use crate::commands::agent::AgentCommand;
 use crate::output::Format;
 use crate::remedy::Known;
 use crate::render::{Outcome, Renderer, Stream};
+use crate::speaker::Speaker;
 use crate::{Failure, usage};
 
 /// The variable that names the file of the operator's passphrase.
@@ -165,7 +166,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli
 /// whatever command there is.
 //= docs/spec/output.md#who-speaks
 fn idle_speaker(cli: &Cli, matches: &ArgMatches) -> Option<Failure> {
-    let (speaker, passphrase) = (cli.command.takes_no_speaker(), !cli.command.takes_passphrase());
+    let speaker = cli.command.speaker(&cli.name) == Speaker::Nobody;
+    let passphrase = !cli.command.takes_passphrase(&cli.name);
     // Whoever may send the daemon's process a signal is asked for no name; an agent is refused in words of its own.
     let by_signal = matches!(cli.command, Command::Down(_)) && cli.global.host.is_none();
     let options = [
@@ -206,8 +208,12 @@ struct Named {
 /// What the words name.
 fn named_by(command: &clap::Command, words: &[OsString]) -> Named {
     let (mut named, mut path) = (command, "fwc".to_owned());
-    for word in words.iter().skip(1).take_while(|word| *word != "--") {
-        if let Some(found) = word.to_str().and_then(|word| named.find_subcommand(word)) {
+    let mut words =
+        words.iter().skip(1).take_while(|word| *word != "--").map(|word| word.to_str().unwrap_or_default());
+    while let Some(word) = words.next() {
+        if takes_value(command, word) {
+            words.next();
+        } else if let Some(found) = named.find_subcommand(word) {
             path.push_str(&format!(" {}", found.get_name()));
             named = found;
         }
@@ -216,6 +222,14 @@ fn named_by(command: &clap::Command, words: &[OsString]) -> Named {
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
     let required = named.get_arguments().filter(|argument| argument.is_required_set());
     Named { path, usage, required: required.map(ToString::to_string).collect() }
+}
+
+/// Whether a word is an option for every command whose value is the next word, whatever that is the name of.
+pub(crate) fn takes_value(command: &clap::Command, word: &str) -> bool {
+    let option = word.strip_prefix("--");
+    let mut arguments =
+        command.get_arguments().filter(|it| it.get_long().is_some() && it.get_long() == option);
+    arguments.any(|it| it.get_action().takes_values())
 }
 
 /// The commands as data, for completions and the test of the help.

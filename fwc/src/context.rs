@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use fcp_api::client::{Client, Target};
-use fcp_api::routes::{IssueChallenge, LockOperator, OpenSession, UnlockOperator};
+use fcp_api::client::{Client, DEFAULT_TIMEOUT, Target};
+use fcp_api::routes::{Endpoint, IssueChallenge, LockOperator, OpenSession, UnlockOperator};
 use fcp_api::types::{
-    ChallengeIssued, KeyProof, KeySourceRequest, Nothing, OpenSession as OpenSessionRequest, SessionOpened,
-    UnlockOperator as UnlockRequest,
+    ChallengeIssued, KeyProof, KeySourceRequest, Nothing, OpenSession as OpenSessionRequest, Reply,
+    SessionOpened, UnlockOperator as UnlockRequest,
 };
 use fcp_proto_core::crypto::proof::SessionProof;
 use fcp_proto_core::crypto::role::Agent;
@@ -16,12 +17,17 @@ use fcp_proto_core::ids::PrincipalId;
 
 use crate::cli::Global;
 use crate::home::Home;
+use crate::listener::{Listener, PROBE};
+use crate::output::progress::Steps;
 use crate::render::Renderer;
 use crate::session_file::{self, SessionFile};
 use crate::{Failure, Result, internal, key_file, passphrase, usage};
 
 /// How to say who speaks, where nobody does.
 const SPEAK: &str = "run it inside `fwc agent run NAME -- COMMAND`, or add --agent NAME, or --passphrase-file FILE as an operator";
+
+/// So long nothing is said of waiting. Chosen: answers, and stops without open calls, take less.
+pub(crate) const BRIEF: Duration = Duration::from_millis(700);
 
 /// The home, the daemon, and who speaks.
 pub(crate) struct Context {
@@ -235,12 +241,66 @@ impl Context {
     }
 
     /// `failure`, or what is amiss with the home, where that is why no daemon answers.
-    pub(crate) fn about_the_home(&self, failure: Failure) -> Failure {
-        let is_ours = matches!(self.client.target(), Target::Unix(path) if *path == self.home.socket());
-        if failure.code != Code::DaemonUnreachable || !is_ours {
+    pub(crate) async fn about_the_home(&mut self, failure: Failure) -> Failure {
+        if failure.code != Code::DaemonUnreachable || !self.is_of_this_home() {
             return failure;
         }
-        self.home.trouble().unwrap_or(failure)
+        match self.home.trouble() {
+            Some(trouble) => trouble,
+            None => self.listener().await.explain(failure, &self.home),
+        }
+    }
+
+    /// Who listens on the home's socket, after nobody answered there.
+    pub(crate) async fn listener(&mut self) -> Listener {
+        match self.is_of_this_home() {
+            true => Listener::find(&mut self.client, &self.home).await,
+            false => Listener::Nobody,
+        }
+    }
+
+    fn is_of_this_home(&self) -> bool {
+        matches!(self.client.target(), Target::Unix(path) if *path == self.home.socket())
+    }
+
+    /// Asks the daemon how it is, and waits no longer than that may take.
+    ///
+    /// # Errors
+    /// What the daemon refuses, or why it cannot be asked.
+    pub(crate) async fn probe<E>(&mut self) -> Result<Reply<E::Answer>>
+    where
+        E: Endpoint<Request = Nothing, Query = Nothing>,
+    {
+        let client = self.client()?;
+        client.set_timeout(PROBE);
+        let answer = client.get::<E>(&[], &Nothing {}).await;
+        client.set_timeout(DEFAULT_TIMEOUT);
+        answer
+    }
+
+    /// As [`Context::probe`], for a person who is told that one waits.
+    ///
+    /// # Errors
+    /// As [`Context::probe`].
+    //= docs/spec/output.md#progress
+    pub(crate) async fn look<E>(&mut self) -> Result<Reply<E::Answer>>
+    where
+        E: Endpoint<Request = Nothing, Query = Nothing>,
+    {
+        let tells = self.renderer.tells_progress();
+        let asked = self.probe::<E>();
+        tokio::pin!(asked);
+        if let Ok(answer) = tokio::time::timeout(BRIEF, &mut asked).await {
+            return answer;
+        }
+        let step = tells.then(|| Steps::detect().begin("Waiting for the daemon to answer"));
+        let answer = asked.await;
+        match (step, &answer) {
+            (Some(step), Ok(_)) => step.done(""),
+            (Some(step), Err(failure)) => step.fail(failure.code.name()),
+            (None, _) => {}
+        }
+        answer
     }
 
     /// Speaks in `opened` in every command from now on.
@@ -259,7 +319,7 @@ fn without_key(agent: &PrincipalId, failure: Failure) -> Failure {
         failure.next(format!(
             "if `fwc agent list` does not have it, `fwc agent add {agent} --zone ZONE` makes it; if it does, {lost}"
         ))
-    } else if failure.code == Code::NotPermitted {
+    } else if failure.code == Code::FileForbidden {
         // The file is there, and who it belongs to, or who may read it, is what is wrong.
         failure
     } else {

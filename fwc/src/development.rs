@@ -175,6 +175,6 @@ mod tests {
         enrol(&home).unwrap();
         let key = home.path().join(FILE);
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(sign(&home, &mut package()).unwrap_err().code, Code::NotPermitted);
+        assert_eq!(sign(&home, &mut package()).unwrap_err().code, Code::FileForbidden);
     }
 }

@@ -58,7 +58,7 @@ impl Home {
             Err(error) => format!("{place}: {error}"),
         };
         let next = "run the command as the home's user, or with a home of your own: `fwc --home DIR up`";
-        Some(Failure::new(Code::NotPermitted).because(why).next(next))
+        Some(Failure::new(Code::FileForbidden).because(why).next(next))
     }
 
     /// Whether it has an owner, or a ceremony that the next daemon completes by itself.
@@ -74,6 +74,11 @@ impl Home {
     /// The daemon's socket.
     pub(crate) fn socket(&self) -> PathBuf {
         self.run().join("fcp.sock")
+    }
+
+    /// What a daemon holds from its start to its end.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
     }
 
     /// What the daemon prints before its own log is open.

@@ -11,7 +11,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::limits::MAX_INPUT_BYTES;
 use serde_json::Value;
 
-use crate::{Failure, Result, file_failure, usage};
+use crate::{Failure, Result, file_failure, usage, user_file};
 
 /// Where the input comes from; an empty object when nothing is said.
 #[derive(Args, Clone, Debug, Default)]
@@ -75,8 +75,7 @@ impl InputArgs {
         let bytes = match (&self.input, &self.file, self.stdin) {
             (Some(text), _, _) => text.clone().into_bytes(),
             (None, Some(path), _) => {
-                let file = std::fs::File::open(path).map_err(|error| file_failure("read", path, &error))?;
-                read_bounded(file).map_err(|error| file_failure("read", path, &error))?
+                read_bounded(user_file::open(path)?).map_err(|error| file_failure("read", path, &error))?
             }
             (None, None, true) => read_bounded(std::io::stdin().lock()).map_err(|error| {
                 Failure::new(Code::MalformedInput).because(format!("cannot read standard input: {error}"))

@@ -21,6 +21,7 @@ mod home;
 mod input;
 mod key_file;
 mod lifetime;
+mod listener;
 mod offline;
 mod operation;
 #[allow(dead_code, reason = "a whole vocabulary; quickstart and later commands use the rest of it")]
@@ -33,8 +34,10 @@ mod remedy;
 mod render;
 mod resource;
 mod session_file;
+mod speaker;
 #[cfg(test)]
 mod tests;
+mod user_file;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -45,6 +48,7 @@ use cli::Cli;
 use context::Context;
 use home::Home;
 use render::Renderer;
+pub(crate) use user_file::{file_failure, read_file};
 
 /// What failed, why, and what to do next: the daemon's words and ours have one form.
 pub(crate) type Failure = fcp_api::types::ErrorBody;
@@ -81,11 +85,17 @@ fn run(cli: Cli, renderer: Renderer) -> Result<render::Outcome> {
     } else {
         Context::new(&cli.global, renderer)?
     };
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let outcome = commands::run(cli.command, &mut context).await;
         context.lock_operator().await;
-        outcome.map_err(|failure| context.about_the_home(failure))
-    })
+        match outcome {
+            Err(failure) => Err(context.about_the_home(failure).await),
+            outcome => outcome,
+        }
+    });
+    // Not even a thread that waits to be let in where nobody answers is waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// A failure of the command line itself.
@@ -96,38 +106,4 @@ pub(crate) fn usage(why: impl Into<String>) -> Failure {
 /// A defect of ours.
 pub(crate) fn internal(why: &str) -> Failure {
     Failure::new(Code::Internal).because(why)
-}
-
-/// The content of a file of the user's, of at most `most` bytes; what never ends is not read to its end.
-///
-/// # Errors
-/// It cannot be read, or is longer.
-pub(crate) fn read_file(path: &std::path::Path, most: usize) -> Result<Vec<u8>> {
-    use std::io::Read;
-    let failed = |error: std::io::Error| file_failure("read", path, &error);
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > most {
-        let why = format!("{} is longer than {most} bytes", path.display());
-        return Err(Failure::new(Code::InputTooLarge).because(why).next("name another file"));
-    }
-    Ok(bytes)
-}
-
-/// A file of the user's that cannot be read or written.
-pub(crate) fn file_failure(what: &str, path: &std::path::Path, error: &std::io::Error) -> Failure {
-    let codes = [
-        (std::io::ErrorKind::NotFound, Code::NotFound),
-        (std::io::ErrorKind::AlreadyExists, Code::Conflict),
-        (std::io::ErrorKind::StorageFull, Code::StoreFull),
-    ];
-    let known = codes.iter().find(|(kind, _)| *kind == error.kind());
-    let code = known.map_or(Code::InputInvalid, |(_, code)| *code);
-    let mut failure = Failure::new(code).because(error.to_string());
-    if code == Code::InputInvalid {
-        failure = failure.next("check the path and its permissions; `fwc doctor` looks at those of the home");
-    }
-    failure.message = format!("cannot {what} {}", path.display());
-    failure
 }

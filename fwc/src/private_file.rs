@@ -9,7 +9,7 @@ use fcp_api::shell::quoted;
 use fcp_proto_core::error::Code;
 use zeroize::Zeroizing;
 
-use crate::{Failure, Result, file_failure};
+use crate::{Failure, Result, file_failure, user_file};
 
 /// Largest private file that is read, in bytes. Chosen: many times any key, session or passphrase.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -56,13 +56,13 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
 /// Reads a file that only its owner may read; the owner is whoever runs this.
 ///
 /// # Errors
-/// [`Code::NotPermitted`] if others may read it, or if it is someone else's.
+/// [`Code::FileForbidden`] if others may read it, or if it is someone else's.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>> {
     let failed = |error: std::io::Error| file_failure("read", path, &error);
-    let file = File::open(path).map_err(failed)?;
+    let file = user_file::open(path)?;
     let metadata = file.metadata().map_err(failed)?;
     let refused = |why: &str, next: String| {
-        Failure::new(Code::NotPermitted).because(format!("{} {why}", path.display())).next(next)
+        Failure::new(Code::FileForbidden).because(format!("{} {why}", path.display())).next(next)
     };
     let owner = rustix::process::geteuid().as_raw();
     if metadata.uid() != owner && metadata.uid() != 0 {

@@ -6,9 +6,14 @@ use clap::parser::ValueSource;
 use fcp_api::shell::quoted;
 use fcp_proto_core::error::Code;
 
+use crate::speaker::Typed;
+
 /// What a command line names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Known(Vec<(&'static str, String)>);
+pub(crate) struct Known {
+    things: Vec<(&'static str, String)>,
+    typed: Typed,
+}
 
 /// What steps call by words in capitals, and the arguments that say which it is; the first that was given counts.
 const THINGS: [(&str, &[&str]); 8] = [
@@ -41,16 +46,20 @@ impl Known {
             let value = arguments.iter().find_map(|argument| single(innermost, argument));
             known.extend(value.map(|value| (thing, value)));
         }
-        Self(known)
+        Self { things: known, typed: Typed::of(matches) }
     }
 
     /// `step` with what is known in the commands that it names.
     pub(crate) fn filled(&self, step: &str) -> String {
-        let parts = step.split('`').enumerate().map(|(at, part)| match at % 2 {
-            1 if part.starts_with("fwc ") => self.command(part),
-            _ => part.to_owned(),
-        });
-        parts.collect::<Vec<_>>().join("`")
+        commands_in(step, |command| self.command(command))
+    }
+
+    /// `step`, whose commands are of the same home and speaker as this one.
+    pub(crate) fn said_again(&self, step: &str) -> String {
+        match step.starts_with("fwc ") && !step.contains('`') {
+            true => self.typed.said_again(step),
+            false => commands_in(step, |command| self.typed.said_again(command)),
+        }
     }
 
     fn command(&self, command: &str) -> String {
@@ -62,13 +71,13 @@ impl Known {
     }
 
     fn find(&self, thing: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| *known == thing).map(|(_, value)| value.as_str())
+        self.things.iter().find(|(known, _)| *known == thing).map(|(_, value)| value.as_str())
     }
 
     /// What helps after `code`, where the registry can only say in general what is taken: what this very command takes.
     //= docs/spec/output.md#envelope
     pub(crate) fn about_input(&self, code: Code, next: &str, command: &str) -> Option<String> {
-        if !is_of_input(code) || next != code.next_step() || command.is_empty() {
+        if !code.is_of_input() || next != code.next_step() || command.is_empty() {
             return None;
         }
         let shows = match self.find("OPERATION") {
@@ -77,6 +86,15 @@ impl Known {
         };
         Some(format!("correct what the reason names; {shows}"))
     }
+}
+
+/// `step` with every command that it names, between backticks, written anew.
+fn commands_in(step: &str, anew: impl Fn(&str) -> String) -> String {
+    let parts = step.split('`').enumerate().map(|(at, part)| match at % 2 {
+        1 if part.starts_with("fwc ") => anew(part),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// What `word` of `command` stands for, where that depends on the command.
@@ -123,21 +141,6 @@ fn single(matches: &ArgMatches, argument: &str) -> Option<String> {
     let mut values = matches.try_get_raw(argument).ok().flatten().filter(|_| typed)?;
     let value = values.next()?.to_str()?.to_owned();
     values.next().is_none().then_some(value)
-}
-
-/// Whether what was typed or sent is what is wrong.
-const fn is_of_input(code: Code) -> bool {
-    matches!(
-        code,
-        Code::MalformedInput
-            | Code::InputInvalid
-            | Code::InputTooLarge
-            | Code::MissingField
-            | Code::UnknownField
-            | Code::DuplicateKey
-            | Code::InexactNumber
-            | Code::OutOfRange
-    )
 }
 
 #[cfg(test)]

@@ -221,7 +221,8 @@ impl Renderer {
     }
 
     fn named(&self, answer: Answer) -> output::Answer {
-        output::Answer { command: self.command.clone(), ..answer.0 }
+        let next = answer.0.next.iter().map(|step| self.known.said_again(step)).collect();
+        output::Answer { command: self.command.clone(), next, ..answer.0 }
     }
 
     /// `failure` with a command to go on with, whatever else it says.
@@ -230,7 +231,8 @@ impl Renderer {
         let mut failure = failure.clone();
         let about_input = self.known.about_input(failure.code, &failure.next, &self.command);
         failure.next = about_input.unwrap_or_else(|| self.known.filled(&failure.next));
-        let told = to_output(&failure);
+        let mut told = to_output(&failure);
+        told.next = told.next.iter().map(|step| self.known.said_again(step)).collect();
         match told.next.iter().any(|step| step.contains("fwc ")) {
             true => told,
             false => {

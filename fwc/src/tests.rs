@@ -62,6 +62,7 @@ const LINES: &[&str] = &[
     "role remove r --reason x",
     "node renew --for 90d --owner-passphrase-file f",
     "node replace --phrase-file w",
+    "zones rekey z:work --phrase-file w",
     "operator list",
     "operator show alice",
     "operator add alice --replace --phrase-file w",
@@ -398,6 +399,30 @@ fn a_wrong_line_ends_with_2_and_says_what_is_wrong() {
     let failure = refusal("completions foo");
     assert!(failure.why.unwrap_or_default().contains("bash"), "the values that there are");
     assert!(failure.next.contains("usage: fwc completions"), "{}", failure.next);
+}
+
+/// A value may be the name of a command.
+#[test]
+fn what_a_line_lacks_is_said_of_its_own_command() {
+    for (line, usage) in [
+        ("--operator owner revoke IssuerKey --reason lost", "usage: fwc revoke "),
+        ("--agent list invoke", "usage: fwc invoke "),
+        ("--home agent --format json zones", "usage: fwc zones"),
+        ("zones --home list add", "usage: fwc zones add "),
+    ] {
+        let next = refusal(line).next;
+        assert!(next.contains(usage), "{line}: {next}");
+    }
+}
+
+/// Who speaks is told by the names of commands, and each of those is one.
+//= docs/spec/output.md#who-speaks
+#[test]
+fn every_command_with_a_speaker_exists() {
+    let names: Vec<_> = leaves().into_iter().map(|(name, _)| name).collect();
+    for name in crate::speaker::ALL.iter().flat_map(|names| names.iter()) {
+        assert!(names.iter().any(|known| known == name), "there is no `{name}`");
+    }
 }
 
 /// The admission token goes to this machine alone, whatever is typed.

@@ -95,7 +95,7 @@ fn an_agent_with_a_user_of_its_own_calls_over_tcp_and_sees_nothing_of_the_home()
     }
     let status = format!("fwc --home {} --json status", home.path().display());
     let refused = document(&shell(&status, agents.path(), true, &[]));
-    assert_eq!(refused["error"]["name"], "not_permitted", "the home is another's: {refused:#}");
+    assert_eq!(refused["error"]["name"], "file_forbidden", "the home is another's: {refused:#}");
 
     for (line, why) in [
         (as_mail.replace("--agent mail", ""), "the token alone is nobody"),

@@ -190,7 +190,7 @@ fn a_token_from_a_file_calls_without_a_session() {
     assert_ne!(code, 0, "another key was named");
     std::fs::set_permissions(&token, PermissionsExt::from_mode(0o640)).unwrap();
     let (code, answer) = home.json(&line);
-    assert_eq!((code, &answer["error"]["code"]), (6, &json!("FCP-2009")), "others may read the token");
+    assert_eq!((code, &answer["error"]["code"]), (6, &json!("FCP-8016")), "others may read the token");
     assert_eq!(home.seen("POST /v1/invoke").len(), 1);
 }
 
@@ -249,7 +249,8 @@ fn a_denial_shows_its_check_rule_and_the_command_that_asks() {
     });
     let output = home.fwc(&["--agent", "mail", "invoke", "a.b", "--format", "table"]).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
-    for part in ["constraints", "/state is not open", "fwc request a.b", &format!("fwc explain {ID}")] {
+    let explain = format!("fwc --agent mail explain {ID}");
+    for part in ["constraints", "/state is not open", "fwc --agent mail request a.b", &explain] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -105,6 +105,14 @@ fn people(home: &mut Home) {
     let renewed = home.refused("node renew", &["--owner-passphrase-file", &owner]);
     assert_eq!(renewed.1["error"]["name"], "node_revoked");
     home.ok("node replace", &["--phrase-file", &words]);
+    let whole = home.refused("zones rekey", &["z:work", "--phrase-file", &words]);
+    assert_eq!(whole.1["error"]["name"], "conflict");
+    let unsure = home.refused("revoke", &["ZoneKey", "z:work", "--reason", "a test"]);
+    assert!(unsure.1["error"]["why"].to_string().contains("fwc zones rekey z:work"), "{:#}", unsure.1);
+    home.ok("revoke", &["ZoneKey", "z:work", "--reason", "a test", "--yes"]);
+    assert_eq!(home.ok("zones show", &["z:work"])["key_revoked"], true);
+    assert_eq!(home.ok("zones rekey", &["z:work", "--phrase-file", &words])["key_generation"], 1);
+    assert_eq!(home.ok("zones show", &["z:work"])["key_revoked"], false);
     assert_eq!(home.ok("status", &[])["health"]["status"], "ready");
     assert_eq!(home.ok("audit verify", &[])["valid"], true);
 }
@@ -445,7 +453,7 @@ fn a_folder_that_is_no_home_is_left_as_it_is() {
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "only the letter");
     }
     std::fs::remove_file(home.path().join("letter")).unwrap();
-    assert_eq!(up(&home).1["error"]["code"], "FCP-2009");
+    assert_eq!(up(&home).1["error"]["code"], "FCP-8016");
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
 }
 

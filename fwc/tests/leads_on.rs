@@ -194,6 +194,53 @@ fn down_says_what_it_waits_for_and_nothing_to_a_program() {
     }
 }
 
+//= docs/spec/output.md#envelope
+#[test]
+fn the_next_command_is_of_the_home_and_the_speaker_that_were_typed() {
+    let home = home(|_| bare(Code::ApprovalRequired, false));
+    let path = home.path().to_str().unwrap().to_owned();
+    let next = |line: &[&str]| home.json(line).1["error"]["next"].to_string();
+    let typed = next(&["--home", &path, "--agent", "mail", "invoke", "a.b"]);
+    assert!(typed.contains(&format!("`fwc --home {path} --agent mail request a.b")), "{typed}");
+    assert!(typed.contains(&format!("`fwc --home {path} approvals approve ID`")), "not an agent's: {typed}");
+    let of_environment = next(&["--agent", "mail", "invoke", "a.b"]);
+    assert!(of_environment.contains("`fwc --agent mail request a.b"), "{of_environment}");
+}
+
+//= docs/spec/output.md#envelope
+#[test]
+fn a_record_that_does_not_hold_leads_on_from_the_command_that_found_it() {
+    let revoked = Arc::new(Mutex::new(false));
+    let is_revoked = revoked.clone();
+    let home = home(move |request| match request.line.as_str() {
+        "POST /v1/audit/verify" => ok(json!({
+            "valid": false, "events": 1, "heads": 1, "chains": [],
+            "problems": [{ "zone": "z:owner", "seq": 1, "problem": "its head is nobody's" }],
+        })),
+        _ => {
+            let warning =
+                json!({ "kind": "revoked", "message": "m", "remedy": "`fwc node replace` attests" });
+            let warnings = if *is_revoked.lock().unwrap() { vec![warning] } else { Vec::new() };
+            ok(json!({
+                "health": { "status": "ready", "version": "1", "api": ["v1"], "pid": 1, "problems": [] },
+                "home": "/h", "started_at": 1, "ceremony": "done", "connectors": [], "pending_approvals": 0,
+                "running_calls": 0, "unknown_outcomes": 0, "revocations": 0, "warnings": warnings,
+            }))
+        }
+    });
+    let saved = home.private("heads.json", r#"{"chains":[]}"#);
+    let verify = |more: &[&str]| {
+        let (_, answer) = home.json(&[&["--agent", "mail", "audit", "verify"], more].concat());
+        answer["error"]["next"].to_string()
+    };
+    let alone = verify(&[]);
+    assert!(!alone.contains("audit verify`") && alone.contains("from a backup"), "the same again: {alone}");
+    let with_head = verify(&["--head", saved.to_str().unwrap()]);
+    assert!(with_head.contains("heads.json") && with_head.contains("by themselves"), "{with_head}");
+    *revoked.lock().unwrap() = true;
+    assert!(verify(&[]).contains("`fwc node replace`"));
+}
+
 /// Copies the bundled declarative connector's folder.
 fn bundled(home: &Home) -> String {
     let folder = home.beside("notion");

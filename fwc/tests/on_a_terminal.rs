@@ -65,6 +65,10 @@ fn an_approval_is_shown_whole_and_nothing_in_it_can_hide() {
             "POST /v1/operator/unlock" => unlocked(),
             "POST /v1/operator/lock" => ok(json!({})),
             line if line == format!("GET /v1/approvals/{ID}") => ok(pending()),
+            line if line == format!("POST /v1/approvals/{ID}/preview") => ok(json!({
+                "agent": "mail", "zone": "z:work", "operation": "a.b", "scope": "bounds", "unbound": ["/sql", "/limit"],
+                "constraints": {"resource_allow": ["a:shown"]}, "config": {}, "config_digest": ID,
+            })),
             line if line == format!("POST /v1/approvals/{ID}/approve") => ok(json!({
                 "request_id": ID, "approval_id": ID, "expires_at": 9,
             })),
@@ -77,12 +81,18 @@ fn an_approval_is_shown_whole_and_nothing_in_it_can_hide() {
         let screen = terminal.wait_for(&["Type yes: "]);
         assert!(!screen.contains('\u{202e}'), "text that turns around reached the terminal");
         assert!(screen.contains("\\u202e"), "{screen}");
-        let beforehand = "for 8h: mail calls a.b with this very input, and nobody is asked again";
+        let beforehand =
+            "for 8h: mail calls a.b with any input that fits the bounds below, and nobody is asked again";
         assert!(screen.contains(beforehand), "{screen}");
+        assert!(screen.contains("may be anything: /sql, /limit") && screen.contains("a:shown"), "{screen}");
         terminal.type_line(answer);
         let (ended, screen) = terminal.end();
         assert_eq!(ended == 0, code == 0, "{screen}");
-        assert_eq!(home.seen(&format!("POST /v1/approvals/{ID}/approve")).len(), usize::from(code == 0));
+        let sent = home.seen(&format!("POST /v1/approvals/{ID}/approve"));
+        assert_eq!(sent.len(), usize::from(code == 0));
+        let configured = sent.iter().map(|it| it.body["grant"]["config_digest"].clone());
+        assert!(configured.into_iter().all(|it| it == ID), "what is signed is what was shown");
+        assert!(code == 0 || screen.contains(&format!("fwc approvals deny {ID}")), "{screen}");
     }
 }
 

@@ -4,6 +4,9 @@
 
 mod double;
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use double::{Home, run_with};
 use serde_json::json;
 
@@ -89,7 +92,7 @@ fn only_a_file_of_ones_own_is_to_be_closed_to_others() {
     }
     let next = |key: &str| {
         let (_, answer) = home.json(&["package", "sign", &out, "--key", key]);
-        assert_eq!(answer["error"]["code"], "FCP-2009");
+        assert_eq!(answer["error"]["code"], "FCP-8016");
         answer["error"]["next"][0].as_str().unwrap().to_owned()
     };
     assert!(next(&key).contains("chmod 600"));
@@ -339,7 +342,8 @@ fn whatever_asks_a_daemon_says_that_there_is_no_home() {
     {
         let (code, document) = home.json(&[&["--home", absent.to_str().unwrap()], line].concat());
         assert_eq!((code, &document["error"]["code"]), (5, &json!("FCP-8002")), "{line:?}: {document}");
-        assert!(document["error"]["next"].to_string().contains("fwc up"), "{document}");
+        let up = format!("`fwc --home {} up`", absent.display());
+        assert!(document["error"]["next"].to_string().contains(&up), "{document}");
     }
 }
 
@@ -364,4 +368,99 @@ fn a_reader_that_has_gone_away_is_no_failure() {
         Some(1),
         "what cannot be written is one"
     );
+}
+
+/// Who connects to it is let in by the kernel, and waits.
+//= docs/spec/api.md#transport
+#[test]
+fn what_listens_in_the_daemons_place_is_named_and_neither_waited_for_for_long_nor_stopped() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join("run")).unwrap();
+    let socket = home.path().join("run/fcp.sock");
+    let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let remedy = format!("`rm {}`; then `fwc up`", socket.display());
+    let own = std::process::id().to_string();
+    let told = |line: &[&str]| home.json(line).1["error"].clone();
+    std::thread::scope(|scope| {
+        let lines = [&["status"][..], &["up"], &["down"]];
+        let runs = lines.map(|line| (line, scope.spawn(move || told(line))));
+        for (line, run) in runs {
+            let error = run.join().unwrap();
+            assert_eq!(error["code"], "FCP-8006", "{line:?}: {error:#}");
+            assert!(error["why"].as_str().unwrap().contains(&own), "{line:?}: {error:#}");
+            assert!(error["next"].to_string().contains(&remedy), "{line:?}: {error:#}");
+        }
+    });
+    assert!(!home.path().join("config.toml").exists(), "no daemon was started");
+}
+
+/// A person sees what is waited for; the double answers once somebody has been told.
+//= docs/spec/output.md#progress
+#[test]
+fn a_status_that_takes_long_says_so() {
+    let (told, answer) = std::sync::mpsc::channel::<()>();
+    let answer = std::sync::Mutex::new(answer);
+    let home = Home::served(move |_| {
+        answer.lock().unwrap().recv().unwrap();
+        double::refuse(503, "FCP-8013")
+    });
+    let mut status = home.fwc(&["status"]);
+    let mut status = status.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut errors = BufReader::new(status.stderr.take().unwrap());
+    let mut first = String::new();
+    errors.read_line(&mut first).unwrap();
+    assert!(first.contains("Waiting for the daemon to answer"), "{first}");
+    told.send(()).unwrap();
+    assert!(!status.wait().unwrap().success());
+}
+
+//= docs/spec/output.md#files
+#[test]
+fn a_file_of_the_users_is_told_as_a_file() {
+    let home = scaffolded();
+    let absent = home.beside("absent").to_str().unwrap().to_owned();
+    for line in [
+        &["package", "inspect", &absent][..],
+        &["package", "test", &absent],
+        &["audit", "verify", "--head", &absent],
+    ] {
+        let error = home.json(line).1["error"].clone();
+        assert_eq!(error["code"], "FCP-6001", "{error:#}");
+        let next = error["next"].to_string();
+        assert!(next.contains("check the path") && !next.contains("fwc history"), "{error:#}");
+    }
+    let pipe = home.beside("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let pipe = pipe.to_str().unwrap();
+    for line in [&["package", "inspect", pipe][..], &["audit", "verify", "--head", pipe]] {
+        assert_eq!(home.json(line).1["error"]["code"], "FCP-1003", "it is not waited for");
+    }
+    let built = |folder: &std::path::Path| {
+        let out = home.beside("without.fcp");
+        let (folder, out) = (folder.to_str().unwrap(), out.to_str().unwrap());
+        home.json(&["package", "build", folder, "--out", out]).1
+    };
+    let folder = home.beside("work/weather");
+    std::fs::remove_file(folder.join("cases.toml")).unwrap();
+    let built = built(&folder);
+    assert!(built["notes"].to_string().contains("it has no cases"), "{built:#}");
+}
+
+/// Whoever was killed while it wrote stands in nobody's way.
+#[test]
+fn what_a_killed_build_or_signature_left_is_removed_by_the_next() {
+    let home = scaffolded();
+    let path = |name: &str| home.beside(name).to_str().unwrap().to_owned();
+    let (folder, out, key, left) = (path("work/weather"), path("w.fcp"), path("key"), path("w.fcp.new"));
+    assert_eq!(home.json(&["package", "keygen", &key]).0, 0);
+    for line in [
+        &["package", "build", &folder, "--out", &out, "--force"][..],
+        &["package", "sign", &out, "--key", &key],
+    ] {
+        std::fs::write(&left, "half a pack").unwrap();
+        let (code, answer) = home.json(line);
+        assert_eq!(code, 0, "{answer:#}");
+        assert!(!std::path::Path::new(&left).exists(), "{line:?}");
+    }
+    assert_eq!(home.json(&["package", "inspect", &out]).0, 0);
 }

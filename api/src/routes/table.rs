@@ -177,6 +177,8 @@ endpoints! {
         "Waits for requests that changed.";
     GetApproval Get "/v1/approvals/{request_id}" Access::Caller, Nothing, Nothing => types::ApprovalView, USUAL, READS,
         "A request with all its arguments in full.";
+    PreviewGrant Post "/v1/approvals/{request_id}/preview" APPROVE, Nothing, types::StandingGrant => types::GrantPreview, USUAL, READS,
+        "What a standing grant over a request would be; nothing is made.";
     ApproveRequest Post "/v1/approvals/{request_id}/approve" APPROVE, Nothing, types::Approve => types::Approved, USUAL, told(&[K::ApprovalDecided, K::AuthorityChanged]),
         "Approves a request, for one call; with a standing grant, for calls like it as well.";
     DenyRequest Post "/v1/approvals/{request_id}/deny" APPROVE, Nothing, types::Deny => types::Denied, USUAL, told(&[K::ApprovalDecided]),
@@ -241,6 +243,8 @@ endpoints! {
         "A zone, its policy, and what is bound to it.";
     AddZone Post "/v1/zones" ZONES, Nothing, types::AddZone => types::ZoneView, USUAL, CHANGED,
         "Defines a zone.";
+    RekeyZone Post "/v1/zones/{zone}/rekey" Access::Public, Nothing, types::RekeyZone => types::ZoneRekeyed, USUAL, OWNER,
+        "Has the owner, by the phrase, give a zone whose key is revoked another; on the unix socket only.";
     ChangePolicy Put "/v1/zones/{zone}/policy" ZONES, Nothing, types::PolicyChange => types::ZoneView, USUAL, CHANGED,
         "Changes a zone's policy.";
 

@@ -69,6 +69,7 @@ fn whatever_lowers_a_wall_or_gives_a_right_needs_an_operator_with_that_right() {
         ("AddAgent", OperatorRight::Grant),
         ("AddGrant", OperatorRight::Grant),
         ("OpenContext", OperatorRight::Grant),
+        ("PreviewGrant", OperatorRight::Approve),
         ("ApproveRequest", OperatorRight::Approve),
         ("DenyRequest", OperatorRight::Approve),
         ("PutCredential", OperatorRight::Auth),
@@ -110,6 +111,7 @@ fn nothing_else_that_changes_something_is_public() {
         "AddOperator",
         "RestoreOwner",
         "ReplaceNode",
+        "RekeyZone",
         "InspectToken",
     ];
     assert_eq!(public, expected);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{CallRequest, GrantRequestView, HolderProof};
+use super::{CallRequest, GrantRequestView, HolderProof, StandingScope};
 use crate::schema;
 
 /// Files a request for a call that was or would be refused.
@@ -199,6 +199,38 @@ pub struct StandingGrant {
     /// How long it lasts.
     #[schema(minimum = 1)]
     pub lifetime_secs: u64,
+    /// The digest of the connector's configuration that the person was shown; another one is refused. That of the moment
+    /// when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Digest>)]
+    pub config_digest: Option<Digest>,
+}
+
+/// A standing grant as it would be signed now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GrantPreview {
+    /// For whom.
+    #[schema(value_type = schema::PrincipalId)]
+    pub agent: PrincipalId,
+    /// Where.
+    #[schema(value_type = schema::ZoneId)]
+    pub zone: ZoneId,
+    /// What it permits.
+    #[schema(value_type = schema::OperationId)]
+    pub operation: OperationId,
+    /// What bounds it, with the resources and credentials that were not named.
+    #[schema(value_type = schema::Constraints)]
+    pub constraints: Constraints,
+    /// Which calls it spares an approval.
+    pub scope: StandingScope,
+    /// The arguments that nothing holds, as JSON pointers, in which `*` is any other name: each call may give them any
+    /// value that the schema takes.
+    pub unbound: Vec<String>,
+    /// The connector's configuration, which it is for.
+    pub config: Value,
+    /// BLAKE3 of that as canonical JSON.
+    #[schema(value_type = schema::Digest)]
+    pub config_digest: Digest,
 }
 
 /// Approves a request.

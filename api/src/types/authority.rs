@@ -200,6 +200,10 @@ pub struct StandingApprovalView {
     /// The connector's code that it is for.
     #[schema(value_type = schema::Digest)]
     pub code_digest: Digest,
+    /// BLAKE3 of the canonical JSON of the connector's configuration that it is for; absent means any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Digest>)]
+    pub config_digest: Option<Digest>,
     /// Why it spares no call anything now, if it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub obstacle: Option<Obstacle>,
@@ -243,7 +247,7 @@ pub struct Revoke {
     /// Revokes it also if nothing here is known by that name, as another device of the owner may know it.
     #[serde(default)]
     pub unknown: bool,
-    /// Revokes it also if only the owner's phrase brings back what it takes.
+    /// Revokes it also if only the owner's phrase brings back what it takes, or if several connectors fall with it.
     #[serde(default)]
     pub confirmed: bool,
 }
@@ -263,6 +267,19 @@ pub struct Revoked {
     /// Whether anything here is what it names.
     #[serde(default)]
     pub known: bool,
+    /// What it takes, as its scope names it: what was asked for, and what goes with it.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// How many grants in their time were signed by a key that it takes: they serve nobody now.
+    #[serde(default)]
+    pub grants_ended: u64,
+    /// The roles that some of these grants were for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<schema::RoleId>)]
+    pub roles: Vec<RoleId>,
+    /// What it took of the installed connectors: the code, package or interface of which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub binaries: Vec<String>,
 }
 
 /// A revocation.

@@ -32,7 +32,7 @@ pub use access::{
 };
 pub use approval::{
     ApprovalList, ApprovalQuery, ApprovalStatus, ApprovalView, ApprovalWatch, ApprovalWatchQuery, Approve,
-    Approved, Denied, Deny, FileRequest, StandingGrant,
+    Approved, Denied, Deny, FileRequest, GrantPreview, StandingGrant,
 };
 pub use audit::{
     AuditEventView, AuditEvents, AuditHeadQuery, AuditHeadView, AuditHeads, AuditProblem, AuditQuery,
@@ -74,4 +74,6 @@ pub use role::{AddRole, RoleChanged, RoleList, RoleView};
 pub use settle::{Settle, Settled};
 pub use status::{AuthorityView, Health, HealthStatus, Status, Stopping, Warning, WarningKind};
 pub use token::{InspectToken, MintTokens, MintedToken, TokenReport, TokenVerdict, TokensMinted};
-pub use zone::{AddZone, BudgetSetting, BudgetView, PolicyChange, ZoneList, ZoneView};
+pub use zone::{
+    AddZone, BudgetSetting, BudgetView, PolicyChange, RekeyZone, ZoneList, ZoneRekeyed, ZoneView,
+};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::schema;
+use crate::secret::Secret;
 
 /// A ceiling over a period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -32,6 +33,9 @@ pub struct ZoneView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::KeyId>)]
     pub key_id: Option<KeyId>,
+    /// Which of its keys, one after another, that is; its first is 0.
+    #[serde(default)]
+    pub key_generation: u64,
     /// Whether its key is revoked: no call is made in it then.
     #[serde(default)]
     pub key_revoked: bool,
@@ -118,6 +122,30 @@ pub struct PolicyChange {
     /// Ceilings over all calls in the zone, in place of all those before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budgets: Option<Vec<BudgetSetting>>,
+}
+
+/// Has the owner give a zone another key in the place of one that is revoked.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RekeyZone {
+    /// The owner's 24 words.
+    pub phrase: Secret,
+}
+
+/// The zone has another key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ZoneRekeyed {
+    /// The zone.
+    #[schema(value_type = schema::ZoneId)]
+    pub zone: ZoneId,
+    /// The definition that names the key.
+    #[schema(value_type = schema::ObjectId)]
+    pub definition_id: ObjectId,
+    /// Which of its keys, one after another, it is; its first is 0.
+    pub key_generation: u64,
+    /// The key's id.
+    #[schema(value_type = schema::KeyId)]
+    pub key_id: KeyId,
 }
 
 /// Defines a zone.

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use fcp_api::routes::{ApproveRequest, DenyRequest, FileRequest, GetApproval, ListApprovals, WatchApprovals};
+use fcp_api::routes::{
+    ApproveRequest, DenyRequest, FileRequest, GetApproval, ListApprovals, PreviewGrant, WatchApprovals,
+};
 use fcp_api::types::{
-    self, ApprovalQuery, ApprovalStatus, ApprovalView, ApprovalWatchQuery, Approve, Deny, Nothing,
-    StandingGrant,
+    self, ApprovalQuery, ApprovalStatus, ApprovalWatchQuery, Approve, Deny, GrantPreview, Nothing,
+    StandingGrant, StandingScope,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, OperationId};
@@ -242,17 +244,22 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
             "--only narrows a grant that is asked for, and this asks for the approval of a call",
         ));
     }
-    let grant = match (args.grant, args.constraints.read()?) {
+    let mut grant = match (args.grant, args.constraints.read()?) {
         (Some(lifetime), constraints) => {
-            Some(StandingGrant { constraints, lifetime_secs: lifetime.as_secs() })
+            Some(StandingGrant { constraints, lifetime_secs: lifetime.as_secs(), config_digest: None })
         }
         (None, Some(_)) => return Err(usage("bounds were given, and no --grant that they bound")),
         (None, None) => None,
     };
     if !args.yes {
-        let more = args.grant.zip(grant.as_ref());
-        let more = more.map(|(lifetime, grant)| Ok(beforehand(&shown, lifetime, grant) + &visible(grant)?));
-        confirm(&shown, more.transpose()?.as_deref())?;
+        let mut more = None;
+        if let (Some(lifetime), Some(grant)) = (args.grant, &mut grant) {
+            let preview = client.send::<PreviewGrant>(&[&path], grant).await?.body;
+            // What is signed is what was shown: the daemon refuses another configuration.
+            grant.config_digest = Some(preview.config_digest);
+            more = Some(beforehand(&preview, lifetime) + &visible(&preview)?);
+        }
+        confirm(&shown, &path, more.as_deref())?;
     }
     let request = Approve {
         call_digest: shown.call_digest,
@@ -275,22 +282,28 @@ async fn approve(args: ApproveArgs, context: &mut Context) -> Result<Outcome> {
 }
 
 /// What a standing grant would spare, in words.
-fn beforehand(asked: &ApprovalView, lifetime: Lifetime, grant: &StandingGrant) -> String {
-    let bounds = grant.constraints.as_ref();
-    let named = bounds.is_some_and(|it| !it.resource_allow.is_empty() || !it.arguments.is_empty());
-    let calls = if named { "any input that fits the bounds" } else { "this very input" };
-    format!(
+fn beforehand(preview: &GrantPreview, lifetime: Lifetime) -> String {
+    let calls = match preview.scope {
+        StandingScope::Bounds => "any input that fits the bounds below",
+        StandingScope::Input => "this very input",
+    };
+    let mut told = format!(
         "And beforehand, for {lifetime}: {} calls {} with {calls}, and nobody is asked again.\n",
-        asked.agent, asked.operation
-    )
+        preview.agent, preview.operation
+    );
+    if !preview.unbound.is_empty() {
+        let free = preview.unbound.join(", ");
+        told.push_str(&format!("No bound holds these arguments, which may be anything: {free}\n"));
+    }
+    told
 }
 
 /// Shows what is decided over, in full, and asks for a yes.
 ///
 /// # Errors
 /// [`Code::Cancelled`] for anything but a yes; [`Code::Unauthenticated`] where there is no terminal.
-pub(super) fn confirm<T: Serialize>(shown: &T, more: Option<&str>) -> Result<()> {
-    let instead = "show it with `fwc approvals show ID`, then approve with --yes";
+pub(super) fn confirm<T: Serialize>(shown: &T, id: &str, more: Option<&str>) -> Result<()> {
+    let instead = &format!("show it with `fwc approvals show {id}`, then approve with --yes");
     if !passphrase::has_terminal() {
         let failure = Failure::new(Code::Unauthenticated);
         let mut failure =
@@ -308,7 +321,7 @@ pub(super) fn confirm<T: Serialize>(shown: &T, more: Option<&str>) -> Result<()>
     }
     Err(Failure::new(Code::Cancelled)
         .because("you did not type yes")
-        .next("nothing was approved; `fwc approvals deny ID` denies it for good"))
+        .next(format!("nothing was approved; `fwc approvals deny {id}` says no, which counts for an hour")))
 }
 
 /// What a person decides over, whole, with nothing in it that could hide or move text on a terminal.

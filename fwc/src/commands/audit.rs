@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use fcp_api::body;
 use fcp_api::client::Client;
-use fcp_api::routes::{self, GetAuditHead, ListAuditEvents};
+use fcp_api::limits::MAX_ANSWER_BYTES;
+use fcp_api::routes::{self, GetAuditHead, GetStatus, ListAuditEvents};
 use fcp_api::types::{
     AuditHeadQuery, AuditHeadView, AuditHeads, AuditProblem, AuditQuery, Nothing, Reply, SavedHead,
-    VerifyAudit,
+    VerifyAudit, WarningKind,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{CallId, ConnectorId, ZoneId};
@@ -18,7 +19,7 @@ use fcp_proto_core::object::AuditEventKind;
 use crate::cli::one_of;
 use crate::context::Context;
 use crate::render::{Answer, Lines, Outcome};
-use crate::{Failure, Result, file_failure, private_file};
+use crate::{Failure, Result, private_file};
 
 /// How long one question of `tail --follow` waits for an event.
 const FOLLOW_WAIT: Duration = Duration::from_secs(30);
@@ -107,7 +108,10 @@ pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome
             let heads = args.head.as_deref().map(saved).transpose()?.unwrap_or_default();
             let request = VerifyAudit { zone: args.zone, heads };
             let reply = context.as_caller().await?.send::<routes::VerifyAudit>(&[], &request).await?;
-            let broken = (!reply.body.valid).then(|| broken(&reply.body.problems));
+            let broken = match reply.body.valid {
+                true => None,
+                false => Some(broken(&reply.body.problems, args.head.as_deref(), context).await),
+            };
             let problems = [("zone", "ZONE"), ("seq", "SEQ"), ("problem", "PROBLEM…")];
             let answer = Answer::of(reply)?.section("chains", &CHAINS).section("problems", &problems);
             Ok(answer.or_failed(broken))
@@ -126,7 +130,7 @@ pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome
 
 /// The ends of chains that were saved.
 fn saved(file: &Path) -> Result<Vec<SavedHead>> {
-    let text = std::fs::read(file).map_err(|error| file_failure("read", file, &error))?;
+    let text = crate::read_file(file, MAX_ANSWER_BYTES)?;
     let heads: AuditHeads = serde_json::from_slice(&text).map_err(|error| {
         let failure = Failure::new(Code::InputInvalid).because(format!("{}: {error}", file.display()));
         failure.next("give the file that `fwc audit head --save` wrote")
@@ -138,12 +142,27 @@ fn saved(file: &Path) -> Result<Vec<SavedHead>> {
     Ok(heads.chains.into_iter().filter_map(begun).collect())
 }
 
-/// The failure of a record that does not hold.
-fn broken(problems: &[AuditProblem]) -> Failure {
+/// The failure of a record that does not hold, with what leads on from the very command that found it.
+async fn broken(problems: &[AuditProblem], head: Option<&Path>, context: &mut Context) -> Failure {
     let failure = Failure::new(Code::AuditBroken);
-    match problems.first() {
+    let failure = match problems.first() {
         Some(first) => failure.because(format!("{}, event {}: {}", first.zone, first.seq, first.problem)),
         None => failure,
+    };
+    let status = context.probe::<GetStatus>().await;
+    let warnings = status.map(|reply| reply.body.warnings).unwrap_or_default();
+    // A node that was revoked signs on, and counts for nothing: its chain does not hold until it has another key.
+    let revoked = warnings.into_iter().find(|it| it.kind == WarningKind::Revoked);
+    match (revoked.and_then(|it| it.remedy), head) {
+        (Some(remedy), _) => failure.next(remedy),
+        (None, Some(head)) => failure.next(format!(
+            "find out which was changed, {} or the chains: `fwc audit verify` says whether those hold by themselves; if they do, \
+             and the file is as it was saved, restore the home from a backup",
+            head.display()
+        )),
+        (None, None) => {
+            failure.next("restore the home from a backup, all of it from the same one; `fwc doctor` looks at the rest of it")
+        }
     }
 }
 

@@ -12,8 +12,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::json;
 
-use crate::context::Context;
+use crate::context::{BRIEF, Context};
 use crate::lifetime::Lifetime;
+use crate::listener::Listener;
 use crate::output::progress::Steps;
 use crate::render::{Answer, Outcome};
 use crate::{Failure, Result, internal};
@@ -41,7 +42,7 @@ pub(crate) struct Status {}
 /// # Errors
 /// What failed, why, and what to do next.
 pub(crate) async fn status(_args: Status, context: &mut Context) -> Result<Outcome> {
-    let reply = context.client()?.get::<GetStatus>(&[], &Nothing {}).await?;
+    let reply = context.look::<GetStatus>().await?;
     let connectors = [
         ("id", "CONNECTOR"),
         ("version", "VERSION"),
@@ -101,12 +102,21 @@ pub(crate) async fn down(args: Down, context: &mut Context) -> Result<Outcome> {
 }
 
 /// What a daemon that is asked to stop waits for, in words.
+///
+/// # Errors
+/// Something else listens in its place: that is not ours to stop.
 async fn open_calls(context: &mut Context) -> Result<String> {
     // One that does not say how it is can be stopped all the same.
     let client = context.client()?;
     client.set_timeout(LOOK);
     let status = client.get::<GetStatus>(&[], &Nothing {}).await;
     client.hang_up();
+    if let Err(failure) = &status
+        && failure.code == Code::DaemonUnreachable
+        && let stranger @ Listener::Stranger { .. } = context.listener().await
+    {
+        return Err(stranger.explain(failure.clone(), &context.home));
+    }
     Ok(match status.map(|reply| reply.body.running_calls) {
         Ok(0) => "no call was open; its connectors end, and what it has is written".into(),
         Ok(1) => "1 call was open, and is given time to end".into(),
@@ -126,6 +136,3 @@ fn wait_for(process: &OwnedFd, time: Duration) -> Result<bool> {
 
 /// For the look at a daemon before it is stopped. Chosen: one that hangs is stopped without it.
 const LOOK: Duration = Duration::from_secs(2);
-
-/// So long nothing is said of waiting. Chosen: a stop without calls takes less.
-const BRIEF: Duration = Duration::from_millis(700);

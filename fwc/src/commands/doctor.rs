@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use fcp_api::examination::{Finding, Look};
 use fcp_api::routes::GetStatus;
-use fcp_api::types::{ConnectorHealth, Health, HealthStatus, Nothing, Source, Warning, WarningKind};
+use fcp_api::types::{ConnectorHealth, Health, HealthStatus, Source, Warning, WarningKind};
 use fcp_proto_core::error::Code;
 use serde::Serialize;
 
@@ -110,9 +110,10 @@ fn run_examination(program: &Path, home: &Path) -> std::result::Result<Vec<Look>
 }
 
 async fn look_at_daemon(context: &mut Context, checks: &mut Vec<Look>) -> Result<()> {
-    let status = match context.client()?.get::<GetStatus>(&[], &Nothing {}).await {
+    let status = match context.look::<GetStatus>().await {
         Ok(reply) => reply.body,
         Err(failure) => {
+            let failure = context.about_the_home(failure).await;
             let why = failure.why.as_deref().unwrap_or(&failure.message).to_owned();
             checks.push(Look::problem("daemon", failure.code, why).remedy(failure.next));
             return Ok(());

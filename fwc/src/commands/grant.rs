@@ -194,7 +194,7 @@ pub(crate) struct Show {
 #[derive(Args, Clone, Debug)]
 #[command(
     override_usage = "fwc revoke <SCOPE> <TARGET> --reason <REASON> [--unknown] [--yes]",
-    after_help = "Examples:\n  fwc revoke Capability GRANT --reason 'no longer needed'\n  fwc revoke IssuerKey mail --reason 'key lost'\n  fwc revoke ConnectorBinary DIGEST --reason 'CVE'\n  fwc revoke Capability TOKEN --unknown --reason 'minted on another device'"
+    after_help = "Examples:\n  fwc revoke Capability GRANT --reason 'no longer needed'\n  fwc revoke IssuerKey mail --reason 'key lost'\n  fwc revoke ConnectorBinary github --reason 'CVE'\n  fwc revoke Capability TOKEN --unknown --reason 'minted on another device'"
 )]
 pub(crate) struct Revoke {
     /// The kind: Capability, IssuerKey, NodeAttestation, ZoneKey or ConnectorBinary
@@ -208,7 +208,7 @@ pub(crate) struct Revoke {
     /// Revoke it also if nothing here is known by that name
     #[arg(long)]
     pub(crate) unknown: bool,
-    /// Revoke it without asking again, also if only the owner's 24 words, or nothing, brings back what it takes
+    /// Revoke it without asking again, also if only the owner's 24 words bring back what it takes, or several connectors fall
     #[arg(long)]
     pub(crate) yes: bool,
 }

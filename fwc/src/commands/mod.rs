@@ -30,6 +30,7 @@ use clap::Subcommand;
 use crate::Result;
 use crate::context::Context;
 use crate::render::Outcome;
+use crate::speaker::Speaker;
 
 /// Every command.
 #[derive(Subcommand, Clone, Debug)]
@@ -169,73 +170,18 @@ impl Command {
 }
 
 impl Command {
-    /// Whether it speaks as nobody, or says by itself who speaks, so that naming who speaks would change nothing.
+    /// Who speaks in it, so that naming who speaks makes a difference; `name` is the command's.
     //= docs/spec/output.md#who-speaks
-    pub(crate) const fn takes_no_speaker(&self) -> bool {
-        match self {
-            Self::Status(_)
-            | Self::Doctor(_)
-            | Self::Up(_)
-            | Self::List(_)
-            | Self::Show(_)
-            | Self::Ops(_)
-            | Self::Schema(_)
-            | Self::Search(_)
-            | Self::Revocations(_)
-            | Self::Audit(audit::Audit::Head(_))
-            | Self::Agent(agent::AgentCommand::Run(_))
-            | Self::Token(token::Token::Inspect(_))
-            | Self::Zones(zones::Zones::List(_) | zones::Zones::Show(_))
-            | Self::Operator(_)
-            | Self::Owner(_)
-            | Self::Node(node::Node::Replace(_))
-            | Self::Exception(exception::Exception::List(_))
-            | Self::New(_)
-            | Self::Convert(_)
-            | Self::Completions(_) => true,
-            // Whose packages a home takes is no agent's to say, and is refused in words of its own.
-            Self::Package(command) => !command.is_for_the_owner(),
-            // It refuses more than this.
-            Self::Quickstart(_)
-            | Self::Down(_)
-            | Self::Invoke(_)
-            | Self::Simulate(_)
-            | Self::Preflight(_)
-            | Self::Cancel(_)
-            | Self::Request(_)
-            | Self::Approvals(_)
-            | Self::History(_)
-            | Self::Settle(_)
-            | Self::Receipts(_)
-            | Self::Result(_)
-            | Self::Audit(audit::Audit::Verify(_) | audit::Audit::Tail(_))
-            | Self::Explain(_)
-            | Self::Agent(
-                agent::AgentCommand::Add(_) | agent::AgentCommand::List(_) | agent::AgentCommand::Show(_),
-            )
-            | Self::Role(_)
-            | Self::Node(node::Node::Renew(_))
-            | Self::Grant(_)
-            | Self::Revoke(_)
-            | Self::Token(token::Token::Mint(_))
-            | Self::Auth(_)
-            | Self::Zones(zones::Zones::Add(_) | zones::Zones::Policy(_))
-            | Self::Context(_)
-            | Self::Exception(
-                exception::Exception::Egress(_)
-                | exception::Exception::Sandbox(_)
-                | exception::Exception::Remove(_),
-            )
-            | Self::Install(_)
-            | Self::Uninstall(_)
-            | Self::Enable(_)
-            | Self::Disable(_) => false,
-        }
+    pub(crate) fn speaker(&self, name: &str) -> Speaker {
+        // Each of these refuses an agent in words of its own, and more besides.
+        let by_itself = matches!(self, Self::Down(_) | Self::Quickstart(_))
+            || matches!(self, Self::Package(command) if command.is_for_the_owner());
+        if by_itself { Speaker::Operator } else { Speaker::of(name) }
     }
 
     /// Whether it takes a passphrase although nobody speaks: the one that a key gets.
-    pub(crate) const fn takes_passphrase(&self) -> bool {
-        !self.takes_no_speaker()
+    pub(crate) fn takes_passphrase(&self, name: &str) -> bool {
+        self.speaker(name) != Speaker::Nobody
             || matches!(self, Self::Up(_) | Self::Operator(operator::Operator::Add(_)) | Self::Owner(_))
     }
 }

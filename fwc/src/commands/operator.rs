@@ -56,7 +56,7 @@ pub(crate) struct Add {
     /// How long the new key lasts; until it is revoked or replaced otherwise
     #[arg(long = "for", value_name = "TIME")]
     pub(crate) lifetime: Option<Lifetime>,
-    /// Ends the keys of this operator that can act; the grants they signed stay, their approvals end
+    /// Ends the keys of this operator that can act; the grants and denials they signed stay, their approvals end
     #[arg(long)]
     pub(crate) replace: bool,
     /// The words

@@ -13,17 +13,19 @@ use fcp_api::routes::{BeginCeremony, ConfirmCeremony, GetHealth};
 use fcp_api::secret::Secret;
 use fcp_api::shell::quoted;
 use fcp_api::types::{
-    self, CeremonyBegun, CeremonyDone, Health, HealthStatus, KeySourceRequest, Nothing, Source, WordProof,
+    self, CeremonyBegun, CeremonyDone, Health, HealthStatus, KeySourceRequest, Source, WordProof,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{NodeId, PrincipalId};
 use rustix::fs::OFlags;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::home::Home;
 use crate::lifetime::Lifetime;
+use crate::listener::Listener;
 use crate::output::progress::Steps;
 use crate::render::{Answer, Outcome};
 use crate::{Failure, Result, file_failure, internal, passphrase, private_file, usage};
@@ -69,21 +71,10 @@ pub(crate) struct Up {
 /// What failed, why, and what to do next.
 pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
     let for_an_owner = args.phrase_file.is_some() || args.node.is_some();
-    let wait = args.wait.map_or(UP_WAIT, |wait| Duration::from_secs(wait.as_secs()));
     let steps = Steps::detect();
-    let (mut child, running) = match context.client()?.get::<GetHealth>(&[], &Nothing {}).await {
-        Ok(_) => (None, true),
-        Err(failure) if failure.code == Code::DaemonUnreachable && failure.retryable => {
-            if !context.home.has_owner() {
-                can_make_an_owner(&args, context)?;
-            }
-            (Some(start(&context.home, Lasts::UntilAsked)?), false)
-        }
-        Err(failure) => return Err(failure),
-    };
     let step = steps.begin("daemon");
-    let mut health = match wait_until_healthy(context, child.as_mut(), wait).await {
-        Ok(health) => health,
+    let (mut daemon, mut health) = match reach(&args, context).await {
+        Ok(reached) => reached,
         Err(failure) => {
             step.fail(failure.code.name());
             return Err(failure);
@@ -95,18 +86,47 @@ pub(crate) async fn run(args: Up, context: &mut Context) -> Result<Outcome> {
         let done = ceremony(&args, context).await?;
         steps.begin("owner").done(&format!("key {}", done.owner_key));
         made = Some(done);
-        health = wait_until_healthy(context, child.as_mut(), wait).await?;
+        health = wait_until_healthy(context, daemon.as_mut(), args.wait()).await?;
     }
     let ignored = for_an_owner && made.is_none();
     let body = json!({
         "home": context.home.path().display().to_string(),
         "socket": context.home.socket().display().to_string(),
-        "already_running": running,
+        "already_running": daemon.is_none(),
         "health": health,
         "ceremony": made,
     });
     let answer = Answer::local(&body, Source::NodeLocal)?;
     Ok(if ignored { answer.note(NOT_FOLLOWED) } else { answer }.into())
+}
+
+impl Up {
+    fn wait(&self) -> Duration {
+        self.wait.map_or(UP_WAIT, |wait| Duration::from_secs(wait.as_secs()))
+    }
+}
+
+/// The daemon that runs, or one that is started for it, once it has left its start behind it.
+///
+/// # Errors
+/// What stands in the way of one, above all something else that listens in its place.
+async fn reach(args: &Up, context: &mut Context) -> Result<(Option<Child>, Health)> {
+    let mut child = match context.probe::<GetHealth>().await {
+        Ok(_) => None,
+        Err(failure) if failure.code == Code::DaemonUnreachable => match context.listener().await {
+            Listener::Nobody => {
+                if !context.home.has_owner() {
+                    can_make_an_owner(args, context)?;
+                }
+                Some(start(&context.home, Lasts::UntilAsked)?)
+            }
+            Listener::Daemon => None,
+            stranger @ Listener::Stranger { .. } => return Err(stranger.explain(failure, &context.home)),
+        },
+        Err(failure) => return Err(failure),
+    };
+    let health = wait_until_healthy(context, child.as_mut(), args.wait()).await?;
+    Ok((child, health))
 }
 
 /// What is said of options that a home with an owner has no use for.
@@ -221,10 +241,10 @@ pub(crate) async fn wait_until_healthy(
     wait: Duration,
 ) -> Result<Health> {
     let mut child = child;
-    let steps = wait.as_millis().div_ceil(UP_STEP.as_millis()).max(1);
+    let end = Instant::now() + wait;
     let mut last = Failure::new(Code::DaemonUnreachable);
-    for _ in 0..steps {
-        match context.client()?.get::<GetHealth>(&[], &Nothing {}).await {
+    while Instant::now() < end {
+        match context.probe::<GetHealth>().await {
             Ok(reply) => match reply.body.status {
                 HealthStatus::Starting => {
                     last = Failure::new(Code::DaemonUnreachable).because("it is still starting")

@@ -84,7 +84,7 @@ pub(super) async fn approve(
         return Err(usage("this asks for a grant: --for, --only and bounds make it narrower"));
     }
     if !args.yes {
-        confirm(&asked, None)?;
+        confirm(&asked, id, None)?;
     }
     let request = ApproveGrant {
         operations: Some(args.only.clone()).filter(|only| !only.is_empty()),

@@ -1,14 +1,15 @@
 //! `zones`: the zones and what may happen in them.
 
 use clap::{Args, Subcommand};
-use fcp_api::routes::{AddZone, ChangePolicy, GetZone, ListZones};
-use fcp_api::types::{self, BudgetSetting, Nothing, PolicyChange};
+use fcp_api::routes::{AddZone, ChangePolicy, GetZone, ListZones, RekeyZone};
+use fcp_api::types::{self, BudgetSetting, Nothing, PolicyChange, ZoneView};
 use fcp_proto_core::ids::ZoneId;
 use fcp_proto_core::zone::{Risk, SafetyTier};
 
 use crate::cli::one_of;
 use crate::context::Context;
 use crate::lifetime::Lifetime;
+use crate::phrase::PhraseArgs;
 use crate::render::{Answer, Outcome};
 use crate::{Result, usage};
 
@@ -23,6 +24,8 @@ pub(crate) enum Zones {
     Add(Add),
     /// Changes a zone's policy; what is not named stays as it is
     Policy(Policy),
+    /// Has the owner give a zone whose key is revoked another; then calls are made in it again
+    Rekey(Rekey),
 }
 
 /// Lists the zones.
@@ -70,6 +73,19 @@ pub(crate) struct Policy {
     /// What changes
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
+}
+
+/// Gives a zone another key.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  fwc zones rekey z:work\n  fwc zones rekey z:work --phrase-file words.txt"
+)]
+pub(crate) struct Rekey {
+    /// The zone
+    pub(crate) zone: ZoneId,
+    /// The words
+    #[command(flatten)]
+    pub(crate) phrase: PhraseArgs,
 }
 
 /// What a policy says.
@@ -156,25 +172,14 @@ fn budget(text: &str) -> Result<BudgetSetting> {
 /// What failed, why, and what to do next.
 pub(crate) async fn run(command: Zones, context: &mut Context) -> Result<Outcome> {
     match command {
-        Zones::List(List {}) => Ok(Answer::of(context.client()?.get::<ListZones>(&[], &Nothing {}).await?)?
-            .table(
-                "zones",
-                &[
-                    ("zone", "ZONE"),
-                    ("integrity", "INTEGR"),
-                    ("confidentiality", "CONFID"),
-                    ("max_tier", "MAX TIER"),
-                    ("approval_from", "ASK FROM"),
-                    ("connectors", "CONNECTORS…"),
-                    ("agents", "AGENTS…"),
-                    ("key_revoked", "REVOKED"),
-                ],
-            )
-            .into()),
+        Zones::List(List {}) => list_zones(context).await,
         Zones::Show(args) => {
             let path = [args.zone.as_str()];
-            Ok(Answer::of(context.client()?.get::<GetZone>(&path, &Nothing {}).await?)?.into())
+            let reply = context.client()?.get::<GetZone>(&path, &Nothing {}).await?;
+            let revoked = rekeys(std::slice::from_ref(&reply.body));
+            Ok(noted(Answer::of(reply)?, revoked).into())
         }
+        Zones::Rekey(args) => rekey(args, context).await,
         Zones::Add(args) => {
             let request = types::AddZone {
                 policy: args.policy.read()?,
@@ -194,4 +199,43 @@ pub(crate) async fn run(command: Zones, context: &mut Context) -> Result<Outcome
             Ok(Answer::of(context.as_operator().await?.send::<ChangePolicy>(&path, &change).await?)?.into())
         }
     }
+}
+
+async fn list_zones(context: &mut Context) -> Result<Outcome> {
+    let reply = context.client()?.get::<ListZones>(&[], &Nothing {}).await?;
+    let revoked = rekeys(&reply.body.zones);
+    let columns = [
+        ("zone", "ZONE"),
+        ("integrity", "INTEGR"),
+        ("confidentiality", "CONFID"),
+        ("max_tier", "MAX TIER"),
+        ("approval_from", "ASK FROM"),
+        ("connectors", "CONNECTORS…"),
+        ("agents", "AGENTS…"),
+        ("key_revoked", "REVOKED"),
+    ];
+    Ok(noted(Answer::of(reply)?.table("zones", &columns), revoked).into())
+}
+
+async fn rekey(args: Rekey, context: &mut Context) -> Result<Outcome> {
+    context.refuse_agents("give a zone another key")?;
+    let request = types::RekeyZone { phrase: args.phrase.read()? };
+    let reply = context.client()?.send::<RekeyZone>(&[args.zone.as_str()], &request).await?;
+    Ok(Answer::of(reply)?
+        .note("what is on record under the key before stays readable; `fwc audit verify` proves it")
+        .into())
+}
+
+/// What gives zones whose key is revoked another.
+//= docs/spec/revocation.md#a-zones-key
+fn rekeys(zones: &[ZoneView]) -> Vec<String> {
+    let revoked = zones.iter().filter(|it| it.key_revoked);
+    let told = |it: &ZoneView| {
+        format!("no call is made in {}: `fwc zones rekey {}` gives it another key", it.zone, it.zone)
+    };
+    revoked.map(told).collect()
+}
+
+fn noted(answer: Answer, notes: Vec<String>) -> Answer {
+    notes.into_iter().fold(answer, Answer::note)
 }

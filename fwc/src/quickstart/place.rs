@@ -31,7 +31,7 @@ impl Place {
     /// Makes the folder, for the owner alone, and the folders of the demonstration in it.
     ///
     /// # Errors
-    /// [`Code::Conflict`] if the named folder has something in it; [`Code::NotPermitted`] if it is not its owner's alone;
+    /// [`Code::Conflict`] if the named folder has something in it; [`Code::FileForbidden`] if it is not its owner's alone;
     /// [`Code::OutOfRange`] if no socket fits below it. Then nothing was made or changed.
     pub(super) fn make(given: Option<&Path>, keep: bool) -> Result<Self> {
         let path = match given {
@@ -181,7 +181,7 @@ const ELSEWHERE: &str = "name a folder that does not exist yet: `fwc quickstart 
 
 fn unfit(path: &Path, why: &str, next: String) -> Failure {
     let why = format!("{} {why}, and a home is a folder of its owner's alone", path.display());
-    Failure::new(Code::NotPermitted).because(why).next(next)
+    Failure::new(Code::FileForbidden).because(why).next(next)
 }
 
 /// Whether the daemon's socket fits into what the system has room for, links of the folders above followed.
@@ -244,7 +244,7 @@ mod tests {
         std::os::unix::fs::symlink("an open one", &link).unwrap();
         let long = folder.path().join("a".repeat(100)).join("b");
         for (path, code) in
-            [(&open, Code::NotPermitted), (&link, Code::NotPermitted), (&long, Code::OutOfRange)]
+            [(&open, Code::FileForbidden), (&link, Code::FileForbidden), (&long, Code::OutOfRange)]
         {
             let refused = Place::make(Some(path), false).unwrap_err();
             assert_eq!(refused.code, code, "{}", path.display());

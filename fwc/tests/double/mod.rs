@@ -132,8 +132,12 @@ pub fn serve(
     answer: Arc<dyn Fn(&Request) -> Answer + Send + Sync>,
 ) {
     std::fs::DirBuilder::new().mode(0o700).create(run).unwrap();
+    // As a daemon does from its start to its end.
+    let lock = std::fs::File::create(run.with_file_name("lock")).unwrap();
+    lock.lock().unwrap();
     let listener = UnixListener::bind(run.join("fcp.sock")).unwrap();
     std::thread::spawn(move || {
+        let _held = lock;
         for stream in listener.incoming().flatten() {
             let (seen, answer) = (seen.clone(), answer.clone());
             std::thread::spawn(move || serve_connection(&stream, &seen, answer.as_ref()));

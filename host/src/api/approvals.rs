@@ -1,25 +1,20 @@
 //! Requests that wait for a person, and what the person decides.
 
-use std::collections::BTreeSet;
-
 use fcp_api::routes::{ApproveRequest, DenyRequest, FileRequest, GetApproval, ListApprovals};
 use fcp_api::types::{
     ApprovalList, ApprovalStatus, ApprovalView, Approve, Approved, CallOptions, Denied, ErrorBody,
-    GrantRequestView, StandingGrant,
+    GrantRequestView,
 };
-use fcp_proto_core::crypto::hash;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, PrincipalId};
 use fcp_proto_core::object::{
-    AnyObject, ApprovalDecision, ApprovalKind, ApprovalRequest, ApprovalToken, CallRecord, Grant, Grantee,
-    Object, Signed, StandingApproval,
+    AnyObject, ApprovalDecision, ApprovalRequest, ApprovalToken, CallRecord, Object, Signed,
 };
 use fcp_proto_core::time::{Now, UnixTime};
-use fcp_proto_core::token::constraints::Constraints;
-use fcp_proto_core::token::resource::ResourceError;
 use fcp_state_machines::node::{Answer, Request};
 
 use super::access::Calling;
+use super::beforehand::Given;
 use super::denial;
 use super::grant_requests;
 use super::history::{cut, page};
@@ -52,9 +47,9 @@ pub(super) fn status(entry: &ApprovalEntry, now: Now) -> ApprovalStatus {
 }
 
 /// A request and the call that it asks for.
-type Filed = (Object<Signed<ApprovalRequest>>, Object<CallRecord>);
+pub(super) type Filed = (Object<Signed<ApprovalRequest>>, Object<CallRecord>);
 
-async fn load(app: &App, id: ObjectId) -> Result<Filed, ErrorBody> {
+pub(super) async fn load(app: &App, id: ObjectId) -> Result<Filed, ErrorBody> {
     let AnyObject::ApprovalRequest(request) = app.load(id).await.map_err(|_| none(id))? else {
         return Err(none(id));
     };
@@ -249,8 +244,9 @@ impl Serve for ApproveRequest {
         let mut objects = vec![signed(&ask.app, operator, &zone, token).await?.into()];
         let mut grant_expires_at = None;
         if let Some(standing) = grant {
-            let given = Given { request: id, asked: &asked, kinds: &approved, call: &call };
-            let grant = given.grant(&ask.app, entry(&ask.app, id)?.principal, standing, ask.now).await?;
+            let agent = entry(&ask.app, id)?.principal;
+            let given = Given { request: id, agent, asked: &asked, kinds: &approved, call: &call };
+            let (grant, _) = given.grant(&ask.app, standing, ask.now).await?;
             grant_expires_at = Some(grant.expires_at);
             objects.push(signed(&ask.app, operator, &zone, grant).await?.into());
         }
@@ -261,67 +257,6 @@ impl Serve for ApproveRequest {
             _ => return Err(super::status::broken("an approval was not taken as it was sent")),
         };
         Ok(Approved { request_id: id, approval_id, grant_id, grant_expires_at, expires_at })
-    }
-}
-
-/// What a person approves, and may approve beforehand from now on.
-struct Given<'a> {
-    request: ObjectId,
-    asked: &'a ApprovalRequest,
-    kinds: &'a BTreeSet<ApprovalKind>,
-    call: &'a Object<CallRecord>,
-}
-
-impl Given<'_> {
-    /// The standing grant that goes with the approval: this operation, for this agent, of the connector as it was asked for.
-    //= docs/spec/authority.md#standing-approvals
-    async fn grant(
-        &self,
-        app: &App,
-        agent: PrincipalId,
-        standing: StandingGrant,
-        now: Now,
-    ) -> Result<Grant, ErrorBody> {
-        if !self.kinds.contains(&ApprovalKind::Execution) {
-            let why = "only an approval of execution can be given beforehand, and this one is of other kinds";
-            let refused = ErrorBody::new(Code::InputInvalid).because(why);
-            return Err(refused.next("approve it without a grant; where values come from is asked each time"));
-        }
-        let call = &self.call.body;
-        let (connector, operation) = (call.connector.clone(), call.operation.clone());
-        let bounds = standing.constraints.unwrap_or_default();
-        let any_input = !bounds.resource_allow.is_empty() || !bounds.arguments.is_empty();
-        Ok(Grant {
-            grantee: Grantee::Principal(agent),
-            capabilities: super::grants::capabilities(app, connector.clone(), vec![operation.clone()])
-                .await?,
-            connector,
-            operations: [operation].into(),
-            constraints: self.within(bounds)?,
-            not_before: now.unix,
-            expires_at: now.unix.saturating_add(standing.lifetime_secs),
-            request: Some(self.request),
-            standing_approval: Some(StandingApproval {
-                interface_hash: self.asked.interface_hash,
-                code_digest: self.asked.code_digest,
-                input_digest: (!any_input).then(|| hash::digest(call.input.as_bytes())),
-            }),
-        })
-    }
-
-    /// The bounds that the person names; where they name no resource or no credential, those of the call.
-    fn within(&self, mut bounds: Constraints) -> Result<Constraints, ErrorBody> {
-        let call = &self.call.body;
-        if bounds.resource_allow.is_empty() {
-            let patterns = call.resources.iter().map(|resource| resource.parse());
-            bounds.resource_allow = patterns.collect::<Result<_, _>>().map_err(|error: ResourceError| {
-                ErrorBody::new(Code::InputInvalid).because(error.to_string())
-            })?;
-        }
-        if bounds.credential_allow.is_empty() {
-            bounds.credential_allow.extend(call.credentials.iter().cloned());
-        }
-        Ok(bounds)
     }
 }
 

@@ -160,7 +160,8 @@ impl Serve for GetAuditHead {
 
 /// What a verification needs of the node.
 struct Expected {
-    keys: BTreeMap<ZoneId, ObjectIdKey>,
+    /// Those that serve or have served in each zone.
+    keys: BTreeMap<ZoneId, Vec<ObjectIdKey>>,
     authority: Authority,
     revocations: Revocations,
     tips: Chains,
@@ -170,8 +171,12 @@ impl Expected {
     fn of(node: &Node) -> Self {
         let zones = node.authority().zones().map(|(zone, _)| zone.clone());
         let copy = |key: &ObjectIdKey| ObjectIdKey::from_bytes(Zeroizing::new(*key.expose()));
-        let keys =
-            zones.filter_map(|zone| node.zone_key(&zone).map(|key| (zone.clone(), copy(key)))).collect();
+        let keys = zones
+            .filter_map(|zone| {
+                let keys = node.zone_keys(&zone)?.all().map(copy).collect();
+                Some((zone, keys))
+            })
+            .collect();
         Self {
             keys,
             authority: node.authority().clone(),
@@ -253,8 +258,8 @@ fn check(
     if skipped && zone != owner_zone() {
         return Ok(());
     }
-    let key = expected.keys.get(&zone).ok_or_else(|| format!("there is no key for {zone}"))?;
-    let authentic = stored.id(key).is_ok_and(|computed| computed == id);
+    let keys = expected.keys.get(&zone).ok_or_else(|| format!("there is no key for {zone}"))?;
+    let authentic = keys.iter().any(|key| stored.id(key).is_ok_and(|computed| computed == id));
     let object = AnyObject::open(&stored).map_err(|error| error.to_string())?;
     #[allow(clippy::wildcard_enum_match_arm, reason = "every other object is checked by its identity alone")]
     match &object {

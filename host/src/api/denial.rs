@@ -3,7 +3,7 @@
 use fcp_api::shell::quoted;
 use fcp_api::types::{CallRequest, Denial, ErrorBody, Need};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ConnectorId, CredentialId, OperationId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, CredentialId, ObjectId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{ApprovalKind, GateCheck};
 use fcp_state_machines::node::{Failure, Node, Refusal};
 
@@ -158,7 +158,7 @@ fn next(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> String
                 }
                 (check, _) => to_go_on_from(check, refusal.code),
             };
-            match is_of_input(general) {
+            match general.is_of_input() {
                 true => format!(
                     "correct what the reason names; `fwc schema {}` shows what it takes",
                     asked.operation
@@ -173,22 +173,6 @@ fn next(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> String
     )
 }
 
-/// Whether the input of the call is what is wrong.
-const fn is_of_input(code: Code) -> bool {
-    matches!(
-        code,
-        Code::MalformedInput
-            | Code::InputInvalid
-            | Code::InputTooLarge
-            | Code::MissingField
-            | Code::UnknownField
-            | Code::DuplicateKey
-            | Code::InexactNumber
-            | Code::OutOfRange
-            | Code::InvalidName
-    )
-}
-
 /// The command that asks for just what is missing, where one can.
 fn exactly(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Option<String> {
     let Asked { connector, operation, agent, call, .. } = asked;
@@ -200,7 +184,9 @@ fn exactly(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Opt
             let account = accounts(node, asked).next().map_or("NAME".to_owned(), |it| it.to_string());
             call.as_ref().map(|_| format!("{} --account {account}", again("invoke", asked)))
         }
-        (Some(Need::Approval { .. }), Code::ApprovalDenied) => None,
+        (Some(Need::Approval { .. }), Code::ApprovalDenied) => {
+            id_in(&refusal.rule).map(|denial| format!("fwc explain {denial}"))
+        }
         (Some(Need::Approval { .. }), _) => Some(again("request", asked)),
         (Some(Need::Grant { zone, .. }), _) => agent.as_ref().map(|_| grant_command(node, zone, asked)),
         // What the grants allow stands in them, and whoever asks sees its own.
@@ -214,6 +200,11 @@ fn exactly(node: &Node, refusal: &Refusal, needs: &[Need], asked: &Asked) -> Opt
         }
         (Some(Need::FreshContext { .. } | Need::Wait { .. }) | None, _) => None,
     }
+}
+
+/// The first object that a rule names.
+fn id_in(rule: &str) -> Option<ObjectId> {
+    rule.split(|letter: char| !letter.is_ascii_alphanumeric()).find_map(|word| word.parse().ok())
 }
 
 /// The credentials that would serve the call; the connector's page shows them to everybody.

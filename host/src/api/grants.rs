@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fcp_api::routes::{AddGrant, GetGrant, ListGrants};
 use fcp_api::types::{ErrorBody, GrantList, GrantView, Obstacle, StandingApprovalView, StandingScope};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{CapabilityId, ConnectorId, ObjectId, OperationId};
+use fcp_proto_core::ids::{CapabilityId, ConnectorId, KeyId, ObjectId, OperationId};
 use fcp_proto_core::object::{Grant, Grantee, RevocationScope};
 use fcp_proto_core::time::Now;
 use fcp_state_machines::node::Node;
@@ -22,6 +22,18 @@ pub(super) fn is_live(node: &Node, id: &ObjectId, grant: &Grant, now: Now) -> bo
     grant.not_before <= now.unix
         && now.unix < grant.expires_at
         && !node.revocations().is_revoked(RevocationScope::Capability, id.as_bytes(), now.unix)
+}
+
+/// The grants in their time that one of these keys signed.
+pub(super) fn resting_on<'a>(
+    node: &'a Node,
+    keys: &'a BTreeSet<KeyId>,
+    now: Now,
+) -> impl Iterator<Item = &'a KnownGrant> {
+    let rests = move |(id, known): &(&ObjectId, &KnownGrant)| {
+        keys.contains(&known.signer) && is_live(node, id, &known.grant, now)
+    };
+    node.authority().grants().filter(rests).map(|(_, known)| known)
 }
 
 fn view(
@@ -92,6 +104,7 @@ fn standing_approval(node: &Node, known: &KnownGrant, now: Now) -> Option<Standi
         input_digest: given.input_digest,
         interface_hash: given.interface_hash,
         code_digest: given.code_digest,
+        config_digest: given.config_digest,
         obstacle: node.standing_obstacle(known, now.unix).map(stands),
     })
 }

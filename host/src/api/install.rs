@@ -53,7 +53,6 @@ impl Serve for InstallConnector {
         let installing = app.installing.lock().await;
         let settled = settle(&app, checked.package.manifest(), body.zones, config).await?;
         let manifest = checked.package.manifest();
-        check_config(&app, manifest, &Value::from(settled.config.clone()))?;
         let fields = ConnectorInstall {
             connector: manifest.connector.id.clone(),
             version: manifest.connector.version.clone(),
@@ -66,6 +65,8 @@ impl Serve for InstallConnector {
             publishers: checked.publishers.iter().copied().collect(),
             dev: checked.dev,
         };
+        refuse_revoked(&app, &fields).await?;
+        check_config(&app, manifest, &Value::from(settled.config.clone()))?;
         let connector = fields.connector.clone();
         // The package is on the disk before anything says that it is installed.
         let (inner, bytes, digest) = (Arc::clone(&app), checked.bytes, checked.digest);
@@ -125,6 +126,14 @@ async fn settle(
         })?,
     };
     Ok(Settled { zones, zones_kept, config, config_kept })
+}
+
+/// Nobody is asked for the configuration of what cannot be installed with any.
+//= docs/spec/authority.md#taking-objects
+async fn refuse_revoked(app: &App, install: &ConnectorInstall) -> Result<(), ErrorBody> {
+    let install = install.clone();
+    let revoked = app.query(move |node, now| node.binary_revoked(&install, now.unix)).await?;
+    revoked.map_or(Ok(()), |why| Err(ErrorBody::new(Code::ConnectorRevoked).because(why)))
 }
 
 /// Nothing is installed that could not be started with the configuration and the paths it is given.

@@ -38,12 +38,18 @@ pub(super) enum Accepted {
 /// Begins to listen. A socket that nobody listens on any more is replaced; one that answers is not.
 ///
 /// # Errors
-/// [`StartError::AddressInUse`]; [`HomeError::WrongKind`] for what is no socket; or what the system answers.
+/// [`StartError::AddressInUse`], [`StartError::SocketInUse`]; [`HomeError::WrongKind`] for what is no socket; or what the system answers.
 //= docs/spec/api.md#transport
 pub async fn listen(socket: &Path, config: &Config) -> Result<Listeners, StartError> {
-    let failed = |error| in_use(socket.display().to_string(), error);
+    let failed = |error: io::Error| {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            StartError::SocketInUse(socket.to_owned())
+        } else {
+            StartError::Listen { at: socket.display().to_string(), error }
+        }
+    };
     if socket.symlink_metadata().is_ok_and(|about| !about.file_type().is_socket()) {
-        return Err(StartError::Home(HomeError::WrongKind(socket.to_owned())));
+        return Err(StartError::Home(HomeError::wrong_kind(socket)));
     }
     remove_stale(socket).await.map_err(failed)?;
     // The folder is open to its owner only, so nobody else can connect before the mode is set.
@@ -95,6 +101,8 @@ const MIN_TOKEN_BYTES: usize = 32;
 async fn remove_stale(socket: &Path) -> io::Result<()> {
     match UnixStream::connect(socket).await {
         Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
+        // Whoever listens lets nobody in: the kernel's queue of the socket is full.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::AddrInUse.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(socket),
         Err(error) => Err(error),

@@ -105,12 +105,11 @@ fn before(node: &Node, wanted: &types::AddOperator, now: Now) -> Result<Before, 
     if !live.is_empty() && !wanted.replace {
         let there = ErrorBody::new(Code::Conflict).because(format!("{name} has a key that can act"));
         return Err(there.next(format!(
-            "if it is lost, `fwc operator add {name} --replace` ends it; its grants stay, its approvals end"
+            "if it is lost, `fwc operator add {name} --replace` ends it; its grants and denials stay, its approvals end"
         )));
     }
-    let own = authority.operators().values().filter(|it| it.operator == *name);
-    let newest = own.max_by_key(|it| it.not_before).map(|it| it.rights.iter().copied().collect());
-    Ok(Before { live, rights: newest })
+    let newest = authority.newest_delegation(name);
+    Ok(Before { live, rights: newest.map(|(_, it)| it.rights.iter().copied().collect()) })
 }
 
 impl Serve for AddOperator {

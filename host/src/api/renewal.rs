@@ -59,7 +59,7 @@ impl Serve for RenewNode {
         let opened = blocking(move || {
             let passphrase = SecretBytes::from(passphrase.expose().to_owned());
             let key = inner.serving()?.keys.unlock_owner(&passphrase);
-            let key = key.map_err(|error| super::sessions::unlock_failed(&error))?;
+            let key = key.map_err(|error| super::sessions::unlock_failed(&error, "fwc owner restore"))?;
             let fresh = entropy::fresh();
             let mut fresh =
                 fresh.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;

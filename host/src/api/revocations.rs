@@ -1,21 +1,24 @@
 //! Revocations: the very next call sees them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fcp_api::routes::{ListRevocations, Revoke};
 use fcp_api::types::{ErrorBody, KeyStanding, OperatorKeyView, RevocationView, Revocations, Revoked};
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, PrincipalId, TokenId};
+use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::object::{AnyObject, RevocationObject, RevocationScope};
 use fcp_proto_core::time::Now;
-use fcp_state_machines::node::Node;
+use fcp_state_machines::node::{Installed, Node};
 
 use super::history::{cut, page};
 use super::mount::{Ask, Serve};
 use super::operators;
 use super::sign::admit;
-use super::standing::INSTEAD_OF_A_ZONE;
+use super::standing::{another_key, deeds};
+use super::taken;
 use crate::daemon::{App, RevocationEntry, owner_zone};
 
 /// A target as its scope names it.
@@ -54,27 +57,46 @@ fn target(node: &Node, scope: RevocationScope, text: &str, now: Now) -> Result<V
                 return Ok(digest.as_bytes().to_vec());
             }
             let installed = text.parse().ok().and_then(|connector| node.catalog().get(&connector));
-            installed.map(|it| it.install.code_digest.as_bytes().to_vec()).ok_or_else(|| invalid("a digest"))
+            installed
+                .map(|it| own_binary(it).as_bytes().to_vec())
+                .ok_or_else(|| invalid("a connector or a digest"))
         }
     }
 }
 
-/// The key that an operator's name stands for: the one that can act, else the newest.
-fn of_operator(node: &Node, name: &PrincipalId, now: Now) -> Option<KeyId> {
-    let live = node.authority().live_operators(Some(name), node.revocations(), now.unix);
-    let all = node.authority().operators().iter().filter(|(_, it)| it.operator == *name);
-    let newest = all.max_by_key(|(_, it)| it.not_before).map(|(key, _)| *key);
-    live.map(|(key, _)| key).last().or(newest)
+/// The digest that a connector's name stands for: what runs for it alone. All that are declarative run one engine.
+//= docs/spec/revocation.md#a-connector-by-its-name
+fn own_binary(installed: &Installed) -> Digest {
+    match installed.manifest.connector.runtime {
+        Runtime::Declarative => installed.install.package_digest,
+        Runtime::Native => installed.install.code_digest,
+    }
 }
 
-/// What a revocation takes that only the owner's words bring back, in words; nothing if it takes nothing such.
+/// What a revocation takes of the installed connectors, in words.
+fn binaries(node: &Node, scope: RevocationScope, target: &[u8]) -> Vec<String> {
+    let digest = <[u8; 32]>::try_from(target).map(Digest::from_bytes);
+    match (scope, digest) {
+        (RevocationScope::ConnectorBinary, Ok(digest)) => node.catalog().named_by(&digest),
+        (_, Ok(_) | Err(_)) => Vec::new(),
+    }
+}
+
+/// The first key that an operator's name stands for: the one that can act, else the newest. The others go with it.
+fn of_operator(node: &Node, name: &PrincipalId, now: Now) -> Option<KeyId> {
+    let live = node.authority().live_operators(Some(name), node.revocations(), now.unix);
+    live.map(|(key, _)| key).last().or_else(|| node.authority().newest_delegation(name).map(|(key, _)| key))
+}
+
+/// What a revocation takes that only the owner's words bring back, or of several connectors, in words; nothing if it takes
+/// nothing such.
 //= docs/spec/revocation.md#what-is-confirmed
-async fn irreplaceable(
+async fn to_confirm(
     app: &Arc<App>,
     scope: RevocationScope,
-    target: &[u8],
+    targets: &[Vec<u8>],
 ) -> Result<Option<String>, ErrorBody> {
-    let named = target.to_vec();
+    let named = targets.to_vec();
     let takes_node = app.query(move |node, now| is_this_node(node, scope, &named, now)).await?;
     if let Some(name) = takes_node {
         return Ok(Some(format!(
@@ -83,35 +105,66 @@ async fn irreplaceable(
         )));
     }
     if scope == RevocationScope::ZoneKey {
-        return Ok(Some(format!(
-            "no call is made in that zone then, and nothing brings its key back: {INSTEAD_OF_A_ZONE}"
-        )));
+        let named = targets.to_vec();
+        let zone = app.query(move |node, now| named.iter().find_map(|it| zone_taken(node, it, now))).await?;
+        return Ok(zone.map(|zone| {
+            format!(
+                "it is the key of {zone}: no call is made in it then, until {}, with the owner's 24 words",
+                another_key(&zone)
+            )
+        }));
+    }
+    if scope == RevocationScope::ConnectorBinary {
+        let named = targets.to_vec();
+        let all =
+            move |node: &Node| named.iter().flat_map(|it| binaries(node, scope, it)).collect::<Vec<_>>();
+        let taken = app.query(move |node, _| all(node)).await?;
+        return Ok((taken.len() > 1).then(|| {
+            format!("it is {}: no call of any of these connectors is made then", taken.join(", "))
+        }));
     }
     let RevocationScope::IssuerKey = scope else { return Ok(None) };
+    Ok(last_of_rights(&operators::views(app, None).await?, targets))
+}
+
+/// What nobody can do once these keys are revoked, in words, if there is anything: rights that no other key here has.
+fn last_of_rights(keys: &[OperatorKeyView], targets: &[Vec<u8>]) -> Option<String> {
     let can_act = |it: &&OperatorKeyView| it.standing == KeyStanding::Live && it.stored;
-    let keys = operators::views(app, None).await?;
-    let (taken, others): (Vec<_>, Vec<_>) =
-        keys.iter().filter(can_act).partition(|it| it.key_id.as_bytes() == target);
-    Ok(match (taken.first(), others.is_empty()) {
-        (Some(last), true) => Some(format!(
-            "it is the last operator's key that can act here: nobody can approve, grant, install or revoke then, until \
-             `fwc operator add {}` makes another with the owner's 24 words",
-            last.operator
-        )),
-        (Some(_) | None, _) => None,
+    let (taken, left): (Vec<_>, Vec<_>) = keys
+        .iter()
+        .filter(can_act)
+        .partition(|it| targets.iter().any(|target| it.key_id.as_bytes() == target.as_slice()));
+    let rights =
+        |keys: &[&OperatorKeyView]| keys.iter().flat_map(|it| it.rights.clone()).collect::<BTreeSet<_>>();
+    let lost: Vec<_> = rights(&taken).difference(&rights(&left)).copied().collect();
+    let operator = &taken.first()?.operator;
+    (!lost.is_empty()).then(|| {
+        format!(
+            "no other operator's key that can act here has these rights: nobody can {} then, until `fwc operator add \
+             {operator}` makes another with the owner's 24 words",
+            deeds(&lost)
+        )
     })
 }
 
 /// The name of this node, if the revocation would take it and nothing did before.
-fn is_this_node(node: &Node, scope: RevocationScope, target: &[u8], now: Now) -> Option<NodeId> {
+fn is_this_node(node: &Node, scope: RevocationScope, targets: &[Vec<u8>], now: Now) -> Option<NodeId> {
+    let named = |bytes: &[u8]| targets.iter().any(|target| target == bytes);
     let takes = match scope {
-        RevocationScope::NodeAttestation => node.node_id().as_str().as_bytes() == target,
+        RevocationScope::NodeAttestation => named(node.node_id().as_str().as_bytes()),
         RevocationScope::IssuerKey => {
-            [node.signing_key(), node.issuance_key()].iter().any(|key| key.as_bytes() == target)
+            [node.signing_key(), node.issuance_key()].iter().any(|key| named(key.as_bytes()))
         }
         RevocationScope::Capability | RevocationScope::ZoneKey | RevocationScope::ConnectorBinary => false,
     };
     (takes && !node.is_revoked(now.unix)).then(|| node.node_id().clone())
+}
+
+/// The zone whose present key the revocation would take, if nothing did before.
+fn zone_taken(node: &Node, target: &[u8], now: Now) -> Option<ZoneId> {
+    let zones = node.authority().zones().map(|(zone, _)| zone);
+    let of = |zone: &&ZoneId| node.zone_key(zone).is_some_and(|key| key.key_id().as_bytes() == target);
+    zones.filter(|zone| !node.is_zone_revoked(zone, now.unix)).find(of).cloned()
 }
 
 /// Whether anything here is what the revocation names. What ended long ago only the journal knows.
@@ -156,9 +209,12 @@ impl Serve for Revoke {
             let target = target(node, scope, &text, now)?;
             let sessions = sessions_hit(node, scope, &target);
             let known = node.knows(scope, &target, now.unix);
-            Ok::<_, ErrorBody>((target, sessions, known))
+            let targets = taken::all(node, scope, &text, target.clone(), now);
+            let resting = taken::resting(node, scope, &targets, now);
+            let binaries = binaries(node, scope, &target);
+            Ok::<_, ErrorBody>((target, targets, sessions, known, resting, binaries))
         });
-        let (target, sessions_ended, known) = found.await??;
+        let (target, targets, sessions_ended, known, (grants_ended, roles), binaries) = found.await??;
         let known = known || stored(&app, scope, &target).await?;
         if !known && !body.unknown {
             let why = format!("nothing here is called {:?} in the scope {scope}", body.target);
@@ -175,21 +231,23 @@ impl Serve for Revoke {
             return Err(ErrorBody::new(Code::NotFound).because(why).next(next));
         }
         if !body.confirmed
-            && let Some(why) = irreplaceable(&app, scope, &target).await?
+            && let Some(why) = to_confirm(&app, scope, &targets).await?
         {
             return Err(ErrorBody::new(Code::ConfirmationNeeded).because(why));
         }
-        let key = <[u8; 8]>::try_from(target.as_slice()).map(KeyId::from_bytes);
+        let keys: Vec<_> = targets.iter().filter_map(|target| taken::key(target)).collect();
+        let targets: Vec<_> = targets.into_iter().map(ByteString).collect();
+        let shown = targets.iter().map(|target| shown(scope, target)).collect();
         let fields = RevocationObject {
             scope,
-            targets: vec![ByteString(target)],
+            targets,
             reason: body.reason,
             effective_at: now.unix,
             expires_at: None,
         };
         let revocation_id = admit(&app, operator, &owner_zone(), fields).await?;
-        if let (RevocationScope::IssuerKey, Ok(key)) = (scope, key) {
-            app.operators.close_key(key);
+        if scope == RevocationScope::IssuerKey {
+            keys.iter().for_each(|key| app.operators.close_key(*key));
         }
         app.serving()?.runner.closed().await;
         let records = app.records();
@@ -197,7 +255,18 @@ impl Serve for Revoke {
         let seq =
             entry.map(|entry| entry.seq).ok_or_else(|| super::status::broken("a revocation has no link"))?;
         let calls_ended = records.calls_ended.get(&seq).copied().unwrap_or(0);
-        Ok(Revoked { revocation_id, seq, calls_ended, sessions_ended, known })
+        let targets = shown;
+        Ok(Revoked {
+            revocation_id,
+            seq,
+            calls_ended,
+            sessions_ended,
+            known,
+            targets,
+            grants_ended,
+            roles,
+            binaries,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Challenges, operators' keys, agents' sessions.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,14 @@ fn known_operator(
         [] => Err(ErrorBody::new(Code::UnlockFailed)
             .because("there is no such operator with a key that can act")
             .next("`fwc operator list` says how the keys stand; `fwc operator add NAME` makes another with the owner's 24 words")),
-        [_, _, ..] => Err(ErrorBody::new(Code::Ambiguous).because("there are several operators; name one")),
+        [_, _, ..] => {
+            // One that was named has several keys that can act; otherwise the names lead on.
+            let names: BTreeSet<_> = live.iter().map(|(_, it)| it.operator.as_str()).collect();
+            let names = names.into_iter().collect::<Vec<_>>().join("|");
+            Err(ErrorBody::new(Code::Ambiguous)
+                .because("there are several operators; name one")
+                .next(format!("say which one speaks, with `--operator {names}`; `fwc operator list` shows them")))
+        }
     }
 }
 
@@ -86,7 +94,7 @@ impl Serve for UnlockOperator {
             }
             Err(error) => {
                 tell(&app, AuditEventKind::OperatorRefused, &known.name).await?;
-                return Err(unlock_failed(&error));
+                return Err(unlock_failed(&error, &format!("fwc operator add {} --replace", known.name)));
             }
         };
         attempt.succeeded();
@@ -114,11 +122,14 @@ pub(super) fn try_later(wait: Duration) -> ErrorBody {
     error
 }
 
-/// Why a stored key did not open.
-pub(super) fn unlock_failed(error: &KeyStoreError) -> ErrorBody {
+/// Why a stored key did not open; `anew` is the command that makes another passphrase for what it opens.
+pub(super) fn unlock_failed(error: &KeyStoreError, anew: &str) -> ErrorBody {
     let body = ErrorBody::new(error.code()).because(error.to_string());
     match error.remedy() {
         Some(remedy) => body.next(remedy),
+        None if error.code() == Code::UnlockFailed => body.next(format!(
+            "check the passphrase and try again; if it is lost, `{anew}` takes another, with the owner's 24 words"
+        )),
         None => body,
     }
 }

@@ -1,6 +1,7 @@
 //! How the daemon and everything behind it is.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use fcp_api::routes::{GetHealth, GetStatus, Shutdown};
 use fcp_api::types::{
@@ -19,7 +20,7 @@ use super::mount::{Ask, Serve};
 use super::renewal::{self, attestation};
 use super::standing;
 use crate::daemon::{App, owner_zone};
-use crate::home::{Config, IDLE_TABLE_REMEDY};
+use crate::home::{Config, Cramped, IDLE_TABLE_REMEDY, Room};
 
 impl Serve for GetHealth {
     const SOURCE: Source = Source::NodeLocal;
@@ -31,21 +32,20 @@ impl Serve for GetHealth {
     }
 }
 
+/// Warnings of what keeps the daemon from its work.
+const LASTING: [WarningKind; 5] = [
+    WarningKind::Egress,
+    WarningKind::Storage,
+    WarningKind::Integrity,
+    WarningKind::Connector,
+    WarningKind::Revoked,
+];
+
 /// The daemon's health, as this process knows it.
 fn health(app: &App, standing: &[Warning]) -> Health {
     let mut problems = warnings(app);
     problems.extend_from_slice(standing);
-    let lasting = |warning: &Warning| {
-        matches!(
-            warning.kind,
-            WarningKind::Egress
-                | WarningKind::Storage
-                | WarningKind::Integrity
-                | WarningKind::Connector
-                | WarningKind::Revoked
-        )
-    };
-    let problems: Vec<_> = problems.into_iter().filter(lasting).collect();
+    let problems: Vec<_> = problems.into_iter().filter(|it| LASTING.contains(&it.kind)).collect();
     let status = if app.is_draining() {
         HealthStatus::Draining
     } else if app.storage.stats().sealed {
@@ -69,6 +69,8 @@ fn health(app: &App, standing: &[Warning]) -> Health {
 /// What the owner should know.
 fn warnings(app: &App) -> Vec<Warning> {
     let mut warnings = app.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    // A file system that cannot be asked says so at the next write.
+    warnings.extend(Room::of(app.home.path()).ok().and_then(|room| cramped(room, app.home.path())));
     if let Some(serving) = app.serving.get() {
         warnings.extend(serving.runner.warnings());
         warnings.extend(serving.vault.withheld().into_iter().map(|key| Warning {
@@ -90,6 +92,14 @@ fn warnings(app: &App) -> Vec<Warning> {
         });
     }
     warnings
+}
+
+/// What the owner should know of the room that the home has left: without it calls are refused.
+//= docs/spec/home.md#examination
+fn cramped(room: Room, home: &Path) -> Option<Warning> {
+    let Cramped { detail, why, remedy, .. } = room.cramped(home)?;
+    let message = format!("{}: {detail}; {why}", home.display());
+    Some(Warning { kind: WarningKind::Storage, message, remedy: Some(remedy) })
 }
 
 /// Keys that others may get at, and agents that run as the owner.
@@ -143,7 +153,7 @@ impl Serve for GetStatus {
         let config = app.config();
         let runner = std::sync::Arc::clone(&serving.runner);
         let status = app.query(move |node, now| {
-            status.authority = authority(node);
+            status.authority = authority(node, now);
             for installed in node.catalog().iter() {
                 let connector = summary(node, installed, &*runner, now.unix);
                 status.warnings.extend(condition::warnings(installed, &connector.health, &*runner));
@@ -185,14 +195,14 @@ impl Serve for GetStatus {
 }
 
 /// Whom the node answers to.
-fn authority(node: &Node) -> Option<AuthorityView> {
+fn authority(node: &Node, now: Now) -> Option<AuthorityView> {
     let authority = node.authority();
     authority.owner().map(|owner| AuthorityView {
         node: node.node_id().clone(),
         owner_key: owner.public_key.key_id(),
         issuance_key: node.issuance_key(),
         attested_until: attestation(node).map(|attestation| attestation.expires_at),
-        operators: operators(node),
+        operators: operators(node, now),
         zones: authority.zones().map(|(zone, _)| zone.clone()).collect(),
     })
 }
@@ -206,9 +216,13 @@ fn pending(node: &Node, now: Now) -> u64 {
     (of_calls.count() + of_grants.count()) as u64
 }
 
-/// The names of the operators, each once.
-fn operators(node: &Node) -> Vec<PrincipalId> {
-    let names: BTreeSet<_> = node.authority().operators().values().map(|it| it.operator.clone()).collect();
+/// The names of the operators who can act, each once; of all that there were if none can.
+fn operators(node: &Node, now: Now) -> Vec<PrincipalId> {
+    let authority = node.authority();
+    let live = authority.live_operators(None, node.revocations(), now.unix);
+    let live: BTreeSet<_> = live.map(|(_, it)| it.operator.clone()).collect();
+    let all = || authority.operators().values().map(|it| it.operator.clone()).collect();
+    let names: BTreeSet<_> = if live.is_empty() { all() } else { live };
     names.into_iter().collect()
 }
 
@@ -265,4 +279,19 @@ fn lowered_wall(exception: &OwnerException) -> String {
     let rule = serde_json::from_str::<ExceptionRule>(&exception.rule);
     let rule = rule.map_or_else(|_| exception.rule.clone(), |rule| rule.to_string());
     format!("a wall of {} is lowered: {rule}", exception.connector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //= docs/spec/home.md#examination
+    #[test]
+    fn a_disk_that_is_too_full_for_calls_is_a_problem_of_the_daemon() {
+        let home = Path::new("/h");
+        assert_eq!(cramped(Room::Enough(1 << 30), home), None);
+        let warning = cramped(Room::TooLittle(0), home).unwrap();
+        assert!(LASTING.contains(&warning.kind), "its health is not ready");
+        assert!(warning.message.contains("0 KiB are left") && warning.remedy.is_some(), "{warning:?}");
+    }
 }

@@ -3,22 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fcp_api::routes::{AddZone, ChangePolicy, GetZone, ListZones};
-use fcp_api::types::{BudgetSetting, BudgetView, ErrorBody, PolicyChange, ZoneList, ZoneView};
+use fcp_api::routes::{AddZone, ChangePolicy, GetZone, ListZones, RekeyZone};
+use fcp_api::types::{BudgetSetting, BudgetView, ErrorBody, PolicyChange, ZoneList, ZoneRekeyed, ZoneView};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::ZoneId;
-use fcp_proto_core::object::{Budget, ObjectIdKey, ZoneDefinition, ZonePolicy};
+use fcp_proto_core::ids::{KeyId, ZoneId};
+use fcp_proto_core::object::{Budget, ObjectIdKey, ZoneDefinition, ZoneKeyGeneration, ZonePolicy};
+use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::Now;
 use fcp_proto_core::zone::{Level, Risk, SafetyTier};
 use fcp_runtime_tokio::drive::entropy;
 use fcp_state_machines::call::rates::{Holder, Limit};
 use fcp_state_machines::node::{Node, Request};
 
-use super::ceremony::blocking;
+use super::ceremony::{blocking, defect, on_the_socket};
 use super::denial::failed;
 use super::mount::{Ask, Serve};
-use super::sign::{admit, admit_together, signed};
+use super::owner::{OWNER, by_phrase};
+use super::sign::{admit, admit_object, admit_together, sign_with, signed};
 use crate::daemon::{App, Made};
+use crate::keys::{KeyStore, KeyStoreError};
 
 fn budget(node: &Node, zone: &ZoneId, budget: &Budget, now: Now) -> BudgetView {
     let holder = Holder::Zone(zone.clone());
@@ -41,6 +44,7 @@ fn view(node: &Node, zone: &ZoneId, policies: &BTreeMap<ZoneId, Made>, now: Now)
     Some(ZoneView {
         zone: zone.clone(),
         key_id: node.zone_key(zone).map(|key| key.key_id()),
+        key_generation: definition.generation(),
         key_revoked: node.is_zone_revoked(zone, now.unix),
         description: definition.description.clone(),
         integrity: definition.integrity.height(),
@@ -162,6 +166,7 @@ impl Serve for AddZone {
             integrity: level("integrity", body.integrity)?,
             confidentiality: level("confidentiality", body.confidentiality)?,
             description: body.description,
+            key: None,
         };
         let policy = changed(strictest(), body.policy)?;
         hold_key(&app, &zone).await?;
@@ -183,14 +188,54 @@ async fn hold_key(app: &Arc<App>, zone: &ZoneId) -> Result<(), ErrorBody> {
     if app.query(move |node, _| node.zone_key(&named).is_some()).await? {
         return Ok(());
     }
+    store_and_hold(app, zone, KeyStore::add_zone_key).await.map(|_| ())
+}
+
+/// Makes a key of a zone, stores it by `store` and has the node hold it; its id.
+async fn store_and_hold(
+    app: &Arc<App>,
+    zone: &ZoneId,
+    store: fn(&KeyStore, &ZoneId, &mut Entropy) -> Result<ObjectIdKey, KeyStoreError>,
+) -> Result<KeyId, ErrorBody> {
     let (inner, named) = (Arc::clone(app), zone.clone());
     let key: ObjectIdKey = blocking(move || {
-        let fresh = entropy::fresh();
-        let mut fresh = fresh.map_err(|error| ErrorBody::new(Code::Internal).because(error.to_string()))?;
-        let stored = inner.serving()?.keys.add_zone_key(&named, &mut fresh);
+        let mut fresh = entropy::fresh().map_err(|error| defect(&error))?;
+        let stored = store(&inner.serving()?.keys, &named, &mut fresh);
         stored.map_err(|error| ErrorBody::new(error.code()).because(error.to_string()))
     })
     .await?;
+    let key_id = key.key_id();
     let request = Request::HoldZoneKey { zone: zone.clone(), key };
-    app.ask(request).await.map(|_| ()).map_err(|failure| failed(&failure))
+    app.ask(request).await.map(|_| key_id).map_err(|failure| failed(&failure))
+}
+
+impl Serve for RekeyZone {
+    async fn serve(ask: Ask<Self>) -> Result<ZoneRekeyed, ErrorBody> {
+        on_the_socket(&ask)?;
+        let zone: ZoneId = ask.path(0)?;
+        let Ask { app, body, peer, now, .. } = ask;
+        let owner = by_phrase(&app, &peer, &body.phrase, now).await?;
+        let _one_at_a_time = app.ceremony.lock().await;
+        let named = zone.clone();
+        let known = app.query(move |node, now| rekeyable(node, &named, now)).await??;
+        let generation = known.generation().checked_add(1);
+        let generation =
+            generation.ok_or_else(|| ErrorBody::new(Code::OutOfRange).because("no generation is left"))?;
+        let key_id = store_and_hold(&app, &zone, KeyStore::add_later_zone_key).await?;
+        let definition = ZoneDefinition { key: Some(ZoneKeyGeneration { generation, key_id }), ..known };
+        let object = sign_with(&app, &owner, None, &zone, definition).await?;
+        let definition_id = admit_object(&app, OWNER, object.into()).await?;
+        Ok(ZoneRekeyed { zone, definition_id, key_generation: generation, key_id })
+    }
+}
+
+/// The definition of a zone that may have another key.
+//= docs/spec/authority.md#another-key-of-a-zone
+fn rekeyable(node: &Node, zone: &ZoneId, now: Now) -> Result<ZoneDefinition, ErrorBody> {
+    let known = node.authority().definition(zone).cloned().ok_or_else(|| unknown(zone))?;
+    if node.is_zone_revoked(zone, now.unix) {
+        return Ok(known);
+    }
+    let next = format!("if it is in other hands, revoke it first: `fwc revoke ZoneKey {zone} --yes`");
+    Err(ErrorBody::new(Code::Conflict).because(format!("the key of {zone} is not revoked")).next(next))
 }

@@ -191,7 +191,7 @@ fn nothing_secret_stands_in_clear_on_the_disk() {
         loaded.vault.expose().to_vec(),
         PASSPHRASE.as_bytes().to_vec(),
     ];
-    secrets.extend(loaded.node.zones.values().map(|key| key.expose().to_vec()));
+    secrets.extend(loaded.node.zones.values().map(|keys| keys.serving().expose().to_vec()));
     secrets.extend(words.split(' ').map(|word| format!(" {word} ").into_bytes()));
     // The check can fail: the node secret, which is a file, is found.
     let secret = std::fs::read(home.keys().join("node.secret")).unwrap();

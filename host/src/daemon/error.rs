@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use fcp_api::shell::quoted;
 use fcp_proto_core::error::Code;
 use fcp_runtime_tokio::storage::error::StorageError;
 use fcp_state_machines::node::ReplayError;
@@ -43,6 +44,8 @@ pub enum StartError {
     Entropy(io::Error),
     /// Something else listens on the address.
     AddressInUse(String),
+    /// Something else listens on the home's socket: this process holds the lock, so it is no daemon.
+    SocketInUse(PathBuf),
     /// It cannot listen.
     Listen {
         /// Where.
@@ -71,7 +74,7 @@ impl StartError {
             Self::Ceremony(error) => error.code(),
             Self::Runner { code, .. } => *code,
             Self::Entropy(_) | Self::Defect => Code::Internal,
-            Self::AddressInUse(_) => Code::AddressInUse,
+            Self::AddressInUse(_) | Self::SocketInUse(_) => Code::AddressInUse,
             Self::Listen { .. } | Self::File { .. } => Code::StoreFailed,
         }
     }
@@ -83,6 +86,10 @@ impl StartError {
         match self {
             Self::Home(error) => error.remedy(),
             Self::Keys(error) => error.remedy(),
+            Self::SocketInUse(socket) => {
+                let socket = quoted(&socket.to_string_lossy());
+                Some(format!("end what listens there, or `rm {socket}`; then `fwc up`"))
+            }
             Self::Storage(_)
             | Self::Replay(_)
             | Self::Vault(_)
@@ -112,6 +119,9 @@ impl fmt::Display for StartError {
             Self::Defect => f.write_str("a part of the daemon met a defect"),
             Self::Entropy(error) => write!(f, "the system has no entropy: {error}"),
             Self::AddressInUse(at) => write!(f, "something listens on {at} already"),
+            Self::SocketInUse(socket) => {
+                write!(f, "no daemon of this home runs, and something listens on {}", socket.display())
+            }
             Self::Listen { at, error } => write!(f, "cannot listen on {at}: {error}"),
             Self::File { path, error } => write!(f, "{}: {error}", path.display()),
         }

@@ -20,7 +20,7 @@ use super::runner::Runner;
 use super::vault_secrets::give_out_untold;
 use crate::ceremony::{self, CeremonyFailure, Founder};
 use crate::home::{Home, HomeError, HomeState, lost};
-use crate::keys::{KeyStore, file_of_zone};
+use crate::keys::{KeyStore, file_of_zone, named_keys};
 use crate::vault::{CredentialKey, Vault};
 
 /// The variable whose value `1` vouches for the clock of this start, however far ahead of the last run it is.
@@ -98,7 +98,7 @@ fn serve(app: &Arc<App>, facts: &HomeFacts) -> Result<(), StartError> {
     if owner != Some(facts.owner_key) {
         return Err(StartError::OtherOwner);
     }
-    node.1.remove_unnamed(node.0.authority()).map_err(StartError::Keys)?;
+    node.1.remove_others(&named_keys(&node.0)).map_err(StartError::Keys)?;
     remove_unrecorded(app, &node.0)?;
     publish(app, node)
 }
@@ -170,8 +170,8 @@ fn replay(app: &App, node: &mut Node) -> Result<(), StartError> {
 /// Why the journal is not taken. A key that is gone is no damage of the journal: it is named by its file.
 //= docs/spec/home.md#keys
 fn not_replayed(home: &Home, error: ReplayError) -> StartError {
-    if let ReplayError::NoKey { zone, .. } = &error {
-        return StartError::Keys(HomeError::FileMissing(file_of_zone(home, zone)).into());
+    if let ReplayError::NoKey { zone, key, .. } = &error {
+        return StartError::Keys(HomeError::FileMissing(file_of_zone(home, zone, *key)).into());
     }
     StartError::Replay(error)
 }

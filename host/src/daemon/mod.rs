@@ -84,7 +84,8 @@ pub async fn run(
     let home = Home::create(path).map_err(StartError::Home)?;
     let config = home.config().map_err(StartError::Home)?;
     set_log(&config);
-    let (storage, recovered) = Storage::open(home.path(), options).map_err(StartError::Storage)?;
+    let opened = Storage::open(home.path(), options);
+    let (storage, recovered) = opened.map_err(|error| StartError::Home(error.into()))?;
     home.remove_leftovers().map_err(StartError::Home)?;
     let app = Arc::new(assemble(home, config, storage, &recovered, make_runner)?);
     drop(recovered);

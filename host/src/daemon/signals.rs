@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::SetLog;
 use super::app::{App, owner_zone};
 use super::error::StartError;
-use crate::home::{Applies, Change, HomeError};
+use crate::home::{Applies, Change, HomeError, Misplaced};
 
 /// Listens to signals until the daemon ends.
 ///
@@ -102,7 +102,9 @@ fn note(app: &App, refused: Option<Warning>) {
 
 /// What is to be told of settings that cannot be read. Not every fault is one of a line.
 fn refused(error: &HomeError) -> Warning {
-    let first = if let HomeError::WrongKind(path) = error {
+    let first = if let HomeError::WrongKind { path, found: Misplaced::LinkToNothing | Misplaced::OtherKind } =
+        error
+    {
         format!("put a file with the mode 0600 in the place of {}", path.display())
     } else {
         error.remedy().unwrap_or_else(|| error.code().next_step().into())

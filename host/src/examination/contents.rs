@@ -21,8 +21,8 @@ use super::Examination;
 use crate::connectors::Engine;
 use crate::home::{Config, Home, HomeError, HomeState, IDLE_TABLE_REMEDY, lost};
 use crate::keys::{
-    CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, missing_of_people, missing_of_zones,
-    restore_alone,
+    CREDENTIALS_VARIABLE, KeyStore, KeyStoreError, LoadedKeys, is_stored, missing_of_people,
+    missing_of_zones, restore_alone,
 };
 use crate::vault::{Vault, VaultError};
 use crate::{api, daemon};
@@ -37,9 +37,7 @@ impl Examination {
         let home = match Home::open_in(files, &self.path) {
             Ok(home) => Some(home),
             // The layout named it.
-            Err(
-                HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind(_),
-            ) => None,
+            Err(error) if is_of_layout(&error) => None,
             Err(error) => {
                 self.wrong("home.toml", &error);
                 None
@@ -150,12 +148,18 @@ impl Examination {
                 None
             }
             Err(error) => {
-                let look = Look::problem("journal", error.code(), error.to_string()).at(folder.display());
-                self.add(if error.code() == Code::StoreCorrupt {
-                    look.remedy(restore(&folder))
+                let error = HomeError::from(error);
+                if is_of_layout(&error) {
+                    return None;
+                }
+                if let HomeError::Storage(damage) = &error
+                    && damage.code() == Code::StoreCorrupt
+                {
+                    let look = Look::problem("journal", damage.code(), damage.to_string());
+                    self.add(look.at(folder.display()).remedy(restore(&folder)));
                 } else {
-                    look
-                });
+                    self.wrong("journal", &error);
+                }
                 None
             }
         }
@@ -271,6 +275,11 @@ impl Examination {
                 Look { finding: Finding::Warning, code: None, ..look }
             };
             self.add(Look { remedy: told.remedy, ..look });
+        }
+        let stored = live.iter().filter(|(name, key)| is_stored(home, name, *key)).map(|(_, key)| *key);
+        if let Some(told) = api::unheld(node, &stored.collect(), clock::now()) {
+            let look = Look::problem("authority", Code::NotPermitted, told.message);
+            self.add(Look { finding: Finding::Warning, code: None, remedy: told.remedy, ..look });
         }
         for (file, anew) in missing_of_people(home, &live) {
             let look = Look::problem("keys", Code::StoreCorrupt, "the key is missing").at(file.display());
@@ -410,6 +419,14 @@ impl Examination {
             }
         }
     }
+}
+
+/// Whether the look at the layout names it already.
+const fn is_of_layout(error: &HomeError) -> bool {
+    matches!(
+        error,
+        HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind { .. }
+    )
 }
 
 /// Opens the keys that the node serves with, and counts all.

@@ -3,25 +3,24 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use fcp_api::examination::{Finding, Look, REMEDY_OF_COPY};
+use fcp_api::shell::quoted;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::manifest::{MAX_MANIFEST_BYTES, Manifest};
-use rustix::fs::{FlockOperation, StatVfsMountFlags, flock, statvfs};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::Examination;
 use crate::home::{
-    CEREMONY_FILE, CONFIG_FILE, FOLDERS, HOME_FILE, HomeError, Kind, LOCK_FILE, check_private,
+    CEREMONY_FILE, CONFIG_FILE, Cramped, FOLDERS, HOME_FILE, HomeError, Kind, LOCK_FILE, Room, check_private,
 };
 
 /// Most files that are looked at. Chosen: many times those of a large home.
 const MOST_FILES: usize = 100_000;
-
-/// Bytes that a home should have left. Chosen: a journal's reserve, and what a start writes.
-const LEAST_ROOM: u64 = 8 * 1024 * 1024;
 
 /// Folders whose files are judged by where they are: agents keep what they like in theirs.
 const NOT_ENTERED: [&str; 3] = ["agents", "run", "logs"];
@@ -37,7 +36,7 @@ impl Examination {
     pub(super) fn is_a_folder(&mut self) -> bool {
         let error = match self.path.symlink_metadata() {
             Ok(about) if about.is_dir() => return true,
-            Ok(_) => HomeError::WrongKind(self.path.clone()),
+            Ok(_) => HomeError::no_folder(&self.path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => HomeError::Missing(self.path.clone()),
             Err(error) => HomeError::io("examine", &self.path)(error),
         };
@@ -88,24 +87,19 @@ impl Examination {
     /// Whether anything can be written.
     fn room(&mut self) {
         let home = self.path.clone();
-        let about = match statvfs(&home) {
-            Ok(about) => about,
-            Err(error) => return self.wrong("room", &HomeError::io("examine", &home)(error.into())),
+        let room = match Room::of(&home) {
+            Ok(room) => room,
+            Err(error) => return self.wrong("room", &HomeError::io("examine", &home)(error)),
         };
-        let left = about.f_bavail.saturating_mul(about.f_frsize);
-        if about.f_flag.contains(StatVfsMountFlags::RDONLY) {
-            let look =
-                Look::problem("room", Code::StoreFailed, "its file system is mounted for reading only");
-            let look = look.at(home.display()).why("no daemon can run on it, and nothing can be recorded");
-            self.add(look.remedy(format!("`mount -o remount,rw` on what holds {}", home.display())));
-        } else if left < LEAST_ROOM {
-            let detail = format!("{} KiB are left on its file system", left / 1024);
-            let look = Look::problem("room", Code::StoreFull, detail).at(home.display());
-            let look =
-                look.why("what cannot be recorded is not done; only revocations have room of their own");
-            self.add(look.remedy("free space on that file system"));
-        } else {
-            self.ok("room", format!("{} MiB are left on its file system", left >> 20));
+        match (room.cramped(&home), room) {
+            (Some(Cramped { code, detail, why, remedy }), _) => {
+                let look = Look::problem("room", code, detail).at(home.display());
+                self.add(look.why(why).remedy(remedy));
+            }
+            (None, Room::Enough(left)) => {
+                self.ok("room", format!("{} MiB are left on its file system", left >> 20))
+            }
+            (None, Room::ReadOnly | Room::TooLittle(_)) => {}
         }
     }
 
@@ -146,7 +140,7 @@ impl Examination {
         let changed_by_others =
             path.metadata().is_ok_and(|about| about.mode() & 0o022 != 0 || !ours(about.uid()));
         if changed_by_others {
-            let look = Look::problem("layout", Code::NotPermitted, "other users may change it");
+            let look = Look::problem("layout", Code::FileForbidden, "other users may change it");
             let look = look.at(path.display()).why("whoever changes it decides whose packages are trusted");
             self.add(look.remedy(format!("`chmod 600 {}`", path.display())));
         }
@@ -178,16 +172,41 @@ impl Examination {
         }
     }
 
+    /// What listens in the daemon's place: nothing of the socket's mode matters then.
+    //= docs/spec/api.md#transport
+    fn stranger(&mut self, socket: &Path, stranger: &str) {
+        let detail = format!("no daemon of this home runs, and {stranger} listens on it");
+        let look = Look::problem("socket", Code::AddressInUse, detail).at(socket.display());
+        let look = look.why("no daemon starts, and what is sent to the home goes to that process");
+        let socket = quoted(&socket.to_string_lossy());
+        self.add(look.remedy(format!("end that process, or `rm {socket}`; then `fwc up`")));
+    }
+
+    fn is_in_use(&self) -> bool {
+        let path = self.path.join(LOCK_FILE);
+        // A pipe in its place must not be waited for.
+        let is_file = path.symlink_metadata().is_ok_and(|about| about.is_file());
+        let lock = is_file.then(|| File::open(&path).ok()).flatten();
+        let asked = lock.map(|lock| flock(&lock, FlockOperation::NonBlockingLockShared));
+        asked == Some(Err(Errno::WOULDBLOCK))
+    }
+
     fn socket(&mut self, running: bool) {
         let path = self.path.join("run").join("fcp.sock");
         let Ok(about) = path.symlink_metadata() else { return };
         if !about.file_type().is_socket() {
-            self.wrong("socket", &HomeError::WrongKind(path));
-        } else if about.mode() & 0o077 != 0 {
-            let look = Look::problem("socket", Code::NotPermitted, "other users may connect to it");
+            return self.wrong("socket", &HomeError::wrong_kind(&path));
+        }
+        let listens = listener(&path);
+        // A daemon may have begun since the lock was looked at.
+        if let Some(stranger) = listens.as_ref().filter(|_| !running && !self.is_in_use()) {
+            return self.stranger(&path, stranger);
+        }
+        if about.mode() & 0o077 != 0 {
+            let look = Look::problem("socket", Code::FileForbidden, "other users may connect to it");
             self.add(look.at(path.display()).remedy(format!("`chmod 600 {}`", path.display())));
-        } else if UnixStream::connect(&path).is_ok() {
-            self.ok("socket", "something listens on it");
+        } else if listens.is_some() {
+            self.ok("socket", "the daemon listens on it");
         } else if running {
             let look = Look::problem("socket", Code::DaemonUnreachable, "a daemon runs and nothing listens");
             self.add(look.at(path.display()).remedy("`fwc doctor` again in a moment: it may be starting"));
@@ -211,6 +230,22 @@ impl Examination {
     pub(super) fn is_a_home(&self) -> bool {
         FOLDERS.iter().chain(&[CONFIG_FILE, HOME_FILE]).any(|name| self.has(name))
     }
+}
+
+/// Who listens on a socket, in words. What lets nobody in is not waited for.
+fn listener(path: &Path) -> Option<String> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK, None).ok()?;
+    match connect(&socket, &SocketAddrUnix::new(path).ok()?) {
+        Ok(()) => {}
+        Err(Errno::AGAIN) => return Some("something".to_owned()),
+        Err(_) => return None,
+    }
+    let pid = socket_peercred(&socket).map(|peer| peer.pid.as_raw_nonzero());
+    let named = pid.ok().and_then(|pid| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        Some(format!("the process {pid} ({})", name.trim_end()))
+    });
+    Some(named.unwrap_or_else(|| "something".to_owned()))
 }
 
 /// Whether a file is a manifest; what is no file, or longer than any, is not read.

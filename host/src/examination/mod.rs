@@ -75,13 +75,14 @@ fn why(error: &HomeError) -> &'static str {
     match error {
         HomeError::OpenToOthers { .. } => "other users could read or change what only the owner may",
         HomeError::ForeignOwner { .. } => "its owner could read or change what only this home's owner may",
-        HomeError::WrongKind(_) => "it could lead anywhere, so it is not followed",
+        HomeError::WrongKind { .. } => "it could lead anywhere, so it is not followed",
         HomeError::FileMissing(_) | HomeError::FileTooLarge(_) | HomeError::Damaged { .. } => {
             "the daemon does not start without it, and nothing is made anew in its place"
         }
         HomeError::FactsLost { .. } => "the daemon does not know whose home it is, and does not start",
         HomeError::Missing(_) => Code::HomeMissing.meaning(),
         HomeError::NotAHome(_)
+        | HomeError::NoFolder { .. }
         | HomeError::BadToken { .. }
         | HomeError::TooNew { .. }
         | HomeError::PathTooLong(_)

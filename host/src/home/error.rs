@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fcp_api::shell::quoted;
 use fcp_proto_core::error::Code;
-use fcp_runtime_tokio::storage::error::StorageError;
+use fcp_runtime_tokio::storage::error::{StorageError, code_of};
 
-use super::ConfigError;
+use super::{ConfigError, Misplaced};
 
 /// Why a folder or file is of no use to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +38,20 @@ pub enum HomeError {
         /// Its mode.
         mode: u32,
     },
+    /// The home's place is a link or holds no folder.
+    NoFolder {
+        /// The place.
+        path: PathBuf,
+        /// The folder that a link leads to.
+        leads_to: Option<PathBuf>,
+    },
     /// It is a link or another thing than it must be.
-    WrongKind(PathBuf),
+    WrongKind {
+        /// Its place.
+        path: PathBuf,
+        /// What stands there.
+        found: Misplaced,
+    },
     /// A file is not there.
     FileMissing(PathBuf),
     /// `home.toml` is gone from a home that was made.
@@ -84,17 +97,50 @@ pub enum HomeError {
 impl HomeError {
     /// The error that a step on a path met.
     pub(crate) fn io(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |error| Self::Io { step, path: path.to_owned(), kind: error.kind() }
+        move |error| {
+            let (path, kind) = (path.to_owned(), error.kind());
+            Self::in_the_way(&path, kind).unwrap_or(Self::Io { step, path, kind })
+        }
+    }
+
+    /// The error of a place in which something else stands than must.
+    pub(crate) fn wrong_kind(path: &Path) -> Self {
+        let found = Misplaced::at(path).unwrap_or(Misplaced::OtherKind);
+        Self::WrongKind { path: path.to_owned(), found }
+    }
+
+    /// The error of a home's place in which no folder stands.
+    pub(crate) fn no_folder(path: &Path) -> Self {
+        let leads_to = match Misplaced::at(path) {
+            Some(Misplaced::LinkToFolder(target)) => Some(target),
+            Some(Misplaced::LinkToFile(_) | Misplaced::LinkToNothing | Misplaced::OtherKind) | None => None,
+        };
+        Self::NoFolder { path: path.to_owned(), leads_to }
+    }
+
+    /// What stands at `path`, where that is why the system refuses a step.
+    fn in_the_way(path: &Path, kind: io::ErrorKind) -> Option<Self> {
+        let is_of_kind = matches!(
+            kind,
+            io::ErrorKind::AlreadyExists
+                | io::ErrorKind::IsADirectory
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::InvalidInput
+        );
+        let found = Misplaced::at(path)?;
+        // A link is not followed, whatever the system calls that.
+        let stands_there = is_of_kind || found != Misplaced::OtherKind;
+        stands_there.then(|| Self::WrongKind { path: path.to_owned(), found })
     }
 
     /// The registered code of this failure.
     pub fn code(&self) -> Code {
         match self {
             Self::Missing(_) => Code::HomeMissing,
-            Self::NotAHome(_) => Code::Conflict,
+            Self::NotAHome(_) | Self::NoFolder { .. } => Code::Conflict,
             Self::TooNew { .. } => Code::HomeTooNew,
-            Self::ForeignOwner { .. } | Self::OpenToOthers { .. } => Code::NotPermitted,
-            Self::WrongKind(_)
+            Self::ForeignOwner { .. } | Self::OpenToOthers { .. } => Code::FileForbidden,
+            Self::WrongKind { .. }
             | Self::FileMissing(_)
             | Self::FactsLost { .. }
             | Self::FileTooLarge(_)
@@ -102,8 +148,7 @@ impl HomeError {
             Self::BadToken { .. } => Code::ConfigInvalid,
             Self::PathTooLong(_) => Code::OutOfRange,
             Self::Config(error) => error.code(),
-            Self::Io { kind, .. } if *kind == io::ErrorKind::StorageFull => Code::StoreFull,
-            Self::Io { .. } => Code::StoreFailed,
+            Self::Io { kind, .. } => code_of(*kind),
             Self::Storage(error) => error.code(),
         }
     }
@@ -116,7 +161,8 @@ impl HomeError {
             | Self::TooNew { file: path, .. }
             | Self::ForeignOwner { path, .. }
             | Self::OpenToOthers { path, .. }
-            | Self::WrongKind(path)
+            | Self::NoFolder { path, .. }
+            | Self::WrongKind { path, .. }
             | Self::FileMissing(path)
             | Self::FactsLost { file: path, .. }
             | Self::FileTooLarge(path)
@@ -131,13 +177,18 @@ impl HomeError {
     /// What to do next, where it is more than the code's own advice.
     pub fn remedy(&self) -> Option<String> {
         match self {
-            Self::NotAHome(_) => Some("choose an empty folder, or one that does not exist yet".into()),
+            Self::NotAHome(_) | Self::NoFolder { leads_to: None, .. } => {
+                Some("choose an empty folder, or one that does not exist yet: `fwc --home DIR up`".into())
+            }
+            Self::NoFolder { leads_to: Some(folder), .. } => {
+                Some(format!("name the folder itself: `fwc --home {} up`", shown(folder)))
+            }
             Self::ForeignOwner { uid, .. } => Some(format!("run as the user {uid}, or choose another home")),
             Self::OpenToOthers { path, .. } => {
                 let mode = if path.is_dir() { 700 } else { 600 };
-                Some(format!("`chmod {mode} {}`", path.display()))
+                Some(format!("`chmod {mode} {}`", shown(path)))
             }
-            Self::WrongKind(path) => Some(format!("look at it, then `mv {} /tmp`", path.display())),
+            Self::WrongKind { path, found } => Some(found.remedy(path)),
             Self::PathTooLong(_) => Some("choose a home with a shorter path".into()),
             Self::FileMissing(path) | Self::Damaged { file: path, .. } => {
                 Some(format!("restore {} from a backup", path.display()))
@@ -150,14 +201,42 @@ impl HomeError {
                 let restore = || format!("restore {} from a backup", file.display());
                 Some(remedy.clone().unwrap_or_else(restore))
             }
+            Self::Io { path, kind, .. } | Self::Storage(StorageError::Io { path, kind, .. }) => {
+                of_kind(path, *kind)
+            }
             Self::Missing(_)
             | Self::TooNew { .. }
             | Self::FileTooLarge(_)
             | Self::Config(_)
-            | Self::Io { .. }
             | Self::Storage(_) => None,
         }
     }
+}
+
+/// What puts right what the system answered to a step on a path.
+fn of_kind(path: &Path, kind: io::ErrorKind) -> Option<String> {
+    let (place, name) = (shown(path), path.display());
+    if kind == io::ErrorKind::ReadOnlyFilesystem {
+        Some(remedy_of_reading_only(path))
+    } else if kind == io::ErrorKind::PermissionDenied {
+        Some(format!("`ls -ld {place}` shows whose it is and who may use it; run as that user"))
+    } else if matches!(kind, io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists) {
+        Some(format!("a part of the path of {name} is no folder: choose another with `fwc --home DIR up`"))
+    } else {
+        None
+    }
+}
+
+/// What makes a file system writable that is mounted for reading only.
+pub(super) fn remedy_of_reading_only(path: &Path) -> String {
+    // What could not be made is not there to be asked about.
+    let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
+    let mounted = format!("\"$(findmnt -n -o TARGET --target {})\"", shown(there));
+    format!("mount what holds it for writing: `mount -o remount,rw {mounted}`")
+}
+
+fn shown(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 impl fmt::Display for HomeError {
@@ -172,7 +251,11 @@ impl fmt::Display for HomeError {
             Self::OpenToOthers { path, mode } => {
                 write!(f, "{} is open to other users (mode {mode:04o})", path.display())
             }
-            Self::WrongKind(path) => write!(f, "{} is a link or of another kind", path.display()),
+            Self::NoFolder { path, leads_to: Some(folder) } => {
+                write!(f, "{} is a link to {}, and a home is no link", path.display(), folder.display())
+            }
+            Self::NoFolder { path, leads_to: None } => write!(f, "{} is no folder", path.display()),
+            Self::WrongKind { path, found } => write!(f, "{} {found}", path.display()),
             Self::FileMissing(path) => write!(f, "{} is missing", path.display()),
             Self::FactsLost { file, .. } => {
                 write!(f, "{} is missing, and the home has keys or records of an owner", file.display())
@@ -196,7 +279,13 @@ impl std::error::Error for HomeError {}
 
 impl From<StorageError> for HomeError {
     fn from(error: StorageError) -> Self {
-        Self::Storage(error)
+        #[allow(clippy::wildcard_enum_match_arm, reason = "no other error is of a file's own")]
+        match error {
+            StorageError::Io { path, kind, .. } if Self::in_the_way(&path, kind).is_some() => {
+                Self::wrong_kind(&path)
+            }
+            error => Self::Storage(error),
+        }
     }
 }
 

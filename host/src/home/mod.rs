@@ -19,7 +19,9 @@ mod facts;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub(crate) mod lost;
+mod misplaced;
 mod private_file;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +31,9 @@ pub use config::{
 };
 pub use config_check::ConfigError;
 pub use error::HomeError;
+pub use misplaced::Misplaced;
 pub use private_file::{Kind, MAX_PRIVATE_FILE, check_private, read_private, remove_all_leftovers};
+pub(crate) use room::{Cramped, Room};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,9 +96,7 @@ impl Home {
         let home = Self { path: absolute(path)?, files };
         home.check_socket_path()?;
         home.make_folder()?;
-        if !home.path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(HomeError::WrongKind(home.path));
-        }
+        home.check_folder()?;
         // Before its mode: nobody should be told to close a folder that is something else.
         let names = home.list(&home.path)?;
         let demonstration = names == [DEMONSTRATION];
@@ -128,6 +130,7 @@ impl Home {
     pub fn open_in(files: Arc<dyn Files>, path: &Path) -> Result<Self, HomeError> {
         let home = Self { path: absolute(path)?, files };
         home.check_socket_path()?;
+        home.check_folder()?;
         check_private(&home.path, Kind::Folder)?;
         if !FOLDERS.iter().any(|folder| home.path.join(folder).is_dir()) {
             return Err(HomeError::Missing(home.path));
@@ -283,13 +286,26 @@ impl Home {
         Ok(())
     }
 
+    /// What stands in the home's place is a folder, where anything does.
+    fn check_folder(&self) -> Result<(), HomeError> {
+        match self.path.symlink_metadata() {
+            Ok(about) if !about.is_dir() => Err(HomeError::no_folder(&self.path)),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     fn make_folder(&self) -> Result<(), HomeError> {
         if self.path.symlink_metadata().is_ok() {
             return Ok(());
         }
         let create = |path: &Path| self.files.create_dir(path).map_err(HomeError::io("create", path));
         let Some(parent) = self.path.parent() else { return create(&self.path) };
-        std::fs::create_dir_all(parent).map_err(HomeError::io("create", parent))?;
+        // What stands in the way of a folder above a home is nothing of a home's.
+        std::fs::create_dir_all(parent).map_err(|error| HomeError::Io {
+            step: "create",
+            path: parent.to_owned(),
+            kind: error.kind(),
+        })?;
         create(&self.path)?;
         self.files.sync_dir(parent).map_err(HomeError::io("flush", parent))
     }

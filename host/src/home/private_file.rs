@@ -37,7 +37,7 @@ pub fn check_private(path: &Path, kind: Kind) -> Result<(), HomeError> {
         Kind::File => metadata.is_file(),
     };
     if !fits {
-        return Err(HomeError::WrongKind(path.to_owned()));
+        return Err(HomeError::wrong_kind(path));
     }
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(HomeError::ForeignOwner { path: path.to_owned(), uid: metadata.uid() });

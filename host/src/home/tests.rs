@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{KeyId, NodeId, PrincipalId};
 use fcp_proto_core::manifest::Restart;
+use fcp_runtime_tokio::storage::error::{Step, StorageError};
+use fcp_runtime_tokio::storage::{Options, Storage};
 use fcp_state_machines::call::supervisor;
 
 use super::faulty::{FAULTS, Faulty};
@@ -80,10 +82,66 @@ fn folders_that_are_no_home_are_left_alone() {
     fs::create_dir(folder.path().join("quickstart")).unwrap();
     assert_eq!(Home::create(folder.path()).unwrap_err(), HomeError::NotAHome(folder.path().to_owned()));
     let file = folder.path().join("thesis.tex");
-    assert_eq!(Home::create(&file).unwrap_err(), HomeError::WrongKind(file));
+    assert_eq!(Home::create(&file).unwrap_err(), HomeError::NoFolder { path: file, leads_to: None });
     let long = folder.path().join("x".repeat(100));
     assert_eq!(Home::create(&long).unwrap_err().code(), Code::OutOfRange);
     assert!(!long.exists());
+}
+
+//= docs/spec/home.md#the-home
+#[test]
+fn what_stands_in_the_way_is_no_fault_of_the_disk() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("home");
+    Home::create(&path).unwrap();
+    fs::remove_dir(path.join("index")).unwrap();
+    fs::write(path.join("index"), "").unwrap();
+    for refused in [Home::create(&path).unwrap_err(), Home::open(&path).unwrap_err()] {
+        assert_eq!(refused, HomeError::wrong_kind(&path.join("index")));
+        assert_eq!(refused.code(), Code::StoreCorrupt);
+        assert!(refused.remedy().unwrap().contains("`mv "), "{refused}");
+    }
+    // A link to a home is refused with what opens that.
+    let link = folder.path().join("link");
+    symlink(&path, &link).unwrap();
+    let real = fs::canonicalize(&path).unwrap();
+    for refused in [Home::create(&link).unwrap_err(), Home::open(&link).unwrap_err()] {
+        assert_eq!(refused, HomeError::NoFolder { path: link.clone(), leads_to: Some(real.clone()) });
+        let remedy = refused.remedy().unwrap();
+        assert!(remedy.contains(&format!("`fwc --home {} up`", real.display())), "{remedy}");
+    }
+    for (kind, code, part) in [
+        (std::io::ErrorKind::ReadOnlyFilesystem, Code::FileForbidden, "`mount -o remount,rw "),
+        (std::io::ErrorKind::PermissionDenied, Code::FileForbidden, "`ls -ld "),
+    ] {
+        let refused = HomeError::io("open", &path)(kind.into());
+        assert_eq!(refused.code(), code);
+        assert!(refused.remedy().unwrap().contains(part), "{refused}");
+        let opened = StorageError::Io { step: Step::Open, path: path.clone(), kind };
+        assert_eq!((opened.code(), HomeError::from(opened).code()), (code, code));
+    }
+    let below = path.join("config.toml/home");
+    let refused = Home::create(&below).unwrap_err();
+    assert_ne!(refused.code(), Code::StoreFailed, "{refused}");
+    assert!(refused.remedy().unwrap().contains("fwc --home DIR up"), "{refused}");
+}
+
+/// As a journal's segment is opened, by a start and by an examination.
+//= docs/spec/home.md#the-home
+#[test]
+fn a_linked_part_of_the_journal_is_put_in_its_place_and_not_blamed_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("home");
+    Home::create(&path).unwrap();
+    Storage::open(&path, &Options::default()).unwrap().0.close().unwrap();
+    let (segment, away) = (path.join("journal/000001.fcj"), folder.path().join("away"));
+    fs::rename(&segment, &away).unwrap();
+    std::os::unix::fs::symlink(&away, &segment).unwrap();
+    let refused = HomeError::from(Storage::open(&path, &Options::default()).unwrap_err());
+    let found = Misplaced::LinkToFile(fs::canonicalize(&away).unwrap());
+    assert_eq!(refused, HomeError::WrongKind { path: segment, found });
+    assert_eq!(refused.code(), Code::StoreCorrupt);
 }
 
 #[test]
@@ -96,7 +154,7 @@ fn a_home_open_to_others_or_of_another_user_is_refused() {
         for bad in [0o750, 0o705, 0o710] {
             chmod(&part, bad);
             let refused = Home::open(&path).unwrap_err();
-            assert_eq!(refused.code(), Code::NotPermitted, "{refused}");
+            assert_eq!(refused.code(), Code::FileForbidden, "{refused}");
             assert!(refused.remedy().unwrap().contains("chmod"));
         }
         chmod(&part, 0o700);

@@ -6,10 +6,12 @@
 //! //= docs/spec/home.md#keys
 
 mod error;
+mod missing;
 #[cfg(test)]
 mod tests;
 
 pub use error::KeyStoreError;
+pub use missing::{file_of_zone, is_stored, missing_of_people, missing_of_zones, restore_alone};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,13 +26,11 @@ use fcp_proto_core::crypto::source::{Argon2Cost, KeySource};
 use fcp_proto_core::crypto::wrap::{WrappableKey, WrappedKey};
 use fcp_proto_core::encoding::cbor::{FromCbor, decode, encode};
 use fcp_proto_core::ids::{KeyId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{ObjectIdKey, StoredObject};
+use fcp_proto_core::object::ObjectIdKey;
 use fcp_proto_core::random::Entropy;
-use fcp_runtime_tokio::storage::error::StorageError;
+use fcp_runtime_tokio::storage::atomic_file;
 use fcp_runtime_tokio::storage::files::Files;
-use fcp_runtime_tokio::storage::{Storage, atomic_file};
-use fcp_state_machines::node::{Node, NodeKeys, OwnKeys};
-use fcp_state_machines::trust::authority::Authority;
+use fcp_state_machines::node::{Node, NodeKeys, OwnKeys, ZoneKeys};
 use fcp_state_machines::trust::ceremony::NodeSecret;
 use fcp_state_machines::trust::ceremony::files::{
     ENCRYPTION_KEY, ISSUANCE_KEY, OWNER_KEY, SIGNING_KEY, VAULT_KEY, file_wrapping_key, later_key_file,
@@ -134,17 +134,37 @@ impl KeyStore {
     /// # Errors
     /// Names the file that is missing, open to others, damaged or not to be opened.
     pub fn load_node_keys(&self) -> Result<LoadedKeys, KeyStoreError> {
-        let mut zones = BTreeMap::new();
-        for name in self.names()? {
-            if let Some(zone) = zone_of_key_file(&name) {
-                zones.insert(zone, self.load::<ObjectIdKey>(&name)?);
-            }
-        }
         Ok(LoadedKeys {
-            node: NodeKeys { signing: self.load(SIGNING_KEY)?, issuance: self.load(ISSUANCE_KEY)?, zones },
+            node: NodeKeys {
+                signing: self.load(SIGNING_KEY)?,
+                issuance: self.load(ISSUANCE_KEY)?,
+                zones: self.load_zone_keys()?,
+            },
             encryption: self.load(ENCRYPTION_KEY)?,
             vault: self.load(VAULT_KEY)?,
         })
+    }
+
+    /// Each zone begins with its first key; the journal says which of the later ones took its place. Without the first
+    /// nothing of the zone can be read, and the replay says so.
+    fn load_zone_keys(&self) -> Result<BTreeMap<ZoneId, ZoneKeys>, KeyStoreError> {
+        let mut zones: BTreeMap<ZoneId, ZoneKeys> = BTreeMap::new();
+        let mut later = Vec::new();
+        for name in self.names()? {
+            match zone_of_key_file(&name) {
+                Some((zone, None)) => {
+                    zones.insert(zone, self.load::<ObjectIdKey>(&name)?.into());
+                }
+                Some((zone, Some(_))) => later.push((zone, name)),
+                None => {}
+            }
+        }
+        for (zone, name) in later {
+            if let Some(keys) = zones.get_mut(&zone) {
+                keys.hold(self.load(&name)?);
+            }
+        }
+        Ok(zones)
     }
 
     /// Opens the key `key` of an operator. Takes as long as stretching a passphrase does.
@@ -219,21 +239,15 @@ impl KeyStore {
         Ok(())
     }
 
-    /// Removes the stored keys that nothing of the owner's names: their enrolment or attestation was refused, or ended before
-    /// it was durable. Those of the ceremony are never among them.
+    /// Removes the stored later keys that are none of those that the owner's objects name: their enrolment, attestation or
+    /// definition was refused, or ended before it was durable. Those of the ceremony are never among them.
     ///
     /// # Errors
     /// What the file system answers.
     //= docs/spec/ceremony.md#operators
-    pub fn remove_unnamed(&self, authority: &Authority) -> Result<(), KeyStoreError> {
-        let (operators, nodes) = (authority.operators(), authority.attestations());
-        let mut named: BTreeSet<KeyId> = operators.keys().copied().collect();
-        named.extend(
-            nodes.flat_map(|(key, it)| [*key, it.issuance_key.key_id(), hash::key_id(&it.encryption_key)]),
-        );
-        for name in
-            self.names()?.into_iter().filter(|it| it.starts_with("operator.") || it.starts_with("node-"))
-        {
+    pub fn remove_others(&self, named: &BTreeSet<KeyId>) -> Result<(), KeyStoreError> {
+        let kinds = ["operator.", "node-", "zone."];
+        for name in self.names()?.into_iter().filter(|it| kinds.iter().any(|kind| it.starts_with(kind))) {
             let key = read_stored::<WrappedKey>(&*self.files, &self.folder.join(&name))?.key_id;
             if name.ends_with(&later_key_file("", key)) && !named.contains(&key) {
                 let path = self.folder.join(&name);
@@ -273,7 +287,7 @@ impl KeyStore {
     /// Makes and stores the object-id key of a new zone.
     ///
     /// # Errors
-    /// [`KeyStoreError::ZoneExists`]: a zone's key is never replaced. Else what the file system answers.
+    /// [`KeyStoreError::ZoneExists`]: a zone's first key is never written over. Else what the file system answers.
     pub fn add_zone_key(&self, zone: &ZoneId, entropy: &mut Entropy) -> Result<ObjectIdKey, KeyStoreError> {
         let name = zone_key_file(zone);
         if self.names()?.contains(&name) {
@@ -281,6 +295,21 @@ impl KeyStore {
         }
         let key = ObjectIdKey::generate(entropy);
         self.store(&name, &key, entropy)?;
+        Ok(key)
+    }
+
+    /// Makes and stores another key of a zone, in a file of its own. It names nothing until the owner's definition names it.
+    ///
+    /// # Errors
+    /// What the file system answers.
+    //= docs/spec/authority.md#another-key-of-a-zone
+    pub fn add_later_zone_key(
+        &self,
+        zone: &ZoneId,
+        entropy: &mut Entropy,
+    ) -> Result<ObjectIdKey, KeyStoreError> {
+        let key = ObjectIdKey::generate(entropy);
+        self.store(&later_key_file(&zone_key_file(zone), key.key_id()), &key, entropy)?;
         Ok(key)
     }
 
@@ -371,60 +400,17 @@ impl KeyStore {
     }
 }
 
-/// The files of keys that people open, and that are not there: the owner's, and those of the operators' keys that can act.
-/// With each the command that makes another in its place.
-//= docs/spec/home.md#keys
-pub fn missing_of_people(home: &Home, keys: &[(PrincipalId, KeyId)]) -> Vec<(PathBuf, String)> {
-    let is_there = |path: &Path| path.symlink_metadata().is_ok();
-    let holds = |path: &Path, key: KeyId| {
-        read_stored::<WrappedKey>(&**home.files(), path)
-            .map_or_else(|_| is_there(path), |it| it.key_id == key)
-    };
-    let first_operator = home.facts().ok().flatten().map(|facts| facts.operator);
-    let owner = home.keys().join(OWNER_KEY);
-    let owner = (!is_there(&owner)).then(|| (owner, "fwc owner restore".to_owned()));
-    let operator = |(name, key): &(PrincipalId, KeyId)| {
-        let first = home.keys().join(operator_key_file(name));
-        let later = home.keys().join(later_key_file(&operator_key_file(name), *key));
-        let is_first = !is_there(&first) && first_operator.as_ref() == Some(name);
-        let missing = if is_first { first.clone() } else { later.clone() };
-        let gone = !is_there(&later) && !holds(&first, *key);
-        gone.then(|| (missing, format!("fwc operator add {name} --replace")))
-    };
-    owner.into_iter().chain(keys.iter().filter_map(operator)).collect()
-}
-
-/// What to do about a key that people open and that is gone. Only its passphrase wraps it, and nothing else rests on it, so
-/// a backup of any age has it, and the rest of the home stays as it is; the owner's words make another in its place.
-pub fn restore_alone(file: &Path, anew: &str) -> String {
-    format!(
-        "restore {} from a backup of this home: that file alone, for nothing else rests on it; without a backup, \
-         `{anew}` with the owner's 24 words",
-        file.display()
-    )
-}
-
-/// The file of a zone's key.
-pub fn file_of_zone(home: &Home, zone: &ZoneId) -> PathBuf {
-    home.keys().join(zone_key_file(zone))
-}
-
-/// The files of zones' keys that are not there, of all zones that the journal has a record of.
-///
-/// # Errors
-/// What is wrong with the journal.
-//= docs/spec/home.md#keys
-pub fn missing_of_zones(home: &Home, storage: &Storage) -> Result<Vec<PathBuf>, StorageError> {
-    let mut zones = BTreeSet::new();
-    for replayed in storage.batches()? {
-        let records = replayed?.batch.records;
-        // A header is in clear. What cannot be read at all is for the replay to name.
-        zones.extend(
-            records.iter().filter_map(|it| Some(StoredObject::from_bytes(&it.bytes).ok()?.header.zone_id)),
-        );
-    }
-    let files = zones.iter().map(|zone| file_of_zone(home, zone));
-    Ok(files.filter(|file| file.symlink_metadata().is_err()).collect())
+/// The keys that the owner's objects name: those of the operators, the nodes and the zones.
+pub fn named_keys(node: &Node) -> BTreeSet<KeyId> {
+    let authority = node.authority();
+    let mut named: BTreeSet<KeyId> = authority.operators().keys().copied().collect();
+    let attested = authority.attestations();
+    named.extend(
+        attested.flat_map(|(key, it)| [*key, it.issuance_key.key_id(), hash::key_id(&it.encryption_key)]),
+    );
+    let zones = authority.zones().filter_map(|(zone, _)| node.zone_keys(zone));
+    named.extend(zones.flat_map(ZoneKeys::all).map(ObjectIdKey::key_id));
+    named
 }
 
 fn is_key_file(name: &str) -> bool {

@@ -8,6 +8,7 @@ use fcp_proto_core::error::Code;
 
 use super::*;
 use crate::ceremony::tests::{PASSPHRASE, made_home};
+use crate::home::Misplaced;
 
 fn passphrase() -> SecretBytes {
     SecretBytes::from(PASSPHRASE.to_owned())
@@ -55,7 +56,7 @@ fn a_further_key_of_an_operator_has_a_file_of_its_own_and_goes_if_nobody_delegat
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(keys.unlock_operator(&alice(), key.key_id(), &new).unwrap(), key);
     assert_eq!(fs::read(home.keys().join("operator.alice.key")).unwrap(), first, "nothing is written over");
-    keys.remove_unnamed(&Authority::default()).unwrap();
+    keys.remove_others(&BTreeSet::new()).unwrap();
     assert!(!file.exists(), "nobody's key");
     assert!(home.keys().join("operator.alice.key").exists(), "the ceremony's key stays");
 }
@@ -90,7 +91,7 @@ fn a_new_zone_gets_a_key_once() {
     );
     let loaded = KeyStore::open(&home, None).unwrap().load_node_keys().unwrap();
     assert_eq!(loaded.node.zones.len(), 6);
-    assert_eq!(loaded.node.zones[&zone], key);
+    assert_eq!(*loaded.node.zones[&zone].serving(), key);
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn a_key_that_others_could_read_is_refused_with_the_remedy() {
             chmod(&path, mode);
             let refused = load(&home).unwrap_err();
             assert_eq!(refused, KeyStoreError::File(HomeError::OpenToOthers { path: path.clone(), mode }));
-            assert_eq!(refused.code(), Code::NotPermitted);
+            assert_eq!(refused.code(), Code::FileForbidden);
             assert_eq!(
                 refused.remedy().unwrap(),
                 format!("`chmod {} {}`", if path.is_dir() { 700 } else { 600 }, path.display())
@@ -175,9 +176,11 @@ fn a_link_in_place_of_a_key_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
     let (home, _) = made_home(&folder.path().join("home"), 1);
     let path = home.keys().join("vault.key");
-    fs::rename(&path, folder.path().join("aside")).unwrap();
-    std::os::unix::fs::symlink(folder.path().join("aside"), &path).unwrap();
-    assert_eq!(load(&home).unwrap_err(), KeyStoreError::File(HomeError::WrongKind(path)));
+    let aside = folder.path().join("aside");
+    fs::rename(&path, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &path).unwrap();
+    let found = Misplaced::LinkToFile(fs::canonicalize(aside).unwrap());
+    assert_eq!(load(&home).unwrap_err(), KeyStoreError::File(HomeError::WrongKind { path, found }));
 }
 
 #[test]

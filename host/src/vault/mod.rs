@@ -416,7 +416,7 @@ impl Vault {
         let bytes = read_private(&*self.files, path).map_err(|error| {
             let untrusted = matches!(
                 error,
-                HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind(_)
+                HomeError::OpenToOthers { .. } | HomeError::ForeignOwner { .. } | HomeError::WrongKind { .. }
             );
             if untrusted { invalid(error.to_string()) } else { VaultError::File(error) }
         })?;

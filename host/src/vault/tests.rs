@@ -468,7 +468,7 @@ fn a_file_or_folder_open_to_others_is_refused() {
     let folder = world.home().join("vault").join("z_work");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     let refused = Vault::open(&Home::open(&world.home()).unwrap(), vault_key(), entropy()).unwrap_err();
-    assert_eq!(refused.code(), Code::NotPermitted);
+    assert_eq!(refused.code(), Code::FileForbidden);
 }
 
 #[test]

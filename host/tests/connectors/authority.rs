@@ -125,6 +125,7 @@ fn facts(
         flow: own_words(),
         approvals: Vec::new(),
         approvals_named: BTreeSet::new(),
+        denials: Vec::new(),
         lease: LeaseFacts::NotNeeded,
         rates: RateFacts::Room,
     }
@@ -167,6 +168,7 @@ fn installed(installation: &Installation, declared: &fcp_proto_core::manifest::O
         zones: [zone()].into(),
         interface_hash: installation.manifest.interface_hash(),
         code_digest: installation.code_digest,
+        config_digest: fcp_proto_core::ids::Digest::default(),
         operation: Some(OperationFacts {
             capability: declared.capability.clone(),
             risk: declared.risk,

@@ -81,9 +81,9 @@ macro_rules! look {
         let (trial, who, query) = (&mut $cast.trial, &mut $cast.operator, $query);
         trial.look::<$route, _>(async || who.get::<$route>($path, &query).await).await.unwrap().body
     }};
-    ($cast:expr, $who:ident, send $route:ident, $body:expr) => {{
+    ($cast:expr, $who:ident, send $route:ident, $path:expr, $body:expr) => {{
         let (trial, who, body) = (&mut $cast.trial, &mut $cast.$who, $body);
-        trial.look::<$route, _>(async || who.send::<$route>(&[], &body).await).await.unwrap().body
+        trial.look::<$route, _>(async || who.send::<$route>($path, &body).await).await.unwrap().body
     }};
 }
 
@@ -217,7 +217,7 @@ impl Cast {
     async fn people(&mut self) {
         let words = types::ConfirmCeremony { ceremony_id: hex(), words: Vec::new() };
         refuse!(self, operator, ConfirmCeremony, &[], words);
-        look!(self, operator, send IssueChallenge, Nothing {});
+        look!(self, operator, send IssueChallenge, &[], Nothing {});
         let mut other = self.daemon.client();
         let unlocking = types::UnlockOperator { operator: None, key_source: passphrase(PASSPHRASE) };
         let ask = async || other.send::<UnlockOperator>(&[], &unlocking).await.map(|reply| reply.body);
@@ -247,9 +247,9 @@ impl Cast {
         let minted = act!(self, agent, MintTokens, &[], mint("notes.get"));
         refuse!(self, MintTokens, &[], mint("notes.none"));
         let token = minted.tokens[0].token.clone();
-        look!(self, agent, send InspectToken, types::InspectToken { token: token.clone() });
+        look!(self, agent, send InspectToken, &[], types::InspectToken { token: token.clone() });
         let call = call("notes.get", json!({ "note": "mine" }), None).call;
-        look!(self, agent, send PrepareCall, types::PrepareCall { token, call });
+        look!(self, agent, send PrepareCall, &[], types::PrepareCall { token, call });
     }
 
     async fn authority(&mut self) {
@@ -329,6 +329,14 @@ impl Cast {
         self.operator.send::<Revoke>(&[], &revoke).await.unwrap();
         act!(self, operator, ReplaceNode, &[], replace(&words));
 
+        let rekey = |phrase: &Secret| types::RekeyZone { phrase: phrase.clone() };
+        refuse!(self, operator, RekeyZone, &["z:work"], rekey(&foreign));
+        let (scope, target) = (RevocationScope::ZoneKey, "z:work".to_owned());
+        let revoke =
+            types::Revoke { scope, target, reason: "a test".into(), unknown: false, confirmed: true };
+        self.operator.send::<Revoke>(&[], &revoke).await.unwrap();
+        act!(self, operator, RekeyZone, &["z:work"], rekey(&words));
+
         let grant = grant_of(&self.bot, "notes", &["notes.get"]);
         refuse!(self, AddGrant, &[], grant.clone());
         let target = act!(self, AddGrant, &[], grant).grant_id.to_string();
@@ -369,6 +377,8 @@ impl Cast {
             grant: None,
             note: None,
         };
+        let standing = types::StandingGrant { constraints: None, lifetime_secs: 60, config_digest: None };
+        look!(self, operator, send PreviewGrant, &[&name], standing);
         refuse!(self, ApproveRequest, &[&name], approve.clone());
         act!(self, ApproveRequest, &[&name], approve);
         let name = act!(self, agent, FileRequest, &[], file("b", "notes.put")).request_id.to_string();
@@ -504,16 +514,16 @@ impl Cast {
         look!(self, GetAuditHead, &[], types::AuditHeadQuery::default());
         look!(self, Explain, &[receipt], Nothing {});
         look!(self, ListExceptions, &[], Nothing {});
-        let report = look!(self, agent, send VerifyAudit, types::VerifyAudit::default());
+        let report = look!(self, agent, send VerifyAudit, &[], types::VerifyAudit::default());
         assert!(report.valid, "{report:?}");
-        look!(self, agent, send SimulateCall, doing("answer", false));
+        look!(self, agent, send SimulateCall, &[], doing("answer", false));
         let preflight = types::Preflight {
             connector: id("unruly"),
             operation: operation("unruly.act"),
             zone: None,
             holder_proof: None,
         };
-        look!(self, agent, send PreflightOperation, preflight);
+        look!(self, agent, send PreflightOperation, &[], preflight);
         // What an agent reads joins no context but by a result, and is on no record.
         let (trial, agent) = (&mut self.trial, &mut self.agent);
         let own = async || agent.get::<GetReceipt>(&[receipt], &Nothing {}).await;

@@ -6,8 +6,9 @@ use fcp_api::routes::{
 use fcp_api::types::{self, Nothing, RunStatus, SetState, WarningKind};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::object::RevocationScope;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::reinstalled::install as install_manifest;
 use crate::world::{World, call, install, install_changed};
 
 //= docs/spec/connectors.md#health
@@ -66,4 +67,45 @@ async fn a_revoked_connector_is_shown_as_revoked_and_is_neither_installed_nor_en
     let read = call("notes.get", json!({ "note": "mine" }), None);
     let refused = world.agent.send::<InvokeOperation>(&[], &read).await.unwrap_err();
     assert_ne!(refused.code, Code::ConnectorRevoked, "{refused:?}");
+}
+
+//= docs/spec/revocation.md#a-connector-by-its-name
+//= docs/spec/revocation.md#what-is-confirmed
+#[tokio::test]
+async fn a_declarative_connector_is_revoked_alone_by_its_name_and_with_all_others_by_the_engine() {
+    let World { daemon, mut operator, _folder, .. } = World::new().await;
+    let pages = include_str!("pages.toml");
+    for manifest in [pages.to_owned(), pages.replace("pages", "leaves")] {
+        let installed = install_manifest(&mut operator, &daemon.home, &manifest, None, Value::Null).await;
+        installed.unwrap();
+    }
+    let revocation = |target: &str, confirmed| types::Revoke {
+        scope: RevocationScope::ConnectorBinary,
+        target: target.into(),
+        reason: "it was bad".into(),
+        unknown: false,
+        confirmed,
+    };
+    let revoked = operator.send::<Revoke>(&[], &revocation("pages", false)).await.unwrap().body;
+    assert_eq!(revoked.binaries, ["the package of pages 1.0.0"]);
+    let mut seen = Vec::new();
+    for connector in ["pages", "leaves", "notes"] {
+        let page = operator.get::<GetConnector>(&[connector], &Nothing {}).await.unwrap().body;
+        seen.push((page.connector.problem == Some(Code::ConnectorRevoked), page.code_digest.unwrap()));
+    }
+    let fell: Vec<bool> = seen.iter().map(|(fell, _)| *fell).collect();
+    assert_eq!(fell, [true, false, false]);
+    assert_eq!(seen[0].1, seen[1].1, "they run one engine");
+
+    let engine = seen[0].1.to_string();
+    let refused = operator.send::<Revoke>(&[], &revocation(&engine, false)).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConfirmationNeeded);
+    let why = refused.why.unwrap();
+    assert!(why.contains("the code of pages 1.0.0") && why.contains("the code of leaves 1.0.0"), "{why}");
+    let revoked = operator.send::<Revoke>(&[], &revocation(&engine, true)).await.unwrap().body;
+    assert_eq!(revoked.binaries, ["the code of leaves 1.0.0", "the code of pages 1.0.0"]);
+    let page = operator.get::<GetConnector>(&["leaves"], &Nothing {}).await.unwrap().body;
+    assert_eq!(page.connector.problem, Some(Code::ConnectorRevoked));
+    let revoked = operator.send::<Revoke>(&[], &revocation("notes", false)).await.unwrap().body;
+    assert_eq!(revoked.binaries, ["the code of notes 1.0.0"]);
 }

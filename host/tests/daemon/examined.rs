@@ -100,6 +100,13 @@ fn pipe(path: &Path) {
         .unwrap();
 }
 
+/// Moves it out of the home, and puts a link in its place.
+fn moved_and_linked(path: &Path) {
+    let away = path.ancestors().find(|it| it.join("config.toml").exists()).unwrap().with_extension("away");
+    fs::rename(path, &away).unwrap();
+    std::os::unix::fs::symlink(away, path).unwrap();
+}
+
 fn journal(home: &Path) -> PathBuf {
     home.join("journal/000001.fcj")
 }
@@ -113,20 +120,27 @@ const DAMAGES: &[Damage] = &[
         "folder open",
         |home| mode(home.join("keys"), 0o755),
         "layout",
-        Code::NotPermitted,
+        Code::FileForbidden,
         "keys",
         "`chmod 700 ",
     ),
-    ("home open", |home| mode(home.to_owned(), 0o750), "home", Code::NotPermitted, "home", "`chmod 700 "),
+    ("home open", |home| mode(home.to_owned(), 0o750), "home", Code::FileForbidden, "home", "`chmod 700 "),
     (
         "key open",
         |home| mode(home.join("keys/node.secret"), 0o644),
         "layout",
-        Code::NotPermitted,
+        Code::FileForbidden,
         "node.secret",
         "`chmod 600 ",
     ),
-    ("record open", |home| mode(sealed(home), 0o640), "layout", Code::NotPermitted, ".sealed", "`chmod 600 "),
+    (
+        "record open",
+        |home| mode(sealed(home), 0o640),
+        "layout",
+        Code::FileForbidden,
+        ".sealed",
+        "`chmod 600 ",
+    ),
     (
         "an operator's key gone",
         |home| fs::remove_file(home.join("keys/operator.owner.key")).unwrap(),
@@ -165,7 +179,42 @@ const DAMAGES: &[Damage] = &[
         "layout",
         Code::StoreCorrupt,
         "vault.key",
-        "",
+        "put the file itself",
+    ),
+    (
+        "the journal on another disk",
+        |home| moved_and_linked(&journal(home)),
+        "layout",
+        Code::StoreCorrupt,
+        "000001.fcj",
+        "`cp -p --remove-destination ",
+    ),
+    (
+        "home.toml elsewhere",
+        |home| moved_and_linked(&home.join("home.toml")),
+        "layout",
+        Code::StoreCorrupt,
+        "home.toml",
+        "`cp -p --remove-destination ",
+    ),
+    (
+        "the keys elsewhere",
+        |home| moved_and_linked(&home.join("keys")),
+        "layout",
+        Code::StoreCorrupt,
+        "keys",
+        " && cp -aT ",
+    ),
+    (
+        "index a file",
+        |home| {
+            fs::remove_dir_all(home.join("index")).ok();
+            fs::write(home.join("index"), "").unwrap();
+        },
+        "layout",
+        Code::StoreCorrupt,
+        "index",
+        "`mv ",
     ),
     (
         "publishers a pipe",
@@ -207,7 +256,7 @@ const DAMAGES: &[Damage] = &[
         "publishers open",
         |home| mode(home.join("publishers.txt"), 0o666),
         "layout",
-        Code::NotPermitted,
+        Code::FileForbidden,
         "publishers.txt",
         "`chmod 600 ",
     ),
@@ -463,6 +512,32 @@ async fn a_damaged_copy_of_a_manifest_is_written_again_by_the_remedy() {
     Daemon::start_after_long(&home).await.stop();
     assert_eq!(named(examine(&home)), None);
     assert_eq!(fs::read(&copy).unwrap(), whole);
+}
+
+/// A remedy that is `fwc up` leads nowhere: it cannot start beside what listens.
+//= docs/spec/api.md#transport
+#[test]
+fn whoever_listens_in_the_daemons_place_is_named_by_examination_and_start_alike() {
+    let (_guard, home) = home();
+    fs::create_dir_all(home.join("run")).unwrap();
+    mode(home.join("run"), 0o700);
+    let socket = home.join("run/fcp.sock");
+    let stranger = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let remedy = format!("`rm {}`", socket.display());
+    let looks = examine(&home);
+    let named = looks.iter().find(|look| look.check == "socket").unwrap();
+    assert_eq!((named.finding, named.code), (Finding::Problem, Some(Code::AddressInUse)), "{named:?}");
+    assert!(named.detail.contains(&std::process::id().to_string()), "{named:?}");
+    assert!(named.remedy.as_deref().unwrap().contains(&remedy), "{named:?}");
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_fcp-host"));
+    let daemon = daemon.env("FCP_ACCEPT_CLOCK", "1").arg("daemon").arg("--home").arg(&home).output().unwrap();
+    let said = String::from_utf8(daemon.stderr).unwrap();
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("FCP-8006") && last.contains(&remedy), "{last}");
+    drop(stranger);
+    mode(socket.clone(), 0o600);
+    let looks = examine(&home);
+    assert!(looks.iter().any(|look| look.check == "socket" && look.finding == Finding::Ok), "{looks:#?}");
 }
 
 //= docs/spec/home.md#examination

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use fcp_api::client::Client;
 use fcp_api::routes::{
-    AddOperator, GetHealth, GetStatus, ListCredentials, ListOperators, ListZones, RenewNode, ReplaceNode,
-    RestoreOwner, Revoke, SimulateCall, VerifyAudit,
+    AddOperator, GetHealth, GetStatus, GetZone, ListCredentials, ListOperators, ListZones, RekeyZone,
+    RenewNode, ReplaceNode, RestoreOwner, Revoke, SimulateCall, VerifyAudit,
 };
 use fcp_api::secret::Secret;
 use fcp_api::types::{
@@ -19,6 +21,7 @@ use serde_json::json;
 
 use crate::world::{
     Daemon, PASSPHRASE, World, call, ceremony, faulty_programs, folder, other_words, passphrase, unlock,
+    unlock_as,
 };
 
 const NEW: &str = "quite another passphrase";
@@ -43,8 +46,12 @@ async fn keys(client: &mut Client) -> Vec<OperatorKeyView> {
 }
 
 async fn warned(client: &mut Client, kind: WarningKind) -> Option<Warning> {
+    warnings(client, kind).await.into_iter().next()
+}
+
+async fn warnings(client: &mut Client, kind: WarningKind) -> Vec<Warning> {
     let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
-    status.warnings.into_iter().find(|it| it.kind == kind)
+    status.warnings.into_iter().filter(|it| it.kind == kind).collect()
 }
 
 async fn revoke_alice(client: &mut Client, confirmed: bool) -> Result<types::Revoked, ErrorBody> {
@@ -90,7 +97,9 @@ async fn the_words_bring_back_a_home_whose_only_operators_key_was_deleted() {
     assert_eq!(warned(&mut client, WarningKind::Integrity).await, None);
     let open = operator.get::<ListCredentials>(&[], &Nothing {}).await.unwrap_err();
     assert_eq!(open.code, Code::Unauthenticated, "the lost key is closed wherever it was open");
-    assert_eq!(unlock(&mut client, PASSPHRASE).await.unwrap_err().code, Code::UnlockFailed);
+    let refused = unlock(&mut client, PASSPHRASE).await.unwrap_err();
+    assert_eq!(refused.code, Code::UnlockFailed);
+    assert!(refused.next.contains("fwc operator add alice --replace"), "{refused:?}");
     unlock(&mut client, NEW).await.unwrap();
     let mine = call("notes.get", json!({ "note": "mine" }), None);
     let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
@@ -161,13 +170,54 @@ async fn the_last_operators_key_is_revoked_on_purpose_alone_and_the_words_make_a
     let carol =
         types::AddOperator { rights: Some(vec![OperatorRight::Revoke]), ..adding(&phrase, "carol", false) };
     add(&mut client, &carol).await.unwrap();
-    let revoked = revoke_alice(&mut client, false).await.unwrap();
+    let refused = revoke_alice(&mut client, false).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConfirmationNeeded, "carol may revoke, and nothing else");
+    let why = refused.why.unwrap();
+    assert!(why.contains("nobody can approve, grant") && !why.contains(", revoke"), "{why}");
+    let revoked = revoke_alice(&mut client, true).await.unwrap();
     assert!(revoked.known, "the key that can act is meant, and carol's is left");
-    let told = warned(&mut client, WarningKind::Operator).await.unwrap();
-    assert!(told.message.contains("alice"), "{told:?}");
+    let told = warnings(&mut client, WarningKind::Operator).await;
+    assert!(told[0].message.contains("alice") && told[0].message.contains("1 grants"), "{told:?}");
+    let lost = told.iter().find(|it| it.message.contains("nobody can approve, grant")).unwrap();
+    assert_eq!(lost.remedy.as_ref().unwrap().split('`').nth(1), Some("fwc operator add alice"));
     let health = client.get::<GetHealth>(&[], &Nothing {}).await.unwrap().body;
     assert_eq!(health.status, HealthStatus::Ready);
     unlock(&mut client, NEW).await.unwrap();
+    assert_verifies(&mut client).await;
+}
+
+//= docs/spec/revocation.md#what-goes-with-it
+//= docs/spec/authority.md#operators-keys
+#[tokio::test]
+async fn an_operator_is_revoked_by_name_with_every_key_and_forgotten_with_the_last_grant() {
+    let World { daemon, mut operator, mut agent, grant, phrase, _folder, .. } = World::new().await;
+    let first = keys(&mut operator).await[0].key_id;
+    let newest = add(&mut operator, &adding(&phrase, "alice", true)).await.unwrap().key_id;
+    let all = Some(OperatorRight::ALL.to_vec());
+    let carol = types::AddOperator { rights: all, ..adding(&phrase, "carol", false) };
+    add(&mut operator, &carol).await.unwrap();
+    let mine = call("notes.get", json!({ "note": "mine" }), None);
+    assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed, "what was granted stays");
+
+    let mut client = daemon.client();
+    unlock_as(&mut client, Some("carol"), NEW).await.unwrap();
+    let revoked = revoke_alice(&mut client, false).await.unwrap();
+    let taken: BTreeSet<_> = revoked.targets.iter().cloned().collect();
+    assert_eq!(taken, [first, newest].map(|key| key.to_string()).into());
+    assert_eq!((revoked.grants_ended, revoked.roles.len()), (1, 0));
+    let denied = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
+    assert_eq!(denied.code, Some(Code::GrantIssuerInvalid), "the grant was signed by the earlier key");
+    let standing = keys(&mut client).await.into_iter().filter(|it| it.operator.as_str() == "alice");
+    assert!(standing.into_iter().all(|it| it.standing == KeyStanding::Revoked));
+
+    let told = warnings(&mut client, WarningKind::Operator).await;
+    assert!(told.len() == 1 && told[0].message.contains("alice"), "her grant is in its time: {told:?}");
+    let id = grant.grant_id.to_string();
+    revoke(&mut client, RevocationScope::Capability, &id, false).await.unwrap();
+    assert_eq!(warnings(&mut client, WarningKind::Operator).await, [], "nothing rests on her any more");
+    let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+    let names: Vec<_> = status.authority.unwrap().operators.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["carol"]);
     assert_verifies(&mut client).await;
 }
 
@@ -192,7 +242,8 @@ async fn the_words_store_the_owners_key_again_under_a_new_passphrase() {
         owner_key_source: passphrase(text),
         lifetime_secs: Some(365 * 86_400 + 3_600),
     };
-    client.send::<RenewNode>(&[], &renew(PASSPHRASE)).await.unwrap_err();
+    let refused = client.send::<RenewNode>(&[], &renew(PASSPHRASE)).await.unwrap_err();
+    assert!(refused.next.contains("fwc owner restore"), "{refused:?}");
     client.send::<RenewNode>(&[], &renew(NEW)).await.unwrap();
 }
 
@@ -364,22 +415,137 @@ async fn a_replacement_of_a_nodes_keys_that_is_killed_anywhere_is_whole_or_was_n
     assert!(whole > 3 && never > 0, "{whole} {never}");
 }
 
+fn rekeying(phrase: &Secret) -> types::RekeyZone {
+    types::RekeyZone { phrase: phrase.clone() }
+}
+
+async fn rekey(client: &mut Client, phrase: &Secret) -> Result<types::ZoneRekeyed, ErrorBody> {
+    client.send::<RekeyZone>(&["z:work"], &rekeying(phrase)).await.map(|reply| reply.body)
+}
+
+async fn work_zone(client: &mut Client) -> types::ZoneView {
+    client.get::<GetZone>(&["z:work"], &Nothing {}).await.unwrap().body
+}
+
 //= docs/spec/revocation.md#a-zones-key
 //= docs/spec/revocation.md#what-is-confirmed
+//= docs/spec/authority.md#another-key-of-a-zone
 #[tokio::test]
-async fn a_zone_whose_key_is_revoked_is_shown_with_what_to_do_instead() {
-    let World { daemon: _daemon, mut operator, mut agent, _folder, .. } = World::new().await;
-    let refused = revoke(&mut operator, RevocationScope::ZoneKey, "z:work", false).await.unwrap_err();
-    assert_eq!(refused.code, Code::ConfirmationNeeded);
-    assert!(refused.why.unwrap().contains("fwc zones add"));
-    revoke(&mut operator, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+async fn the_words_give_a_zone_whose_key_is_revoked_another() {
+    let World { daemon, mut operator, mut agent, bot, phrase, _folder, .. } = World::new().await;
+    let early = rekey(&mut operator, &phrase).await.unwrap_err();
+    assert_eq!(early.code, Code::Conflict, "a key that nobody revoked stays");
+    let before = work_zone(&mut operator).await;
     let mine = call("notes.get", json!({ "note": "mine" }), None);
-    let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
-    assert_eq!(simulated.code, Some(Code::ZoneKeyRevoked), "{simulated:?}");
-    let zones = operator.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
-    let revoked: Vec<_> = zones.iter().filter(|it| it.key_revoked).map(|it| it.zone.as_str()).collect();
-    assert_eq!(revoked, ["z:work"]);
-    let told = warned(&mut operator, WarningKind::Zone).await.unwrap();
-    assert!(told.message.contains("z:work") && told.remedy.unwrap().contains("fwc zones add"));
+    for generation in 1..3 {
+        let refused = revoke(&mut operator, RevocationScope::ZoneKey, "z:work", false).await.unwrap_err();
+        assert_eq!(refused.code, Code::ConfirmationNeeded);
+        assert!(refused.why.unwrap().contains("fwc zones rekey z:work"));
+        revoke(&mut operator, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+        let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
+        assert_eq!(simulated.code, Some(Code::ZoneKeyRevoked), "{simulated:?}");
+        let zones = operator.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
+        let revoked: Vec<_> = zones.iter().filter(|it| it.key_revoked).map(|it| it.zone.as_str()).collect();
+        assert_eq!(revoked, ["z:work"]);
+        let told = warned(&mut operator, WarningKind::Zone).await.unwrap();
+        assert!(told.message.contains("z:work") && told.remedy.unwrap().contains("fwc zones rekey z:work"));
+
+        let stored = files(&daemon.home);
+        let wrong = rekey(&mut operator, &other_words()).await.unwrap_err();
+        assert_eq!(wrong.code, Code::PhraseOfOther);
+        assert_eq!(files(&daemon.home), stored, "what is refused writes nothing");
+        let rekeyed = rekey(&mut operator, &phrase).await.unwrap();
+        assert_eq!(rekeyed.key_generation, generation);
+        let after = work_zone(&mut operator).await;
+        assert_eq!((after.key_id, after.key_revoked), (Some(rekeyed.key_id), false));
+        assert_ne!(after.key_id, before.key_id);
+        assert_eq!(warned(&mut operator, WarningKind::Zone).await, None);
+        assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
+        let again = rekey(&mut operator, &phrase).await.unwrap_err();
+        assert_eq!(again.code, Code::Conflict, "nor does another key change without need");
+        assert_verifies(&mut operator).await;
+    }
+    let earlier = before.key_id.unwrap().to_string();
+    let known = revoke(&mut operator, RevocationScope::ZoneKey, &earlier, false).await.unwrap();
+    assert!(known.known, "an earlier key takes nothing, and needs no yes");
+    let home = daemon.home.clone();
+    daemon.kill();
+    let daemon = Daemon::start(&home).await;
+    let mut operator = daemon.client();
+    unlock(&mut operator, PASSPHRASE).await.unwrap();
     assert_verifies(&mut operator).await;
+    let mut agent = daemon.client();
+    bot.open(&mut agent).await.unwrap();
+    assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
+}
+
+//= docs/spec/authority.md#another-key-of-a-zone
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_of_a_zone_that_is_killed_anywhere_is_whole_or_was_never_begun() {
+    let (guard, home) = folder();
+    let program = faulty_programs(guard.path()).join("fcp-host");
+    let mut daemon = Daemon::start_program(&program, &home).await;
+    let mut client = daemon.client();
+    let phrase = ceremony(&mut client).await;
+    unlock(&mut client, PASSPHRASE).await.unwrap();
+    let (mut whole, mut never) = (0, 0);
+    for fault in ["kill-before", "kill-amid", "kill-after"] {
+        for step in 1.. {
+            assert!(step < MOST_STEPS);
+            if !work_zone(&mut client).await.key_revoked {
+                revoke(&mut client, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+            }
+            let (stored, before) = (files(&home), work_zone(&mut client).await);
+            fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
+            let answer = rekey(&mut client, &phrase).await;
+            let fired = fs::remove_file(home.with_extension("fired")).is_ok();
+            let _unused = fs::remove_file(home.with_extension("fault"));
+            daemon.kill();
+            daemon = Daemon::start_program(&program, &home).await;
+            client = daemon.client();
+            unlock(&mut client, PASSPHRASE).await.unwrap();
+            assert_verifies(&mut client).await;
+            let after = work_zone(&mut client).await;
+            if after.key_id == before.key_id {
+                assert!(answer.is_err(), "{fault} {step}: what was answered stands");
+                assert_eq!((after, files(&home)), (before, stored), "{fault} {step}: nothing is left of it");
+                never += 1;
+            } else {
+                assert_eq!(after.key_generation, before.key_generation + 1, "{fault} {step}");
+                assert!(!after.key_revoked, "{fault} {step}");
+                whole += 1;
+            }
+            if !fired {
+                answer.unwrap();
+                break;
+            }
+        }
+    }
+    assert!(whole > 3 && never > 0, "{whole} {never}");
+}
+
+//= docs/spec/authority.md#another-key-of-a-zone
+//= docs/spec/home.md#keys
+#[tokio::test]
+async fn a_later_key_of_a_zone_that_is_gone_is_named_by_its_file() {
+    let (_guard, home) = folder();
+    let daemon = Daemon::start(&home).await;
+    let mut client = daemon.client();
+    let phrase = ceremony(&mut client).await;
+    unlock(&mut client, PASSPHRASE).await.unwrap();
+    revoke(&mut client, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+    let rekeyed = rekey(&mut client, &phrase).await.unwrap();
+    daemon.kill();
+    let file = home.join(format!("keys/zone.z_work.{}.key", rekeyed.key_id));
+    let bytes = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    for act in ["daemon", "examine"] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_fcp-host")).arg(act).arg("--home").arg(&home).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
+        assert!(said.contains(&format!("restore {} from", file.display())), "{act}: {said}");
+    }
+    fs::write(&file, bytes).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    Daemon::start(&home).await;
 }

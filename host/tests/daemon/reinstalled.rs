@@ -4,17 +4,18 @@ use std::fs;
 use std::path::Path;
 
 use fcp_api::client::Client;
-use fcp_api::routes::{GetConnector, InstallConnector};
+use fcp_api::routes::{GetConnector, InstallConnector, Revoke};
 use fcp_api::types::{self, ErrorBody, Installed, Nothing};
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ZoneId;
 use fcp_proto_core::manifest::package::Package;
+use fcp_proto_core::object::RevocationScope;
 use serde_json::{Value, json};
 
 use crate::world::{Daemon, PASSPHRASE, ceremony, folder, signed_for_development, unlock};
 
-async fn install(
+pub(crate) async fn install(
     client: &mut Client,
     home: &Path,
     manifest: &str,
@@ -100,4 +101,28 @@ async fn a_configuration_that_does_not_fit_names_its_fields_and_how_they_are_giv
     assert_eq!(fs::read_dir(home.join("packages")).unwrap().count(), 0, "of what is refused nothing stays");
     let absent = operator.get::<GetConnector>(&["pages"], &Nothing {}).await.unwrap_err();
     assert_eq!(absent.code, Code::ConnectorUnknown);
+}
+
+//= docs/spec/authority.md#taking-objects
+#[tokio::test]
+async fn nobody_is_asked_for_the_configuration_of_what_is_revoked() {
+    let (_guard, home) = folder();
+    let daemon = Daemon::start(&home).await;
+    let mut operator = daemon.client();
+    ceremony(&mut operator).await;
+    unlock(&mut operator, PASSPHRASE).await.unwrap();
+    let (manifest, odd) = (include_str!("pages.toml"), json!({ "nobody_knows": 1 }));
+    let installed = install(&mut operator, &home, manifest, None, Value::Null).await.unwrap();
+    let refused = install(&mut operator, &home, manifest, None, odd.clone()).await.unwrap_err();
+    assert_eq!(refused.code, Code::InputInvalid, "{refused:?}");
+    let revoke = types::Revoke {
+        scope: RevocationScope::ConnectorBinary,
+        target: installed.connector.interface_hash.to_string(),
+        reason: "a test".into(),
+        unknown: false,
+        confirmed: false,
+    };
+    operator.send::<Revoke>(&[], &revoke).await.unwrap();
+    let refused = install(&mut operator, &home, manifest, None, odd).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConnectorRevoked, "{refused:?}");
 }

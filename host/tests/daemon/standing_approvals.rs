@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use fcp_api::client::Client;
 use fcp_api::routes::{
-    AddGrant, AddRole, ApproveRequest, DisableConnector, Explain, FileRequest, GetGrant, GetReceipt, GetRole,
-    InvokeOperation, ListGrants, Revoke, SimulateCall,
+    AddGrant, AddRole, ApproveRequest, DenyRequest, DisableConnector, Explain, FileRequest, GetGrant,
+    GetReceipt, GetRole, InvokeOperation, ListGrants, PreviewGrant, Revoke, SimulateCall,
 };
 use fcp_api::types::{self, ErrorBody, Nothing, ReceiptView, StandingScope};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ObjectId, RoleId, ZoneId};
+use fcp_proto_core::ids::{Digest, ObjectId, RoleId, ZoneId};
 use fcp_proto_core::object::{ApprovalKind, RevocationScope};
 use fcp_proto_core::token::constraints::Constraints;
 use serde_json::json;
@@ -39,7 +39,8 @@ async fn agree(
     lifetime_secs: u64,
 ) -> Result<types::Approved, ErrorBody> {
     let filed = file(world, key).await;
-    approve(world, &filed, None, types::StandingGrant { constraints, lifetime_secs }).await
+    approve(world, &filed, None, types::StandingGrant { constraints, lifetime_secs, config_digest: None })
+        .await
 }
 
 async fn approve(
@@ -91,6 +92,43 @@ async fn an_equal_call_is_not_asked_again_and_its_receipt_names_the_grant() {
         Err(Code::ApprovalRequired),
         "other words"
     );
+}
+
+//= docs/spec/revocation.md#what-goes-with-it
+#[tokio::test]
+async fn the_approval_of_one_call_goes_with_the_grant_beside_it() {
+    let mut world = World::new().await;
+    let approved = agree(&mut world, "k1", None, 3600).await.unwrap();
+    let id = approved.grant_id.unwrap();
+    let revoke = types::Revoke {
+        scope: RevocationScope::Capability,
+        target: id.to_string(),
+        reason: "enough".into(),
+        unknown: false,
+        confirmed: false,
+    };
+    let revoked = world.operator.send::<Revoke>(&[], &revoke).await.unwrap().body;
+    assert_eq!(revoked.targets, [id, approved.approval_id].map(|it| it.to_string()));
+    let asked = gate(&mut world.agent, &write("hello", "k1")).await;
+    assert_eq!(asked, Err(Code::ApprovalInvalid), "the very call that was asked about, too");
+}
+
+//= docs/spec/gate.md#denials
+#[tokio::test]
+async fn a_denied_call_names_the_denial_and_what_explains_it() {
+    let mut world = World::new().await;
+    agree(&mut world, "k1", None, 3600).await.unwrap();
+    let filed = types::FileRequest { call: write("hello", "k2").call, note: None, holder_proof: None };
+    // The agreement has to end before the call can be asked about again; other words are asked about at once.
+    assert_eq!(world.agent.send::<FileRequest>(&[], &filed).await.unwrap_err().code, Code::Conflict);
+    let other = types::FileRequest { call: write("other", "k2").call, note: None, holder_proof: None };
+    let filed = world.agent.send::<FileRequest>(&[], &other).await.unwrap().body.request_id.to_string();
+    let no = world.operator.send::<DenyRequest>(&[&filed], &types::Deny::default()).await.unwrap().body;
+    let refused = world.agent.send::<InvokeOperation>(&[], &write("other", "k2")).await.unwrap_err();
+    assert_eq!(refused.code, Code::ApprovalDenied);
+    assert_eq!(refused.next, format!("`fwc explain {}`", no.decision_id));
+    let told = world.agent.get::<Explain>(&[&no.decision_id.to_string()], &Nothing {}).await.unwrap().body;
+    assert!(!told.story.is_empty());
 }
 
 //= docs/spec/gate.md#standing-approvals
@@ -161,10 +199,45 @@ async fn bounds_that_name_resources_stand_in_the_place_of_the_input_and_others_d
 
 //= docs/spec/authority.md#standing-approvals
 #[tokio::test]
+async fn what_is_agreed_to_beforehand_is_shown_as_it_is_signed() {
+    let mut world = World::new().await;
+    let filed = file(&mut world, "k0").await;
+    let id = filed.request_id.to_string();
+    let bounds = json!([{ "pointer": "/text", "presence": "required", "one_of": ["hello", "again"] }]);
+    let bounds = Constraints { arguments: serde_json::from_value(bounds).unwrap(), ..Constraints::default() };
+    let grant =
+        |constraints, config_digest| types::StandingGrant { constraints, lifetime_secs: 60, config_digest };
+    let asked = grant(Some(bounds.clone()), None);
+    let shown = world.operator.send::<PreviewGrant>(&[&id], &asked).await.unwrap().body;
+    assert_eq!(shown.constraints.resource_allow, ["notes:note/mine".parse().unwrap()], "the call's");
+    assert_eq!(shown.scope, StandingScope::Bounds);
+    assert!(shown.unbound.contains(&"/note".to_owned()), "{:?}", shown.unbound);
+    assert!(!shown.unbound.contains(&"/text".to_owned()), "{:?}", shown.unbound);
+    let same = world.operator.send::<PreviewGrant>(&[&id], &grant(None, None)).await.unwrap().body;
+    assert_eq!((same.scope, same.unbound), (StandingScope::Input, vec![]));
+
+    let nobodys = Constraints { credential_allow: ["nope".parse().unwrap()].into(), ..bounds.clone() };
+    let refused = world.operator.send::<PreviewGrant>(&[&id], &grant(Some(nobodys.clone()), None)).await;
+    assert_eq!(refused.unwrap_err().code, Code::CredentialMissing);
+    let refused = approve(&mut world, &filed, None, grant(Some(nobodys), None)).await.unwrap_err();
+    assert_eq!(refused.code, Code::CredentialMissing, "nor is it signed");
+    let other = grant(Some(bounds.clone()), Some(Digest::default()));
+    let refused = approve(&mut world, &filed, None, other).await.unwrap_err();
+    assert_eq!(refused.code, Code::ConnectorChanged, "another configuration than was shown");
+
+    let agreed = grant(Some(bounds), Some(shown.config_digest));
+    let made = approve(&mut world, &filed, None, agreed).await.unwrap();
+    let made = self::shown(&mut world, made.grant_id.unwrap()).await;
+    assert_eq!(made.constraints, shown.constraints);
+    assert_eq!(made.standing_approval.unwrap().config_digest, Some(shown.config_digest));
+}
+
+//= docs/spec/authority.md#standing-approvals
+#[tokio::test]
 async fn an_approval_without_the_call_itself_makes_no_standing_one() {
     let mut world = World::new().await;
     let filed = file(&mut world, "k0").await;
-    let grant = types::StandingGrant { constraints: None, lifetime_secs: 3600 };
+    let grant = types::StandingGrant { constraints: None, lifetime_secs: 3600, config_digest: None };
     let refused = approve(&mut world, &filed, Some(vec![ApprovalKind::Elevation]), grant).await.unwrap_err();
     assert_eq!(refused.code, Code::InputInvalid);
     assert!(refused.why.unwrap().contains("execution"));

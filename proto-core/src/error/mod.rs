@@ -42,6 +42,24 @@ pub enum ExitCode {
     OutcomeUnknown = 10,
 }
 
+impl Code {
+    /// Whether what was typed or sent is what is wrong, and only what is taken in its place helps. A name that is none is not
+    /// among them: there the names that there are help.
+    pub const fn is_of_input(self) -> bool {
+        matches!(
+            self,
+            Self::MalformedInput
+                | Self::InputInvalid
+                | Self::InputTooLarge
+                | Self::MissingField
+                | Self::UnknownField
+                | Self::DuplicateKey
+                | Self::InexactNumber
+                | Self::OutOfRange
+        )
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FCP-{:04}", self.number())

@@ -129,7 +129,7 @@ registry! {
         "check the passphrase and retry; `fwc status` names the operators";
     2012 PhraseInvalid "phrase_invalid" 422 Validation false
         "The words are no recovery phrase: their number, a word or their checksum is wrong."
-        "look at the place named, and give all 24 words in their order again; nothing was done, and `fwc operator add --help` says how they are given";
+        "compare them with the paper, word by word, and give all 24 in their order again; nothing was done, and `fwc operator add --help` says how they are given";
     2013 PhraseOfOther "phrase_of_other" 403 Denied false
         "The phrase is whole, and it is another owner's."
         "find the 24 words that the first `fwc up` of this home showed; nothing was done";
@@ -150,7 +150,7 @@ registry! {
         "`fwc revocations` says why; install a release that is not revoked: `fwc install OTHER`";
     2105 ZoneKeyRevoked "zone_key_revoked" 403 Denied false
         "The zone's key was revoked."
-        "`fwc revocations` says why; the zone's key is not replaced: go on in another zone, `fwc zones list` shows those there are";
+        "`fwc revocations` says why; the owner gives the zone another key with the 24 words: `fwc zones rekey ZONE`";
     2106 RevocationStale "revocation_stale" 503 Denied true
         "What is known of revocations is older than this operation's tier permits."
         "wait until this device has caught up, then retry; `fwc status` shows how it is";
@@ -469,6 +469,9 @@ registry! {
     8015 ClockSuspect "clock_suspect" 503 Service true
         "The clock is further ahead than time can have passed."
         "set the clock; if it is right, `fwc doctor` says how to confirm it";
+    8016 FileForbidden "file_forbidden" 403 Denied false
+        "Whose a file is, who may open it or how its file system is mounted forbids its use."
+        "put right what the reason names; `fwc doctor` looks at the files of the home";
     9001 Internal "internal" 500 Internal false
         "A defect of FCP itself."
         "report it with the reason above and what `fwc doctor` shows";

@@ -239,6 +239,20 @@ cbor_map! {
         pub code_digest: Digest,
         /// BLAKE3 of the canonical JSON of the one input that it is for; absent means every input that the grant permits.
         pub input_digest: Option<Digest>,
+        /// BLAKE3 of the canonical JSON of the configuration, with its defaults, that the connector had; absent means any.
+        pub config_digest: Option<Digest>,
+    }
+}
+
+impl StandingApproval {
+    /// Whether it is for a connector with this configuration.
+    pub fn is_for_config(&self, digest: &Digest) -> bool {
+        self.config_digest.as_ref().is_none_or(|given| given == digest)
+    }
+
+    /// Whether it is for this input.
+    pub fn is_for_input(&self, digest: &Digest) -> bool {
+        self.input_digest.as_ref().is_none_or(|given| given == digest)
     }
 }
 

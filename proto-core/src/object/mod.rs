@@ -91,4 +91,4 @@ pub use symbol::{
     SymbolOffer, SymbolRequest, Transcribed, TranscriptSigned,
 };
 pub use symbol_refusal::{SymbolRefusal, SymbolRefusalReason};
-pub use zones::{Budget, ZoneDefinition, ZonePolicy};
+pub use zones::{Budget, ZoneDefinition, ZoneKeyGeneration, ZonePolicy};

@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 
 use super::{Schema, SignedBody};
 use crate::cbor_map;
+use crate::ids::KeyId;
 use crate::zone::{Level, Risk, SafetyTier};
 
 cbor_map! {
-    /// The zone of the header; signed by the owner or an operator with `zones`.
+    /// The zone of the header; signed by the owner or, if it names no key, an operator with `zones`.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ZoneDefinition {
         /// How far what the zone itself says is trusted.
@@ -17,6 +18,39 @@ cbor_map! {
         pub confidentiality: Level,
         /// What it is for.
         pub description: String,
+        /// The key that names the zone's objects from here on; absent for the zone's first.
+        pub key: Option<ZoneKeyGeneration>,
+    }
+}
+
+cbor_map! {
+    /// One of the keys that name a zone's objects, one after another.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct ZoneKeyGeneration {
+        /// Which, from 1; the zone's first key is 0 and is named by no definition.
+        pub generation: u64,
+        /// The key's id.
+        pub key_id: KeyId,
+    }
+}
+
+impl ZoneDefinition {
+    /// Which of the zone's keys serves.
+    pub fn generation(&self) -> u64 {
+        self.key.map_or(0, |it| it.generation)
+    }
+
+    /// Whether this definition may stand behind `before`: the first names no key, each later one the same or the next.
+    //= docs/spec/authority.md#another-key-of-a-zone
+    pub fn follows(&self, before: Option<&Self>) -> bool {
+        before.map_or(self.key.is_none(), |before| {
+            self.key == before.key || before.generation().checked_add(1) == Some(self.generation())
+        })
+    }
+
+    /// The key that it names and `before` did not.
+    pub fn another_key(&self, before: Option<&Self>) -> Option<KeyId> {
+        self.key.filter(|key| before.and_then(|it| it.key) != Some(*key)).map(|it| it.key_id)
     }
 }
 

@@ -59,7 +59,7 @@ fn driven(home: &std::path::Path) -> (Handle, Arc<Storage>, tokio::sync::watch::
     let keys = NodeKeys {
         signing: SigningKey::generate(&mut entropy),
         issuance: SigningKey::generate(&mut entropy),
-        zones: BTreeMap::from([(zone(), ObjectIdKey::generate(&mut entropy))]),
+        zones: BTreeMap::from([(zone(), ObjectIdKey::generate(&mut entropy).into())]),
     };
     let node_id = NodeId::new("node").unwrap();
     let limits = CallLimits { calls: 8, call_secs: 60 };

@@ -139,11 +139,32 @@ impl StorageError {
             Self::ForeignHome { .. } | Self::Corrupt(_) | Self::Unreadable | Self::RepairFailed(_) => {
                 Code::StoreCorrupt
             }
+            Self::Io { step: Step::Create | Step::Open | Step::List | Step::Lock, kind, .. } => {
+                code_of(*kind)
+            }
             Self::Io { kind, .. } if no_space(*kind) => Code::StoreFull,
             Self::Io { .. } => Code::StoreFailed,
             Self::Defect => Code::Internal,
             Self::Closed => Code::Draining,
         }
+    }
+}
+
+/// The registry's code for what the system answers where a file is to be opened or made: that something else stands there, or
+/// that whoever asks may not, is no fault of the disk.
+pub fn code_of(kind: io::ErrorKind) -> Code {
+    use io::ErrorKind::{
+        AlreadyExists, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+        ReadOnlyFilesystem,
+    };
+    if no_space(kind) {
+        Code::StoreFull
+    } else if matches!(kind, PermissionDenied | ReadOnlyFilesystem) {
+        Code::FileForbidden
+    } else if matches!(kind, IsADirectory | NotADirectory | AlreadyExists | InvalidInput | NotFound) {
+        Code::StoreCorrupt
+    } else {
+        Code::StoreFailed
     }
 }
 

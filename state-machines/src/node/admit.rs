@@ -84,6 +84,9 @@ impl Node {
                 "the rights of the key that signed it are being changed",
             ));
         }
+        if matches!(object, AnyObject::ZoneDefinition(it) if self.defining.contains(&it.header.zone_id)) {
+            return Err(Failure::new(Code::Conflict, "the zone is being defined"));
+        }
         self.name_of_new(object, now)
     }
 
@@ -115,27 +118,33 @@ impl Node {
 
     /// An object that was taken, or is being taken, does not come in again: sent once more, an old one would undo a newer.
     fn name_of_new(&self, object: &AnyObject, now: UnixTime) -> Result<ObjectId, Failure> {
-        let key =
+        let unencodable = |error| unstorable(Unstorable::Encoding(error));
+        let keys =
             self.keys.zones.get(&object.header().zone_id).ok_or(Unstorable::NoZoneKey).map_err(unstorable)?;
-        let id = object
-            .store()
-            .and_then(|stored| stored.id(key))
-            .map_err(Unstorable::Encoding)
-            .map_err(unstorable)?;
-        if self.taken.get(&id).is_some_and(|until| now <= *until) {
-            return Err(Failure::new(Code::Conflict, "this very object was taken before"));
+        let stored = object.store().map_err(unencodable)?;
+        // Taken under an earlier key of its zone, it was taken all the same.
+        for name in keys.names(&stored) {
+            if self.taken.get(&name.map_err(unencodable)?).is_some_and(|until| now <= *until) {
+                return Err(Failure::new(Code::Conflict, "this very object was taken before"));
+            }
         }
-        Ok(id)
+        stored.id(keys.serving()).map_err(unencodable)
     }
 
-    /// Holds the key of a zone that is about to be defined. One that is held stays: a zone's key is never replaced.
+    /// Holds a key that a zone is about to be defined with. It serves a zone that has none; else it waits until a definition
+    /// names it.
     pub(super) fn hold_zone_key(
         &mut self,
         request: RequestId,
         zone: ZoneId,
         key: ObjectIdKey,
     ) -> Result<(), Failure> {
-        self.keys.zones.entry(zone).or_insert(key);
+        match self.keys.zones.get_mut(&zone) {
+            Some(keys) => keys.hold(key),
+            None => {
+                self.keys.zones.insert(zone, key.into());
+            }
+        }
         self.answer(request, Ok(Answer::Done));
         Ok(())
     }
@@ -151,6 +160,9 @@ impl Node {
         match object {
             AnyObject::OperatorDelegation(it) => {
                 self.changing.insert(it.body.fields.public_key.key_id());
+            }
+            AnyObject::ZoneDefinition(it) => {
+                self.defining.insert(it.header.zone_id.clone());
             }
             AnyObject::ApprovalToken(it) => self.approvals.hold(&it.body.fields.approval_request, id),
             AnyObject::GrantDenial(it) => self.grant_requests.decide(&it.body.fields.request, id),
@@ -171,6 +183,9 @@ impl Node {
             AnyObject::OwnerRoot(_) => self.founding = false,
             AnyObject::OperatorDelegation(it) => {
                 self.changing.remove(&it.body.fields.public_key.key_id());
+            }
+            AnyObject::ZoneDefinition(it) => {
+                self.defining.remove(&it.header.zone_id);
             }
             _ => {}
         }

@@ -20,6 +20,7 @@ impl Node {
                         && (session.key != enrolled.public_key.key_id() || session.zone != *zone)
                 });
             }
+            AnyObject::CallRecord(it) => self.approvals.apply_record(id, &it.body),
             AnyObject::ApprovalRequest(it) => {
                 let principal = it.header.provenance.origin_principal.clone();
                 if let Some(principal) = principal {
@@ -55,13 +56,13 @@ impl Node {
                 self.sessions.forget_tokens();
                 self.define_budgets(&it.header.zone_id, &it.body.fields, now);
             }
+            AnyObject::ZoneDefinition(it) => self.serve_zone_key(&it.header.zone_id, &it.body.fields),
             AnyObject::ContextOpened(it) => self.contexts.apply_opened(&it.body),
             AnyObject::ContextEntry(it) => self.contexts.apply_entry(&it.body),
             AnyObject::OwnerRoot(_)
             | AnyObject::OperatorDelegation(_)
             | AnyObject::NodeAttestation(_)
             | AnyObject::Membership(_)
-            | AnyObject::ZoneDefinition(_)
             | AnyObject::Role(_)
             | AnyObject::RoleAssignment(_)
             | AnyObject::RoleWithdrawal(_)
@@ -73,7 +74,6 @@ impl Node {
             | AnyObject::RevocationHead(_)
             | AnyObject::CredentialTest(_)
             | AnyObject::OutcomeProbe(_)
-            | AnyObject::CallRecord(_)
             | AnyObject::OperationIntent(_)
             | AnyObject::OperationReceipt(_)
             | AnyObject::DecisionReceipt(_)

@@ -70,7 +70,9 @@ impl Judge<'_> {
         self.authority.check(object, self.revoked).map_err(unauthorized)?;
         let signer = object.body.signer;
         if let Some(now) = self.now {
-            self.authority.key_for(signer, T::DUTY, now, self.revoked).map_err(unauthorized)?;
+            self.authority
+                .key_for(signer, object.body.fields.duty(), now, self.revoked)
+                .map_err(unauthorized)?;
         }
         Ok(Some(signer))
     }

@@ -4,10 +4,12 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::ids::{ConnectorId, CredentialId, Digest, ObjectId, OperationId, ZoneId};
 use fcp_proto_core::manifest::{Manifest, Operation};
 use fcp_proto_core::object::{
-    ConnectorInstall, ConnectorState, CredentialRecord, GrantRequest, OwnerException,
+    ConnectorInstall, ConnectorState, CredentialRecord, GrantRequest, OwnerException, StandingApproval,
 };
 use fcp_proto_core::time::UnixTime;
 use fcp_proto_core::zone::Level;
@@ -25,6 +27,8 @@ pub struct Installed {
     pub manifest: Manifest,
     /// Its configuration, with the manifest's defaults filled in.
     pub config: serde_json::Value,
+    /// BLAKE3 of that as canonical JSON.
+    pub config_digest: Digest,
     /// Whether calls reach it.
     pub enabled: bool,
     /// When it was installed or last changed.
@@ -84,7 +88,11 @@ impl Catalog {
             serde_json::from_str(&install.config).map_err(|error| BadInstall::Config(error.to_string()))?;
         let config =
             manifest.resolve_config(&given).map_err(|error| BadInstall::Config(error.to_string()))?;
-        Ok(Installed { id, install: install.clone(), manifest, config, enabled: true, changed_at: now })
+        let canonical =
+            Json::try_from(config.clone()).map_err(|error| BadInstall::Config(error.to_string()))?;
+        let config_digest = hash::digest(canonical.to_canonical().as_bytes());
+        let install = install.clone();
+        Ok(Installed { id, install, manifest, config, config_digest, enabled: true, changed_at: now })
     }
 
     /// Takes an installation; it replaces the one before, and stays disabled if that was.
@@ -154,6 +162,13 @@ impl Catalog {
         })
     }
 
+    /// Whether the connector is what a standing approval was given for.
+    //= docs/spec/gate.md#standing-approvals
+    pub fn is_as_approved(&self, connector: &ConnectorId, given: &StandingApproval) -> bool {
+        self.is(connector, &given.interface_hash, &given.code_digest)
+            && self.get(connector).is_some_and(|now| given.is_for_config(&now.config_digest))
+    }
+
     /// All connectors.
     pub fn iter(&self) -> impl Iterator<Item = &Installed> {
         self.connectors.values()
@@ -201,17 +216,34 @@ impl Catalog {
             zones: installed.install.zones.clone(),
             interface_hash: installed.install.interface_hash,
             code_digest: installed.install.code_digest,
+            config_digest: installed.config_digest,
             operation: installed.manifest.operation(operation).map(|it| operation_facts(it, zone_level)),
         })
     }
 
     /// The digests under which a connector's code can be revoked: its code, its package and its interface.
     pub fn digests(&self, connector: &ConnectorId) -> Vec<Digest> {
-        self.connectors.get(connector).map_or_else(Vec::new, |installed| {
-            let install = &installed.install;
-            [install.code_digest, install.package_digest, install.interface_hash].into()
-        })
+        let installed = self.connectors.get(connector);
+        installed.into_iter().flat_map(|it| binary_parts(&it.install)).map(|(_, digest)| digest).collect()
     }
+
+    /// What of the installed connectors has this digest, in words.
+    pub fn named_by(&self, digest: &Digest) -> Vec<String> {
+        let named = |install: &ConnectorInstall| {
+            let part = binary_parts(install).into_iter().find(|(_, it)| it == digest);
+            part.map(|(part, _)| alloc::format!("the {part} of {} {}", install.connector, install.version))
+        };
+        self.connectors.values().filter_map(|it| named(&it.install)).collect()
+    }
+}
+
+/// The parts of an installation that can be revoked by a digest, each with what it is called.
+pub(super) fn binary_parts(install: &ConnectorInstall) -> [(&'static str, Digest); 3] {
+    [
+        ("code", install.code_digest),
+        ("package", install.package_digest),
+        ("interface", install.interface_hash),
+    ]
 }
 
 fn operation_facts(operation: &Operation, zone_level: Level) -> OperationFacts {

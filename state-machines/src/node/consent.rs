@@ -3,12 +3,12 @@
 use alloc::vec::Vec;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, KeyId};
-use fcp_proto_core::object::{OperatorRight, RevocationScope};
+use fcp_proto_core::ids::{Digest, KeyId, PrincipalId, ZoneId};
+use fcp_proto_core::object::{ApprovalDecision, OperatorRight, RevocationScope};
 use fcp_proto_core::time::UnixTime;
 
-use super::Node;
-use crate::call::gate::ApprovalFacts;
+use super::{CallRequest, Node};
+use crate::call::gate::{ApprovalFacts, DenialFacts};
 use crate::trust::authority::{Duty, KnownGrant};
 
 impl Node {
@@ -18,13 +18,16 @@ impl Node {
         self.authority.key_for(signer, duty, now, &self.revocations).is_ok()
     }
 
-    /// The decisions over this very call.
+    /// The decisions over this very call. A denial was taken from one who might approve, and that is enough: what a person
+    /// forbade is not permitted by the end of that person's key.
+    //= docs/spec/gate.md#denials
     pub(super) fn approval_facts(&self, call_digest: &Digest, now: UnixTime) -> Vec<ApprovalFacts> {
         let decided = self.approvals.over(call_digest);
         decided
             .map(|(id, decided)| ApprovalFacts {
                 id: *id,
-                signer_valid: self.may_approve(decided.signer, now),
+                signer_valid: decided.token.decision == ApprovalDecision::Deny
+                    || self.may_approve(decided.signer, now),
                 revoked: self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now),
                 decision: decided.token.decision,
                 kinds: decided.token.kinds.clone(),
@@ -38,14 +41,35 @@ impl Node {
             .collect()
     }
 
+    /// The denials of calls of an operation that `principal` asked for in `zone`.
+    //= docs/spec/gate.md#denials
+    pub(super) fn denial_facts(
+        &self,
+        principal: &PrincipalId,
+        zone: &ZoneId,
+        call: &CallRequest,
+        now: UnixTime,
+    ) -> Vec<DenialFacts> {
+        let denials = self.approvals.denials(principal, zone, &call.connector, &call.operation);
+        denials
+            .map(|(id, decided, input_digest)| DenialFacts {
+                id: *id,
+                revoked: self.revocations.is_revoked(RevocationScope::Capability, id.as_bytes(), now),
+                input_digest,
+                expires_at: decided.token.expires_at,
+            })
+            .collect()
+    }
+
     /// Why the standing approval of a grant would spare no call anything now, if it has one and it would not.
     //= docs/spec/gate.md#standing-approvals
     pub fn standing_obstacle(&self, known: &KnownGrant, now: UnixTime) -> Option<(Code, &'static str)> {
         let given = known.grant.standing_approval.as_ref()?;
         if !self.may_approve(known.signer, now) {
             Some((Code::ApprovalInvalid, "whoever signed it may not approve any more"))
-        } else if !self.catalog.is(&known.grant.connector, &given.interface_hash, &given.code_digest) {
-            Some((Code::ConnectorChanged, "the connector is no longer the one that it was given for"))
+        } else if !self.catalog.is_as_approved(&known.grant.connector, given) {
+            let why = "the connector, or its configuration, is no longer the one that it was given for";
+            Some((Code::ConnectorChanged, why))
         } else {
             None
         }

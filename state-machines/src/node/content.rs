@@ -99,7 +99,7 @@ impl Content<'_> {
     /// A zone's levels are what its labels rest on: they never change, and none but the owner's zone reaches its height.
     //= docs/spec/authority.md#zones
     fn check_definition(&self, zone: &ZoneId, definition: &ZoneDefinition) -> Result<(), Failure> {
-        let ZoneDefinition { integrity, confidentiality, description } = definition;
+        let ZoneDefinition { integrity, confidentiality, description, key: _ } = definition;
         if description.len() > MAX_TEXT_BYTES {
             return Err(Failure::new(Code::OutOfRange, "the description is too long"));
         }
@@ -112,7 +112,7 @@ impl Content<'_> {
             None if *integrity.max(confidentiality) >= Level::OWNER => {
                 Err(Failure::new(Code::OutOfRange, "only z:owner has the owner's level"))
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => self.node.check_zone_key(zone, definition, self.authority, self.now),
         }
     }
 
@@ -283,10 +283,13 @@ impl Content<'_> {
         if !self.node.may_approve(signer, self.now) {
             return Err(Failure::new(Code::NotPermitted, "the key that signed the grant may not approve"));
         }
-        if self.node.catalog.is(&grant.connector, &standing.interface_hash, &standing.code_digest) {
+        if self.node.catalog.is_as_approved(&grant.connector, standing) {
             return Ok(());
         }
-        let rule = alloc::format!("{} was changed or removed after the request was filed", grant.connector);
+        let rule = alloc::format!(
+            "{} was changed, configured anew or removed after the request was filed",
+            grant.connector
+        );
         Err(Failure::new(Code::ConnectorChanged, rule))
     }
 

@@ -90,6 +90,7 @@ impl Node {
             flow: self.flow_facts(call, caller, &zone_id),
             approvals: self.approval_facts(&digest, now.unix),
             approvals_named: call.approvals.clone(),
+            denials: self.denial_facts(&principal, &zone_id, call, now.unix),
             connector_id: call.connector.clone(),
             operation_id: call.operation.clone(),
             lease: LeaseFacts::NotNeeded,

@@ -6,8 +6,11 @@
 
 use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::time::{Now, UnixTime};
 
@@ -77,12 +80,15 @@ impl Node {
     fn judge_each(&mut self, session: SessionId, prepared: &mut Prepared, now: Now) -> Decision {
         let candidates = core::mem::take(&mut prepared.candidates);
         let mut furthest: Option<(Denial, ReadToken)> = None;
+        let mut used_up = None;
         for grant in &candidates.tried {
             let Some(token) = self.token_on(session, grant, now.unix) else { continue };
             match self.judge_on(prepared, token.clone(), now) {
                 passed @ (Decision::Authorized(_) | Decision::Replay(_)) => return passed,
                 Decision::Denied(denial) => {
-                    if furthest.as_ref().is_none_or(|(before, _)| denial.check > before.check) {
+                    used_up = used_up.or_else(|| self.used_up(prepared, grant, &denial));
+                    let reach = |it: &Denial| (it.check, it.standing);
+                    if furthest.as_ref().is_none_or(|(before, _)| reach(&denial) > reach(before)) {
                         furthest = Some((denial, token));
                     }
                 }
@@ -91,10 +97,23 @@ impl Node {
         let Some((mut denial, token)) = furthest else { return self.judge_without(prepared, now) };
         let grants = token.grants();
         self.stand(prepared, token, &grants, now);
+        if let Some(rule) = used_up.filter(|_| denial.is_for_want_of_approval()) {
+            denial.rule = rule;
+        }
         if candidates.left > 0 {
             denial.rule = format!("{}; {} newer grants were not tried", denial.rule, candidates.left);
         }
         Decision::Denied(denial)
+    }
+
+    /// Of a call that a standing approval would have spared an approval, were its calls or bytes not used up: that they are.
+    fn used_up(&self, prepared: &Prepared, grant: &ObjectId, denial: &Denial) -> Option<String> {
+        let given = self.authority.grant_by_id(grant)?.grant.standing_approval.as_ref()?;
+        let input = hash::digest(prepared.facts.input.as_ref().ok()?.canonical.as_bytes());
+        let over = matches!(denial.code, Code::CallLimitReached | Code::ByteLimitReached);
+        (over && given.is_for_input(&input)).then(|| {
+            format!("the standing approval of the grant {grant} is of no use any more: {}", denial.rule)
+        })
     }
 
     /// No grant in force gives the operation: the gate says so, of the newest that ever named it.

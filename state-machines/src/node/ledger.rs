@@ -330,7 +330,7 @@ fn record<T: Body>(object: &Object<T>, keys: &NodeKeys) -> Result<Record, Unstor
 
 fn record_of(stored: &StoredObject, keys: &NodeKeys) -> Result<Record, Unstorable> {
     let key = keys.zones.get(&stored.header.zone_id).ok_or(Unstorable::NoZoneKey)?;
-    Ok(Record { id: stored.id(key)?, bytes: stored.to_bytes()? })
+    Ok(Record { id: stored.id(key.serving())?, bytes: stored.to_bytes()? })
 }
 
 /// Units are merged up to this many bytes. Chosen: well under what a journal takes as one batch.

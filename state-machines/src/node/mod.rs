@@ -37,6 +37,7 @@ mod presented;
 mod prospects;
 mod refusals;
 mod rekeyed;
+mod rekeyed_zone;
 mod replay;
 mod request;
 mod revoked;
@@ -50,7 +51,7 @@ pub use calls::probing::DoubtfulCall;
 pub use catalog::{BadInstall, Catalog, Credential, Installed};
 pub use clock::ClockState;
 pub use judgement::MAX_CANDIDATES;
-pub use keys::NodeKeys;
+pub use keys::{NodeKeys, ZoneKeys};
 pub use output::{Answer, BoundCall, CallAnswer, Dispatch, Failure, Outcome, Output, Refusal, Verdict};
 pub use presented::{PartsToProve, ShownToken};
 pub use rekeyed::OwnKeys;
@@ -152,6 +153,8 @@ pub struct Node {
     founding: bool,
     /// Operators' keys whose delegation is on its way to the disk.
     changing: BTreeSet<KeyId>,
+    /// Zones whose definition is on its way to the disk: another would follow the one before it.
+    defining: BTreeSet<ZoneId>,
     /// What was taken from outside lately, so that nothing is taken twice; with the time until which it could be.
     taken: BTreeMap<ObjectId, UnixTime>,
     replaying: VecDeque<replay::Drawn>,
@@ -206,6 +209,7 @@ impl Node {
             failed: false,
             founding: false,
             changing: BTreeSet::new(),
+            defining: BTreeSet::new(),
             taken: BTreeMap::new(),
             replaying: VecDeque::new(),
             sealed_by: BTreeMap::new(),
@@ -378,8 +382,13 @@ impl Node {
         self.unsettled.intents()
     }
 
-    /// The key that names the objects of a zone, for whoever verifies what is stored.
+    /// The key that names new objects of a zone.
     pub fn zone_key(&self, zone: &ZoneId) -> Option<&fcp_proto_core::object::ObjectIdKey> {
+        self.zone_keys(zone).map(ZoneKeys::serving)
+    }
+
+    /// The keys that name the objects of a zone, for whoever verifies what is stored.
+    pub fn zone_keys(&self, zone: &ZoneId) -> Option<&ZoneKeys> {
         self.keys.zones.get(zone)
     }
 

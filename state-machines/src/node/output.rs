@@ -213,7 +213,7 @@ pub struct Refusal {
 }
 
 impl From<Denial> for Refusal {
-    fn from(Denial { check, code, rule, retry_after_ms }: Denial) -> Self {
+    fn from(Denial { check, code, rule, retry_after_ms, standing: _ }: Denial) -> Self {
         Self { check, code, rule, retry_after_ms }
     }
 }

@@ -58,6 +58,7 @@ impl Node {
             operation_id: operation,
             zone: zone.as_ref(),
             connector: connector.as_ref(),
+            zone_key_revoked: self.is_zone_revoked(&known.zone, now),
         };
         gate::could_serve(&facts, now).err().map(Refusal::from)
     }

@@ -10,7 +10,7 @@ use core::fmt;
 
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ShapeError};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ObjectId, ZoneId};
+use fcp_proto_core::ids::{KeyId, ObjectId, ZoneId};
 use fcp_proto_core::limits::TOKEN_SKEW_SECS;
 use fcp_proto_core::object::{
     AnyObject, CallOutcome, Effect, Object, OperationIntent, OperationReceipt, Signed, StoredObject,
@@ -53,6 +53,8 @@ pub enum ReplayError {
         id: ObjectId,
         /// Its zone.
         zone: ZoneId,
+        /// Which of the zone's keys; absent for its first.
+        key: Option<KeyId>,
     },
     /// It does not continue its chain.
     BrokenChain {
@@ -67,7 +69,9 @@ impl fmt::Display for ReplayError {
             Self::Unreadable { id, why } => write!(f, "the record {id} cannot be read: {why}"),
             Self::Unauthorized { id, message, .. } => write!(f, "the record {id} has no force: {message}"),
             Self::Altered { id } => write!(f, "the record {id} is not what its name says"),
-            Self::NoKey { id, zone } => write!(f, "the record {id} is one of {zone}, whose key is missing"),
+            Self::NoKey { id, zone, .. } => {
+                write!(f, "the record {id} is one of {zone}, whose key is missing")
+            }
             Self::BrokenChain { id } => write!(f, "the record {id} does not continue its chain"),
         }
     }
@@ -85,8 +89,9 @@ impl Node {
         let stored = StoredObject::from_bytes(bytes).map_err(unreadable)?;
         // The zone's key is secret: nobody without it can make a record that bears its own name.
         let zone = &stored.header.zone_id;
-        let key = self.keys.zones.get(zone).ok_or_else(|| ReplayError::NoKey { id, zone: zone.clone() })?;
-        if stored.id(key).ok() != Some(id) {
+        let missing = || ReplayError::NoKey { id, zone: zone.clone(), key: None };
+        let keys = self.keys.zones.get(zone).ok_or_else(missing)?;
+        if !keys.is_named(&stored, &id) {
             return Err(ReplayError::Altered { id });
         }
         let object = AnyObject::open(&stored).map_err(unreadable)?;
@@ -137,6 +142,10 @@ impl Node {
                 link.map_err(|_| ReplayError::BrokenChain { id })?;
             }
             AnyObject::RevocationHead(it) => self.revocations.apply_head(&it.body.fields),
+            AnyObject::ZoneDefinition(it) => {
+                self.check_zone_key_replayed(id, &it.header.zone_id, &it.body.fields)?;
+                self.apply(id, object, now);
+            }
             AnyObject::AuditEvent(it) => {
                 let (zone, event) = (&it.header.zone_id, &it.body);
                 // Every batch has one, at the node's own time; what comes from outside says a time of its own.

@@ -9,7 +9,8 @@ use fcp_proto_core::object::{ConnectorInstall, RevocationObject, RevocationScope
 use fcp_proto_core::time::UnixTime;
 
 use super::calls::Call;
-use super::{Installed, Node, Output};
+use super::catalog::binary_parts;
+use super::{Installed, Node, Output, ZoneKeys};
 
 impl Node {
     /// Whether a connector's code, package or interface is revoked.
@@ -20,12 +21,7 @@ impl Node {
     /// What of an installation is revoked, if anything is, and by which revocation; in words.
     //= docs/spec/revocation.md#effect
     pub fn binary_revoked(&self, install: &ConnectorInstall, now: UnixTime) -> Option<String> {
-        let parts = [
-            ("code", install.code_digest),
-            ("package", install.package_digest),
-            ("interface", install.interface_hash),
-        ];
-        parts.iter().find_map(|(part, digest)| {
+        binary_parts(install).iter().find_map(|(part, digest)| {
             let scope = RevocationScope::ConnectorBinary;
             let revocation = self.revocations.find(scope, digest.as_bytes(), now)?;
             let ConnectorInstall { connector, version, .. } = install;
@@ -72,7 +68,10 @@ impl Node {
             RevocationScope::NodeAttestation => {
                 self.authority.nodes().any(|node| node.as_str().as_bytes() == target)
             }
-            RevocationScope::ZoneKey => self.keys.zones.values().any(|key| key.key_id().as_bytes() == target),
+            RevocationScope::ZoneKey => {
+                let mut keys = self.keys.zones.values().flat_map(ZoneKeys::all);
+                keys.any(|key| key.key_id().as_bytes() == target)
+            }
             RevocationScope::ConnectorBinary => {
                 let digests = |it: &Installed| self.catalog.digests(&it.install.connector);
                 self.catalog.iter().flat_map(digests).any(|digest| digest.as_bytes() == target)
@@ -139,9 +138,13 @@ impl Node {
         self.is_zone_revoked(zone, now).then_some(Code::ZoneKeyRevoked)
     }
 
-    /// Whether the key of a zone is revoked.
+    /// Whether the key of a zone that serves is revoked.
     pub fn is_zone_revoked(&self, zone: &ZoneId, now: UnixTime) -> bool {
-        let key = self.keys.zones.get(zone).map(|key| key.key_id());
-        key.is_some_and(|key| self.revocations.is_revoked(RevocationScope::ZoneKey, key.as_bytes(), now))
+        self.zone_key(zone).is_some_and(|key| self.is_zone_key_revoked(key.key_id(), now))
+    }
+
+    /// Whether a key of a zone is revoked.
+    pub(super) fn is_zone_key_revoked(&self, key: KeyId, now: UnixTime) -> bool {
+        self.revocations.is_revoked(RevocationScope::ZoneKey, key.as_bytes(), now)
     }
 }

@@ -99,10 +99,10 @@ impl Spend<'_> {
         if !spent.is_empty() || !self.facts.approvals_named.is_empty() {
             return None;
         }
-        for approval in &self.facts.approvals {
-            let counts =
-                approval.signer_valid && !approval.revoked && self.now < approval.expires_at.as_secs();
-            if counts && approval.decision == ApprovalDecision::Deny {
+        let this_input = hash::digest(self.input.canonical.as_bytes());
+        for denial in &self.facts.denials {
+            let counts = !denial.revoked && self.now < denial.expires_at.as_secs();
+            if counts && (denial.input_digest.is_none() || denial.input_digest == Some(this_input)) {
                 return None;
             }
         }
@@ -116,6 +116,8 @@ impl Spend<'_> {
         known.approver_valid
             && standing.interface_hash == self.connector.interface_hash
             && standing.code_digest == self.connector.code_digest
+            && (standing.config_digest.is_none()
+                || standing.config_digest == Some(self.connector.config_digest))
             && (standing.input_digest.is_none() || standing.input_digest == Some(this_input))
     }
 }

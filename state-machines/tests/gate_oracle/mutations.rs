@@ -16,8 +16,8 @@ use fcp_state_machines::call::gate::{
 };
 
 use crate::worlds::{
-    Dice, INPUT, approval, at, claims, connector, key, label, level, node, object, operation_id, patterns,
-    pointer, principal, range, resource, rule, standing, token_grant, zone,
+    Dice, INPUT, approval, at, claims, connector, denial, key, label, level, node, object, operation_id,
+    patterns, pointer, principal, range, resource, rule, standing, token_grant, zone,
 };
 
 /// A change and its name.
@@ -690,7 +690,12 @@ const APPROVAL: &[Change] = &[
             1 => given.code_digest = a_digest(d),
             2 => given = standing("{}"),
             3 => given.input_digest = None,
+            4 => given.config_digest = Some(a_digest(d)),
+            5 => given.config_digest = None,
             _ => {}
+        }
+        if d.one_in(4) {
+            f.connector.iter_mut().for_each(|it| it.config_digest = a_digest(d));
         }
         let valid = !d.one_in(4);
         grant(f, d, |it| (it.grant.standing_approval, it.approver_valid) = (Some(given), valid));
@@ -711,6 +716,21 @@ const APPROVAL: &[Change] = &[
             spoil(&mut denied, d);
         }
         f.approvals = vec![denied];
+    }),
+    ("a person denied calls of the operation", |f, d| {
+        operation(f, |it| it.approval = Approval::Interactive);
+        grant(f, d, |it| it.grant.standing_approval = Some(standing(INPUT)));
+        let some = (0..=d.below(2)).map(|_| {
+            let mut it = denial(d.pick::<&str>(&[INPUT, INPUT, "{}"]));
+            match d.below(5) {
+                0 => it.revoked = true,
+                1 => it.expires_at = near(d, 0),
+                2 => it.input_digest = None,
+                _ => {}
+            }
+            it
+        });
+        f.denials = some.collect();
     }),
     ("there is a standing approval, and the flow needs a person", |f, d| {
         operation(f, |it| it.approval = Approval::Interactive);

@@ -18,8 +18,8 @@ use fcp_proto_core::token::constraints::Constraints;
 use fcp_proto_core::token::resource::{Resource, ResourcePattern};
 use fcp_proto_core::zone::{Approval, Idempotency, Label, Level, Risk, SafetyTier};
 use fcp_state_machines::call::gate::{
-    ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
-    IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, RateFacts, RevocationFacts,
+    ApprovalFacts, ConnectorFacts, DenialFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts,
+    InputFacts, IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, RateFacts, RevocationFacts,
     SignatureFacts, SlotFacts, TokenFacts, ZoneFacts,
 };
 
@@ -233,6 +233,7 @@ fn risky_write() -> Facts {
             zones: [zone("z:work"), zone("z:private")].into(),
             interface_hash: Digest::from_bytes([1; 32]),
             code_digest: Digest::from_bytes([2; 32]),
+            config_digest: Digest::from_bytes([6; 32]),
             operation: Some(declared()),
         }),
         schema: Ok(()),
@@ -243,6 +244,7 @@ fn risky_write() -> Facts {
         },
         approvals: Vec::new(),
         approvals_named: BTreeSet::new(),
+        denials: Vec::new(),
         lease: LeaseFacts::NotNeeded,
         rates: RateFacts::Room,
     }
@@ -380,7 +382,14 @@ pub(crate) fn standing(input: &str) -> StandingApproval {
         interface_hash: Digest::from_bytes([1; 32]),
         code_digest: Digest::from_bytes([2; 32]),
         input_digest: Some(hash::digest(input.as_bytes())),
+        config_digest: Some(Digest::from_bytes([6; 32])),
     }
+}
+
+/// A denial of a call with this input.
+pub(crate) fn denial(input: &str) -> DenialFacts {
+    let input_digest = Some(hash::digest(input.as_bytes()));
+    DenialFacts { id: object(90), revoked: false, input_digest, expires_at: at(60) }
 }
 
 /// An approval of this very call.

@@ -547,6 +547,7 @@ fn a_zone_is_defined_with_its_policy_and_keeps_its_levels() {
         integrity: level(integrity),
         confidentiality: level(confidentiality),
         description: String::new(),
+        key: None,
     };
     assert_eq!(code(home.try_operate(&apollo, definition(60, 60))), Code::ZoneUnknown, "the node has no key");
     let key = SymmetricKey::generate(&mut Entropy::from_seed(&[44; 32].into()));

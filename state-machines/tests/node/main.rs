@@ -12,3 +12,4 @@ mod probing;
 mod restart;
 mod standing_approvals;
 mod tokens;
+mod zone_keys;

@@ -2,16 +2,21 @@
 
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, ObjectId};
+use fcp_proto_core::ids::{ConnectorId, Digest, ObjectId, ZoneId};
 use fcp_proto_core::object::{
-    AnyObject, AuditEventKind, Grant, Grantee, OperationIntent, OperatorDelegation, OperatorRight,
-    RevocationScope, Role, StandingApproval, StoredObject,
+    AnyObject, ApprovalDecision, ApprovalToken, AuditEventKind, ConnectorInstall, Grant, Grantee, Object,
+    OperationIntent, OperatorDelegation, OperatorRight, RevocationScope, Role, Signed, SignedBody,
+    StandingApproval, StoredObject,
 };
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, CallRequest, Failure, FiledApproval, Request};
 
 use crate::authority::delegation;
-use crate::home::{Home, everything, grant_fields, operation, sign, work, zone};
+use crate::home::{Home, approval, everything, grant_fields, operation, sign, work, zone};
+
+fn connector() -> ConnectorId {
+    "notes".parse().expect("a name")
+}
 
 const NOTE: &str = r#"{"note":"a"}"#;
 const WRITE: &str = r#"{"note":"a","text":"hello"}"#;
@@ -45,6 +50,7 @@ fn given(home: &Home, filed: &FiledApproval) -> Grant {
             interface_hash: filed.request.interface_hash,
             code_digest: filed.request.code_digest,
             input_digest: Some(hash::digest(WRITE.as_bytes())),
+            config_digest: home.node.catalog().get(&connector()).map(|it| it.config_digest),
         }),
         ..grant_fields(bounds, home.now)
     }
@@ -65,9 +71,35 @@ fn leave(home: &mut Home, rights: &[OperatorRight]) {
     home.pass(1);
     // What was signed before keeps its force: nothing but the rights is another.
     let fields = OperatorDelegation { not_before: since, ..delegation(home, rights) };
-    let narrowed = sign(&zone("z:owner"), home.now, fields, &home.keys.owner);
-    let request = Request::Admit { object: Box::new(narrowed.into()), actor: "owner".into() };
-    home.ask(request).expect("the owner may");
+    own(home, &zone("z:owner"), fields);
+}
+
+/// Has the owner say this, as an operator would.
+fn own<T: SignedBody>(home: &mut Home, zone: &ZoneId, fields: T)
+where
+    AnyObject: From<Object<Signed<T>>>,
+{
+    let object = sign(zone, home.now, fields, &home.keys.owner);
+    home.ask(Request::Admit { object: Box::new(object.into()), actor: "owner".into() })
+        .expect("the owner may");
+}
+
+/// Has the operator deny what was filed, for five minutes; the denial.
+fn deny(home: &mut Home, filed: &FiledApproval) -> ObjectId {
+    let expires_at = home.now.unix.saturating_add(300);
+    let no = ApprovalToken { decision: ApprovalDecision::Deny, expires_at, ..approval(filed, home.now) };
+    home.operate(&work(), no)
+}
+
+/// A home whose operator denied this write, and whose owner agreed to it beforehand.
+fn denied() -> (Home, ObjectId) {
+    let (mut home, _) = Home::with_grant();
+    let filed = file_write(&mut home, "k1");
+    let denial = deny(&mut home, &filed);
+    let other = file_write(&mut home, "k9");
+    let fields = given(&home, &other);
+    own(&mut home, &work(), fields);
+    (home, denial)
 }
 
 fn code<T: core::fmt::Debug>(result: Result<T, Failure>) -> Code {
@@ -121,7 +153,12 @@ fn like_calls_are_spared_and_their_intents_and_events_name_the_grant() {
 #[test]
 fn everything_else_is_asked_for() {
     type Meanwhile = fn(&mut Home, ObjectId);
-    let cases: [(&str, Meanwhile); 4] = [
+    let cases: [(&str, Meanwhile); 5] = [
+        ("the connector is configured otherwise", |home, _| {
+            let installed = home.node.catalog().get(&connector()).expect("it is installed").install.clone();
+            let config = r#"{"base_url":"https://other.example"}"#.into();
+            home.operate(&work(), ConnectorInstall { config, ..installed });
+        }),
         ("the time is over", |home, _| home.pass(600)),
         ("the grant is revoked", |home, id| home.revoke(RevocationScope::Capability, id.as_bytes())),
         ("the code is another", |home, _| home.install_code([9; 32])),
@@ -134,6 +171,87 @@ fn everything_else_is_asked_for() {
         meanwhile(&mut home, grant);
         assert_eq!(code(home.invoke(put(&home, WRITE, "k2"), "{}")), Code::ApprovalRequired, "{what}");
     }
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_denial_counts_however_the_key_under_it_ends() {
+    type Meanwhile = fn(&mut Home);
+    let cases: [(&str, Meanwhile); 4] = [
+        ("it is replaced", |home| {
+            let lasting = delegation(home, OperatorRight::ALL);
+            home.pass(1);
+            let ended = OperatorDelegation { expires_at: Some(home.now.unix), ..lasting };
+            own(home, &zone("z:owner"), ended);
+        }),
+        ("it loses the right", |home| leave(home, &[OperatorRight::Grant])),
+        ("it is revoked", |home| {
+            let key = home.keys.operator.key_id();
+            home.revoke(RevocationScope::IssuerKey, key.as_bytes());
+        }),
+        ("nothing happens", |_| {}),
+    ];
+    for (what, meanwhile) in cases {
+        let (mut home, _) = denied();
+        meanwhile(&mut home);
+        for round in ["now", "after a restart"] {
+            let refused = code(home.invoke(put(&home, WRITE, "k1"), "{}"));
+            assert_eq!(refused, Code::ApprovalDenied, "{what}, {round}");
+            home.restart();
+            home.session = home.open_session();
+        }
+    }
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_denied_input_is_asked_about_under_any_idempotency_key() {
+    let (mut home, _) = denied();
+    for round in ["now", "after a restart"] {
+        for key in ["k2", "k9", "k10"] {
+            let refused = code(home.invoke(put(&home, WRITE, key), "{}"));
+            assert_eq!(refused, Code::ApprovalRequired, "{key} {round}");
+        }
+        home.restart();
+        home.session = home.open_session();
+    }
+    let asked_again = file_write(&mut home, "k10");
+    home.approve(&asked_again);
+    home.invoke(put(&home, WRITE, "k10"), "{}").expect("a person agreed to this very call");
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_denial_is_lifted_by_revoking_it_and_ends_with_its_time() {
+    let (mut home, denial) = denied();
+    home.revoke(RevocationScope::Capability, denial.as_bytes());
+    home.invoke(put(&home, WRITE, "k1"), "{}").expect("it was lifted, and a person agreed beforehand");
+    let (mut home, _) = denied();
+    home.pass(299);
+    assert_eq!(code(home.invoke(put(&home, WRITE, "k1"), "{}")), Code::ApprovalDenied);
+    home.pass(1);
+    home.invoke(put(&home, WRITE, "k1"), "{}").expect("its time is over");
+}
+
+//= docs/spec/gate.md#standing-approvals
+#[test]
+fn the_refusal_names_the_agreement_whose_calls_are_used_up() {
+    let (mut home, _) = Home::with_grant();
+    let filed = ["k7", "k8", "k9"].map(|key| file_write(&mut home, key));
+    for (input, filed) in [OTHER, WRITE, OTHER].into_iter().zip(filed) {
+        let mut fields = given(&home, &filed);
+        fields.constraints.max_calls = Some(1);
+        fields.standing_approval.as_mut().expect("one").input_digest = Some(hash::digest(input.as_bytes()));
+        own(&mut home, &work(), fields);
+    }
+    home.invoke(put(&home, WRITE, "k1"), "{}").expect("a person agreed to one");
+    let spent = newest_intent(&home).standing_approval.expect("a grant");
+    let refused = home.invoke(put(&home, WRITE, "k2"), "{}").expect_err("a refusal");
+    assert_eq!(refused.code, Code::ApprovalRequired);
+    assert!(refused.message.contains(&spent.to_string()), "{}", refused.message);
+    let known = home.node.authority().grant_by_id(&spent).expect("a grant").clone();
+    let obstacle = home.node.grant_obstacle(&spent, &known, home.now.unix).expect("it serves no more");
+    assert_eq!(obstacle.code, Code::CallLimitReached);
 }
 
 #[test]
@@ -175,7 +293,8 @@ fn a_standing_approval_is_given_over_its_request_and_for_no_more() {
         (Code::ApprovalMismatch, Grant { grantee: readers, ..fits.clone() }),
         (Code::ApprovalMismatch, Grant { operations: two, ..fits.clone() }),
         (Code::ApprovalMismatch, with(StandingApproval { interface_hash: other, ..standing.clone() })),
-        (Code::ApprovalMismatch, with(StandingApproval { code_digest: other, ..standing })),
+        (Code::ApprovalMismatch, with(StandingApproval { code_digest: other, ..standing.clone() })),
+        (Code::ConnectorChanged, with(StandingApproval { config_digest: Some(other), ..standing })),
     ] {
         assert_eq!(code(home.try_operate(&work(), wider)), expected);
     }

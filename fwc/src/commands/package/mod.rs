@@ -61,7 +61,7 @@ pub(crate) struct Build {
 /// Runs cases.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc package test my-connector\n  \
-    fwc package test sqlite --code target/release/fcp-connector-sqlite")]
+    fwc package test my-native --code target/release/my-native")]
 pub(crate) struct Test {
     /// The folder with manifest.toml and cases.toml
     pub(crate) folder: PathBuf,
@@ -170,7 +170,9 @@ fn keygen(out: &Path) -> Result<Outcome> {
 fn build(args: &Build) -> Result<Outcome> {
     let read = |name: &str| crate::read_file(&args.folder.join(name), MAX_HEAD_BYTES);
     let manifest = read("manifest.toml")?;
-    let cases = if args.folder.join("cases.toml").exists() { read("cases.toml")? } else { Vec::new() };
+    // A link that leads nowhere is not taken for a folder without cases.
+    let has_cases = args.folder.join("cases.toml").symlink_metadata().is_ok();
+    let cases = if has_cases { read("cases.toml")? } else { Vec::new() };
     let code = match (&args.platform, &args.code) {
         (Some(platform), Some(path)) => Some((platform.as_str(), crate::read_file(path, MAX_CODE_BYTES)?)),
         (None, _) | (_, None) => None,
@@ -182,7 +184,8 @@ fn build(args: &Build) -> Result<Outcome> {
     let answer = Answer::local(&describe(&package, &bytes)?, Source::Offline)?;
     Ok(match package.cases() {
         Some(cases) if !cases.cases.is_empty() => answer.note("its cases were read and not run").next(tested),
-        Some(_) | None => answer,
+        Some(_) | None => answer
+            .note("it has no cases: nothing tries what it says of itself until its folder has a cases.toml"),
     }
     .into())
 }
@@ -198,17 +201,29 @@ fn write(out: &Path, bytes: &[u8], force: bool) -> Result<()> {
             .because(format!("{} is there already, and is not overwritten", out.display()))
             .next("name another file with `fwc package build FOLDER --out PATH`, or add --force")
     };
-    let save = |path: &Path| {
-        let mut file = std::fs::File::create_new(path)?;
-        file.write_all(bytes).and_then(|()| file.sync_all())
-    };
-    if !force {
-        return save(out).map_err(failed);
+    if force {
+        return replace(out, bytes).map_err(failed);
     }
-    let mut beside = out.to_owned().into_os_string();
-    beside.push(format!(".{}", std::process::id()));
+    save(out, bytes).map_err(failed)
+}
+
+/// Writes a new file, durable when this returns.
+fn save(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::File::create_new(path)?;
+    file.write_all(bytes).and_then(|()| file.sync_all())
+}
+
+/// Puts a file in the place of the one that is there, in one step. What one that was killed left beside it is removed: its
+/// name is always the same.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut beside = path.to_owned().into_os_string();
+    beside.push(".new");
     let beside = PathBuf::from(beside);
-    save(&beside).and_then(|()| std::fs::rename(&beside, out)).map_err(failed)
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    save(&beside, bytes).and_then(|()| std::fs::rename(&beside, path))
 }
 
 /// Replaces the package by the signed one in one step, so that a crash leaves one or the other.
@@ -217,13 +232,7 @@ fn sign(args: &Sign) -> Result<Outcome> {
     let key = key_file::load::<Publisher>(&args.key)?;
     package.sign(&key).map_err(|error| invalid(&args.package, &error))?;
     let bytes = package.to_bytes().map_err(|error| invalid(&args.package, &error))?;
-    let mut beside = args.package.clone().into_os_string();
-    beside.push(".signing");
-    let beside = PathBuf::from(beside);
-    let written = std::fs::File::create_new(&beside)
-        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, &args.package));
-    written.map_err(|error| file_failure("write", &beside, &error))?;
+    replace(&args.package, &bytes).map_err(|error| file_failure("write", &args.package, &error))?;
     Ok(Answer::local(&describe(&package, &bytes)?, Source::Offline)?.into())
 }
 

@@ -83,10 +83,15 @@ fn existing() -> OpenOptions {
     options
 }
 
-/// Opens what must be a regular file.
+/// Opens what must be a regular file; a link and what is of another kind are refused alike.
 fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+    let is_link = |error: &io::Error| error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
+    match options.open(path) {
+        Err(error) if is_link(&error) => Err(io::ErrorKind::InvalidInput.into()),
+        Err(error) => Err(error),
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(io::ErrorKind::InvalidInput.into()),
+    }
 }
 
 /// The process number that the holder of a lock wrote into it.

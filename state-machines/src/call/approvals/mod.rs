@@ -11,9 +11,11 @@ pub use grants::{FiledGrant, GrantRequests};
 
 use alloc::collections::BTreeMap;
 
-use fcp_proto_core::ids::{Digest, KeyId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::crypto::hash;
+use fcp_proto_core::ids::{ConnectorId, Digest, KeyId, ObjectId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{
-    ApprovalKind, ApprovalRequest, ApprovalToken, Grant, Grantee, StandingApproval,
+    ApprovalDecision, ApprovalKind, ApprovalRequest, ApprovalToken, CallRecord, Grant, Grantee,
+    StandingApproval,
 };
 use fcp_proto_core::time::UnixTime;
 
@@ -28,11 +30,24 @@ pub struct Decided {
     pub spent_by: Option<ObjectId>,
 }
 
+/// What a call does, under whatever idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// The connector.
+    pub connector: ConnectorId,
+    /// The operation.
+    pub operation: OperationId,
+    /// BLAKE3 of the input's canonical JSON.
+    pub input_digest: Digest,
+}
+
 /// A request and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filed {
     /// The request.
     pub request: ApprovalRequest,
+    /// What the call does; absent if the call's record does not stand before the request.
+    pub deed: Option<Deed>,
     /// Who asks.
     pub principal: PrincipalId,
     /// Where.
@@ -59,9 +74,21 @@ pub enum Undecidable {
 pub struct Approvals {
     requests: BTreeMap<ObjectId, Filed>,
     decisions: BTreeMap<ObjectId, Decided>,
+    /// What the newest call record says: that of a request is stored right before it.
+    recorded: Option<(ObjectId, Deed)>,
 }
 
 impl Approvals {
+    /// Takes the record of a call, which a request may follow.
+    pub fn apply_record(&mut self, id: ObjectId, call: &CallRecord) {
+        let deed = Deed {
+            connector: call.connector.clone(),
+            operation: call.operation.clone(),
+            input_digest: hash::digest(call.input.as_bytes()),
+        };
+        self.recorded = Some((id, deed));
+    }
+
     /// Takes a request.
     pub fn apply_request(
         &mut self,
@@ -70,7 +97,9 @@ impl Approvals {
         principal: PrincipalId,
         request: ApprovalRequest,
     ) {
-        self.requests.insert(id, Filed { request, principal, zone, decision: None });
+        let recorded = self.recorded.take().filter(|(record, _)| *record == request.request);
+        let deed = recorded.map(|(_, deed)| deed);
+        self.requests.insert(id, Filed { request, deed, principal, zone, decision: None });
     }
 
     /// The request, if it waits for a decision.
@@ -172,6 +201,25 @@ impl Approvals {
     /// The decisions over calls with this digest, oldest id first.
     pub fn over(&self, call_digest: &Digest) -> impl Iterator<Item = (&ObjectId, &Decided)> {
         self.decisions.iter().filter(move |(_, decided)| decided.token.call_digest == *call_digest)
+    }
+
+    /// The denials of calls of an operation that `principal` asked for in `zone`, and the digest of the input of each. Where
+    /// nobody knows what was denied, it may have been this.
+    pub fn denials<'a>(
+        &'a self,
+        principal: &'a PrincipalId,
+        zone: &'a ZoneId,
+        connector: &'a ConnectorId,
+        operation: &'a OperationId,
+    ) -> impl Iterator<Item = (&'a ObjectId, &'a Decided, Option<Digest>)> {
+        let denied = |(_, it): &(&ObjectId, &Decided)| it.token.decision == ApprovalDecision::Deny;
+        self.decisions.iter().filter(denied).filter_map(move |(id, decided)| {
+            let filed = self.requests.get(&decided.token.approval_request)?;
+            let known = filed.deed.as_ref();
+            let same = known.is_none_or(|deed| deed.connector == *connector && deed.operation == *operation);
+            let asked = filed.principal == *principal && filed.zone == *zone;
+            (asked && same).then_some((id, decided, known.map(|deed| deed.input_digest)))
+        })
     }
 
     /// All decisions, oldest id first.

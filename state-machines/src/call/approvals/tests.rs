@@ -1,8 +1,10 @@
 //! Each part of what a decision must answer, alone; the bounds of time; what is given back and forgotten.
 
+use alloc::vec::Vec;
+
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ConnectorId, OperationId};
-use fcp_proto_core::object::{ApprovalDecision, ApprovalKind, Grant, GrantRequest, Grantee};
+use fcp_proto_core::ids::CallId;
+use fcp_proto_core::object::GrantRequest;
 use fcp_proto_core::token::constraints::Constraints;
 
 use super::*;
@@ -222,4 +224,45 @@ fn a_request_for_a_grant_is_decided_once_and_forgotten_in_time() {
     assert!(requests.knows(&REQUEST));
     requests.expire(at(100));
     assert!(!requests.knows(&REQUEST));
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_denial_is_of_what_its_principal_asked_for_or_of_anything_if_nobody_knows() {
+    let call = CallRecord {
+        call_id: CallId::default(),
+        principal: ada(),
+        connector: ConnectorId::new("notes").unwrap(),
+        operation: OperationId::new("notes.put").unwrap(),
+        input: "{}".into(),
+        resources: Default::default(),
+        credentials: Default::default(),
+        idempotency_key: None,
+        call_digest: asked().call_digest,
+        trace: None,
+    };
+    let no = ApprovalToken { decision: ApprovalDecision::Deny, ..given() };
+    let (eve, home) = (PrincipalId::new("eve").unwrap(), ZoneId::new("z:private").unwrap());
+    let (other, touch) = (ConnectorId::new("files").unwrap(), OperationId::new("notes.touch").unwrap());
+    for (record, known) in [(OTHER, Some(hash::digest(b"{}"))), (REQUEST, None)] {
+        let mut approvals = Approvals::default();
+        approvals.apply_record(record, &call);
+        approvals.apply_request(REQUEST, work(), ada(), asked());
+        approvals.apply_decision(DECISION, SIGNER, given());
+        let of =
+            |approvals: &Approvals, who: &PrincipalId, zone: &ZoneId, connector: &ConnectorId, operation| {
+                let denials = approvals.denials(who, zone, connector, operation);
+                denials.map(|(id, _, input)| (*id, input)).collect::<Vec<_>>()
+            };
+        let found = of(&approvals, &ada(), &work(), &call.connector, &call.operation);
+        assert_eq!(found, [], "an approval is none");
+        approvals.apply_decision(DECISION, SIGNER, no.clone());
+        let found = of(&approvals, &ada(), &work(), &call.connector, &call.operation);
+        assert_eq!(found, [(DECISION, known)]);
+        assert_eq!(of(&approvals, &eve, &work(), &call.connector, &call.operation), [], "another's");
+        assert_eq!(of(&approvals, &ada(), &home, &call.connector, &call.operation), [], "elsewhere");
+        let unknown = usize::from(known.is_none());
+        assert_eq!(of(&approvals, &ada(), &work(), &other, &call.operation).len(), unknown);
+        assert_eq!(of(&approvals, &ada(), &work(), &call.connector, &touch).len(), unknown);
+    }
 }

@@ -54,6 +54,8 @@ pub struct Facts {
     pub approvals: Vec<ApprovalFacts>,
     /// Check 13: the approvals that the call names; if it names any, each of these is spent and no other.
     pub approvals_named: BTreeSet<ObjectId>,
+    /// Check 13: the denials of calls of this operation that this principal asked for in this zone.
+    pub denials: Vec<DenialFacts>,
     /// Check 14.
     pub lease: LeaseFacts,
     /// Check 15.
@@ -109,6 +111,8 @@ pub struct ProspectFacts<'a> {
     pub zone: Option<&'a ZoneFacts>,
     /// The grant's connector; absent if there is no such connector.
     pub connector: Option<&'a ConnectorFacts>,
+    /// Whether the key of the grant's zone is revoked.
+    pub zone_key_revoked: bool,
 }
 
 /// Whether the credential that an operation needs is there, and which it is.
@@ -258,6 +262,8 @@ pub struct ConnectorFacts {
     pub interface_hash: Digest,
     /// Its code.
     pub code_digest: Digest,
+    /// Its configuration.
+    pub config_digest: Digest,
     /// The operation; absent if the connector has no such one.
     pub operation: Option<OperationFacts>,
 }
@@ -337,7 +343,7 @@ pub struct HandleFacts {
 pub struct ApprovalFacts {
     /// Its object id.
     pub id: ObjectId,
-    /// Whether a live operator with the right to approve signed it.
+    /// Whether a live operator with the right to approve signed it; of a denial, whether one did who was that then.
     pub signer_valid: bool,
     /// Whether it is revoked.
     pub revoked: bool,
@@ -357,6 +363,19 @@ pub struct ApprovalFacts {
     pub expires_at: UnixTime,
     /// Whether a call spent it.
     pub used: bool,
+}
+
+/// A call of the same operation by the same principal in the same zone, which a person denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenialFacts {
+    /// The denial's object id.
+    pub id: ObjectId,
+    /// Whether it is revoked.
+    pub revoked: bool,
+    /// BLAKE3 of the canonical JSON of the denied input; where that is not known, any input is the denied one.
+    pub input_digest: Option<Digest>,
+    /// Until when it counts, exclusive.
+    pub expires_at: UnixTime,
 }
 
 /// What is known of the lease over what the call touches.

@@ -19,10 +19,10 @@ mod facts;
 mod tests;
 
 pub use authorized::{Authorized, Seal};
-pub use denial::Denial;
+pub use denial::{Denial, StandingFault};
 pub use facts::{
-    ApprovalFacts, ConnectorFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts, InputFacts,
-    IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, ProspectFacts, RateFacts,
+    ApprovalFacts, ConnectorFacts, DenialFacts, Facts, FlowFacts, GrantFacts, HandleFacts, HolderFacts,
+    InputFacts, IssuerFacts, KeyFacts, KeyStanding, LeaseFacts, OperationFacts, ProspectFacts, RateFacts,
     RevocationFacts, SignatureFacts, SlotFacts, StandingFacts, TokenFacts, ZoneFacts,
 };
 
@@ -69,7 +69,7 @@ pub fn recheck(authorized: &Authorized, facts: &StandingFacts, now: UnixTime) ->
 /// Whether a grant could serve a call of one of its operations, as far as neither token nor input decide.
 ///
 /// # Errors
-/// The first test of checks 6 to 8 that would refuse every such call.
+/// The first test of checks 4, 6 to 8 and 11 that would refuse every such call.
 pub fn could_serve(facts: &ProspectFacts<'_>, now: UnixTime) -> Result<(), Denial> {
     checks::prospect::check(facts, now)
 }

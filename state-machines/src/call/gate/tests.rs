@@ -103,6 +103,7 @@ fn connector() -> ConnectorFacts {
         zones: [name("z:work")].into(),
         interface_hash: Digest::from_bytes([1; 32]),
         code_digest: Digest::from_bytes([2; 32]),
+        config_digest: Digest::from_bytes([6; 32]),
         operation: Some(OperationFacts {
             capability: name("github.write"),
             risk: Risk::Medium,
@@ -200,6 +201,7 @@ fn allowed() -> Facts {
         },
         approvals: vec![approval()],
         approvals_named: BTreeSet::new(),
+        denials: Vec::new(),
         lease: LeaseFacts::Held { seq: 7, expires_at: at(10_031) },
         rates: RateFacts::Room,
     }
@@ -647,6 +649,7 @@ fn beforehand() -> StandingApproval {
         interface_hash: Digest::from_bytes([1; 32]),
         code_digest: Digest::from_bytes([2; 32]),
         input_digest: Some(hash::digest(INPUT.as_bytes())),
+        config_digest: Some(Digest::from_bytes([6; 32])),
     }
 }
 
@@ -672,6 +675,10 @@ fn a_standing_approval_spares_an_approval_and_is_named() {
     given(&mut wide).input_digest = None;
     input(&mut wide).canonical = "{}".into();
     assert_eq!(refusal(&wide), None, "whatever the bounds permit");
+    let mut earlier = spared();
+    given(&mut earlier).config_digest = None;
+    installed(&mut earlier).config_digest = Digest::default();
+    assert_eq!(refusal(&earlier), None, "one that was given before configurations were bound");
     let mut free = spared();
     operation(&mut free).approval = Approval::None;
     let Decision::Authorized(authorized) = decide(&free, NOW) else { panic!("nobody has to agree") };
@@ -681,8 +688,8 @@ fn a_standing_approval_spares_an_approval_and_is_named() {
 //= docs/spec/gate.md#standing-approvals
 #[test]
 fn a_standing_approval_spares_nothing_that_it_was_not_given_for() {
-    let denied = ApprovalFacts { decision: ApprovalDecision::Deny, ..approval() };
-    let cases: [(&str, Change); 7] = [
+    let cases: [(&str, Change); 8] = [
+        ("another configuration", |f| installed(f).config_digest = Digest::default()),
         ("none was given", |f| granted(f).grant.standing_approval = None),
         ("whoever gave it may not approve", |f| granted(f).approver_valid = false),
         ("another interface", |f| given(f).interface_hash = Digest::default()),
@@ -701,15 +708,30 @@ fn a_standing_approval_spares_nothing_that_it_was_not_given_for() {
         change(&mut facts);
         assert_eq!(refusal(&facts), Some((GateCheck::Approval, Code::ApprovalRequired)), "{what}");
     }
-    let no = Facts { approvals: vec![denied.clone()], ..spared() };
-    assert_eq!(refusal(&no).map(|it| it.1), Some(Code::ApprovalDenied), "a person said no to this very call");
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_standing_approval_spares_no_input_that_a_person_denied() {
+    let denial = DenialFacts {
+        id: ObjectId::from_bytes([8; 32]),
+        revoked: false,
+        input_digest: Some(hash::digest(INPUT.as_bytes())),
+        expires_at: at(10_001),
+    };
+    let with = |denial| refusal(&Facts { denials: vec![denial], ..spared() });
+    let asked = Some((GateCheck::Approval, Code::ApprovalRequired));
+    assert_eq!(with(denial), asked, "under whatever idempotency key");
+    assert_eq!(with(DenialFacts { input_digest: None, ..denial }), asked, "it may have been this input");
     for void in [
-        ApprovalFacts { signer_valid: false, ..denied.clone() },
-        ApprovalFacts { revoked: true, ..denied.clone() },
-        ApprovalFacts { expires_at: NOW, ..denied },
+        DenialFacts { input_digest: Some(Digest::default()), ..denial },
+        DenialFacts { revoked: true, ..denial },
+        DenialFacts { expires_at: NOW, ..denial },
     ] {
-        assert_eq!(refusal(&Facts { approvals: vec![void], ..spared() }), None, "a no that does not count");
+        assert_eq!(with(void), None, "a no that does not count: {void:?}");
     }
+    let own = Facts { approvals: vec![approval()], denials: vec![denial], ..spared() };
+    assert_eq!(refusal(&own), None, "a person agreed to this very call since");
 }
 
 //= docs/spec/gate.md#standing-approvals
@@ -751,14 +773,37 @@ fn an_approval_of_the_very_call_comes_before_a_standing_one() {
 //= docs/spec/gate.md#standing-approvals
 #[test]
 fn a_refusal_says_why_a_standing_approval_is_of_no_use() {
+    let told = |facts: &Facts| {
+        let Decision::Denied(denial) = decide(facts, NOW) else { panic!("it is refused") };
+        denial
+    };
     let mut facts = spared();
     given(&mut facts).code_digest = Digest::default();
-    let Decision::Denied(denial) = decide(&facts, NOW) else { panic!("the connector was changed") };
+    let denial = told(&facts);
     assert!(
         denial.rule.contains(&format!("{GRANT}")) && denial.rule.contains("no longer"),
         "{}",
         denial.rule
     );
+
+    let near = ObjectId::from_bytes([200; 32]);
+    let known = granted(&mut facts).clone();
+    facts.grants.insert(near, known);
+    token(&mut facts).grant_object_ids.insert(near);
+    given(&mut facts).input_digest = Some(Digest::default());
+    let denial = told(&facts);
+    assert!(denial.rule.contains(&format!("{near}")), "one for another input is not told: {}", denial.rule);
+    assert_eq!(denial.standing, Some(StandingFault::Connector));
+
+    facts.approvals = vec![ApprovalFacts { signer_valid: false, ..approval() }];
+    let denial = told(&facts);
+    let own = format!("{}", approval().id);
+    assert!(
+        denial.rule.contains(&own),
+        "what was decided over this very call is told first: {}",
+        denial.rule
+    );
+    assert_eq!((denial.code, denial.standing), (Code::ApprovalInvalid, None));
 }
 
 #[test]
@@ -932,6 +977,21 @@ fn what_changed_since_the_decision_stops_the_call() {
 
 //= docs/spec/gate.md#deciding-and-spending
 #[test]
+fn a_standing_approval_is_looked_at_again_before_its_call_leaves() {
+    let Decision::Authorized(authorized) = decide(&spared(), NOW) else { panic!("it is spared one") };
+    let standing = StandingFacts { grants: spared().grants, ..standing() };
+    assert_eq!(recheck(&authorized, &standing, NOW), Ok(()));
+    let denied = |facts: &StandingFacts| recheck(&authorized, facts, NOW).map_err(|denial| denial.code);
+    let mut silenced = standing.clone();
+    silenced.grants.get_mut(&GRANT).expect("the grant").approver_valid = false;
+    assert_eq!(denied(&silenced), Err(Code::ApprovalInvalid), "whoever signed it may not approve any more");
+    let mut elsewhere = standing;
+    elsewhere.connector.as_mut().expect("a connector").config_digest = Digest::default();
+    assert_eq!(denied(&elsewhere), Err(Code::Conflict), "the connector was configured anew");
+}
+
+//= docs/spec/gate.md#deciding-and-spending
+#[test]
 fn an_approval_that_ends_meanwhile_stops_the_call() {
     let end = NOW.saturating_add(1);
     let mut facts = allowed();
@@ -968,7 +1028,9 @@ fn a_standing_approval_whose_signer_may_not_approve_any_more_stops_the_call() {
 fn what_a_grant_could_not_serve_is_found_without_a_token() {
     type Prospect = (GrantFacts, Facts);
     type Amiss = fn(&mut Prospect);
-    let cases: [(Code, Amiss); 9] = [
+    let cases: [(Code, Amiss); 11] = [
+        (Code::ZoneKeyRevoked, |it| it.1.revocation.zone_key = true),
+        (Code::CallLimitReached, |it| it.0.calls_used = 10),
         (Code::GrantIssuerInvalid, |it| it.0.signer_valid = false),
         (Code::GrantExpired, |it| it.0.grant.expires_at = NOW),
         (Code::ZoneUnknown, |it| it.1.zone = None),
@@ -988,6 +1050,7 @@ fn what_a_grant_could_not_serve_is_found_without_a_token() {
             operation_id: &facts.operation_id,
             zone: facts.zone.as_ref(),
             connector: facts.connector.as_ref(),
+            zone_key_revoked: facts.revocation.zone_key,
         };
         could_serve(&prospect, NOW).map_err(|denial| denial.code)
     };

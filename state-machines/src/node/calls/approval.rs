@@ -88,7 +88,10 @@ impl Node {
         let body = call_record(call_id, facts, trace).ok_or(Unstorable::NoZoneKey)?;
         let label = facts.flow.context.clone();
         let header = Header::new(&<CallRecord as Body>::SCHEMA, zone, now, label, principal.clone());
-        let record = unit.store(&Object { header, body }, &self.keys)?;
+        let called = Object { header, body };
+        let record = unit.store(&called, &self.keys)?;
+        // Whoever denies the request denies what it asks for, so that is known with it.
+        unit.then(Then::Apply(record, Box::new(called.into())));
         let mut header = ledger::own_header::<ApprovalRequest>(zone, now).with_refs([record]);
         header.provenance.origin_principal = principal;
         let object = ledger::sign(header, fields(record), &self.keys.signing)?;

@@ -85,16 +85,16 @@ impl Node {
 
     /// Whether these are the stored objects that they say: the zone's key is secret.
     fn is_as_stored(&self, intent: ObjectId, doubtful: &DoubtfulCall) -> Result<(), Failure> {
-        let named = |id: Option<ObjectId>, wanted: ObjectId| id == Some(wanted);
         let DoubtfulCall { intent: stored, record } = doubtful;
-        if named(self.id_of(stored), intent) && named(self.id_of(record), stored.body.fields.request) {
+        if self.is_named(stored, intent) && self.is_named(record, stored.body.fields.request) {
             return Ok(());
         }
         Err(internal("the call in doubt is not as it was stored"))
     }
 
-    fn id_of<T: Body>(&self, object: &Object<T>) -> Option<ObjectId> {
-        object.store().ok()?.id(self.keys.zones.get(&object.header.zone_id)?).ok()
+    fn is_named<T: Body>(&self, object: &Object<T>, id: ObjectId) -> bool {
+        let keys = self.keys.zones.get(&object.header.zone_id);
+        keys.is_some_and(|keys| object.store().is_ok_and(|stored| keys.is_named(&stored, &id)))
     }
 
     /// How the operation's manifest settles it, as it was when the call was made.

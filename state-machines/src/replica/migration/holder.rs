@@ -184,7 +184,9 @@ impl Holder {
         }
         let number = held.next_number;
         let low = held.calls.values().filter_map(|call| call.number).min().unwrap_or(number);
-        let open = Open { intent, lease: (*held.lease).clone(), number, low };
+        let lease = (*held.lease).clone();
+        let open =
+            Open::sign(intent, lease, (number, low), (seat.key, seat.ids)).ok_or(CallError::Mismatch)?;
         let id = open.verify(&seat.key.verifying_key(), seat).ok_or(CallError::Mismatch)?;
         if held.calls.contains_key(&id) {
             return Err(CallError::Mismatch);

@@ -3,11 +3,13 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use fcp_proto_core::cbor_map;
 use fcp_proto_core::crypto::role::Node;
-use fcp_proto_core::crypto::sign::VerifyingKey;
+use fcp_proto_core::crypto::sign::{Signature, SigningKey, VerifyingKey, signing_bytes};
+use fcp_proto_core::encoding::cbor::ToCbor;
 use fcp_proto_core::ids::{NodeId, ObjectId};
 use fcp_proto_core::object::{
-    Certified, Lease, Object, OperationIntent, OperationReceipt, Settlement, Signed, SignedBody,
+    Certified, Lease, Object, ObjectIdKey, OperationIntent, OperationReceipt, Settlement, Signed, SignedBody,
 };
 
 use crate::persist::BatchToken;
@@ -24,6 +26,31 @@ pub struct Open {
     pub number: u64,
     /// All numbers below are of calls that ended.
     pub low: u64,
+    /// The holder's, over the call's name and the numbers: another member tells them to the next holder.
+    pub signature: Signature,
+}
+
+cbor_map! {
+    /// What a holder signs of a call beside its intent.
+    struct Numbering {
+        /// Its intent's name.
+        pub intent: ObjectId,
+        /// The lease's token.
+        pub lease_seq: u64,
+        /// The call's number.
+        pub number: u64,
+        /// Below which all have ended.
+        pub low: u64,
+    }
+}
+
+/// The schema text that the signature over a [`Numbering`] binds.
+const NUMBERING: &str = "fcp.connector.StrictCall/1.0.0";
+
+impl Numbering {
+    fn signing_bytes(&self) -> Option<Vec<u8>> {
+        signing_bytes(NUMBERING, &self.to_cbor()).ok()
+    }
 }
 
 /// How a call ended.
@@ -57,7 +84,21 @@ impl Open {
         self.lease.body.fields.lease_seq
     }
 
-    /// The call's name, if the holder of `lease` signed it for this connector under that lease.
+    /// A call of this member under `lease`, numbered and signed; nothing if it has no encoding.
+    //= docs/spec/replica.md#strict-calls
+    pub(super) fn sign(
+        intent: Object<Signed<OperationIntent>>,
+        lease: Object<Certified<Lease>>,
+        (number, low): (u64, u64),
+        (key, ids): (&SigningKey<Node>, &ObjectIdKey),
+    ) -> Option<Self> {
+        let name = intent.store().ok()?.id(ids).ok()?;
+        let numbering = Numbering { intent: name, lease_seq: lease.body.fields.lease_seq, number, low };
+        let signature = key.sign(&numbering.signing_bytes()?);
+        Some(Self { intent, lease, number, low, signature })
+    }
+
+    /// The call's name, if the holder of `lease` signed it, and its numbers, for this connector under that lease.
     //= docs/spec/replica.md#strict-calls
     pub(super) fn verify(&self, by: &VerifyingKey<Node>, seat: &Seat<'_>) -> Option<ObjectId> {
         let intent = &self.intent.body.fields;
@@ -66,7 +107,13 @@ impl Open {
             && intent.connector == seat.owner.connector_id
             && self.intent.header.zone_id == *seat.zone
             && self.low <= self.number;
-        if own && is_signed(&self.intent, by) { self.intent.store().ok()?.id(seat.ids).ok() } else { None }
+        if !own || !is_signed(&self.intent, by) {
+            return None;
+        }
+        let name = self.intent.store().ok()?.id(seat.ids).ok()?;
+        let Self { number, low, .. } = *self;
+        let numbering = Numbering { intent: name, lease_seq: self.token(), number, low };
+        by.verify(&numbering.signing_bytes()?, &self.signature).is_ok().then_some(name)
     }
 }
 

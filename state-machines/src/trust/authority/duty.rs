@@ -25,6 +25,11 @@ pub enum Duty {
 pub trait Signatory: SignedBody {
     /// Whose key must stand under it.
     const DUTY: Duty;
+
+    /// Whose key must stand under this one.
+    fn duty(&self) -> Duty {
+        Self::DUTY
+    }
 }
 
 /// One row a type.
@@ -38,7 +43,6 @@ duties! {
     OperatorDelegation => Duty::Owner;
     NodeAttestation => Duty::Owner;
     Membership => Duty::Owner;
-    ZoneDefinition => Duty::Operator(OperatorRight::Zones);
     ZonePolicy => Duty::Operator(OperatorRight::Zones);
     Role => Duty::Operator(OperatorRight::Grant);
     RoleAssignment => Duty::Operator(OperatorRight::Grant);
@@ -63,4 +67,14 @@ duties! {
     DecisionReceipt => Duty::Node;
     Settlement => Duty::Node;
     AuditHead => Duty::Node;
+}
+
+/// Operators define zones; another key of one is the owner's to give.
+//= docs/spec/authority.md#another-key-of-a-zone
+impl Signatory for ZoneDefinition {
+    const DUTY: Duty = Duty::Operator(OperatorRight::Zones);
+
+    fn duty(&self) -> Duty {
+        if self.key.is_some() { Duty::Owner } else { Self::DUTY }
+    }
 }

@@ -131,7 +131,8 @@ impl Authority {
         object: &Object<Signed<T>>,
         revoked: &Revocations,
     ) -> Result<(), Unauthorized> {
-        let key = self.key_for(object.body.signer, T::DUTY, object.header.created_at, revoked)?;
+        let key =
+            self.key_for(object.body.signer, object.body.fields.duty(), object.header.created_at, revoked)?;
         let bytes = object.signing_bytes().map_err(|_| Unauthorized::Signature)?;
         key.verify(&bytes, &object.body.signature)
     }

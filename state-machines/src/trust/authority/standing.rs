@@ -59,6 +59,12 @@ impl Authority {
             || key(word.issuance_key.key_id())
     }
 
+    /// The owner's newest word for an operator, with its key.
+    pub fn newest_delegation(&self, name: &PrincipalId) -> Option<(KeyId, &OperatorDelegation)> {
+        let own = self.operators.iter().filter(|(_, it)| it.operator == *name);
+        own.max_by_key(|(_, it)| it.not_before).map(|(key, it)| (*key, it))
+    }
+
     /// The operators' keys that can act, of all or of one name.
     pub fn live_operators<'a>(
         &'a self,

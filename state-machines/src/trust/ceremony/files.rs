@@ -43,10 +43,14 @@ pub fn zone_key_file(zone: &ZoneId) -> String {
     format!("zone.{}.key", zone.as_str().replace(':', "_"))
 }
 
-/// The zone whose object-id key a file of this name keeps.
-pub fn zone_of_key_file(name: &str) -> Option<ZoneId> {
-    let zone = name.strip_prefix("zone.")?.strip_suffix(".key")?;
-    ZoneId::new(zone.replace('_', ":")).ok()
+/// The zone whose object-id key a file of this name keeps, and which key it is if not the zone's first: zones have no `.`.
+pub fn zone_of_key_file(name: &str) -> Option<(ZoneId, Option<KeyId>)> {
+    let name = name.strip_prefix("zone.")?.strip_suffix(".key")?;
+    let (zone, later) = match name.split_once('.') {
+        Some((zone, key)) => (zone, Some(key.parse().ok()?)),
+        None => (name, None),
+    };
+    Some((ZoneId::new(zone.replace('_', ":")).ok()?, later))
 }
 
 /// The key under which the file `name` is wrapped: derived from the node's secret, so that no file passes for another.

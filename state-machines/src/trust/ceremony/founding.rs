@@ -138,7 +138,12 @@ fn definition(zone: &ZoneId, level: Level) -> ZoneDefinition {
         Level::COMMUNITY => "what is shared with others",
         _ => "what anyone may see",
     };
-    ZoneDefinition { integrity: level, confidentiality: level, description: format!("{zone}: {purpose}") }
+    ZoneDefinition {
+        integrity: level,
+        confidentiality: level,
+        description: format!("{zone}: {purpose}"),
+        key: None,
+    }
 }
 
 /// The policy that a zone of `level` begins with: the less it is trusted, the less harm may be done in it.

@@ -99,7 +99,7 @@ impl Disk {
 
     fn node_keys(&self) -> NodeKeys {
         let zones = self.files.keys().filter_map(|name| {
-            files::zone_of_key_file(name).map(|zone| (zone, self.open::<ObjectIdKey>(name)))
+            files::zone_of_key_file(name).map(|(zone, _)| (zone, self.open::<ObjectIdKey>(name).into()))
         });
         NodeKeys {
             signing: self.open::<SigningKey<NodeRole>>(files::SIGNING_KEY),
@@ -276,7 +276,7 @@ fn no_seed_and_no_word_is_in_what_is_written_but_the_nodes_own_secret() {
         PASSPHRASE.to_vec(),
         begun.phrase.words().as_bytes().to_vec(),
     ]);
-    secrets.extend(keys.zones.values().map(|key| key.expose().to_vec()));
+    secrets.extend(keys.zones.values().map(|keys| keys.serving().expose().to_vec()));
     let written = disk.files.values().chain([&record]);
     for bytes in written {
         for secret in &secrets {

@@ -3,7 +3,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fcp_proto_core::crypto::proof::{CallProof, SessionProof};
 use fcp_proto_core::crypto::role;
-use fcp_proto_core::crypto::secret::SymmetricKey;
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::encoding::json::Json;
@@ -11,9 +10,9 @@ use fcp_proto_core::ids::{ConnectorId, Digest, NodeId, ObjectId, OperationId, Pr
 use fcp_proto_core::manifest::Manifest;
 use fcp_proto_core::object::{
     AnyObject, ApprovalDecision, ApprovalToken, CallDigestInput, ConnectorInstall, CredentialRecord, Effect,
-    Enrolment, FaultModel, Grant, Grantee, Header, Membership, NodeAttestation, Object, OperatorDelegation,
-    OperatorRight, OwnerRoot, RevocationObject, RevocationScope, Signed, SignedBody, StoredObject, Usage,
-    ZoneDefinition, ZonePolicy,
+    Enrolment, FaultModel, Grant, Grantee, Header, Membership, NodeAttestation, Object, ObjectIdKey,
+    OperatorDelegation, OperatorRight, OwnerRoot, RevocationObject, RevocationScope, Signed, SignedBody,
+    StoredObject, Usage, ZoneDefinition, ZonePolicy,
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Instant, Now, UnixTime};
@@ -24,7 +23,7 @@ use fcp_proto_core::zone::{Label, Risk, SafetyTier, WELL_KNOWN};
 use fcp_state_machines::node::{
     Answer, CallAnswer, CallLimits, CallRequest, CalledBy, Dispatch, Failure, FiledApproval, HeldToken,
     HolderProof, MintedToken, Node, NodeConfig, NodeKeys, Outcome, Output, Refusal, Request, RequestId,
-    SchemaCheck, SessionId, SessionRequest,
+    SchemaCheck, SessionId, SessionRequest, ZoneKeys,
 };
 use fcp_state_machines::persist::{Completion, Record};
 
@@ -93,14 +92,17 @@ fn node_id() -> NodeId {
 /// The node's own secrets, always the same for one seed.
 fn node_keys(seed: u8) -> NodeKeys {
     let mut entropy = Entropy::from_seed(&[seed; 32].into());
-    NodeKeys {
-        signing: SigningKey::generate(&mut entropy),
-        issuance: SigningKey::generate(&mut entropy),
-        zones: WELL_KNOWN
-            .iter()
-            .map(|(name, _)| (zone(name), SymmetricKey::generate(&mut entropy)))
-            .collect(),
-    }
+    let (signing, issuance) = (SigningKey::generate(&mut entropy), SigningKey::generate(&mut entropy));
+    let mut first = || ZoneKeys::from(ObjectIdKey::generate(&mut entropy));
+    let mut zones: BTreeMap<_, _> = WELL_KNOWN.iter().map(|(name, _)| (zone(name), first())).collect();
+    let keys = zones.get_mut(&work()).expect("a well-known zone");
+    [1, 2].into_iter().for_each(|generation| keys.hold(later_zone_key(generation)));
+    NodeKeys { signing, issuance, zones }
+}
+
+/// A key that is stored for a later generation of z:work.
+pub(crate) fn later_zone_key(generation: u8) -> ObjectIdKey {
+    ObjectIdKey::generate(&mut Entropy::from_seed(&[50 + generation; 32].into()))
 }
 
 fn header<T: SignedBody>(zone: &ZoneId, now: Now) -> Header {
@@ -214,8 +216,12 @@ impl Home {
             .into(),
         ];
         for (name, level) in WELL_KNOWN {
-            let definition =
-                ZoneDefinition { integrity: level, confidentiality: level, description: String::new() };
+            let definition = ZoneDefinition {
+                integrity: level,
+                confidentiality: level,
+                description: String::new(),
+                key: None,
+            };
             objects.push(sign(&zone(name), now, definition, owner).into());
             objects.push(sign(&zone(name), now, policy(1), owner).into());
         }
@@ -494,7 +500,7 @@ impl Home {
         let changed = change(AnyObject::open(&stored).expect("a known kind"));
         let zones = node_keys(self.keys.seed).zones;
         let key = zones.get(&changed.header.zone_id).expect("a zone of the home");
-        let id = changed.id(key).expect("it encodes");
+        let id = changed.id(key.serving()).expect("it encodes");
         Record { id, bytes: changed.to_bytes().expect("it encodes") }
     }
 

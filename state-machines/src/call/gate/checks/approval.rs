@@ -40,15 +40,22 @@ enum Agreed {
 
 /// An approval of this very call comes first: it is spent, and none is left over that nobody thinks of any more.
 fn agreed(flowing: &Flowing<'_>) -> Result<Agreed, Denial> {
-    let code = match find(flowing, ApprovalKind::Execution) {
-        Sought::Usable(id) => return Ok(Agreed::ToThis(id)),
-        Sought::None => Code::ApprovalRequired,
-        Sought::Unusable(code) => code,
-    };
-    match standing::find(flowing) {
-        Ok(Some(grant)) => Ok(Agreed::Beforehand(grant)),
-        Ok(None) => Err(denial(code, code.meaning())),
-        Err(rule) => Err(denial(code, rule)),
+    let sought = find(flowing, ApprovalKind::Execution);
+    if let Sought::Usable(id) = sought {
+        return Ok(Agreed::ToThis(id));
+    }
+    let beforehand = standing::find(flowing);
+    match (sought, beforehand) {
+        (_, Ok(Some(grant))) => Ok(Agreed::Beforehand(grant)),
+        // What was decided over this very call says more than what was agreed to of others.
+        (Sought::Unusable(id, code), _) => {
+            Err(denial(code, format!("the decision {id}: {}", code.meaning())))
+        }
+        (_, Err((grant, fault))) => {
+            let rule = format!("the standing approval of the grant {grant} is of no use: {fault}");
+            Err(Denial { standing: Some(fault), ..denial(Code::ApprovalRequired, rule) })
+        }
+        (_, Ok(None)) => Err(denial(Code::ApprovalRequired, Code::ApprovalRequired.meaning())),
     }
 }
 
@@ -78,8 +85,8 @@ pub(super) fn needed(zone: &ZoneFacts, operation: &OperationFacts) -> bool {
 pub(super) enum Sought {
     /// One that serves.
     Usable(ObjectId),
-    /// Only some that do not; why the first of them does not.
-    Unusable(Code),
+    /// Only some that do not; the first of them, and why it does not.
+    Unusable(ObjectId, Code),
     /// None of that kind.
     None,
 }
@@ -93,10 +100,10 @@ pub(super) fn find(constrained: &Constrained<'_>, kind: ApprovalKind) -> Sought 
     for approval in of_kind {
         match usable(constrained, approval) {
             Ok(()) => return Sought::Usable(approval.id),
-            Err(code) => first_fault = first_fault.or(Some(code)),
+            Err(code) => first_fault = first_fault.or(Some((approval.id, code))),
         }
     }
-    first_fault.map_or(Sought::None, Sought::Unusable)
+    first_fault.map_or(Sought::None, |(id, code)| Sought::Unusable(id, code))
 }
 
 fn usable(constrained: &Constrained<'_>, approval: &ApprovalFacts) -> Result<(), Code> {

@@ -29,7 +29,7 @@ pub(super) fn check(constrained: Constrained<'_>) -> Result<Flowing<'_>, Denial>
                 approvals.insert(id);
             }
             Sought::None => return Err(Denial::new(GateCheck::Flow, *code, rule.clone())),
-            Sought::Unusable(fault) => {
+            Sought::Unusable(_, fault) => {
                 let rule = format!("{rule}; an approval of it is of no use: {}", fault.meaning());
                 return Err(Denial::new(GateCheck::Flow, *code, rule));
             }

@@ -1,5 +1,10 @@
-//! Whether a grant could serve any call at all: what checks 6 to 8 say without a token.
+//! Whether a grant could serve any call at all: what check 4 says of its zone, checks 6 to 8 without a token, and check 11 of
+//! the calls made on it.
 
+use alloc::format;
+
+use fcp_proto_core::error::Code;
+use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::time::UnixTime;
 
 use super::zone_policy::{self, Subject};
@@ -8,7 +13,12 @@ use crate::call::gate::{Denial, ProspectFacts};
 
 //= docs/spec/authority.md#grants
 pub(crate) fn check(facts: &ProspectFacts<'_>, now: UnixTime) -> Result<(), Denial> {
-    let ProspectFacts { grant_id, grant, principal, principal_zone, operation_id, zone, connector } = *facts;
+    let ProspectFacts { grant_id, grant, principal, principal_zone, operation_id, zone, connector, .. } =
+        *facts;
+    if facts.zone_key_revoked {
+        let rule = format!("the key of {} is revoked", grant.zone_id);
+        return Err(Denial::new(GateCheck::Revocation, Code::ZoneKeyRevoked, rule));
+    }
     grants::live(&grant.zone_id, grant_id, grant, now)?;
     let operation = connector.and_then(|it| it.operation.as_ref());
     let subject = Subject {
@@ -24,5 +34,12 @@ pub(crate) fn check(facts: &ProspectFacts<'_>, now: UnixTime) -> Result<(), Deni
     zone_policy::permits(zone, &subject, core::iter::once(Some(grant)))?;
     let asked = binding::Asked { connector: &grant.grant.connector, operation: operation_id };
     let (_, operation) = binding::reachable(connector, asked, &grant.zone_id)?;
-    grants::capable(operation_id, Some(operation), grant_id, grant)
+    grants::capable(operation_id, Some(operation), grant_id, grant)?;
+    match grant.grant.constraints.max_calls {
+        Some(most) if grant.calls_used >= u64::from(most) => {
+            let rule = format!("its {most} calls are used up");
+            Err(Denial::new(GateCheck::Constraints, Code::CallLimitReached, rule))
+        }
+        Some(_) | None => Ok(()),
+    }
 }

@@ -44,17 +44,32 @@ fn approved(
     if needed && !authorized.kinds().contains(&ApprovalKind::Execution) {
         return Err((Code::ApprovalRequired, Code::ApprovalRequired.meaning().into()));
     }
-    let beforehand = authorized.standing_approval().as_ref();
-    let counts = |grant: &ObjectId| facts.grants.get(grant).is_some_and(|known| known.approver_valid);
-    if let Some(grant) = beforehand.filter(|grant| !counts(grant)) {
-        let rule =
-            format!("whoever signed the standing approval of the grant {grant} may not approve any more");
-        return Err((Code::ApprovalInvalid, rule));
+    if let Some(grant) = authorized.standing_approval() {
+        beforehand(facts, grant)?;
     }
     match authorized.seal().approvals_end {
         Some(end) if now >= end => Err((Code::ApprovalExpired, format!("the approval ended at {end}"))),
         Some(_) | None => Ok(()),
     }
+}
+
+/// The standing approval that spared the call one still counts. Interface and code are those that were decided upon.
+fn beforehand(facts: &StandingFacts, grant: &ObjectId) -> Result<(), (Code, String)> {
+    let known = facts.grants.get(grant);
+    if !known.is_some_and(|known| known.approver_valid) {
+        let rule =
+            format!("whoever signed the standing approval of the grant {grant} may not approve any more");
+        return Err((Code::ApprovalInvalid, rule));
+    }
+    let given = known.and_then(|known| known.grant.standing_approval.as_ref());
+    let as_given = given
+        .zip(facts.connector.as_ref())
+        .is_some_and(|(given, now)| given.is_for_config(&now.config_digest));
+    if as_given {
+        return Ok(());
+    }
+    let rule = format!("the connector was configured anew since the standing approval of the grant {grant}");
+    Err((Code::Conflict, rule))
 }
 
 /// The token that it was decided on is not over, and neither is the time that its constraints leave.

@@ -1,24 +1,21 @@
 //! Check 13, beforehand: the standing approval of a grant, which spares its calls a person's word of their own.
 
-use alloc::format;
-use alloc::string::String;
-
 use fcp_proto_core::crypto::hash;
-use fcp_proto_core::ids::ObjectId;
-use fcp_proto_core::object::{ApprovalDecision, StandingApproval};
+use fcp_proto_core::ids::{Digest, ObjectId};
+use fcp_proto_core::object::StandingApproval;
 
 use super::Flowing;
-use crate::call::gate::GrantFacts;
+use crate::call::gate::{GrantFacts, StandingFault};
 
 /// The first of the grants that the call stands on whose standing approval is for it, if one is.
 ///
 /// The grant itself is in force, names the operation and permits the input: earlier checks said so.
 ///
 /// # Errors
-/// Why the first standing approval that there is spares the call nothing.
+/// Why the standing approval that came nearest to it spares the call nothing, and of which grant it is.
 //= docs/spec/gate.md#standing-approvals
-pub(super) fn find(flowing: &Flowing<'_>) -> Result<Option<ObjectId>, String> {
-    let mut first_fault = None;
+pub(super) fn find(flowing: &Flowing<'_>) -> Result<Option<ObjectId>, (ObjectId, StandingFault)> {
+    let mut nearest: Option<(ObjectId, StandingFault)> = None;
     for id in &flowing.claims.grant_object_ids {
         let known = flowing.facts.grants.get(id);
         let Some((known, given)) = known.and_then(|it| Some((it, it.grant.standing_approval.as_ref()?)))
@@ -26,38 +23,50 @@ pub(super) fn find(flowing: &Flowing<'_>) -> Result<Option<ObjectId>, String> {
             continue;
         };
         let fault = fault_of_call(flowing).or_else(|| fault_of(flowing, known, given));
-        let Some(why) = fault else { return Ok(Some(*id)) };
-        first_fault
-            .get_or_insert_with(|| format!("the standing approval of the grant {id} is of no use: {why}"));
+        let Some(fault) = fault else { return Ok(Some(*id)) };
+        if nearest.is_none_or(|(_, before)| fault > before) {
+            nearest = Some((*id, fault));
+        }
     }
-    first_fault.map_or(Ok(None), Err)
+    nearest.map_or(Ok(None), Err)
 }
 
 /// Why no standing approval serves this call: whoever gave one had ordinary calls in mind.
-fn fault_of_call(flowing: &Flowing<'_>) -> Option<&'static str> {
-    let denied = flowing.facts.approvals.iter().any(|it| {
-        it.decision == ApprovalDecision::Deny && it.signer_valid && !it.revoked && flowing.now < it.expires_at
-    });
+fn fault_of_call(flowing: &Flowing<'_>) -> Option<StandingFault> {
     if !flowing.facts.approvals_named.is_empty() {
-        Some("the call names the approvals that it is made on")
+        Some(StandingFault::Named)
     } else if !flowing.kinds.is_empty() {
-        Some("where its values come from or go needs a person each time")
-    } else if denied {
-        Some("a person denied this very call")
+        Some(StandingFault::Flow)
     } else {
-        None
+        denied(flowing).map(StandingFault::Denied)
     }
 }
 
-fn fault_of(flowing: &Flowing<'_>, known: &GrantFacts, given: &StandingApproval) -> Option<&'static str> {
-    let StandingApproval { interface_hash, code_digest, input_digest } = given;
+/// The denial of a call with this input, under whatever idempotency key, if a person denied one.
+//= docs/spec/gate.md#denials
+fn denied(flowing: &Flowing<'_>) -> Option<ObjectId> {
+    let input = input_digest(flowing);
+    let counts = flowing.facts.denials.iter().find(|denial| {
+        let this = denial.input_digest.is_none_or(|denied| denied == input);
+        this && !denial.revoked && flowing.now < denial.expires_at
+    });
+    counts.map(|denial| denial.id)
+}
+
+fn input_digest(flowing: &Flowing<'_>) -> Digest {
+    hash::digest(flowing.input.canonical.as_bytes())
+}
+
+fn fault_of(flowing: &Flowing<'_>, known: &GrantFacts, given: &StandingApproval) -> Option<StandingFault> {
     let connector = flowing.connector;
-    if !known.approver_valid {
-        Some("whoever signed it may not approve")
-    } else if *interface_hash != connector.interface_hash || *code_digest != connector.code_digest {
-        Some("the connector is no longer the one that it was given for")
-    } else if input_digest.is_some_and(|digest| digest != hash::digest(flowing.input.canonical.as_bytes())) {
-        Some("it is for another input")
+    if !given.is_for_input(&input_digest(flowing)) {
+        Some(StandingFault::Input)
+    } else if given.interface_hash != connector.interface_hash || given.code_digest != connector.code_digest {
+        Some(StandingFault::Connector)
+    } else if !given.is_for_config(&connector.config_digest) {
+        Some(StandingFault::Configuration)
+    } else if !known.approver_valid {
+        Some(StandingFault::Signer)
     } else {
         None
     }

@@ -20,6 +20,7 @@ enum Act {
     Delay(usize),
     Store(usize),
     Crash(usize),
+    Fail(usize),
     Hold(usize),
     Begin(usize),
     Finish(usize),
@@ -39,6 +40,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (1..9_usize).prop_map(Act::Delay),
         15 => who().prop_map(Act::Store),
         1 => who().prop_map(Act::Crash),
+        1 => who().prop_map(Act::Fail),
         4 => who().prop_map(Act::Hold),
         12 => who().prop_map(Act::Begin),
         4 => who().prop_map(Act::Finish),
@@ -59,6 +61,7 @@ fn take(world: &mut World, n: usize, act: &Act) {
         Act::Delay(_) => {}
         Act::Store(i) => world.store(i % n),
         Act::Crash(i) => world.crash(i % n),
+        Act::Fail(i) => world.fail(i % n),
         Act::Hold(i) => world.hold(i % n),
         Act::Begin(i) => world.begin(i % n),
         Act::Finish(i) => world.finish(i % n),
@@ -118,8 +121,9 @@ fn search(without: Without, plans: usize) -> bool {
 
 #[test]
 fn random_worlds_find_each_guard_that_is_taken_away() {
-    for without in [Without::Persistence, Without::Quorum] {
-        assert!(search(without, 200), "nothing breaks without {without:?}");
+    let guards = [Without::Persistence, Without::Quorum, Without::Settling];
+    for without in guards {
+        assert!(search(without, 400), "nothing breaks without {without:?}");
     }
 }
 
@@ -133,6 +137,7 @@ fn late_word(without: Without) -> World {
     (0..3).for_each(|i| world.store(i));
     let late = core::mem::take(&mut world.wire);
     world.expire();
+    world.set_back(0);
     world.hold(1);
     world.settle();
     assert!(world.machine(1).serving().is_some());
@@ -146,4 +151,5 @@ fn late_word(without: Without) -> World {
 fn a_call_leaves_only_while_the_lease_may_be_used() {
     assert_eq!(late_word(Without::Nothing).check(), Ok(()));
     assert!(late_word(Without::Tenure).check().is_err(), "it is made after its end was said");
+    assert!(late_word(Without::Clock).check().is_err(), "a clock that was set back brings no lease back");
 }

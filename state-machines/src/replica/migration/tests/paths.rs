@@ -45,7 +45,8 @@ impl Plain {
 }
 
 fn open(i: usize, token: u64, number: u64, low: u64) -> Open {
-    Open { intent: intent(i, token, number), lease: lease(i, token, 0..3), number, low }
+    let (intent, lease) = (intent(i, token, number), lease(i, token, 0..3));
+    Open::sign(intent, lease, (number, low), (&key(i), &ids())).unwrap()
 }
 
 fn id(open: &Open) -> ObjectId {
@@ -162,6 +163,32 @@ fn an_answer_that_cannot_be_believed_does_not_count() {
 }
 
 //= docs/spec/replica.md#strict-calls
+//= docs/spec/replica.md#failover
+#[test]
+fn one_member_that_lies_of_the_numbers_hides_no_call() {
+    let (left, other) = (open(0, 1, 4, 3), open(0, 1, 9, 3));
+    let lies = [
+        // All below the other had ended, this one too.
+        Open { low: 9, ..other.clone() },
+        // And with the signature over the numbers of another call.
+        Open { low: 4, number: 4, signature: left.signature, ..other.clone() },
+        Open { number: 8, ..other.clone() },
+        Open { low: 0, ..other.clone() },
+    ];
+    for lie in lies {
+        let mut plain = Plain::new(1);
+        plain.machine.hold(lease(1, 2, 0..3), &plain.chair.seat(), &mut Vec::new());
+        let told = |open: &Open| Message::Answer { round: 0, open: [open.clone()].into(), ended: Vec::new() };
+        plain.tell(0, told(&left));
+        assert_eq!(plain.tell(2, told(&lie)), [], "it does not count: {lie:?}");
+        let none = Message::Answer { round: 0, open: Vec::new(), ended: Vec::new() };
+        assert_eq!(plain.tell(1, none), [Output::Settle(Box::new(left.clone()))]);
+        let mut sink = Plain::new(2);
+        assert_eq!(sink.refusal(0, tell(lie)), Some(Refusal::Invalid));
+    }
+}
+
+//= docs/spec/replica.md#strict-calls
 #[test]
 fn a_sink_takes_from_the_newest_holder_alone_what_it_signed() {
     let mut plain = Plain::new(2);
@@ -188,6 +215,42 @@ fn a_sink_takes_from_the_newest_holder_alone_what_it_signed() {
         assert_eq!(plain.refusal(0, late), Some(Refusal::Fenced(FLOOR + 2)), "it woke up too late");
     }
     assert_eq!(plain.machine.open_intents().count(), 1, "what has no end is not forgotten");
+}
+
+/// What the sink wants written for a message, and under which name.
+fn written(plain: &mut Plain, from: usize, message: Message) -> (BatchToken, Kept) {
+    let mut out = Vec::new();
+    plain.machine.handle(&node(from), message, &plain.chair.seat(), &mut out);
+    let [Output::Persist { batch, kept }] = &out[..] else { panic!("{out:?}") };
+    (*batch, kept.clone())
+}
+
+//= docs/spec/replica.md#failover
+#[test]
+fn a_sink_that_starts_again_takes_nothing_more_of_an_earlier_holder() {
+    let mut plain = Plain::new(2);
+    let ask = Message::Ask { round: 0, lease: Box::new(lease(1, 2, 0..3)) };
+    let (_, Kept::Fence(fence)) = written(&mut plain, 1, ask) else { panic!("a fence") };
+    let again = |fences| Plain {
+        machine: Migration::restore(Stored { fences, ..Stored::default() }, &ids()),
+        ..Plain::new(2)
+    };
+    let late = || tell(open(0, 1, 0, 0));
+    assert_eq!(again([*fence].into()).refusal(0, late()), Some(Refusal::Fenced(FLOOR + 2)));
+    assert_eq!(again(Vec::new()).refusal(0, late()), None, "nothing else keeps it out");
+}
+
+//= docs/spec/replica.md#strict-calls
+#[test]
+fn a_write_that_failed_or_was_refused_lets_nothing_out() {
+    for completion in [Completion::Failed, Completion::Refused(crate::persist::Refusal::Full)] {
+        let mut plain = Plain::new(2);
+        let (batch, _) = written(&mut plain, 0, tell(open(0, 1, 0, 0)));
+        let mut out = Vec::new();
+        plain.machine.handle_stored(batch, completion, &mut out);
+        plain.machine.handle_stored(batch, Completion::Durable, &mut out);
+        assert_eq!(out, [], "nor when it is said to be durable later");
+    }
 }
 
 //= docs/spec/replica.md#strict-calls

@@ -17,6 +17,10 @@ pub(super) enum Without {
     Quorum,
     /// Calls leave although the lease is over.
     Tenure,
+    /// Whether the lease is over is judged by a clock that can be set back.
+    Clock,
+    /// A holder is not told what has no end, and serves at once.
+    Settling,
 }
 
 const LEASE: u64 = 100;
@@ -28,6 +32,10 @@ struct Member {
     writes: VecDeque<(BatchToken, Kept)>,
     /// Calls that it made, or may have, without a receipt.
     made: Vec<ObjectId>,
+    /// The token of its last lease, and until when.
+    leased: Option<(u64, u64)>,
+    /// By how much its clock was set back.
+    behind: u64,
 }
 
 pub(super) struct World {
@@ -56,6 +64,8 @@ impl World {
             disk: Vec::new(),
             writes: VecDeque::new(),
             made: Vec::new(),
+            leased: None,
+            behind: 0,
         };
         Self {
             without,
@@ -82,6 +92,10 @@ impl World {
     }
 
     fn holds(&self, i: usize) -> Option<u64> {
+        if self.without == Without::Clock {
+            let Member { leased, behind, .. } = self.members[i];
+            return leased.filter(|(_, until)| self.time - behind < *until).map(|(token, _)| token);
+        }
         self.tenure.filter(|(holder, _, until)| *holder == i && self.time < *until).map(|(_, token, _)| token)
     }
 
@@ -94,7 +108,10 @@ impl World {
                     self.act(i, |it, _, out| it.handle_stored(batch, Completion::Durable, out));
                 }
             }
-            Output::Send { to, message } => {
+            Output::Send { to, mut message } => {
+                if let (Without::Settling, Message::Answer { open, .. }) = (self.without, &mut message) {
+                    open.clear();
+                }
                 let to = (0..self.members.len()).find(|k| node(*k) == to).unwrap();
                 self.wire.push_back((i, to, message));
             }
@@ -157,6 +174,7 @@ impl World {
         self.token += 1;
         self.released = None;
         self.tenure = Some((i, self.token, self.time + LEASE));
+        self.members[i].leased = Some((self.token, self.time + LEASE));
         let by = if self.without == Without::Quorum { i..=i } else { 0..=self.members.len() - 1 };
         let lease = lease(i, self.token, by);
         let began = self.act(i, |it, seat, out| it.hold(lease, seat, out));
@@ -225,6 +243,19 @@ impl World {
             self.members[i].disk.push(kept);
             self.act(i, |it, _, out| it.handle_stored(batch, Completion::Durable, out));
         }
+    }
+
+    /// The next write fails: nobody knows what of it is stored, and the member starts again. Here nothing is.
+    pub(super) fn fail(&mut self, i: usize) {
+        if let Some((batch, _)) = self.members[i].writes.pop_front() {
+            self.act(i, |it, _, out| it.handle_stored(batch, Completion::Failed, out));
+            self.crash(i);
+        }
+    }
+
+    /// The member's clock shows again what it showed before its lease.
+    pub(super) fn set_back(&mut self, i: usize) {
+        self.members[i].behind = LEASE;
     }
 
     /// Everything arrives and is stored.
