@@ -90,6 +90,22 @@ fn every_kind_has_a_table_a_vector_and_one_that_is_refused() {
     }
 }
 
+/// The page that lists the kinds says the version of each that is not of the first one, and of no other.
+//= docs/spec/objects.md#versions
+#[test]
+fn the_list_of_kinds_tells_each_later_version() {
+    let later = schemas().filter(|schema| schema.version != "1.0.0");
+    let known: BTreeSet<String> =
+        later.map(|schema| format!("{}` version `{}", schema.name, schema.version)).collect();
+    let page = read("docs/spec/objects.md");
+    let told = page.match_indices("` version `").map(|(at, joint)| {
+        let name = page[..at].rsplit('`').next().unwrap_or_default();
+        let version = page[at + joint.len()..].split('`').next().unwrap_or_default();
+        [name, joint, version].concat()
+    });
+    assert_eq!(told.collect::<BTreeSet<_>>(), known);
+}
+
 /// The body of an object without the field `name`.
 fn without(bytes: &[u8], name: &str) -> Option<StoredObject> {
     let mut stored = StoredObject::from_bytes(bytes).expect("a sound object");

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use fcp_proto_core::crypto::agree::EncryptionKey;
 use fcp_proto_core::crypto::frost::{Committed, Dealt, KeyShare, SigningNonces, begin_keygen, commit};
+use fcp_proto_core::crypto::hash::Hasher;
 use fcp_proto_core::crypto::hpke::HybridEncryptionKey;
 use fcp_proto_core::crypto::mls::MlsSuite;
 use fcp_proto_core::crypto::phrase::RecoveryPhrase;
@@ -30,7 +31,7 @@ use fcp_proto_core::time::Instant;
 use zeroize::Zeroizing;
 
 /// The types that hold secrets, with those inside a module. A type that is not here fails the test below.
-const SECRET_TYPES: [&str; 17] = [
+const SECRET_TYPES: [&str; 19] = [
     "Blake3",
     "Committed",
     "CookieKey",
@@ -38,11 +39,13 @@ const SECRET_TYPES: [&str; 17] = [
     "Dealt",
     "EncryptionKey",
     "EphemeralKey",
+    "Hasher",
     "HybridEncryptionKey",
     "KeyShare",
     "Operation",
     "RecoveryPhrase",
     "RekeySecret",
+    "SecretBytes",
     "Secrets",
     "Share",
     "SigningKey",
@@ -82,6 +85,7 @@ fn nothing_prints_a_secret() {
     hides(&HybridEncryptionKey::from_secret(secret()));
     hides(&RecoveryPhrase::from_entropy(secret()));
     hides(&Entropy::from_seed(&secret()));
+    hides(&Hasher::keyed(&secret(), "").with(&*secret()));
     let share = Share::from_bytes(&[&[1], &secret()[..]].concat()).expect("a share");
     hides(&share);
     hides(&HeldShare { secret_id: [0; 16], generation: 0, share });
@@ -99,7 +103,8 @@ fn nothing_prints_a_secret() {
 fn session() -> Session {
     let parties = Parties { initiator: node(), responder: NodeId::new("phone").expect("a node") };
     let suite = SuiteId::new(1).suite().expect("a suite");
-    let lineage = Lineage { suite, parties, side: Side::Initiator, limits: KeyLimits::default() };
+    let (side, limits) = (Side::Initiator, KeyLimits::default());
+    let lineage = Lineage { suite, parties, side, limits, peer_datagram_bytes: 0 };
     let secrets =
         Secrets { initiator_mac: secret(), responder_mac: secret(), context: secret(), chain: secret() };
     Session::new(lineage, MeshSessionId::from_bytes([0; 16]), 0, secrets, &Pure, Instant::from_nanos(0))
@@ -187,6 +192,7 @@ fn no_type_with_a_secret_is_forgotten() {
                 "SecretPackage",
                 "SigningNonces,",
                 "dalek::SigningKey",
+                "blake3::Hasher",
             ];
             let name: String = definition.chars().take_while(|it| it.is_alphanumeric()).collect();
             if holds.iter().any(|held| definition.contains(held)) {
@@ -194,6 +200,10 @@ fn no_type_with_a_secret_is_forgotten() {
                 let derives: String = before.lines().filter(|line| line.contains("#[derive(")).collect();
                 for derived in ["Debug", "PartialEq", "Copy"] {
                     assert!(!derives.contains(derived), "{name} derives {derived}");
+                }
+                // It wipes itself when it is told to, not when it is dropped.
+                if definition.contains("blake3::Hasher") {
+                    assert!(text.contains(&format!("impl Drop for {name} {{")), "{name} is not wiped");
                 }
                 found.insert(name);
             }

@@ -230,8 +230,88 @@ def key_of_both(case, own, other):
     equal(encode(multiply(BASE, number(kept[2:34]))), points[1], "secret of the stored share")
 
 
+def on_zero(points, x):
+    """The value at `x` of a polynomial through zero whose other coefficients are hidden in points."""
+    return multiply(polynomial(points, x), x)
+
+
+class Refresh:
+    """A refresh by two participants: what the first knows after its own first message."""
+
+    def __init__(self, case):
+        old = raw(case, "old_share")
+        self.secret, self.group = old[2:34], canonical.decode(old[34:])
+        self.ceremony, self.generation = raw(case, "ceremony_id"), self.group["generation"] + 1
+        self.own, self.other = raw(case, "own_first"), raw(case, "other_first")
+        said = b"".join(len(it).to_bytes(8, "little") + it for it in (self.own, self.other))
+        terms = self.ceremony + self.generation.to_bytes(4, "little") + bytes([self.group["threshold"], 2])
+        self.heard = blake3.blake3(b"FCP2-FROST-HEARD-V1" + terms + said).digest()
+
+    def first(self, participant, points):
+        """What a participant says to all."""
+        said = {"ceremony_id": self.ceremony, "generation": self.generation, "participant": participant}
+        return canonical.encode({**said, "coefficients": points, "proof": bytes(64)})
+
+    def head(self, sender, to):
+        """How a second message begins."""
+        return b"\x01" + self.ceremony + self.generation.to_bytes(4, "little") + bytes([sender, to]) + self.heard
+
+    def coefficients(self, first):
+        """The points of a first message."""
+        return canonical.decode(first)["coefficients"]
+
+    def fault(self, second):
+        """The first rule that the other's messages break, if one."""
+        first = canonical.decode(self.other)
+        blame = lambda what: f"Misbehaved {{ fault: {what}, culprits: [2] }}"  # noqa: E731
+        if (first["ceremony_id"], first["generation"]) != (self.ceremony, self.generation):
+            return blame("OtherCeremony")
+        if first["participant"] != 2:
+            return blame("Misaddressed")
+        points = first["coefficients"]
+        if len(points) != self.group["threshold"] - 1 or first["proof"] != bytes(64) or None in map(decode, points):
+            return blame("Malformed")
+        if second[:37] != self.head(2, 1)[:37]:
+            return blame("OtherCeremony")
+        if second[37:39] != bytes([2, 1]):
+            return blame("Misaddressed")
+        if second[39:71] != self.heard:
+            return "HeardOtherwise(2)"
+        right = encode(multiply(BASE, number(second[71:]))) == encode(on_zero(points, 1))
+        return None if right else blame("DealtShare")
+
+
+def refresh(case):
+    """Two participants refresh a key: the other is made anew here, and what the first says is checked."""
+    run = Refresh(case)
+    coefficients = [number(bytes.fromhex(it)) for it in case["other_coefficients"]]
+    own, other = run.coefficients(run.own), [encode(multiply(BASE, it)) for it in coefficients]
+    equal(run.first(1, own), run.own, "own first message")
+    equal(run.first(2, other), run.other, "the other's first message")
+    equal(run.head(2, 1) + scalar(sum(coefficients)), raw(case, "other_second"), "the other's second message")
+    equal(run.fault(raw(case, "other_second")), None, "fault")
+    second = raw(case, "own_second")
+    equal(second[:-32], run.head(1, 2), "head of the second message")
+    equal(encode(multiply(BASE, number(second[-32:]))), encode(on_zero(own, 2)), "share that was dealt")
+    kept, shares = raw(case, "key_share"), []
+    for old in run.group["verifying_shares"]:
+        x = old["participant"]
+        added = add(on_zero(own, x), on_zero(other, x))
+        shares.append({"participant": x, "share": encode(add(decode(old["share"]), added))})
+    group = {**run.group, "generation": run.generation, "verifying_shares": shares}
+    equal(kept[:2] + kept[34:], b"\x01\x01" + canonical.encode(group), "stored share around its secret")
+    equal(encode(multiply(BASE, number(kept[2:34]))), shares[0]["share"], "secret of the stored share")
+
+
+def refresh_reject(case):
+    """What the other sent is refused."""
+    equal(Refresh(case).fault(raw(case, "other_second")), case["error"], "reason")
+
+
 FILES = {
     "keygen.json": Accept(keygen, prose=frozenset({"seed"})),
+    "refresh.json": Accept(refresh, prose=frozenset({"seed"})),
+    "refresh_reject.json": Reject(refresh_reject, "refresh.json"),
     "signing.json": Accept(signing),
     "signing_reject.json": Reject(signing_reject, "signing.json"),
 }

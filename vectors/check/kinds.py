@@ -46,6 +46,7 @@ def zone_key_manifest(header, it):
     for nodes in lists:
         need(all(a < b for a, b in zip(nodes, nodes[1:])), "Invalid")
     need(lists[0] == lists[1], "Invalid")
+    need(it["terms"].get("prev_zone_key_id") != it["zone_key_id"], "Invalid")
 
 
 def revocation_head(header, it):

@@ -89,11 +89,11 @@ def opening_fault(opening):
         return "InvalidMagic"
     if number(opening[4:6]) != 1:
         return "UnsupportedVersion"
+    if opening[6] not in MESSAGES or opening[7] != 0:
+        return "UnknownKind"
     if number(opening[8:12]) > MAX_MESSAGE:
         return "Message"
-    if number(opening[8:12]) != len(opening) - 12:
-        return "Length"
-    return None if opening[6] in MESSAGES and opening[7] == 0 else "UnknownKind"
+    return None if number(opening[8:12]) == len(opening) - 12 else "Length"
 
 
 def refuses(fault, field):

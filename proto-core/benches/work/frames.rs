@@ -128,7 +128,13 @@ fn session(suite: Suite, side: End, provider: &dyn Provider) -> Session {
     let parties = Parties { initiator: node("alice"), responder: node("bob") };
     let (id, nonce) = (MeshSessionId::from_bytes([1; 16]), SessionNonce::from_bytes([2; 16]));
     let secrets = schedule::first(suite, &parties, &id, [&nonce, &nonce], &Zeroizing::new([3; 32]));
-    let lineage = Lineage { suite, parties, side, limits: KeyLimits::default() };
+    let lineage = Lineage {
+        suite,
+        parties,
+        side,
+        limits: KeyLimits::default(),
+        peer_datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+    };
     Session::new(lineage, id, 0, secrets, provider, NOW)
 }
 

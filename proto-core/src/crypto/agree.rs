@@ -50,6 +50,12 @@ impl fmt::Debug for EncryptionKey {
     }
 }
 
+/// Whether every secret gives zero with this public key, since it is of small order (RFC 7748 section 6.1).
+pub(super) fn has_small_order(public: &[u8; 32]) -> bool {
+    // Any secret tells it: all of them are multiples of the cofactor.
+    !StaticSecret::from([0; 32]).diffie_hellman(&PublicKey::from(*public)).was_contributory()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,9 @@
 //! BLAKE3 with domains: one input never has the same hash for two purposes.
 
+use core::fmt;
+
+use zeroize::Zeroize;
+
 use crate::ids::{Digest, KeyId, ZoneId};
 
 /// BLAKE3-256 of plain content: a code image, a manifest.
@@ -34,9 +38,21 @@ fn first_eight(hash: &[u8; 32]) -> [u8; 8] {
     short
 }
 
-/// A hash in progress: a domain, then parts.
-#[derive(Clone, Debug)]
+/// A hash in progress: a domain, then parts. It holds the key and the last parts, which may be secret.
+#[derive(Clone)]
 pub struct Hasher(blake3::Hasher);
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher(..)")
+    }
+}
 
 impl Hasher {
     /// Begins with `domain`, such as `FCP2-CONTENT-V2`.

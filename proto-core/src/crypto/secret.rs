@@ -6,7 +6,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::hash;
 use super::role::SymmetricRole;
@@ -58,12 +58,12 @@ impl<R: SymmetricRole> fmt::Debug for SymmetricKey<R> {
 }
 
 /// Secret bytes of any length: a passphrase, a credential.
-pub struct SecretBytes(Vec<u8>);
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
 
 impl SecretBytes {
     /// Takes `bytes` over.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(Zeroizing::new(bytes))
     }
 
     /// The bytes, for the one place that needs them.
@@ -79,13 +79,7 @@ impl SecretBytes {
 
 impl From<String> for SecretBytes {
     fn from(text: String) -> Self {
-        Self(text.into_bytes())
-    }
-}
-
-impl Drop for SecretBytes {
-    fn drop(&mut self) {
-        self.0.zeroize();
+        Self::new(text.into_bytes())
     }
 }
 

@@ -104,12 +104,13 @@ impl<'a> Datagram<'a> {
     }
 }
 
-/// Writes the prefix in front of the frame that stands in `datagram` from [`PREFIX_BYTES`] on.
+/// Writes the prefix in front of the frame that stands in `datagram` from [`PREFIX_BYTES`] on. It is at most `max` bytes
+/// long, and no longer than the peer takes.
 ///
 /// # Errors
 /// [`DatagramError::TooShort`], [`DatagramError::TooLarge`] or [`DatagramError::Spent`].
 pub fn seal(keys: &mut SendKeys, datagram: &mut [u8], max: usize, now: Instant) -> Result<(), DatagramError> {
-    let frame = Datagram::parse(datagram, max)?.frame;
+    let frame = Datagram::parse(datagram, max.min(keys.datagram_bytes()))?.frame;
     let (seq, tag) = keys.authenticate(frame, now).map_err(DatagramError::Spent)?;
     put(datagram, 0, keys.session_id().as_bytes());
     put(datagram, 16, &seq.to_le_bytes());

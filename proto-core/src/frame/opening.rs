@@ -85,12 +85,38 @@ impl OpeningError {
     }
 }
 
+/// Which message stands behind a header.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Hello,
+    Retry,
+    Ack,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Hello, Self::Retry, Self::Ack];
+
+    /// What stands for it, and the reserved byte behind.
+    const fn bytes(self) -> [u8; 2] {
+        match self {
+            Self::Hello => [1, 0],
+            Self::Retry => [2, 0],
+            Self::Ack => [3, 0],
+        }
+    }
+}
+
 /// How many bytes follow the header; a reader of a stream reserves none before it knows.
 ///
 /// # Errors
 /// The first rule that the header breaks.
 //= docs/spec/mesh-sessions.md#carriage
 pub fn rest(header: &[u8; HEADER_BYTES]) -> Result<usize, OpeningError> {
+    read_header(header).map(|(_, len)| len)
+}
+
+/// Which message follows the header, and how many bytes it has.
+fn read_header(header: &[u8; HEADER_BYTES]) -> Result<(Kind, usize), OpeningError> {
     let (magic, version, len) = (array(header, 0), u16_at(header, 4), u32_at(header, 8));
     if magic != MAGIC {
         return Err(OpeningError::InvalidMagic { got: magic });
@@ -98,11 +124,14 @@ pub fn rest(header: &[u8; HEADER_BYTES]) -> Result<usize, OpeningError> {
     if version != VERSION {
         return Err(OpeningError::UnsupportedVersion { got: version });
     }
+    let got = array(header, 6);
+    let kind = Kind::ALL.into_iter().find(|kind| kind.bytes() == got);
+    let kind = kind.ok_or(OpeningError::UnknownKind { got })?;
     let (len, max) = (usize::try_from(len).unwrap_or(usize::MAX), MAX_HANDSHAKE_BYTES);
     if len > max {
         return Err(OpeningError::Message(SessionError::TooLong { len, max }));
     }
-    Ok(len)
+    Ok((kind, len))
 }
 
 impl Opening {
@@ -115,15 +144,15 @@ impl Opening {
         let len = bytes.len();
         let short = OpeningError::Length { len, expected: HEADER_BYTES };
         let (header, message) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(short)?;
-        let expected = HEADER_BYTES + rest(header)?;
+        let (kind, rest) = read_header(header)?;
+        let expected = HEADER_BYTES + rest;
         if len != expected {
             return Err(OpeningError::Length { len, expected });
         }
-        match [header[6], header[7]] {
-            [1, 0] => Hello::decode(message).map(Self::Hello),
-            [2, 0] => HelloRetry::decode(message).map(Self::Retry),
-            [3, 0] => Ack::decode(message).map(Self::Ack),
-            got => return Err(OpeningError::UnknownKind { got }),
+        match kind {
+            Kind::Hello => Hello::decode(message).map(Self::Hello),
+            Kind::Retry => HelloRetry::decode(message).map(Self::Retry),
+            Kind::Ack => Ack::decode(message).map(Self::Ack),
         }
         .map_err(OpeningError::Message)
     }
@@ -134,14 +163,14 @@ impl Opening {
     /// None in practice: every message is small.
     pub fn encode(&self) -> Result<Vec<u8>, SessionError> {
         let (kind, message) = match self {
-            Self::Hello(hello) => (1, hello.encode()?),
-            Self::Retry(retry) => (2, retry.encode()?),
-            Self::Ack(ack) => (3, ack.encode()?),
+            Self::Hello(hello) => (Kind::Hello, hello.encode()?),
+            Self::Retry(retry) => (Kind::Retry, retry.encode()?),
+            Self::Ack(ack) => (Kind::Ack, ack.encode()?),
         };
         let (len, max) = (message.len(), MAX_HANDSHAKE_BYTES);
         let short = u32::try_from(len).ok().filter(|_| len <= max);
         let length = short.ok_or(SessionError::TooLong { len, max })?;
         let version = VERSION.to_le_bytes();
-        Ok([&MAGIC[..], &version, &[kind, 0], &length.to_le_bytes(), &message].concat())
+        Ok([&MAGIC[..], &version, &kind.bytes(), &length.to_le_bytes(), &message].concat())
     }
 }

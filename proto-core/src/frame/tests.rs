@@ -9,6 +9,7 @@ use super::datagram::{self, DatagramError, PREFIX_BYTES};
 use super::error::FrameError;
 use super::flags::{Flags, InvalidFlags};
 use super::header::{HEADER_BYTES, Header, RECORD_OVERHEAD};
+use super::opening::{self, OpeningError};
 use super::signed::{self, SignedFrame, SignedFrameError};
 use super::symbols::{About, Opener, Sealer, Sender, SymbolError, ZoneKeyRef, largest_symbol};
 use crate::crypto::provider::Pure;
@@ -314,6 +315,22 @@ fn control_frame(session: &mut Session, content: &[u8]) -> Vec<u8> {
     let mut bytes = [&[0; control::HEADER_BYTES], content, &[0; 16]].concat();
     control::seal(&mut session.send, &mut bytes, MAX_CONTROL_BYTES, NOW).unwrap();
     bytes
+}
+
+//= docs/spec/mesh-sessions.md#carriage
+#[test]
+fn a_reader_of_a_stream_reserves_nothing_for_a_message_that_there_is_not() {
+    let rest = |kind, reserved, length: u32| {
+        let bytes = [&b"FCPH"[..], &[1, 0, kind, reserved], &length.to_le_bytes()].concat();
+        opening::rest(&bytes.try_into().unwrap())
+    };
+    for kind in 1..=3 {
+        assert_eq!(rest(kind, 0, 16_384), Ok(16_384));
+        assert!(rest(kind, 0, 16_385).is_err());
+    }
+    for got in [[0, 0], [4, 0], [9, 7], [1, 1], [3, 255]] {
+        assert_eq!(rest(got[0], got[1], 16_384), Err(OpeningError::UnknownKind { got }));
+    }
 }
 
 //= docs/spec/fcpc.md#opening

@@ -218,10 +218,12 @@ impl ZoneKeyManifest {
     }
 
     fn check(&self) -> Result<(), ShapeError> {
-        if self.wrapped_keys.recipients().eq(self.wrapped_object_id_keys.recipients()) {
-            Ok(())
-        } else {
+        if !self.wrapped_keys.recipients().eq(self.wrapped_object_id_keys.recipients()) {
             Err(ShapeError::Invalid("every device gets both keys"))
+        } else if self.terms.prev_zone_key_id == Some(self.zone_key_id) {
+            Err(ShapeError::Invalid("a zone key takes over from another key"))
+        } else {
+            Ok(())
         }
     }
 }
@@ -434,6 +436,7 @@ mod tests {
     }
 
     /// The rules of form hold for whoever reads a manifest, a device that keeps it for others too.
+    //= docs/spec/sealing.md#zone-key-manifests
     #[test]
     fn a_manifest_without_sense_is_not_read() {
         let right = Scene::new().fields();
@@ -442,6 +445,9 @@ mod tests {
         let mut lonely = right.clone();
         lonely.wrapped_object_id_keys.0.remove(&node("phone"));
         assert_eq!(read(&lonely), Err(ShapeError::Invalid("every device gets both keys")));
+        let mut circle = right.clone();
+        circle.terms.prev_zone_key_id = Some(circle.zone_key_id);
+        assert_eq!(read(&circle), Err(ShapeError::Invalid("a zone key takes over from another key")));
         let mut ended = right;
         ended.terms.valid_until = Some(ended.terms.valid_from);
         assert_eq!(read(&ended), Err(ShapeError::Invalid("a zone key ends after it begins")));

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::payload::{SCHEMA_HASH_BYTES, decode_payload, encode_payload};
 use super::{Header, Schema};
 use crate::cbor_map;
+use crate::crypto::hash::Hasher;
 use crate::crypto::role;
 use crate::crypto::secret::SymmetricKey;
 use crate::encoding::cbor::{self, ByteString, CborError, FromCbor, ShapeError, ToCbor};
@@ -149,8 +150,11 @@ fn identity(header: &Header, encoded: &[u8], body: &[u8], key: &ObjectIdKey) -> 
     let mut start = Vec::with_capacity(length.saturating_add(early.len()));
     parts.iter().for_each(|part| start.extend(*part));
     start.extend(early);
-    let mut hasher = blake3::Hasher::new_keyed(key.expose());
-    ObjectId::from_bytes(*hasher.update(&start).update(rest).finalize().as_bytes())
+    // The domain is in the first piece.
+    let mut hasher = Hasher::keyed(key.expose(), "");
+    hasher.add(&start);
+    hasher.add(rest);
+    ObjectId::from_bytes(hasher.finish())
 }
 
 /// Most headers are shorter, and a vector that does not grow is not copied.

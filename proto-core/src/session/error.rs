@@ -30,8 +30,6 @@ pub enum SessionError {
     },
     /// No suite is offered, accepted and strong enough.
     NoMutualSuite,
-    /// The message must be signed and is not.
-    MissingSignature,
     /// The signature is not that of the sender's node key over this message.
     InvalidSignature,
     /// The cookie is absent, or not the one for this hello.
@@ -75,7 +73,6 @@ impl fmt::Display for SessionError {
                 write!(f, "the rekey is to generation {got}, where {expected} follows")
             }
             Self::NoMutualSuite => f.write_str("no suite is offered, accepted and strong enough"),
-            Self::MissingSignature => f.write_str("the message is not signed"),
             Self::InvalidSignature => f.write_str("the signature does not verify"),
             Self::InvalidCookie => f.write_str("the cookie is absent or not the one for this hello"),
             Self::DuplicateHelloNonce => f.write_str("this hello was answered before"),
@@ -97,11 +94,9 @@ impl SessionError {
     pub const fn code(&self) -> Code {
         match self {
             Self::TooLong { .. } | Self::Shape(_) | Self::SuiteCount(_) => Code::PeerFrameInvalid,
-            Self::WrongParties
-            | Self::MissingSignature
-            | Self::InvalidSignature
-            | Self::InvalidCookie
-            | Self::WeakKeyShare => Code::PeerNotAuthentic,
+            Self::WrongParties | Self::InvalidSignature | Self::InvalidCookie | Self::WeakKeyShare => {
+                Code::PeerNotAuthentic
+            }
             Self::TimestampSkew { .. } => Code::ClockSuspect,
             Self::NoMutualSuite | Self::AckSuiteNotOffered | Self::AckSuiteBelowMinimum => {
                 Code::PeerSuiteRefused

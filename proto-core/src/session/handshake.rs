@@ -9,10 +9,12 @@ use super::message::{Ack, Hello, HelloRetry, TransportLimits, check_skew};
 use super::rekey::Lineage;
 use super::schedule::{self, Parties};
 use super::suite::{Suite, SuitePolicy};
+use super::transcript::UNSIGNED;
 use crate::crypto::provider::Provider;
 use crate::crypto::role::Node;
 use crate::crypto::sign::{SigningKey, VerifyingKey};
 use crate::ids::{MeshSessionId, NodeId, SessionNonce};
+use crate::limits::DEFAULT_DATAGRAM_BYTES;
 use crate::random::Entropy;
 use crate::time::{Now, UnixTime};
 
@@ -84,7 +86,7 @@ impl Initiator {
             timestamp: now,
             suites,
             transport_limits,
-            signature: None,
+            signature: UNSIGNED,
         };
         Ok(Self { hello: signed(hello, key)?, ephemeral })
     }
@@ -137,7 +139,7 @@ impl Initiator {
             return Err(SessionError::AckSuiteNotOffered);
         }
         check_skew(ack.timestamp, now)?;
-        ack.transcript(&self.hello)?.verify(peer, ack.signature.as_ref())?;
+        ack.transcript(&self.hello)?.verify(peer, &ack.signature)?;
         Ok(VerifiedAck { ack: ack.clone(), answers: self.hello.nonce })
     }
 
@@ -201,7 +203,7 @@ impl Hello {
             return Err(SessionError::WrongParties);
         }
         check_skew(self.timestamp, now)?;
-        self.transcript()?.verify(peer, self.signature.as_ref())?;
+        self.transcript()?.verify(peer, &self.signature)?;
         Ok(VerifiedHello(self))
     }
 }
@@ -241,18 +243,27 @@ impl FreshHello {
             session_id: MeshSessionId::from_bytes(entropy.bytes()),
             suite,
             timestamp: context.now.unix,
-            signature: None,
+            signature: UNSIGNED,
         };
         let shared = ephemeral.agree(&hello.eph_pubkey)?;
-        ack.signature = Some(ack.transcript(&hello)?.sign(key));
+        ack.signature = ack.transcript(&hello)?.sign(key);
         let session = session(Side::Responder, &hello, &ack, &shared, context);
         Ok((ack, session))
     }
 }
 
 fn signed(mut hello: Hello, key: &SigningKey<Node>) -> Result<Hello, SessionError> {
-    hello.signature = Some(hello.transcript()?.sign(key));
+    hello.signature = hello.transcript()?.sign(key);
     Ok(hello)
+}
+
+/// How long a datagram the peer of `side` takes: a hello says it of the initiator, and nothing of the responder.
+//= docs/spec/mesh-sessions.md#messages
+fn datagram_bytes(side: Side, hello: &Hello) -> usize {
+    match (side, hello.transport_limits) {
+        (Side::Responder, Some(limits)) => limits.datagram_bytes(),
+        (Side::Responder, None) | (Side::Initiator, _) => DEFAULT_DATAGRAM_BYTES,
+    }
 }
 
 fn session(
@@ -265,6 +276,8 @@ fn session(
     let parties = Parties { initiator: hello.from.clone(), responder: hello.to.clone() };
     let nonces = [&hello.nonce, &ack.nonce];
     let secrets = schedule::first(ack.suite, &parties, &ack.session_id, nonces, shared);
-    let lineage = Lineage { suite: ack.suite, parties, side, limits: context.policy.key_limits };
+    let limits = context.policy.key_limits;
+    let peer_datagram_bytes = datagram_bytes(side, hello);
+    let lineage = Lineage { suite: ack.suite, parties, side, limits, peer_datagram_bytes };
     Session::new(lineage, ack.session_id, 0, secrets, context.provider, context.now.mono)
 }

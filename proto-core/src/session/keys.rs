@@ -67,6 +67,7 @@ impl Session {
             control_seq: 0,
             used: Used { frames: 0, bytes: 0, since: now },
             limits: lineage.limits,
+            datagram_bytes: lineage.peer_datagram_bytes,
         };
         let receive = ReceiveKeys {
             half: half(lineage.side.peer()),
@@ -222,6 +223,7 @@ pub struct SendKeys {
     control_seq: u64,
     used: Used,
     limits: KeyLimits,
+    datagram_bytes: usize,
 }
 
 impl SendKeys {
@@ -233,6 +235,11 @@ impl SendKeys {
     /// Which generation these keys are, from zero.
     pub fn generation(&self) -> u32 {
         self.half.generation
+    }
+
+    /// The longest datagram that the peer takes, in bytes.
+    pub fn datagram_bytes(&self) -> usize {
+        self.datagram_bytes
     }
 
     /// Which way these keys seal.
@@ -284,14 +291,16 @@ impl SendKeys {
         self.half.context.seal(&self.half.nonce(seq), associated, buffer)
     }
 
-    /// Counts one frame, unless a limit is reached. Neither sequence passes the number of frames, so neither overflows.
+    /// Counts one frame, unless it would pass a limit. Neither sequence passes the number of frames, so neither overflows.
+    //= docs/spec/mesh-sessions.md#limits
     fn spend(&mut self, len: usize, now: Instant) -> Result<(), KeysSpent> {
         match self.life(now) {
             KeyLife::Spent(limit) => return Err(KeysSpent(limit)),
             KeyLife::Fresh | KeyLife::RekeyDue(_) | KeyLife::Scarce(_) => (),
         }
+        let bytes = self.used.bytes.checked_add(len as u64).filter(|bytes| *bytes <= self.limits.bytes);
+        self.used.bytes = bytes.ok_or(KeysSpent(KeyLimit::Bytes))?;
         self.used.frames += 1;
-        self.used.bytes = self.used.bytes.saturating_add(len as u64);
         Ok(())
     }
 }

@@ -38,8 +38,8 @@ cbor_map! {
         pub suites: Vec<SuiteId>,
         /// The largest datagram that the initiator takes.
         pub transport_limits: Option<TransportLimits>,
-        /// The initiator's signature; absent only while the message is being made.
-        pub signature: Option<Signature>,
+        /// The initiator's signature.
+        pub signature: Signature,
     }
 }
 
@@ -76,8 +76,8 @@ cbor_map! {
         pub suite: Suite,
         /// When the answer was made.
         pub timestamp: UnixTime,
-        /// The responder's signature; absent only while the message is being made.
-        pub signature: Option<Signature>,
+        /// The responder's signature.
+        pub signature: Signature,
     }
 }
 

@@ -11,7 +11,7 @@ use super::keys::{KeyLimits, Session, Side};
 use super::message::{KeyShare, Message, check_skew, decodes};
 use super::schedule::{self, Parties, Secret};
 use super::suite::Suite;
-use super::transcript::Transcript;
+use super::transcript::{Transcript, UNSIGNED};
 use crate::cbor_map;
 use crate::crypto::role::Node;
 use crate::crypto::sign::{Signature, SigningKey, VerifyingKey};
@@ -37,8 +37,8 @@ cbor_map! {
         pub nonce: SessionNonce,
         /// When the request was made.
         pub timestamp: UnixTime,
-        /// The asking node's signature; absent only while the message is being made.
-        pub signature: Option<Signature>,
+        /// The asking node's signature.
+        pub signature: Signature,
     }
 }
 
@@ -62,8 +62,8 @@ cbor_map! {
         pub next_session_id: MeshSessionId,
         /// When the answer was made.
         pub timestamp: UnixTime,
-        /// The answering node's signature; absent only while the message is being made.
-        pub signature: Option<Signature>,
+        /// The answering node's signature.
+        pub signature: Signature,
     }
 }
 
@@ -130,6 +130,8 @@ pub struct Lineage {
     pub side: Side,
     /// How much one generation of keys may be used.
     pub limits: KeyLimits,
+    /// The longest datagram that the peer takes, in bytes.
+    pub peer_datagram_bytes: usize,
 }
 
 impl Lineage {
@@ -183,9 +185,9 @@ impl RekeySecret {
             eph_pubkey: ephemeral.share(),
             nonce: SessionNonce::from_bytes(entropy.bytes()),
             timestamp: now,
-            signature: None,
+            signature: UNSIGNED,
         };
-        request.signature = Some(request.transcript()?.sign(key));
+        request.signature = request.transcript()?.sign(key);
         Ok(PendingRekey { request, ephemeral })
     }
 
@@ -202,7 +204,7 @@ impl RekeySecret {
     ) -> Result<VerifiedRequest, SessionError> {
         self.check_place((&request.from, &request.to), request.session_id, request.generation)?;
         check_skew(request.timestamp, now)?;
-        request.transcript()?.verify(peer, request.signature.as_ref())?;
+        request.transcript()?.verify(peer, &request.signature)?;
         Ok(VerifiedRequest(request))
     }
 
@@ -239,11 +241,11 @@ impl RekeySecret {
             nonce: SessionNonce::from_bytes(entropy.bytes()),
             next_session_id: MeshSessionId::from_bytes(entropy.bytes()),
             timestamp: context.now.unix,
-            signature: None,
+            signature: UNSIGNED,
         };
         let shared = ephemeral.agree(&request.eph_pubkey)?;
         let transcript = ack.transcript(request)?;
-        ack.signature = Some(transcript.sign(key));
+        ack.signature = transcript.sign(key);
         let session = self.next(&ack, &transcript, &shared, context);
         Ok((ack, session))
     }
@@ -352,7 +354,7 @@ impl PendingRekey {
             return Err(SessionError::AckMismatch);
         }
         check_skew(ack.timestamp, now)?;
-        ack.transcript(&self.request)?.verify(peer, ack.signature.as_ref())?;
+        ack.transcript(&self.request)?.verify(peer, &ack.signature)?;
         Ok(VerifiedRekeyAck { ack, answers: self.request.nonce })
     }
 }

@@ -5,6 +5,7 @@ use core::fmt;
 
 use super::error::SessionError;
 use super::handshake::{FreshHello, VerifiedHello};
+use super::message::check_skew;
 use crate::ids::{NodeId, SessionNonce};
 use crate::limits::{MAX_HELLOS_PER_PEER, REPLAY_WINDOW, SESSION_SKEW_SECS};
 use crate::time::UnixTime;
@@ -77,18 +78,26 @@ impl ReplayWindow {
 /// Each peer has its own share, so that one peer can neither push another's hellos out nor keep another from being
 /// heard. Only verified hellos enter, so there are no more peers than nodes with an attestation.
 #[derive(Debug, Default)]
-pub struct HelloReplay(BTreeMap<NodeId, VecDeque<(UnixTime, SessionNonce)>>);
+pub struct HelloReplay {
+    heard: BTreeMap<NodeId, VecDeque<(UnixTime, SessionNonce)>>,
+    /// The latest time of a hello that was dropped: if the clock goes back, those up to it cannot be told apart.
+    forgotten: Option<UnixTime>,
+}
 
 impl HelloReplay {
-    /// Notes a verified hello that was not noted before.
+    /// Notes a verified hello that was not noted before, and whose time is still good.
     ///
     /// # Errors
-    /// [`SessionError::DuplicateHelloNonce`] or [`SessionError::TooManyHellos`].
+    /// [`SessionError::TimestampSkew`], [`SessionError::DuplicateHelloNonce`] or [`SessionError::TooManyHellos`].
     //= docs/spec/mesh-sessions.md#replay
     pub fn admit(&mut self, hello: VerifiedHello, now: UnixTime) -> Result<FreshHello, SessionError> {
-        self.forget(now);
         let message = hello.message();
-        let heard = self.0.entry(message.from.clone()).or_default();
+        check_skew(message.timestamp, now)?;
+        self.forget(now);
+        if self.forgotten >= Some(message.timestamp) {
+            return Err(SessionError::DuplicateHelloNonce);
+        }
+        let heard = self.heard.entry(message.from.clone()).or_default();
         if heard.iter().any(|(_, nonce)| *nonce == message.nonce) {
             return Err(SessionError::DuplicateHelloNonce);
         }
@@ -101,8 +110,14 @@ impl HelloReplay {
 
     /// Drops what the check of the time refuses from now on.
     fn forget(&mut self, now: UnixTime) {
-        self.0.retain(|_, heard| {
-            heard.retain(|(timestamp, _)| now.saturating_since(*timestamp) <= SESSION_SKEW_SECS);
+        self.heard.retain(|_, heard| {
+            heard.retain(|(timestamp, _)| {
+                let stays = now.saturating_since(*timestamp) <= SESSION_SKEW_SECS;
+                if !stays {
+                    self.forgotten = self.forgotten.max(Some(*timestamp));
+                }
+                stays
+            });
             !heard.is_empty()
         });
     }

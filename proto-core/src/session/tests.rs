@@ -9,11 +9,12 @@ use zeroize::Zeroizing;
 use super::cookie::Cookies;
 use super::error::SessionError;
 use super::handshake::{Context, FreshHello, Initiator, Offer, SessionPolicy};
-use super::keys::{Direction, KeyLife, KeyLimit, KeyLimits, Session};
+use super::keys::{Direction, KeyLife, KeyLimit, KeyLimits, KeysSpent, Session};
 use super::message::{Ack, Cookie, Hello, HelloRetry, Message, TransportLimits};
 use super::rekey::{RekeyAck, RekeyRequest};
 use super::replay::{HelloReplay, ReplayWindow, Replayed};
 use super::suite::{Suite, SuiteId, SuitePolicy};
+use super::transcript::UNSIGNED;
 use crate::crypto::provider::Pure;
 use crate::crypto::role::Node;
 use crate::crypto::sign::{SigningKey, VerifyingKey};
@@ -183,7 +184,7 @@ fn a_hello_is_taken_from_its_sender_for_this_node_about_now() {
     };
     assert_eq!(changed(|hello| hello.to = alice()), Err(SessionError::WrongParties));
     assert_eq!(changed(|hello| hello.from = bob()), Err(SessionError::WrongParties));
-    assert_eq!(changed(|hello| hello.signature = None), Err(SessionError::MissingSignature));
+    assert_eq!(changed(|hello| hello.signature = UNSIGNED), Err(SessionError::InvalidSignature));
     for broken in [
         changed(|hello| hello.from = NodeId::new("carol").unwrap()),
         changed(|hello| hello.eph_pubkey[31] ^= 1),
@@ -213,7 +214,7 @@ fn an_ack_is_taken_only_as_the_answer_to_this_hello() {
     assert_eq!(check(&ack), Ok(()));
     assert_eq!(changed(|ack| ack.from = alice()), Err(SessionError::WrongParties));
     assert_eq!(changed(|ack| ack.to = bob()), Err(SessionError::WrongParties));
-    assert_eq!(changed(|ack| ack.signature = None), Err(SessionError::MissingSignature));
+    assert_eq!(changed(|ack| ack.signature = UNSIGNED), Err(SessionError::InvalidSignature));
     let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
     assert_eq!(changed(|ack| ack.timestamp = NOW.saturating_add(121)), Err(skew));
     for broken in [
@@ -264,12 +265,12 @@ fn a_key_share_of_small_order_is_refused() {
     let (initiator, policy) = (initiator(1), SessionPolicy::default());
     let mut hello = initiator.hello().clone();
     hello.eph_pubkey = [0; 32];
-    hello.signature = Some(hello.transcript().unwrap().sign(&alice_key()));
+    hello.signature = hello.transcript().unwrap().sign(&alice_key());
     let answer = fresh(&hello).answer(&bob_key(), context(&policy), &mut entropy(2));
     assert_eq!(answer.err(), Some(SessionError::WeakKeyShare));
     let (mut ack, _) = answered(&initiator, &policy);
     ack.eph_pubkey = [0; 32];
-    ack.signature = Some(ack.transcript(initiator.hello()).unwrap().sign(&bob_key()));
+    ack.signature = ack.transcript(initiator.hello()).unwrap().sign(&bob_key());
     let verified = initiator.check(&ack, &bob_public(), &policy.suites, NOW).unwrap();
     assert_eq!(initiator.establish(&verified, context(&policy)).err(), Some(SessionError::WeakKeyShare));
 }
@@ -294,7 +295,7 @@ fn a_hello_is_answered_once_and_no_peer_crowds_out_another() {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&(nonce as u64).to_le_bytes());
         hello.nonce = crate::ids::SessionNonce::from_bytes(bytes);
-        hello.signature = Some(hello.transcript().unwrap().sign(&alice_key()));
+        hello.signature = hello.transcript().unwrap().sign(&alice_key());
         hello.verify(&alice_public(), &bob(), timestamp).unwrap()
     };
     for nonce in 0..MAX_HELLOS_PER_PEER {
@@ -306,6 +307,33 @@ fn a_hello_is_answered_once_and_no_peer_crowds_out_another() {
     assert!(replay.admit(from("dave", 0, NOW), late).is_ok());
     let later = NOW.saturating_add(121);
     assert!(replay.admit(from("carol", 0, later), later).is_ok(), "what the clock refuses is forgotten");
+}
+
+//= docs/spec/mesh-sessions.md#replay
+#[test]
+fn a_hello_is_not_answered_again_when_it_waits_or_the_clock_goes_back() {
+    let verified = |seed, now| {
+        let hello = initiator(seed).hello().clone();
+        hello.verify(&alice_public(), &bob(), now).unwrap()
+    };
+    let (first, mut replay) = (verified(1, NOW), HelloReplay::default());
+    assert!(replay.admit(first.clone(), NOW).is_ok());
+    let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
+    assert_eq!(replay.admit(first.clone(), NOW.saturating_add(121)).err(), Some(skew), "it waited");
+    let ahead = NOW.saturating_add(1_000);
+    let policy = SuitePolicy::default();
+    let offer = Offer { from: alice(), to: bob(), suites: &policy, transport_limits: None };
+    let later = Initiator::new(offer, &alice_key(), ahead, &mut entropy(9)).unwrap().hello().clone();
+    let later = later.verify(&alice_public(), &bob(), ahead).unwrap();
+    assert!(replay.admit(later.clone(), ahead).is_ok());
+    for again in [first, verified(5, NOW)] {
+        assert_eq!(
+            replay.admit(again, NOW).err(),
+            Some(SessionError::DuplicateHelloNonce),
+            "the clock is back"
+        );
+    }
+    assert_eq!(replay.admit(later, ahead).err(), Some(SessionError::DuplicateHelloNonce));
 }
 
 fn rekeyed(asking: Session, answering: Session, keys: [&SigningKey<Node>; 2]) -> (Session, Session) {
@@ -345,7 +373,7 @@ fn a_generation_stands_on_the_keys_before_it() {
     // The same agreement, requested in a session of other keys: bob's side comes from another handshake.
     let mut hello = other.hello().clone();
     hello.nonce = Default::default();
-    hello.signature = Some(hello.transcript().unwrap().sign(&alice_key()));
+    hello.signature = hello.transcript().unwrap().sign(&alice_key());
     let (_, mut stranger) = fresh(&hello).answer(&bob_key(), context(&policy), &mut entropy(2)).unwrap();
     assert_eq!(stranger.send.session_id(), alice.send.session_id(), "all else is equal");
     stranger.rekey.session_id = alice.send.session_id();
@@ -372,7 +400,7 @@ fn a_rekey_request_is_taken_for_the_next_generation_of_this_session_alone() {
     assert_eq!(other, Err(SessionError::OtherSession));
     let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
     assert_eq!(changed(|it| it.timestamp = NOW.saturating_add(121)), Err(skew));
-    assert_eq!(changed(|it| it.signature = None), Err(SessionError::MissingSignature));
+    assert_eq!(changed(|it| it.signature = UNSIGNED), Err(SessionError::InvalidSignature));
     assert_eq!(changed(|it| it.eph_pubkey[0] ^= 1), Err(SessionError::InvalidSignature));
     assert_eq!(changed(|it| it.nonce = Default::default()), Err(SessionError::InvalidSignature));
 }
@@ -393,7 +421,7 @@ fn a_rekey_ack_is_taken_only_as_the_answer_to_this_request() {
     assert_eq!(changed(|it| it.from = self::alice()), Err(SessionError::WrongParties));
     assert_eq!(changed(|it| it.generation = 2), Err(SessionError::AckMismatch));
     assert_eq!(changed(|it| it.session_id = MeshSessionId::default()), Err(SessionError::AckMismatch));
-    assert_eq!(changed(|it| it.signature = None), Err(SessionError::MissingSignature));
+    assert_eq!(changed(|it| it.signature = UNSIGNED), Err(SessionError::InvalidSignature));
     let skew = SessionError::TimestampSkew { delta: 121, max: 120 };
     assert_eq!(changed(|it| it.timestamp = NOW.saturating_sub(121)), Err(skew));
     assert_eq!(
@@ -453,6 +481,52 @@ fn a_rekey_is_due_before_the_keys_are_spent() {
     assert_eq!(frames(6), KeyLife::Fresh);
     assert_eq!(frames(1), KeyLife::RekeyDue(KeyLimit::Frames));
     assert_eq!(frames(1), KeyLife::Spent(KeyLimit::Frames));
+}
+
+//= docs/spec/mesh-sessions.md#limits
+#[test]
+fn no_frame_passes_the_limit_of_bytes() {
+    let (mut alice, _) = pair_with(KeyLimits { bytes: 100, ..KeyLimits::default() });
+    let spent = KeysSpent(KeyLimit::Bytes);
+    let datagram = |session: &mut Session, bytes: usize| {
+        datagram::seal(&mut session.send, &mut vec![0; 40 + bytes], 10_000, Instant::default()).map(drop)
+    };
+    let control = |session: &mut Session, bytes: usize| {
+        control::seal(&mut session.send, &mut vec![0; 52 + bytes], MAX_CONTROL_BYTES, Instant::default())
+    };
+    assert_eq!(datagram(&mut alice, 101), Err(datagram::DatagramError::Spent(spent)));
+    assert_eq!(control(&mut alice, 101), Err(control::ControlError::Spent(spent)));
+    assert_eq!(alice.send.life(Instant::default()), KeyLife::Fresh, "what is refused is not counted");
+    assert_eq!(datagram(&mut alice, 60), Ok(()));
+    assert_eq!(control(&mut alice, 41), Err(control::ControlError::Spent(spent)));
+    assert_eq!(control(&mut alice, 40), Ok(()));
+    assert_eq!(alice.send.life(Instant::default()), KeyLife::Spent(KeyLimit::Bytes));
+}
+
+//= docs/spec/mesh-sessions.md#messages
+#[test]
+fn no_datagram_is_longer_than_its_receiver_takes() {
+    let policy = SessionPolicy::default();
+    let longest = |limits: Option<u16>| {
+        let transport_limits = limits.map(|max_datagram_bytes| TransportLimits { max_datagram_bytes });
+        let offer = Offer { from: alice(), to: bob(), suites: &policy.suites, transport_limits };
+        let initiator = Initiator::new(offer, &alice_key(), NOW, &mut entropy(1)).unwrap();
+        let (ack, bob) = answered(&initiator, &policy);
+        let answer = initiator.check(&ack, &bob_public(), &policy.suites, NOW).unwrap();
+        let alice = initiator.establish(&answer, context(&policy)).unwrap();
+        let (alice, bob) = rekeyed(alice, bob, [&alice_key(), &bob_key()]);
+        [alice, bob].map(|mut end| {
+            let bytes = end.send.datagram_bytes();
+            let mut seal = |len| datagram::seal(&mut end.send, &mut vec![0; len], 70_000, Instant::default());
+            assert_eq!(seal(bytes), Ok(()));
+            let too_large = datagram::DatagramError::TooLarge { len: bytes + 1, max: bytes };
+            assert_eq!(seal(bytes + 1), Err(too_large));
+            bytes
+        })
+    };
+    assert_eq!([None, Some(0)].map(longest), [[1_200, 1_200]; 2]);
+    assert_eq!(longest(Some(500)), [1_200, 500]);
+    assert_eq!(longest(Some(65_535)), [1_200, 65_535]);
 }
 
 #[test]

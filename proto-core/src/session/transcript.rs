@@ -7,6 +7,9 @@ use crate::crypto::role::Node;
 use crate::crypto::sign::{Signature, SigningKey, VerifyingKey};
 use crate::encoding::cbor::{ToCbor, encode};
 
+/// Stands in a message until what its sender signs, of which the signature is no part, is put together.
+pub(super) const UNSIGNED: Signature = Signature::from_bytes([0; 64]);
+
 /// Bytes to sign. An absent option is `null` here, though its field is left out of the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transcript(Vec<u8>);
@@ -30,16 +33,11 @@ impl Transcript {
         key.sign(&self.0)
     }
 
-    /// Checks the signature that a message must carry.
+    /// Checks the signature that a message carries.
     ///
     /// # Errors
-    /// [`SessionError::MissingSignature`] or [`SessionError::InvalidSignature`].
-    pub fn verify(
-        &self,
-        key: &VerifyingKey<Node>,
-        signature: Option<&Signature>,
-    ) -> Result<(), SessionError> {
-        let signature = signature.ok_or(SessionError::MissingSignature)?;
+    /// [`SessionError::InvalidSignature`].
+    pub fn verify(&self, key: &VerifyingKey<Node>, signature: &Signature) -> Result<(), SessionError> {
         key.verify(&self.0, signature).map_err(|_| SessionError::InvalidSignature)
     }
 }

@@ -236,45 +236,52 @@ fn fault(encoded: &[u8]) -> TokenError {
     match cbor::decode(encoded) {
         Err(error) => TokenError::Cbor(error),
         Ok(Value::Array(parts)) => match parts.as_slice() {
-            [Value::Bytes(_), Value::Map(_), Value::Bytes(_), Value::Bytes(_)] => TokenError::HeaderPolicy,
+            [Value::Bytes(protected), Value::Map(_), Value::Bytes(_), Value::Bytes(_)] => {
+                read_header(protected).err().unwrap_or(TokenError::HeaderPolicy)
+            }
             _ => TokenError::NotSign1,
         },
         Ok(_) => TokenError::NotSign1,
     }
 }
 
+/// The protected header.
+//= docs/spec/tokens.md#envelope
+fn read_header(protected: &[u8]) -> Result<Map<'_>, TokenError> {
+    // An empty header is written as no bytes at all (RFC 9052 section 3).
+    if protected.is_empty() {
+        return Ok(Map::default());
+    }
+    let Value::Map(header) = cbor::decode(protected).map_err(TokenError::Cbor)? else {
+        return Err(TokenError::NotSign1);
+    };
+    Ok(header)
+}
+
 /// The key id, if the protected header keeps the policy: it has `alg`, `kid` and perhaps a `crit` that names only these.
 //= docs/spec/tokens.md#envelope
 fn check_header(protected: &[u8]) -> Result<KeyId, TokenError> {
-    // An empty header is written as no bytes at all (RFC 9052 section 3).
-    let header = match protected {
-        [] => Value::Map(Map::default()),
-        bytes => cbor::decode(bytes).map_err(TokenError::Cbor)?,
-    };
-    let Value::Map(header) = header else { return Err(TokenError::NotSign1) };
     let (mut algorithm, mut key_id) = (None, None);
-    for (label, value) in header.into_entries() {
+    for (label, value) in read_header(protected)?.into_entries() {
         let Value::Unsigned(label) = label else { return Err(TokenError::HeaderPolicy) };
         match label {
             ALG => algorithm = Some(value),
-            KID => key_id = Some(value),
+            KID => key_id = Some(read_key_id(&value)?),
             CRIT => check_critical(&value)?,
             _ => return Err(TokenError::HeaderPolicy),
         }
     }
     match algorithm {
-        Some(EDDSA) => {}
-        Some(_) => return Err(TokenError::Algorithm),
-        None => return Err(TokenError::MissingHeader("alg")),
+        Some(EDDSA) => key_id.ok_or(TokenError::MissingHeader("kid")),
+        Some(_) => Err(TokenError::Algorithm),
+        None => Err(TokenError::MissingHeader("alg")),
     }
-    match key_id {
-        Some(Value::Bytes(bytes)) => {
-            let bytes = <[u8; 8]>::try_from(&*bytes).map_err(|_| TokenError::HeaderPolicy)?;
-            Ok(KeyId::from_bytes(bytes))
-        }
-        Some(_) => Err(TokenError::HeaderPolicy),
-        None => Err(TokenError::MissingHeader("kid")),
-    }
+}
+
+/// `kid` is eight bytes.
+fn read_key_id(value: &Value<'_>) -> Result<KeyId, TokenError> {
+    let Value::Bytes(bytes) = value else { return Err(TokenError::HeaderPolicy) };
+    <[u8; 8]>::try_from(&**bytes).map(KeyId::from_bytes).map_err(|_| TokenError::HeaderPolicy)
 }
 
 /// `crit` names at least one parameter and none that is not understood.

@@ -30,6 +30,8 @@ struct Entry {
     /// Wiped when the key is retired; the rest stays, so that the key cannot come back.
     key: Option<ZoneKey>,
     terms: ZoneKeyTerms,
+    /// The key that was the newest when this one was taken. Terms name whom they like; this names an earlier one only.
+    earlier: Option<KeyId>,
     /// Until when others may still send under it, once there is a next key.
     receive_until: Option<UnixTime>,
 }
@@ -91,7 +93,7 @@ impl ZoneKeyRing {
     pub fn new(keys: OpenedZoneKeys) -> Self {
         let OpenedZoneKeys { zone_id, terms, zone_key, object_id_key } = keys;
         let (newest, names) = (zone_key.key_id(), object_id_key.key_id());
-        let first = Entry { key: Some(zone_key), terms, receive_until: None };
+        let first = Entry { key: Some(zone_key), terms, earlier: None, receive_until: None };
         Self {
             zone_id,
             zone_keys: BTreeMap::from([(newest, first)]),
@@ -158,7 +160,8 @@ impl ZoneKeyRing {
         let end = keys.terms.valid_from.as_secs().saturating_add(keys.terms.overlap_secs);
         let newest = self.zone_keys.get_mut(&self.newest).ok_or(KeyRingError::Unknown(self.newest))?;
         newest.receive_until = Some(UnixTime::from_secs(end));
-        let entry = Entry { key: Some(keys.zone_key), terms: keys.terms, receive_until: None };
+        let (key, earlier) = (Some(keys.zone_key), Some(self.newest));
+        let entry = Entry { key, terms: keys.terms, earlier, receive_until: None };
         self.zone_keys.insert(id, entry);
         self.newest = id;
         self.object_id_keys.entry(names).or_insert(keys.object_id_key);
@@ -190,8 +193,7 @@ impl ZoneKeyRing {
                     self.reading_key(id)
                 };
             }
-            let earlier = entry.terms.prev_zone_key_id.filter(|prev| self.zone_keys.contains_key(prev));
-            id = earlier.ok_or(KeyRingError::NotValid(id))?;
+            id = entry.earlier.ok_or(KeyRingError::NotValid(id))?;
         }
     }
 
@@ -324,6 +326,20 @@ mod tests {
         assert_eq!(sealing(&ring, 19), Ok(id(1)));
         assert_eq!(sealing(&ring, 20), Ok(id(2)));
         assert_eq!(ring.sealing_key(at(20)).expect("valid").key, &zone_key(2));
+    }
+
+    //= docs/spec/sealing.md#key-rings
+    #[test]
+    fn keys_that_name_each_other_make_no_circle() {
+        for (first, second) in
+            [(keys(1, Some(1), 0), keys(2, Some(1), 0)), (keys(1, Some(2), 0), keys(2, Some(1), 0))]
+        {
+            let mut ring = ZoneKeyRing::new(first);
+            assert_eq!(sealing(&ring, 9), Err(KeyRingError::NotValid(id(1))));
+            ring.apply(second).expect("the next");
+            assert_eq!(sealing(&ring, 9), Err(KeyRingError::NotValid(id(1))));
+            assert_eq!(sealing(&ring, 10), Ok(id(1)));
+        }
     }
 
     #[test]

@@ -80,7 +80,13 @@ impl Case<'_> {
     /// One end of the session that the case describes.
     fn session(&self, side: Side) -> Session {
         let (suite, parties) = (self.suite(), self.parties());
-        let lineage = Lineage { suite, parties, side, limits: KeyLimits::default() };
+        let lineage = Lineage {
+            suite,
+            parties,
+            side,
+            limits: KeyLimits::default(),
+            peer_datagram_bytes: DEFAULT_DATAGRAM_BYTES,
+        };
         let session_id = MeshSessionId::from_bytes(self.array("session_id"));
         Session::new(lineage, session_id, 0, self.secrets(), &Pure, NOW)
     }
@@ -223,7 +229,7 @@ fn handshake(case: &Case<'_>) {
     let now = UnixTime::from_secs(case.number("now"));
     let signature = ack
         .transcript(&hello)
-        .and_then(|transcript| transcript.verify(&case.key("responder_key"), ack.signature.as_ref()));
+        .and_then(|transcript| transcript.verify(&case.key("responder_key"), &ack.signature));
     case.same(signature, Ok(()));
     let me = hello.to.clone();
     let verified = hello.verify(&case.key("initiator_key"), &me, now);
@@ -240,9 +246,9 @@ fn rekey(case: &Case<'_>) {
     case.same(request.encode(), Ok(case.bytes("request")));
     case.same(ack.encode(), Ok(case.bytes("ack")));
     let asked = request.transcript().expect("small");
-    case.same(asked.verify(&case.key("requester_key"), request.signature.as_ref()), Ok(()));
+    case.same(asked.verify(&case.key("requester_key"), &request.signature), Ok(()));
     let answered = ack.transcript(&request).expect("small");
-    case.same(answered.verify(&case.key("answerer_key"), ack.signature.as_ref()), Ok(()));
+    case.same(answered.verify(&case.key("answerer_key"), &ack.signature), Ok(()));
     let secrets = schedule::next(
         case.suite(),
         &case.parties(),

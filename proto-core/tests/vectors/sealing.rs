@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use fcp_proto_core::crypto::agree::EncryptionKey;
-use fcp_proto_core::crypto::frost::{FrostError, GroupKey, Received, SigningRequest, begin_keygen};
+use fcp_proto_core::crypto::frost::{
+    FrostError, GroupKey, KeyShare, Received, SigningRequest, begin_keygen, begin_refresh,
+};
 use fcp_proto_core::crypto::hpke::{
     BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, Purpose, base,
 };
@@ -116,6 +118,30 @@ pub(crate) fn frost_keygen(case: &Case<'_>) {
     let share = own.receive(&Received::from([(2, Zeroizing::new(case.bytes("other_second")))]));
     let kept = share.expect("honest").to_bytes().expect("small");
     assert_eq!(hex::encode(&kept[..]), case.text("key_share"), "{}", case.place);
+}
+
+pub(crate) fn frost_refresh(case: &Case<'_>) {
+    let refreshed = refresh(case, |name, said| {
+        assert_eq!(hex::encode(said), case.text(name), "{}", case.place);
+    });
+    let kept = refreshed.expect("honest").to_bytes().expect("small");
+    assert_eq!(hex::encode(&kept[..]), case.text("key_share"), "{}", case.place);
+}
+
+pub(crate) fn frost_refresh_reject(case: &Case<'_>) {
+    let error = refresh(case, |_, _| ()).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// The share that the first of two participants has afterwards; `said` is shown what it says.
+fn refresh(case: &Case<'_>, said: impl Fn(&str, &[u8])) -> Result<KeyShare, FrostError> {
+    let entropy = &mut Entropy::from_seed(&Zeroizing::new(case.array("seed")));
+    let old = KeyShare::from_bytes(&case.bytes("old_share"))?;
+    let (own, first) = begin_refresh(case.array("ceremony_id"), &old, [1, 2].into(), entropy)?;
+    said("own_first", &first);
+    let (own, second) = own.receive(&Received::from([(2, case.bytes("other_first"))]))?;
+    said("own_second", &second[&2]);
+    own.receive(&Received::from([(2, Zeroizing::new(case.bytes("other_second")))]))
 }
 
 pub(crate) fn frost_signing(case: &Case<'_>) {

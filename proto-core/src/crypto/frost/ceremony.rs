@@ -22,6 +22,9 @@ use crate::random::Entropy;
 /// The domain of the hash over all commitments.
 const HEARD_DOMAIN: &str = "FCP2-FROST-HEARD-V1";
 
+/// What a first message of a refresh has for its proof: there is no secret to know.
+const NO_PROOF: [u8; 64] = [0; 64];
+
 /// What a ceremony is about.
 struct Plan {
     ceremony_id: CeremonyId,
@@ -106,7 +109,10 @@ impl Plan {
 
     fn describe(&self, package: &round1::Package) -> Result<Commitments, FrostError> {
         let points = package.commitment().serialize().map_err(|_| FrostError::Unusable)?;
-        let proof = package.proof_of_knowledge().serialize().map_err(|_| FrostError::Unusable)?;
+        let proof = match &self.old {
+            None => package.proof_of_knowledge().serialize().map_err(|_| FrostError::Unusable)?,
+            Some(_) => NO_PROOF.to_vec(),
+        };
         Ok(Commitments {
             ceremony_id: self.ceremony_id,
             generation: self.generation,
@@ -130,16 +136,25 @@ impl Plan {
     fn read_commitments(&self, sender: u8, bytes: &[u8]) -> Result<Commitments, FrostError> {
         let message: Commitments = read(sender, bytes)?;
         let constant = usize::from(self.old.is_none());
+        let is_proof = self.old.is_none() || message.proof == NO_PROOF;
         let fault = if (message.ceremony_id, message.generation) != (self.ceremony_id, self.generation) {
             FrostFault::OtherCeremony
         } else if message.participant != u16::from(sender) {
             FrostFault::Misaddressed
-        } else if message.coefficients.len() != usize::from(self.threshold) - 1 + constant {
+        } else if message.coefficients.len() != usize::from(self.threshold) - 1 + constant || !is_proof {
             FrostFault::Malformed
         } else {
             return Ok(message);
         };
         Err(FrostError::misbehaved(sender, fault))
+    }
+
+    fn to_package(&self, sender: u8, message: &Commitments) -> Result<round1::Package, FrostError> {
+        let malformed = |_| FrostError::misbehaved(sender, FrostFault::Malformed);
+        let commitment = VerifiableSecretSharingCommitment::deserialize(message.coefficients.iter());
+        let proof = if self.old.is_none() { message.proof } else { unread_proof() };
+        let proof = Signature::deserialize(&proof).map_err(malformed)?;
+        Ok(round1::Package::new(commitment.map_err(malformed)?, proof))
     }
 
     fn deal(&self, to: u8, heard: [u8; 32], share: &SigningShare) -> Result<SecretMessage, FrostError> {
@@ -185,7 +200,7 @@ impl Committed {
         let (mut commitments, mut packages) = (BTreeMap::new(), BTreeMap::new());
         for (sender, bytes) in messages {
             let message = plan.read_commitments(*sender, bytes)?;
-            packages.insert(identifier(*sender)?, to_package(*sender, &message)?);
+            packages.insert(identifier(*sender)?, plan.to_package(*sender, &message)?);
             commitments.insert(*sender, message);
         }
         let (secret, dealt) = match &plan.old {
@@ -257,12 +272,12 @@ impl Dealt {
     }
 }
 
-fn to_package(sender: u8, message: &Commitments) -> Result<round1::Package, FrostError> {
-    let malformed = |_| FrostError::misbehaved(sender, FrostFault::Malformed);
-    let commitment =
-        VerifiableSecretSharingCommitment::deserialize(message.coefficients.iter()).map_err(malformed)?;
-    let proof = Signature::deserialize(&message.proof).map_err(malformed)?;
-    Ok(round1::Package::new(commitment, proof))
+/// What the library reads as a proof and, in a refresh, never looks at: the base point, and zero.
+fn unread_proof() -> [u8; 64] {
+    let mut bytes = [0; 64];
+    bytes[..32].fill(0x66);
+    bytes[0] = 0x58;
+    bytes
 }
 
 fn secret32(share: &SigningShare) -> Result<Zeroizing<[u8; 32]>, FrostError> {

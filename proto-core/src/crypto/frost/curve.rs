@@ -43,15 +43,37 @@ pub(super) fn blame(error: &frost::Error, otherwise: FrostError) -> FrostError {
 /// The library checks this when a key is refreshed, too, but does not say who dealt the wrong share.
 pub(super) fn lies_on_zero_polynomial(share: &[u8; 32], index: u8, commitments: &[[u8; 32]]) -> bool {
     let Ok(share) = Ed25519ScalarField::deserialize(share) else { return false };
-    let mut at = [0; 32];
-    at[0] = index;
-    let Ok(at) = Ed25519ScalarField::deserialize(&at) else { return false };
+    let Some(at) = scalar(index) else { return false };
     let mut sum = Curve::identity();
     for commitment in commitments.iter().rev() {
         let Ok(coefficient) = Curve::deserialize(commitment) else { return false };
         sum = (sum + coefficient) * at;
     }
     Curve::generator() * share == sum
+}
+
+/// The value at zero of the polynomial of least degree that has these values, points at indices that differ.
+pub(super) fn at_zero(values: &[(u8, &[u8; 32])]) -> Option<[u8; 32]> {
+    let mut sum = Curve::identity();
+    for (index, value) in values {
+        let own = scalar(*index)?;
+        let (mut over, mut under) = (Ed25519ScalarField::one(), Ed25519ScalarField::one());
+        for other in values.iter().map(|(other, _)| other).filter(|other| *other != index) {
+            let other = scalar(*other)?;
+            over *= other;
+            under *= other - own;
+        }
+        let weight = over * Ed25519ScalarField::invert(&under).ok()?;
+        sum += Curve::deserialize(value).ok()? * weight;
+    }
+    Curve::serialize(&sum).ok()
+}
+
+/// A participant's index as a scalar, which is little-endian.
+fn scalar(index: u8) -> Option<<Ed25519ScalarField as Field>::Scalar> {
+    let mut bytes = [0; 32];
+    bytes[0] = index;
+    Ed25519ScalarField::deserialize(&bytes).ok()
 }
 
 /// Our entropy as the generator that the library asks for.

@@ -17,7 +17,7 @@ cbor_map! {
         pub participant: u16,
         /// One point a coefficient; without the first, which is zero, when a key is refreshed.
         pub coefficients: Vec<[u8; 32]>,
-        /// A Schnorr signature under the first coefficient.
+        /// A Schnorr signature under the first coefficient; zeros when a key is refreshed.
         pub proof: [u8; 64],
     }
 }

@@ -8,7 +8,7 @@ use frost_ed25519::keys::{KeyPackage, PublicKeyPackage, SigningShare, VerifyingS
 use zeroize::Zeroizing;
 
 use super::FrostError;
-use super::curve::{bytes32, identifier};
+use super::curve::{at_zero, bytes32, identifier};
 use crate::cbor_map;
 use crate::crypto::role::Owner;
 use crate::crypto::sign::VerifyingKey;
@@ -76,6 +76,12 @@ impl GroupKey {
         Ok(PublicKeyPackage::new(shares, self.library_key()?, Some(self.threshold.into())))
     }
 
+    /// The key that as many shares as make a signature have between them.
+    fn key_of_shares(&self) -> Option<[u8; 32]> {
+        let shares = self.verifying_shares.iter().map(|(index, share)| (*index, share));
+        at_zero(&shares.take(self.threshold.into()).collect::<Vec<_>>())
+    }
+
     fn verifying_share(&self, participant: u8) -> Result<VerifyingShare, FrostError> {
         let bytes = self.verifying_shares.get(&participant).ok_or(FrostError::Malformed)?;
         VerifyingShare::deserialize(bytes).map_err(|_| FrostError::Malformed)
@@ -129,6 +135,9 @@ impl FromCbor for GroupKey {
         }
         let group = Self { generation, threshold, verifying_key, verifying_shares };
         group.to_package().map_err(|_| ShapeError::Invalid("a verifying share is no point"))?;
+        if group.key_of_shares().as_ref() != Some(group.verifying_key.as_bytes()) {
+            return Err(ShapeError::Invalid("the verifying shares are of another key"));
+        }
         Ok(group)
     }
 }
@@ -194,6 +203,11 @@ impl KeyShare {
         } else {
             Err(FrostError::Malformed)
         }
+    }
+
+    /// The secret scalar.
+    pub(super) fn secret(&self) -> &[u8; 32] {
+        &self.secret
     }
 
     /// A second copy for a ceremony to add to, while the caller keeps the first until the new one is stored.

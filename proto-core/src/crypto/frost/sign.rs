@@ -4,9 +4,14 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
 
+use frost_core::round1::Nonce;
 use frost_ed25519::rand_core::{CryptoRng, RngCore};
 use frost_ed25519::round1::{self, NonceCommitment, SigningCommitments};
-use frost_ed25519::{CheaterDetection, SigningPackage, aggregate_custom, round2};
+use frost_ed25519::{
+    CheaterDetection, Ciphersuite, Ed25519ScalarField, Ed25519Sha512, Field, SigningPackage,
+    aggregate_custom, round2,
+};
+use zeroize::Zeroizing;
 
 use super::curve::{Draws, blame, bytes32, identifier};
 use super::message::{NonceCommitments, SignatureShare, read, write};
@@ -46,7 +51,8 @@ pub(super) fn commit_with(
     share: &KeyShare,
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<(SigningNonces, Vec<u8>), FrostError> {
-    let (nonces, commitments) = round1::commit(&share.signing_share()?, rng);
+    let nonces = round1::SigningNonces::from_nonces(draw(share, rng)?, draw(share, rng)?);
+    let commitments = nonces.commitments();
     let point =
         |point: &NonceCommitment| point.serialize().map_err(|_| FrostError::Unusable).and_then(bytes32);
     let generation = share.group().generation();
@@ -57,6 +63,21 @@ pub(super) fn commit_with(
         binding: point(commitments.binding())?,
     };
     Ok((SigningNonces { nonces, generation, participant: share.participant() }, write(&message)?))
+}
+
+/// A nonce: a hash of fresh randomness and the share, so that it is secret although the randomness be known (RFC 9591
+/// section 4.1). The library's own function leaves copies of the share in memory that nobody wipes.
+pub(super) fn draw(
+    share: &KeyShare,
+    rng: &mut (impl RngCore + CryptoRng),
+) -> Result<Nonce<Ed25519Sha512>, FrostError> {
+    let mut input = Zeroizing::new([0; 64]);
+    let (random, secret) = input.split_at_mut(32);
+    rng.fill_bytes(random);
+    secret.copy_from_slice(share.secret());
+    let scalar = Zeroizing::new(Ed25519Sha512::H3(&*input));
+    let scalar = Zeroizing::new(Ed25519ScalarField::serialize(&scalar));
+    Nonce::deserialize(&*scalar).map_err(|_| FrostError::Unusable)
 }
 
 /// What the signers of one signature are asked to sign, and with which nonces each.

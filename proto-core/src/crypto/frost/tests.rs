@@ -8,8 +8,9 @@ use frost_ed25519::rand_core::{CryptoRng, Error, RngCore};
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
+use super::curve::Draws;
 use super::message::{Commitments, NonceCommitments, SignatureShare};
-use super::sign::commit_with;
+use super::sign::{commit_with, draw};
 use super::{
     Committed, Dealt, FrostError, FrostFault, GroupKey, KeyShare, Received, SecretMessage, SigningRequest,
     begin_keygen, begin_refresh, commit,
@@ -423,6 +424,24 @@ fn stored_shares_read_back_and_altered_ones_do_not() {
     }
 }
 
+//= docs/spec/sealing.md#key-generation
+#[test]
+fn a_stored_share_is_of_the_key_that_the_shares_make() {
+    let (own, other) = (keygen(3, 5, 1), keygen(3, 5, 2));
+    let stored = own[&4].to_bytes().expect("small").to_vec();
+    let replaced = |what: &[u8], by: &[u8]| {
+        let at = stored.windows(what.len()).position(|it| it == what).expect("it is there");
+        let bent = [&stored[..at], by, &stored[at + what.len()..]].concat();
+        KeyShare::from_bytes(&bent).map(|share| share.participant())
+    };
+    let [own_key, other_key] = [&own, &other].map(|shares| group(shares).verifying_key().as_bytes());
+    assert_eq!(replaced(own_key, own_key), Ok(4));
+    assert_eq!(replaced(own_key, other_key), Err(FrostError::Malformed));
+    assert_eq!(replaced(b"threshold\x03", b"threshold\x02"), Err(FrostError::Malformed));
+    let refreshed = refresh(&own, &[1, 4, 5], 3)[&5].to_bytes().expect("small");
+    assert!(KeyShare::from_bytes(&refreshed).is_ok(), "the key of those who are left is the same");
+}
+
 #[test]
 fn a_group_key_reads_back_and_its_numbers_are_checked() {
     let shares = keygen(2, 3, 1);
@@ -481,6 +500,15 @@ impl RngCore for Script {
 }
 
 impl CryptoRng for Script {}
+
+/// No block of memory holds a nonce, or the share that goes into it, so none is freed with it.
+//= docs/spec/keys.md#memory
+#[test]
+fn a_nonce_is_drawn_without_memory_that_nobody_wipes() {
+    let (shares, mut entropy) = (keygen(2, 3, 1), entropy(2));
+    let drawn = allocation_counter::measure(|| assert!(draw(&shares[&1], &mut Draws(&mut entropy)).is_ok()));
+    assert_eq!(drawn.count_total, 0);
+}
 
 /// The published randomness makes the published commitments, signature shares and signature.
 #[test]

@@ -11,6 +11,7 @@ use hpke::{Deserializable, OpModeR, OpModeS, Serializable};
 use zeroize::Zeroizing;
 
 use super::{HpkeError, KemAlgorithm, PublicEncryptionKey};
+use crate::crypto::agree::has_small_order;
 use crate::random::Entropy;
 
 /// Encapsulates a key to `recipient` and encrypts `plaintext` under it: `enc || ciphertext || tag`.
@@ -24,6 +25,7 @@ pub(crate) fn seal(
     let public = recipient.as_bytes();
     match recipient.kem() {
         KemAlgorithm::X25519 => seal_with::<X25519HkdfSha256>(public, info, aad, plaintext, rng),
+        KemAlgorithm::XWing if has_weak_half(public) => Err(HpkeError::RecipientKey),
         KemAlgorithm::XWing => seal_with::<XWing>(public, info, aad, plaintext, rng),
     }
 }
@@ -42,10 +44,19 @@ pub fn open(
     aad: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
+    let enc = sealed.get(..<XWing as Kem>::EncappedKey::size());
     match kem {
         KemAlgorithm::X25519 => open_with::<X25519HkdfSha256>(secret, info, aad, sealed),
+        KemAlgorithm::XWing if enc.is_some_and(has_weak_half) => Err(HpkeError::NotOpened),
         KemAlgorithm::XWing => open_with::<XWing>(secret, info, aad, sealed),
     }
+}
+
+/// Whether X25519's half of a public or encapsulated key of X-Wing, which stands last, takes no part in the secret. The
+/// library asks this of X25519 alone.
+//= docs/spec/sealing.md#boxes-to-a-device
+fn has_weak_half(key: &[u8]) -> bool {
+    key.last_chunk().is_some_and(has_small_order)
 }
 
 /// The public key of the X-Wing secret `seed`.

@@ -180,7 +180,8 @@ fn sizes_are_bounded_on_both_sides() {
     assert_eq!(HpkeBox::from_cbor(map.finish()), Err(ShapeError::WrongLength));
 }
 
-/// RFC 9180 §7.1.4: the shared secret of such a key is all zeros.
+/// RFC 9180 §7.1.4: the shared secret of such a key is all zeros. In X-Wing it would leave ML-KEM alone.
+//= docs/spec/sealing.md#boxes-to-a-device
 #[test]
 fn nothing_is_sealed_to_a_point_of_small_order() {
     let (zone, node, mut entropy) = (zone(), node(), entropy());
@@ -190,6 +191,11 @@ fn nothing_is_sealed_to_a_point_of_small_order() {
         let key = PublicEncryptionKey::from_bytes(KemAlgorithm::X25519, &bytes).expect("32 bytes");
         let sealed = HpkeBox::seal(&key, context(&zone, &node), b"x", &mut entropy);
         assert_eq!(sealed, Err(HpkeError::RecipientKey), "{point}");
+        let mut hybrid = HybridEncryptionKey::generate(&mut entropy).recipient().as_bytes().to_vec();
+        hybrid[1_184..].copy_from_slice(&bytes);
+        let key = PublicEncryptionKey::from_bytes(KemAlgorithm::XWing, &hybrid).expect("1,216 bytes");
+        let sealed = HpkeBox::seal(&key, context(&zone, &node), b"x", &mut entropy);
+        assert_eq!(sealed, Err(HpkeError::RecipientKey), "X-Wing, {point}");
     }
     let short = PublicEncryptionKey::from_bytes(KemAlgorithm::X25519, &[0; 31]);
     assert_eq!(short, Err(HpkeError::RecipientKey));

@@ -95,6 +95,28 @@ fn a_key_serves_once_its_manifest_is_durable_and_comes_back_at_a_restart() {
     assert_eq!(failed, Err(ManifestRefusal::Failed));
 }
 
+//= docs/spec/sealing.md#key-rings
+#[test]
+fn keys_that_name_each_other_are_no_circle() {
+    let mut scene = Scene::new(None);
+    let to = scene.both();
+    let circle =
+        [manifest(terms(START + 10, Some(id(2))), 1, &to), manifest(terms(START + 20, Some(id(1))), 2, &to)];
+    for manifest in &circle {
+        scene.take(manifest);
+    }
+    let (owner, me) = (owner().verifying_key(), node(0));
+    let recipient = Recipient { owner: &owner, me: &me, key: &scene.device };
+    let restored = ManifestKeys::restore(None, &circle, &recipient).unwrap();
+    for keys in [scene.keys, restored] {
+        let sealing = |secs| keys.sealing_key(&members(2), at(secs)).map(|key| key.id);
+        let none_yet = Err(ManifestRefusal::Ring(KeyRingError::NotValid(id(1))));
+        assert_eq!(sealing(START), none_yet);
+        assert_eq!(sealing(START + 10), Ok(id(1)));
+        assert_eq!(sealing(START + 20), Ok(id(2)));
+    }
+}
+
 //= docs/spec/zone-keys.md#removal
 #[test]
 fn nothing_is_sealed_under_a_key_that_a_removed_device_has() {
