@@ -377,6 +377,7 @@ mod tests {
         }
     }
 
+    //= docs/spec/sealing.md#zone-key-manifests
     #[test]
     fn only_the_owners_unaltered_manifest_is_taken() {
         let mut scene = Scene::new();
@@ -400,6 +401,7 @@ mod tests {
         }
     }
 
+    //= docs/spec/sealing.md#zone-key-manifests
     #[test]
     fn what_the_owner_signed_must_still_make_sense() {
         let mut scene = Scene::new();
@@ -434,6 +436,7 @@ mod tests {
     }
 
     /// The rules of form hold for whoever reads a manifest, a device that keeps it for others too.
+    //= docs/spec/sealing.md#zone-key-manifests
     #[test]
     fn a_manifest_without_sense_is_not_read() {
         let right = Scene::new().fields();
@@ -447,6 +450,7 @@ mod tests {
         assert_eq!(read(&ended), Err(ShapeError::Invalid("a zone key ends after it begins")));
     }
 
+    //= docs/spec/sealing.md#zone-key-manifests
     #[test]
     fn a_recipient_is_named_once() {
         let mut scene = Scene::new();

@@ -326,6 +326,7 @@ mod tests {
         assert_eq!(ring.sealing_key(at(20)).expect("valid").key, &zone_key(2));
     }
 
+    //= docs/spec/sealing.md#key-rings
     #[test]
     fn nothing_stands_in_for_a_key_that_has_ended() {
         let mut ring = ring();
@@ -349,6 +350,7 @@ mod tests {
         assert_eq!(ring.reading_key(id(9)).map(|_| ()), Err(KeyRingError::Unknown(id(9))));
     }
 
+    //= docs/spec/sealing.md#key-rings
     #[test]
     fn only_the_next_manifest_is_applied() {
         let mut ring = ring();
@@ -376,6 +378,7 @@ mod tests {
         assert!(ring.receiving_key(id(1), at(22)).is_ok(), "nothing has changed");
     }
 
+    //= docs/spec/sealing.md#key-rings
     #[test]
     fn a_retired_key_is_gone_and_cannot_come_back() {
         let mut ring = ring();
@@ -387,6 +390,7 @@ mod tests {
         assert_eq!(ring.retire(id(9), at(23)), Err(KeyRingError::Unknown(id(9))));
     }
 
+    //= docs/spec/sealing.md#key-rings
     #[test]
     fn a_revoked_key_seals_nothing_until_the_next_manifest() {
         let mut ring = ring();

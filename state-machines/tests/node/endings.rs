@@ -167,6 +167,7 @@ fn a_large_output_does_not_make_a_later_taint_forgotten() {
     assert_eq!(code(home.invoke(home.call("notes.touch", READ, None), "{}")), Code::TaintViolation);
 }
 
+//= docs/spec/labels.md#contexts
 #[test]
 fn what_arrives_while_a_context_is_opened_taints_the_new_one() {
     for early in [true, false] {
@@ -196,6 +197,7 @@ fn what_arrives_while_a_context_is_opened_taints_the_new_one() {
     }
 }
 
+//= docs/spec/labels.md#contexts
 #[test]
 fn two_openings_at_once_forget_nothing_that_was_read_between() {
     let (mut home, _) = Home::with_grant();
@@ -362,6 +364,7 @@ fn cancelling_twice_writes_once() {
     assert_eq!(home.journal.len(), written, "the space kept for revocations is not the agent's to fill");
 }
 
+//= docs/spec/objects.md#identity
 #[test]
 fn an_entry_for_a_zone_without_a_key_harms_nobody() {
     let (mut home, _) = Home::with_grant();
