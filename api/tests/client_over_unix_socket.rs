@@ -201,6 +201,7 @@ async fn nothing_listening_is_unreachable_and_may_be_repeated() {
     assert!(error.why.unwrap().contains("none.sock"));
 }
 
+//= docs/spec/api.md#lost-answers
 #[tokio::test]
 async fn a_daemon_that_closes_without_a_byte_leaves_a_call_unknown() {
     let double = Double::start(vec![Act::Close]);
@@ -215,6 +216,7 @@ async fn a_daemon_that_closes_without_a_byte_leaves_a_call_unknown() {
     assert_eq!(double.requests.lock().unwrap().len(), 3, "nothing is sent twice");
 }
 
+//= docs/spec/api.md#lost-answers
 #[tokio::test]
 async fn an_answer_cut_short_is_no_answer() {
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{\"status\":".to_vec();

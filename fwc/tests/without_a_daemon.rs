@@ -137,6 +137,7 @@ fn an_operators_command_is_refused_with_an_agents_name() {
     }
 }
 
+//= docs/spec/output.md#offline
 #[test]
 fn offline_reads_manifests_says_so_and_invents_nothing() {
     let home = scaffolded();

@@ -337,6 +337,7 @@ byte_id!(
 mod tests {
     use super::*;
 
+    //= docs/spec/values.md#identifiers
     #[test]
     fn canonical_ids_follow_the_grammar() {
         for good in ["a", "github", "issues.list", "fcp.x:utility:1.0.0", "0-_.:"] {
@@ -355,6 +356,7 @@ mod tests {
         }
     }
 
+    //= docs/spec/values.md#identifiers
     #[test]
     fn zones_follow_the_grammar() {
         for good in ["z:owner", "z:project:apollo-2", "z:a:b"] {

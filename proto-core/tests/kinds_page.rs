@@ -80,6 +80,7 @@ fn judge(stored: &StoredObject) -> Result<(), ShapeError> {
     }
 }
 
+//= docs/spec/kinds.md#kinds-of-objects
 #[test]
 fn every_kind_has_a_table_a_vector_and_one_that_is_refused() {
     let known: BTreeSet<String> = schemas().map(|schema| schema.id().to_string()).collect();

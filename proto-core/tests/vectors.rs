@@ -265,6 +265,7 @@ fn diagnostic(item: &Value) -> String {
     }
 }
 
+//= docs/spec/encoding.md#canonical-cbor
 fn cbor_reject(case: &Case<'_>) {
     let bytes = case.repeated();
     let error = cbor::decode(&bytes).map_err(|error| format!("{error:?}"));
@@ -317,6 +318,7 @@ fn ed25519(case: &Case<'_>) {
     assert_eq!(public.verify(&message, &signature), Ok(()), "{}", case.place);
 }
 
+//= docs/spec/keys.md#signatures
 fn ed25519_reject(case: &Case<'_>) {
     let signature = Signature::from_bytes(case.array("signature"));
     let error = match VerifyingKey::<Node>::from_bytes(&case.array("public")) {
@@ -381,6 +383,7 @@ fn wrapped_key(case: &Case<'_>) {
     assert_eq!(cbor::encode(&record.to_cbor()), Ok(bytes), "{}", case.place);
 }
 
+//= docs/spec/keys.md#keys-at-rest
 fn wrapped_key_reject(case: &Case<'_>) {
     let record = case.bytes("record");
     let item = cbor::decode(&record).expect("canonical");
@@ -449,6 +452,8 @@ fn token_minted(case: &Case<'_>) {
     assert_eq!(minted.as_bytes(), bytes, "{}", case.place);
 }
 
+//= docs/spec/tokens.md#envelope
+//= docs/spec/tokens.md#claims
 fn token_reject(case: &Case<'_>) {
     let issuer = case.text("issuer").parse().expect("a key");
     let verified = Token::decode(&case.bytes("token")).and_then(|token| token.verify(&issuer));

@@ -32,6 +32,7 @@ impl Tally {
     }
 }
 
+//= docs/spec/keys.md#signatures
 #[test]
 fn ed25519() {
     let mut tally = Tally::default();

@@ -95,6 +95,7 @@ fn broken_lines_get_the_json_rpc_code_and_harm_nothing() {
     assert_eq!(host.request("health", json!({})).result(), json!({ "status": "ready" }));
 }
 
+//= docs/spec/stdio.md#framing
 #[test]
 fn calls_run_side_by_side_and_cancellation_reaches_the_right_one() {
     let mut host = started();

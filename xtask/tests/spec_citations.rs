@@ -1,8 +1,9 @@
 //! Code and the normative chapters of `docs/spec` point at each other, and neither may dangle.
 //!
 //! A citation is a comment `//= docs/spec/CHAPTER.md#section` at the code that enforces, or the test that proves, what the
-//! section demands. `docs/spec/uncited.txt` lists the sections that demand something (they say MUST) and are cited
-//! nowhere; it may only be what it is. Write it anew with `FCP_UPDATE=1 cargo test -p xtask --test spec_citations`.
+//! section demands. A section that demands something (it says MUST) is cited from both: `docs/spec/uncited.txt` lists
+//! those that no code cites (`chapter.md#section: code`) and those that no test cites (`chapter.md#section: test`). It
+//! may only be what it is. Write it anew with `FCP_UPDATE=1 cargo test -p xtask --test spec_citations`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Where the chapters stand.
 const SPEC: &str = "docs/spec";
 
-/// The list of demands that nothing cites.
+/// The list of demands that no code or no test cites.
 const UNCITED: &str = "docs/spec/uncited.txt";
 
 /// The list of chapters.
@@ -27,14 +28,33 @@ struct Section {
     demands: bool,
 }
 
-/// A chapter's file name, and the anchor of one of its sections.
-type Place = (String, String);
+/// What cites: the code that enforces a demand, or the test that proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Code,
+    Test,
+}
+
+impl Side {
+    const ALL: [Side; 2] = [Side::Code, Side::Test];
+
+    fn name(self) -> &'static str {
+        match self {
+            Side::Code => "code",
+            Side::Test => "test",
+        }
+    }
+}
+
+/// A chapter's file name, the anchor of one of its sections, and what cites it.
+type Place = (String, String, Side);
 
 /// A citation and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Citation {
     chapter: String,
     anchor: Option<String>,
+    side: Side,
     at: String,
 }
 
@@ -86,18 +106,51 @@ fn sections(text: &str) -> Vec<Section> {
     sections
 }
 
+/// Whether the whole file `name` is a test: it is one of `tests.rs`, or stands below a folder `tests`.
+fn is_test_file(name: &str) -> bool {
+    let mut parts = name.rsplit('/');
+    parts.next() == Some("tests.rs") || parts.any(|folder| folder == "tests")
+}
+
+/// Which side each line of a source file is on. In a file that is no test, the items behind `#[cfg(test)]` are. The
+/// formatter sees to it that such an item ends on its first line, or with the next bracket that closes at its depth.
+fn sides(text: &str, name: &str) -> Vec<Side> {
+    if is_test_file(name) {
+        return vec![Side::Test; text.lines().count()];
+    }
+    // How deep the item that is being read stands, and whether its first line was read.
+    let mut behind: Option<(usize, bool)> = None;
+    let side = |line: &str| {
+        let (depth, line) = (line.len() - line.trim_start().len(), line.trim());
+        if behind.is_none() && line == "#[cfg(test)]" {
+            behind = Some((depth, false));
+            return Side::Test;
+        }
+        let Some((item, begun)) = &mut behind else { return Side::Code };
+        if depth == *item && !line.is_empty() && !line.starts_with("#[") && line != ")]" {
+            let may_end = !*begun || line.starts_with(['}', ')', ']']);
+            *begun = true;
+            if may_end && line.ends_with(['}', ';', ',']) {
+                behind = None;
+            }
+        }
+        Side::Test
+    };
+    text.lines().map(side).collect()
+}
+
 /// The citations of one source file.
 fn citations(text: &str, name: &str) -> Vec<Citation> {
-    let cited = |(index, line): (usize, &str)| {
+    let cited = |((index, line), side): ((usize, &str), Side)| {
         let line = line.trim_start().trim_start_matches("//!").trim_start();
         let target = line.strip_prefix("//=")?.trim().strip_prefix(SPEC)?.strip_prefix('/')?;
         let (chapter, anchor) = match target.split_once('#') {
             Some((chapter, anchor)) => (chapter, Some(anchor.to_owned())),
             None => (target, None),
         };
-        Some(Citation { chapter: chapter.to_owned(), anchor, at: format!("{name}:{}", index + 1) })
+        Some(Citation { chapter: chapter.to_owned(), anchor, side, at: format!("{name}:{}", index + 1) })
     };
-    text.lines().enumerate().filter_map(cited).collect()
+    text.lines().enumerate().zip(sides(text, name)).filter_map(cited).collect()
 }
 
 fn chapters() -> BTreeMap<String, Vec<Section>> {
@@ -134,7 +187,8 @@ fn dangling(chapters: &BTreeMap<String, Vec<Section>>, citations: &[Citation]) -
     citations.iter().filter(|citation| !leads(citation)).map(shown).collect()
 }
 
-/// The sections that demand something and are not cited. A citation of a whole chapter cites its opening only.
+/// The sections that demand something and that code or tests do not cite. A citation of a whole chapter cites its
+/// opening only.
 fn uncited(chapters: &BTreeMap<String, Vec<Section>>, citations: &[Citation]) -> BTreeSet<Place> {
     let opening = |chapter: &String| {
         let first = chapters.get(chapter).and_then(|sections| sections.first());
@@ -144,18 +198,18 @@ fn uncited(chapters: &BTreeMap<String, Vec<Section>>, citations: &[Citation]) ->
         .iter()
         .map(|citation| {
             let anchor = citation.anchor.clone().unwrap_or_else(|| opening(&citation.chapter));
-            (citation.chapter.clone(), anchor)
+            (citation.chapter.clone(), anchor, citation.side)
         })
         .collect();
     let places = chapters.iter().flat_map(|(chapter, sections)| {
         let demanding = sections.iter().filter(|section| section.demands);
-        demanding.map(|section| (chapter.clone(), section.anchor.clone()))
+        demanding.flat_map(|section| Side::ALL.map(|side| (chapter.clone(), section.anchor.clone(), side)))
     });
     places.filter(|place| !cited.contains(place)).collect()
 }
 
 fn list(places: &BTreeSet<Place>) -> String {
-    places.iter().map(|(chapter, anchor)| format!("{chapter}#{anchor}\n")).collect()
+    places.iter().map(|(chapter, anchor, side)| format!("{chapter}#{anchor}: {}\n", side.name())).collect()
 }
 
 #[test]
@@ -173,7 +227,7 @@ fn the_list_of_uncited_demands_is_up_to_date() {
     let listed = fs::read_to_string(&path).expect("the list");
     assert_eq!(
         listed, found,
-        "cite the section, or run FCP_UPDATE=1 cargo test -p xtask --test spec_citations"
+        "cite the section from what is named, or run FCP_UPDATE=1 cargo test -p xtask --test spec_citations"
     );
 }
 
@@ -201,7 +255,91 @@ fn a_dangling_citation_and_an_uncited_demand_are_found() {
         dangling(&chapters, &cited),
         ["a.rs:3: docs/spec/one.md#four", "a.rs:4: docs/spec/two.md#one"]
     );
-    assert_eq!(list(&uncited(&chapters, &cited)), "one.md#two-parts-here\n");
-    let cited = citations("//= docs/spec/one.md#two-parts-here\n", "a.rs");
-    assert_eq!(uncited(&chapters, &cited), BTreeSet::new());
+    assert_eq!(
+        list(&uncited(&chapters, &cited)),
+        "one.md#two-parts-here: code\none.md#two-parts-here: test\n"
+    );
+}
+
+#[test]
+fn a_demand_is_cited_from_code_and_from_a_test() {
+    let chapters = BTreeMap::from([("one.md".to_owned(), sections("# One\nIt MUST hold.\n"))]);
+    let line = "//= docs/spec/one.md#one\n";
+    let missing = |cited: &[Citation]| list(&uncited(&chapters, cited));
+    let code = citations(line, "a/src/b.rs");
+    let test = citations(line, "a/src/b/tests.rs");
+    assert_eq!(missing(&code), "one.md#one: test\n");
+    assert_eq!(missing(&test), "one.md#one: code\n");
+    assert_eq!(missing(&[code, test].concat()), "");
+    // A chapter without an anchor is its opening, on the side of what cites it.
+    assert_eq!(missing(&citations("//= docs/spec/one.md\n", "a.rs")), "one.md#one: test\n");
+}
+
+#[test]
+fn a_file_of_tests_is_known_by_its_name_or_folder() {
+    for name in ["a/tests/b.rs", "a/src/b/tests/c/d.rs", "tests/a.rs", "a/src/b/tests.rs", "tests.rs"] {
+        assert!(is_test_file(name), "{name}");
+    }
+    for name in
+        ["a/src/b.rs", "a/src/attests.rs", "a/src/contests/b.rs", "a/src/test.rs", "a/src/testing/b.rs"]
+    {
+        assert!(!is_test_file(name), "{name}");
+    }
+}
+
+#[test]
+fn what_stands_behind_cfg_test_is_a_test() {
+    let source = "\
+#[cfg(test)]
+use one::Two;
+@after-use
+fn one() {}
+
+#[cfg(test)]
+mod tests;
+@after-file
+impl One {
+    #[cfg(test)]
+    fn two(&self) {
+        if self.three() {
+            @in-method
+            four();
+        }
+    }
+
+    @after-method
+    fn five(&self) {}
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+)]
+mod tests {
+    const TABLE: &str = \"
+[a]
+b = { c = 1 }
+\";
+
+    @in-module
+    #[test]
+    fn six() {
+    }
+
+    @still-in-module
+    #[test]
+    fn seven() {
+    }
+}
+
+@after-module
+fn eight() {}
+";
+    // Written out, these would be citations of this file.
+    let source = source.replace('@', "//= docs/spec/one.md#");
+    let found = citations(&source, "a.rs").into_iter().map(|it| (it.anchor.unwrap_or_default(), it.side));
+    let (tests, code): (Vec<_>, Vec<_>) = found.partition(|(_, side)| *side == Side::Test);
+    let anchors = |found: Vec<(String, Side)>| found.into_iter().map(|it| it.0).collect::<Vec<_>>();
+    assert_eq!(anchors(tests), ["in-method", "in-module", "still-in-module"]);
+    assert_eq!(anchors(code), ["after-use", "after-file", "after-method", "after-module"]);
 }

@@ -4,6 +4,7 @@
 use fcp_proto_core::object::AuditEventKind;
 
 /// What a route leaves in the audit.
+//= docs/spec/audit.md#routes
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     /// Nothing: it reads.

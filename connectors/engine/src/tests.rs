@@ -103,11 +103,13 @@ macro_rules! connectors {
 
 connectors!(github >= 12, notion >= 8, slack >= 8);
 
+//= docs/spec/manifest.md#http
 #[test]
 fn what_the_bundled_connectors_do_not_use() {
     check(include_str!("../features/manifest.toml"), include_str!("../features/cases.toml"));
 }
 
+//= docs/spec/manifest.md#cases
 #[test]
 fn a_case_that_does_not_hold_is_reported() {
     let manifest = Manifest::parse(include_bytes!("../features/manifest.toml")).unwrap();

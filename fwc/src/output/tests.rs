@@ -60,6 +60,7 @@ fn hostile_answer(as_key: bool) -> Answer {
     answer
 }
 
+//= docs/spec/output.md#text-from-services
 #[test]
 fn nothing_hidden_reaches_a_terminal_in_any_format() {
     for as_key in [false, true] {

@@ -103,6 +103,8 @@ mod tests {
         Now { mono: Instant::from_nanos(secs), unix: UnixTime::from_secs(secs) }
     }
 
+    //= docs/spec/keys.md#proofs-of-possession
+    //= docs/spec/sessions.md#opening
     #[test]
     fn a_challenge_serves_once_and_not_for_ever() {
         let challenges = Challenges::new(Entropy::from_seed(&Zeroizing::new([1; 32])));

@@ -132,6 +132,7 @@ async fn a_write_outside_a_session_waits_for_a_person_like_any_other() {
     assert_eq!((filed.status, filed.agent), (ApprovalStatus::Pending, world.bot.name));
 }
 
+//= docs/spec/sessions.md#calls-outside-a-session
 #[tokio::test]
 async fn a_proof_serves_one_call_once() {
     let (world, mut client, token) = outside().await;
@@ -237,6 +238,7 @@ async fn revocations_reach_tokens_that_left_the_node() {
     assert_eq!(denial.command.unwrap(), "fwc request notes.get --grant 1h --allow notes:note/mine");
 }
 
+//= docs/spec/sessions.md#calls-outside-a-session
 #[tokio::test]
 async fn who_shows_neither_session_nor_token_is_nobody() {
     let (mut world, mut client, token) = outside().await;

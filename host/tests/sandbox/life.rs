@@ -143,6 +143,7 @@ async fn the_death_of_the_launcher_ends_everything() {
     assert!(matches!(child.process.wait().await, Err(SandboxError::LauncherFailed(_))));
 }
 
+//= docs/spec/sandbox.md#properties-not-mechanisms
 #[tokio::test]
 async fn every_property_is_reported_and_met() {
     let world = World::new();
@@ -166,6 +167,7 @@ fn unattainable(refused: Result<crate::world::Ran, SandboxError>) -> Vec<Propert
     }
 }
 
+//= docs/spec/sandbox.md#properties-not-mechanisms
 #[tokio::test]
 async fn a_missing_property_refuses_the_start_unless_the_owner_accepted_it() {
     let world = World::new();

@@ -25,6 +25,7 @@ use crate::random::Entropy;
 ///
 /// # Errors
 /// What makes `value` impossible to encode.
+//= docs/spec/domains.md#domains
 pub fn signing_bytes(schema: &str, value: &Value) -> Result<Vec<u8>, CborError> {
     Ok([&b"FCP2-SIGN-V1"[..], &hash::schema_prefix(schema), &cbor::encode(value)?].concat())
 }

@@ -25,6 +25,7 @@ fn secret(text: &str) -> SecretBytes {
     SecretBytes::from(String::from(text))
 }
 
+//= docs/spec/keys.md#signatures
 #[test]
 fn signatures_bind_message_key_and_schema() {
     let mut entropy = entropy();
@@ -46,6 +47,7 @@ fn signatures_bind_message_key_and_schema() {
     }
 }
 
+//= docs/spec/keys.md#signatures
 #[test]
 fn malleable_signatures_are_refused() {
     let key = SigningKey::<Node>::generate(&mut entropy());
@@ -60,6 +62,7 @@ fn malleable_signatures_are_refused() {
     assert_eq!(key.verifying_key().verify(b"m", &Signature::from_bytes(bytes)), Err(SignatureInvalid));
 }
 
+//= docs/spec/keys.md#signatures
 #[test]
 fn weak_and_odd_public_keys_are_refused() {
     let mut identity = [0; 32];
@@ -122,6 +125,7 @@ fn framed_parts_do_not_run_together() {
     assert_ne!(hash::Hasher::keyed(&[1; 32], "D").finish(), hash::Hasher::keyed(&[2; 32], "D").finish());
 }
 
+//= docs/spec/keys.md#sealed-boxes
 #[test]
 fn boxes_open_only_with_their_key_and_context_and_unaltered() {
     let mut entropy = entropy();
@@ -154,6 +158,8 @@ fn boxes_open_only_with_their_key_and_context_and_unaltered() {
     assert_ne!((again.nonce, again.ciphertext), (read.nonce, read.ciphertext));
 }
 
+//= docs/spec/keys.md#keys-at-rest
+//= docs/spec/keys.md#roles
 #[test]
 fn a_wrapped_key_opens_by_its_passphrase_and_says_why_not() {
     let mut entropy = entropy();
@@ -177,6 +183,7 @@ fn a_wrapped_key_opens_by_its_passphrase_and_says_why_not() {
     assert!(matches!(empty, Err(WrapError::Stretch(_))));
 }
 
+//= docs/spec/keys.md#keys-at-rest
 #[test]
 fn the_record_of_a_wrapped_key_cannot_be_altered() {
     let mut entropy = entropy();
@@ -200,6 +207,7 @@ fn the_record_of_a_wrapped_key_cannot_be_altered() {
     assert_eq!(open(&bent), Err(WrapError::Version));
 }
 
+//= docs/spec/keys.md#keys-at-rest
 #[test]
 fn hostile_costs_are_refused_before_any_work() {
     let source = |memory: u32, passes: u32, lanes: u32| {
@@ -245,6 +253,7 @@ fn sources_keep_their_form_and_names_stay_in_their_folder() {
     assert!(KeySource::File { name: "x".into() }.caveat().is_some());
 }
 
+//= docs/spec/keys.md#the-recovery-phrase
 #[test]
 fn the_phrase_reads_back_and_names_what_is_wrong() {
     let phrase = RecoveryPhrase::generate(&mut entropy());
@@ -269,6 +278,8 @@ fn subkeys_differ_by_info_and_output_is_bounded() {
     assert!(derive::hkdf_sha256(b"", b"x", b"", &mut [0; 8_161]).is_err());
 }
 
+//= docs/spec/keys.md#proofs-of-possession
+//= docs/spec/keys.md#roles
 #[test]
 fn a_call_proof_serves_one_call_one_token_one_node_one_zone_and_one_challenge() {
     let mut entropy = entropy();

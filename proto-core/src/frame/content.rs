@@ -322,6 +322,7 @@ mod tests {
         }
     }
 
+    //= docs/spec/fcpc.md#content
     #[test]
     fn each_rule_has_its_error() {
         let piece =

@@ -106,6 +106,7 @@ proptest! {
         prop_assert!(control::open(&mut alice.receive, &mut bytes.clone(), MAX_CONTROL_BYTES).is_err());
     }
 
+    //= docs/spec/fcpc.md#sealing
     #[test]
     fn a_control_frame_opens_as_it_was(content in prop::collection::vec(any::<u8>(), 0..200)) {
         let (mut alice, mut bob) = pair();
@@ -135,6 +136,8 @@ fn no_cut_and_no_flipped_bit_of_a_sealed_frame_opens() {
 }
 
 //= docs/spec/fcps.md#lengths
+//= docs/spec/fcps.md#header
+//= docs/spec/fcps.md#flags
 #[test]
 fn every_rule_of_the_header_has_its_error() {
     let (bytes, _) = sample(ZoneKeyAlgorithm::ChaCha20Poly1305);
@@ -334,6 +337,7 @@ fn a_reader_of_a_stream_reserves_nothing_for_a_message_that_there_is_not() {
 }
 
 //= docs/spec/fcpc.md#opening
+//= docs/spec/fcpc.md#frame
 #[test]
 fn a_control_frame_is_taken_once_and_only_as_it_was_sealed() {
     let (mut alice, mut bob) = pair();
@@ -358,6 +362,7 @@ fn a_control_frame_is_taken_once_and_only_as_it_was_sealed() {
     assert_eq!(open(&mut bob, &unsealed), Err(ControlError::InvalidFlags { bits: 0, known: 1 }));
 }
 
+//= docs/spec/fcpc.md#frame
 #[test]
 fn the_length_of_a_control_frame_is_refused_before_anything_is_reserved() {
     let (mut alice, _) = pair();

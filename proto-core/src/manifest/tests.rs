@@ -117,6 +117,7 @@ fn a_manifest_reads_with_defaults_and_inheritance() {
     assert!(!manifest.zones.allows(&ZoneId::new("z:owner").unwrap()));
 }
 
+//= docs/spec/manifest.md#format
 #[test]
 fn unknown_and_missing_fields_name_their_line() {
     let error = refused("risk = \"low\"", "risc = \"low\"");
@@ -130,6 +131,8 @@ fn unknown_and_missing_fields_name_their_line() {
     assert_eq!(error.line, line_of("risk"));
 }
 
+//= docs/spec/manifest.md#format
+//= docs/spec/manifest.md#templates
 #[test]
 fn every_rule_is_enforced_with_its_place() {
     for (from, to, path) in [
@@ -181,6 +184,7 @@ fn every_rule_is_enforced_with_its_place() {
     }
 }
 
+//= docs/spec/manifest.md#format
 #[test]
 fn values_that_cannot_be_are_refused_while_reading() {
     for (from, to) in [
@@ -254,6 +258,7 @@ fn resources_of_paths_keep_slashes_and_refuse_second_names() {
     }
 }
 
+//= docs/spec/manifest.md#configuration
 #[test]
 fn configuration_is_complete_typed_and_closed() {
     let manifest = sample();
@@ -271,6 +276,10 @@ fn configuration_is_complete_typed_and_closed() {
     ] {
         assert_eq!(manifest.resolve_config(&given), Err(error));
     }
+    let mut fields = manifest.config.clone();
+    fields.get_mut("base_url").unwrap().default = None;
+    let missing = Err(ConfigError::Missing("base_url".into()));
+    assert_eq!(super::resolve_config(&fields, &json!({})), missing, "nobody but the owner says it");
 }
 
 #[test]
@@ -427,6 +436,7 @@ body = { text = "{text}" }
 "#;
 
 //= docs/spec/manifest.md#settling
+//= docs/spec/manifest.md#operations
 #[test]
 fn every_rule_of_a_probe_that_settles_is_enforced() {
     let whole = [SAMPLE, SETTLED].concat();
@@ -436,7 +446,7 @@ fn every_rule_of_a_probe_that_settles_is_enforced() {
     assert_ne!(settled.interface_hash(), changed.interface_hash(), "it is part of what is trusted");
     for (from, to, field) in [
         ("probe = \"notes.note.get\"\n", "", ""),
-        ("probe = \"notes.note.get\"", "probe = \"notes.note.put\"", ""),
+        ("probe = \"notes.note.get\"", "probe = \"notes.note.put\"", ".probe"),
         ("auth = \"token\"\nprobe", "probe", ""),
         ("input = { book = \"{book}\", note = \"{note}\" }", "input = \"{book}\"", ".input"),
         ("note = \"{note}\" }", "pen = \"{note}\" }", ".input"),

@@ -379,6 +379,7 @@ mod tests {
         }
     }
 
+    //= docs/spec/sealing.md#zone-key-manifests
     #[test]
     fn only_the_owners_unaltered_manifest_is_taken() {
         let mut scene = Scene::new();
@@ -402,6 +403,7 @@ mod tests {
         }
     }
 
+    //= docs/spec/sealing.md#zone-key-manifests
     #[test]
     fn what_the_owner_signed_must_still_make_sense() {
         let mut scene = Scene::new();
@@ -453,6 +455,7 @@ mod tests {
         assert_eq!(read(&ended), Err(ShapeError::Invalid("a zone key ends after it begins")));
     }
 
+    //= docs/spec/sealing.md#zone-key-manifests
     #[test]
     fn a_recipient_is_named_once() {
         let mut scene = Scene::new();

@@ -52,6 +52,7 @@ fn a_changed_header_or_body_is_another_object() {
     assert_ne!(role().signing_bytes(), other_header.signing_bytes(), "the signature covers the header");
 }
 
+//= docs/spec/objects.md#layout
 #[test]
 fn another_schema_is_refused_by_name() {
     let mut stored = role().store().unwrap();
@@ -65,6 +66,7 @@ fn another_schema_is_refused_by_name() {
     );
 }
 
+//= docs/spec/objects.md#identity
 #[test]
 fn an_identity_is_the_same_from_bytes_and_from_the_object() {
     let key = ObjectIdKey::from_bytes([9; 32].into());

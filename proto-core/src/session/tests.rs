@@ -169,6 +169,8 @@ fn a_cookie_outlives_one_change_of_keys_and_not_two() {
 }
 
 //= docs/spec/mesh-sessions.md#hello
+//= docs/spec/mesh-sessions.md#time
+//= docs/spec/mesh-sessions.md#transcripts
 #[test]
 fn a_hello_is_taken_from_its_sender_for_this_node_about_now() {
     let hello = initiator(1).hello().clone();
@@ -201,6 +203,7 @@ fn a_hello_is_taken_from_its_sender_for_this_node_about_now() {
 }
 
 //= docs/spec/mesh-sessions.md#ack
+//= docs/spec/mesh-sessions.md#time
 #[test]
 fn an_ack_is_taken_only_as_the_answer_to_this_hello() {
     let (initiator, policy) = (initiator(1), SessionPolicy::default());
@@ -381,6 +384,7 @@ fn a_generation_stands_on_the_keys_before_it() {
     assert!(!talks(&mut alice, &mut stranger));
 }
 
+//= docs/spec/mesh-sessions.md#time
 #[test]
 fn a_rekey_request_is_taken_for_the_next_generation_of_this_session_alone() {
     let (alice, bob) = pair();

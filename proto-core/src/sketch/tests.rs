@@ -46,6 +46,7 @@ proptest! {
         prop_assert_eq!(differences, Differences { there: only_there, here: only_here });
     }
 
+    //= docs/spec/sketches.md#reading
     #[test]
     fn cells_that_nobody_made_end_in_bounded_work(bytes in proptest::collection::vec(any::<[u8; CELL_BYTES]>(), 1..80)) {
         let cells: Vec<Cell> = bytes.iter().map(Cell::from_bytes).collect();
@@ -93,6 +94,7 @@ fn a_cell_is_twelve_bytes_and_reads_back() {
     assert_eq!(Cell::from_bytes(&bytes).to_bytes(), bytes);
 }
 
+//= docs/spec/sketches.md#reading
 #[test]
 fn a_key_where_it_does_not_belong_is_a_lie_that_is_noticed() {
     let key = ItemKey(5);

@@ -128,6 +128,7 @@ proptest! {
     }
 
     /// Twelve bytes from anywhere either are the one description of an encoding or are refused.
+    //= docs/spec/symbols.md#object-transmission-information
     #[test]
     fn transmission_information_has_one_form(bytes: [u8; 12]) {
         if let Ok(information) = TransmissionInformation::from_bytes(&bytes) {
@@ -190,6 +191,7 @@ fn the_smallest_and_the_largest_symbols_work() {
     }
 }
 
+//= docs/spec/symbols.md#object-transmission-information
 #[test]
 fn numbers_that_describe_no_encoding_are_refused_by_name() {
     let new = TransmissionInformation::new;

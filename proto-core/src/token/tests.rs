@@ -82,6 +82,7 @@ fn altered(label: Label, value: Option<Value<'static>>) -> Value<'static> {
     Value::Map(Map::new(entries).expect("distinct labels"))
 }
 
+//= docs/spec/tokens.md#envelope
 #[test]
 fn a_minted_token_verifies_and_says_what_was_claimed() {
     let token = Token::mint(claims(), &issuer()).expect("mints");
@@ -137,6 +138,7 @@ fn with_headers(protected: &Value, unprotected: Value) -> Vec<u8> {
     cbor::encode(&Value::Array(parts)).expect("small")
 }
 
+//= docs/spec/tokens.md#envelope
 #[test]
 fn headers_outside_the_policy_are_refused_even_if_signed() {
     let map = |entries: Vec<(i64, Value<'static>)>| {
@@ -178,6 +180,7 @@ fn malformed_envelopes_are_named() {
     assert_eq!(error(&trailing), Some(TokenError::Cbor(CborError::TrailingBytes)));
 }
 
+//= docs/spec/tokens.md#envelope
 #[test]
 fn nobody_looks_into_a_payload_before_it_is_verified() {
     // Canonical around a payload that is not: 23 in two bytes.
@@ -187,6 +190,7 @@ fn nobody_looks_into_a_payload_before_it_is_verified() {
     assert_eq!(verify(&bytes), Err(TokenError::SignatureInvalid));
 }
 
+//= docs/spec/tokens.md#claims
 #[test]
 fn every_required_claim_is_required_and_every_other_is_known() {
     use Label::{
@@ -439,6 +443,7 @@ fn constraints_have_one_encoding() {
     assert_eq!(serde_json::to_string(&empty).expect("encodes"), "{}");
 }
 
+//= docs/spec/tokens.md#containment
 #[test]
 fn containment_says_yes_and_no() {
     let read = |text: &str| serde_json::from_str::<Constraints>(text).expect("constraints");
@@ -560,6 +565,7 @@ fn narrowed(mut wide: Constraints, choice: u8, other: Constraints) -> Constraint
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_048))]
 
+    //= docs/spec/tokens.md#containment
     #[test]
     fn what_contained_constraints_permit_the_containing_ones_permit(
         wide in arb_constraints(),

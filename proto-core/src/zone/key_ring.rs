@@ -365,6 +365,7 @@ mod tests {
         assert_eq!(ring.reading_key(id(9)).map(|_| ()), Err(KeyRingError::Unknown(id(9))));
     }
 
+    //= docs/spec/sealing.md#key-rings
     #[test]
     fn only_the_next_manifest_is_applied() {
         let mut ring = ring();
@@ -392,6 +393,7 @@ mod tests {
         assert!(ring.receiving_key(id(1), at(22)).is_ok(), "nothing has changed");
     }
 
+    //= docs/spec/sealing.md#key-rings
     #[test]
     fn a_retired_key_is_gone_and_cannot_come_back() {
         let mut ring = ring();
@@ -403,6 +405,7 @@ mod tests {
         assert_eq!(ring.retire(id(9), at(23)), Err(KeyRingError::Unknown(id(9))));
     }
 
+    //= docs/spec/sealing.md#key-rings
     #[test]
     fn a_revoked_key_seals_nothing_until_the_next_manifest() {
         let mut ring = ring();

@@ -38,6 +38,7 @@ fn unknown_zones_have_the_least_level() {
     assert_eq!(level("z:project:apollo"), Level::PUBLIC);
 }
 
+//= docs/spec/labels.md#labels
 #[test]
 fn levels_end_at_one_hundred_and_taints_are_sorted() {
     assert!(Level::from_cbor(Value::Unsigned(101)).is_err());

@@ -8,6 +8,7 @@ use super::{after, at, certified, id, key, members, node, refuses, sample};
 
 type Head = Certified<ZoneRevocationHead>;
 
+//= docs/spec/objects.md#certificates
 #[test]
 fn members_certify_if_there_are_enough() {
     let head = sample::<Head>();
@@ -15,12 +16,14 @@ fn members_certify_if_there_are_enough() {
     assert_eq!(head.verify(&members(), 4), Err(CertificateError::TooFew { have: 3, need: 4 }));
 }
 
+//= docs/spec/objects.md#certificates
 #[test]
 fn nobodys_word_is_never_enough() {
     let head = certified(&sample::<Head>(), &[]);
     assert_eq!(head.verify(&members(), 0), Err(CertificateError::TooFew { have: 0, need: 1 }));
 }
 
+//= docs/spec/objects.md#certificates
 #[test]
 fn the_word_of_others_does_not_count() {
     let mut fewer = members();
@@ -53,6 +56,7 @@ fn a_signature_covers_header_fields_node_and_time() {
     assert_eq!(renamed.verify(&members(), 1), Err(CertificateError::SignatureInvalid(node("phone"))));
 }
 
+//= docs/spec/objects.md#certificates
 #[test]
 fn a_node_signs_once() {
     let mut head = sample::<Head>();

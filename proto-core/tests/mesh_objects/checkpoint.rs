@@ -10,6 +10,7 @@ use super::{after, at, certified, id, members, node, refuses, sample};
 type Checkpoint = Object<Certified<ZoneCheckpoint>>;
 
 //= docs/spec/objects.md#checkpoints
+//= docs/spec/objects.md#layout
 #[test]
 fn a_checkpoint_refers_to_exactly_what_it_names() {
     for place in 0..sample::<Certified<ZoneCheckpoint>>().header.refs.len() {

@@ -57,6 +57,7 @@ fn an_answer_speaks_of_what_was_asked() {
 }
 
 //= docs/spec/objects.md#gossip
+//= docs/spec/sketches.md#filters
 #[test]
 fn a_filter_is_a_filter() {
     let filter = |bytes| Bounded::new(ByteString(bytes)).expect("short");

@@ -66,6 +66,7 @@ fn content(case: &Case<'_>) {
     }
 }
 
+//= docs/spec/fcpc.md#content
 fn content_reject(case: &Case<'_>) {
     case.refuses(Content::parse(&case.bytes("content")));
 }
@@ -82,6 +83,7 @@ fn opening(case: &Case<'_>) {
     case.same(kind, case.byte("kind"));
 }
 
+//= docs/spec/mesh-sessions.md#carriage
 fn opening_reject(case: &Case<'_>) {
     case.refuses(Opening::decode(&case.bytes("opening")));
 }
@@ -139,6 +141,7 @@ fn filter(case: &Case<'_>) {
     assert!(keys.iter().all(|key| filter.contains(*key)));
 }
 
+//= docs/spec/sketches.md#filters
 fn filter_reject(case: &Case<'_>) {
     case.refuses(Filter::from_bytes(&case.bytes("filter")));
 }

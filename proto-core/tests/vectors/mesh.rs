@@ -192,6 +192,7 @@ fn fcpc(case: &Case<'_>) {
     case.same(opened.map(|control| control.content.to_vec()), Ok(content));
 }
 
+//= docs/spec/fcpc.md#frame
 fn fcpc_reject(case: &Case<'_>) {
     let (_, mut receiver) = case.ends();
     let mut bytes = case.bytes("frame");
@@ -219,6 +220,7 @@ fn signed_reject(case: &Case<'_>) {
     }
 }
 
+//= docs/spec/mesh-sessions.md#transcripts
 fn handshake(case: &Case<'_>) {
     let hello = Hello::decode(&case.bytes("hello")).expect("a hello");
     let ack = Ack::decode(&case.bytes("ack")).expect("an ack");

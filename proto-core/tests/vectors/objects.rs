@@ -38,6 +38,8 @@ pub(super) fn kind(case: &Case<'_>) {
 }
 
 /// The error of an object that is refused, without what it says besides its name.
+//= docs/spec/objects.md#layout
+//= docs/spec/kinds.md#kinds-of-objects
 pub(super) fn kind_reject(case: &Case<'_>) {
     let bytes = case.bytes("object");
     let opened = StoredObject::from_bytes(&bytes).and_then(|stored| match case.text("set") {
@@ -162,6 +164,7 @@ pub(super) fn payload(case: &Case<'_>) {
     assert_eq!(encode_payload(&schema, &item), Ok(case.bytes("payload")), "{}", case.place);
 }
 
+//= docs/spec/objects.md#payloads
 pub(super) fn payload_reject(case: &Case<'_>) {
     let schema = schema_id(case.fields.get("schema").expect("a schema"));
     let payload = case.bytes("payload");

@@ -39,6 +39,7 @@ pub(crate) fn hpke_box(case: &Case<'_>) {
     assert_eq!(opened, Ok(case.bytes("plaintext")), "{}", case.place);
 }
 
+//= docs/spec/sealing.md#boxes-to-a-device
 pub(crate) fn hpke_box_reject(case: &Case<'_>) {
     let error = open_box(case).map(|_| ()).map_err(|error| format!("{error:?}"));
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
@@ -94,6 +95,7 @@ pub(crate) fn shamir_dealing(case: &Case<'_>) {
     assert_eq!(secret.expose(), case.bytes("secret"), "{}", case.place);
 }
 
+//= docs/spec/sealing.md#share-authentication
 pub(crate) fn shamir_dealing_reject(case: &Case<'_>) {
     let (dealing, shares) = dealing(case);
     let error = dealing.combine(shares).map(|_| ()).map_err(|error| match error {

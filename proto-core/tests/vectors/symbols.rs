@@ -106,6 +106,7 @@ fn read<T: Transcribed>(case: &Case<'_>) -> Result<Object<TranscriptSigned<T>>, 
     Ok(Object { header, body })
 }
 
+//= docs/spec/symbols.md#feedback
 pub(crate) fn message_reject(case: &Case<'_>) {
     let public = VerifyingKey::from_bytes(&case.array("public")).expect("a key");
     let requester = if case.optional("requester").is_some() { None } else { Some(&public) };

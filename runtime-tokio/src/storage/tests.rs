@@ -151,6 +151,8 @@ fn every_nth_step(on: &'static str) -> u64 {
     steps
 }
 
+//= docs/spec/journal.md#files
+//= docs/spec/journal.md#writing
 #[test]
 fn no_failing_step_of_the_journal_loses_or_halves_a_batch() {
     assert!(every_nth_step("/home/journal") > 300);
@@ -224,6 +226,7 @@ fn callers_on_many_threads_get_more_than_the_queue_holds_through() {
     assert_eq!(storage.stats().last_sequence, 200);
 }
 
+//= docs/spec/journal.md#frame
 #[test]
 fn a_torn_last_frame_is_cut_wherever_it_ends() {
     let disk = filled(3);
@@ -298,6 +301,7 @@ fn without_an_index_a_later_frame_still_proves_damage() {
     assert_eq!(damages[0].lost, Some(Lost { first: 1, last: 1 }));
 }
 
+//= docs/spec/journal.md#quarantine
 #[test]
 fn a_repair_keeps_the_rest_and_remembers_the_loss() {
     let disk = filled(12);
@@ -329,6 +333,8 @@ fn a_repair_keeps_the_rest_and_remembers_the_loss() {
     assert_eq!(storage.load(&batch(lost.first - 1).records[0].id).unwrap(), None);
 }
 
+//= docs/spec/journal.md#frame
+//= docs/spec/journal.md#quarantine
 #[test]
 fn a_missing_segment_and_a_missing_tail_are_named_and_repaired() {
     for number in 1..=3 {
@@ -352,6 +358,7 @@ fn a_missing_segment_and_a_missing_tail_are_named_and_repaired() {
     assert_eq!(damages[0].lost, Some(Lost { first: 1, last: 12 }));
 }
 
+//= docs/spec/journal.md#segment-header
 #[test]
 fn a_repeated_or_foreign_segment_is_refused() {
     let disk = filled(12);
@@ -383,6 +390,7 @@ fn bytes_that_look_like_a_frame_inside_an_object_are_not_one() {
     assert_eq!(open(&disk).unwrap().1.len(), 2);
 }
 
+//= docs/spec/journal.md#segment-header
 #[test]
 fn a_newer_version_is_refused_by_name() {
     let disk = filled(1);
@@ -395,6 +403,7 @@ fn a_newer_version_is_refused_by_name() {
     assert_eq!(error.code(), Code::HomeTooNew);
 }
 
+//= docs/spec/journal.md#files
 #[test]
 fn a_second_opening_is_refused_and_a_third_after_the_close_is_not() {
     let disk = Disk::new();
@@ -449,6 +458,7 @@ fn reserved(number: u64) -> Batch {
     Batch { class: Class::Reserved, ..batch(number) }
 }
 
+//= docs/spec/journal.md#writing
 #[test]
 fn a_full_disk_refuses_normal_batches_admits_reserved_ones_and_recovers() {
     for allocates in [true, false] {

@@ -172,6 +172,7 @@ impl Node {
     }
 
     //= docs/spec/calls.md#unknown-outcomes
+    //= docs/spec/rates.md#replay
     fn take_intent(
         &mut self,
         id: ObjectId,

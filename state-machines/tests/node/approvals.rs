@@ -4,6 +4,7 @@ use crate::home::{self, Home, agent};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{ApprovalKind, Effect, GateCheck, RevocationScope, Usage};
+use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, CallRequest, Failure, FiledApproval, Outcome, Request};
 
 const WRITE: &str = r#"{"note":"a","text":"hello"}"#;
@@ -15,6 +16,23 @@ fn file(home: &mut Home, input: &str) -> FiledApproval {
         Ok(Answer::Filed(filed)) => filed,
         other => panic!("{other:?}"),
     }
+}
+
+/// Nobody is asked for what could not happen anyway.
+//= docs/spec/calls.md#approvals
+#[test]
+fn what_no_approval_could_permit_is_refused_as_it_is_and_not_filed() {
+    let mut home = Home::new();
+    let refused = |home: &mut Home| {
+        let call = home.call("notes.put", WRITE, Some("k"));
+        home.ask(Request::FileApproval { call, note: None, valid_secs: 600 }).expect_err("a refusal").code
+    };
+    assert_eq!(refused(&mut home), Code::OperationNotGranted);
+    let elsewhere = "notes:note/b".parse().expect("a pattern");
+    home.grant(Constraints { resource_allow: vec![elsewhere], ..home::everything() });
+    assert_eq!(refused(&mut home), Code::ResourceNotAllowed);
+    home.grant(home::everything());
+    file(&mut home, WRITE);
 }
 
 /// A home, and two approvals of one call.

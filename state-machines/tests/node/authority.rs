@@ -211,6 +211,23 @@ fn another_key_ends_the_sessions_of_the_old_one() {
     assert_eq!(code(home.invoke(home.call("notes.get", READ, None), "{}")), Code::Unauthenticated);
 }
 
+//= docs/spec/sessions.md#opening
+#[test]
+fn a_session_is_opened_by_the_enrolled_key_and_until_it_is_revoked() {
+    let (mut home, _) = Home::with_grant();
+    let other = SigningKey::generate(&mut Entropy::from_seed(&[9; 32].into()));
+    let stranger = home::session_request("eve".parse().expect("a principal"), &other);
+    assert_eq!(code(home.ask(stranger)), Code::Unauthenticated);
+    let forged = home::session_request(agent(), &other);
+    assert_eq!(code(home.ask(forged)), Code::HolderProofInvalid);
+    let own = home::session_request(agent(), &home.keys.agent);
+    assert!(matches!(home.ask(own), Ok(Answer::Session { .. })));
+    let key = home.keys.agent.key_id();
+    home.revoke(RevocationScope::IssuerKey, key.as_bytes());
+    let late = home::session_request(agent(), &home.keys.agent);
+    assert_eq!(code(home.ask(late)), Code::IssuerKeyRevoked);
+}
+
 #[test]
 fn a_session_reads_nothing_once_its_key_is_revoked() {
     let (mut home, _) = Home::with_grant();

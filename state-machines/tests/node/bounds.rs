@@ -69,6 +69,7 @@ fn a_credential_that_is_not_there_is_refused_in_its_place_with_a_receipt() {
 }
 
 //= docs/spec/gate.md#1-decode
+//= docs/spec/gate.md#the-gate
 #[test]
 fn a_text_that_is_no_key_is_refused_by_check_1_and_not_written() {
     let (mut home, _) = Home::with_grant();

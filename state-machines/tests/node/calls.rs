@@ -31,6 +31,7 @@ fn a_granted_read_is_dispatched_and_answered() {
     assert_eq!(answer.output.as_deref(), Some(r#"{"text":"hi"}"#));
 }
 
+//= docs/spec/sessions.md#use
 #[test]
 fn without_a_grant_or_a_session_nothing_goes_out() {
     let mut home = Home::new();
@@ -106,6 +107,7 @@ fn what_was_read_stands_against_a_write_until_a_fresh_context() {
     home.invoke(touch, "{}").expect("a fresh context");
 }
 
+//= docs/spec/labels.md#contexts
 #[test]
 fn a_kept_result_does_not_taint_until_it_is_read() {
     let (mut home, _) = Home::with_grant();
@@ -216,6 +218,9 @@ fn every_scope_of_revocation_refuses() {
     }
 }
 
+//= docs/spec/calls.md#unknown-outcomes
+//= docs/spec/calls.md#outcomes
+//= docs/spec/stdio.md#effects
 #[test]
 fn an_unknown_outcome_is_never_repeated_until_it_is_settled() {
     let (mut home, _) = Home::with_grant();
@@ -232,6 +237,7 @@ fn an_unknown_outcome_is_never_repeated_until_it_is_settled() {
     home.invoke(call, "{}").expect("nothing happened, so it may be tried");
 }
 
+//= docs/spec/calls.md#outcomes
 #[test]
 fn an_output_with_an_effect_in_doubt_waits_for_its_settlement_too() {
     let (mut home, _) = Home::with_grant();

@@ -1,10 +1,14 @@
 //! Outcomes that lie, contexts that race, disks that refuse, and what a restart makes of them.
 
+use std::collections::BTreeMap;
+
 use crate::home::{self, Home, agent, everything, succeeded, usage, work};
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
-use fcp_proto_core::object::{AnyObject, AuditEventKind, CallOutcome, ConnectorState, Effect, Usage};
+use fcp_proto_core::object::{
+    AnyObject, AuditEventKind, CallOutcome, ConnectorState, Effect, StoredObject, Usage,
+};
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{
     Answer, CallRequest, Canceller, Failure, FiledApproval, Outcome, ReplayError, Request, RequestId,
@@ -167,6 +171,32 @@ fn a_large_output_does_not_make_a_later_taint_forgotten() {
     assert_eq!(code(home.invoke(home.call("notes.touch", READ, None), "{}")), Code::TaintViolation);
 }
 
+/// How far a chain reaches is signed with what moved it.
+//= docs/spec/audit.md#heads
+#[test]
+fn a_batch_has_the_head_of_each_chain_that_it_moves() {
+    let (mut home, _) = Home::with_grant();
+    home.disk_answers = false;
+    home.send(Request::Invoke(home.call("notes.get", READ, None)));
+    home.run();
+    let (_, batch) = home.waiting.front().expect("the intent waits for the disk");
+    let (mut ends, mut heads) = (BTreeMap::new(), BTreeMap::new());
+    for record in &batch.records {
+        let stored = StoredObject::from_bytes(&record.bytes).expect("a stored object");
+        let object = AnyObject::open(&stored).expect("a known kind");
+        if let AnyObject::AuditEvent(event) = &object {
+            ends.insert(event.header.zone_id.clone(), (record.id, event.body.seq));
+        } else if let AnyObject::AuditHead(head) = &object {
+            assert!(home.node.authority().node(head.body.signer).is_some(), "this node signs it");
+            let said = &head.body.fields;
+            heads.insert(head.header.zone_id.clone(), (said.head_event, said.head_seq));
+        }
+    }
+    assert!(!ends.is_empty(), "the call is told");
+    assert_eq!(heads, ends);
+}
+
+//= docs/spec/labels.md#contexts
 #[test]
 fn what_arrives_while_a_context_is_opened_taints_the_new_one() {
     for early in [true, false] {
@@ -196,6 +226,7 @@ fn what_arrives_while_a_context_is_opened_taints_the_new_one() {
     }
 }
 
+//= docs/spec/labels.md#contexts
 #[test]
 fn two_openings_at_once_forget_nothing_that_was_read_between() {
     let (mut home, _) = Home::with_grant();
@@ -362,6 +393,7 @@ fn cancelling_twice_writes_once() {
     assert_eq!(home.journal.len(), written, "the space kept for revocations is not the agent's to fill");
 }
 
+//= docs/spec/objects.md#identity
 #[test]
 fn an_entry_for_a_zone_without_a_key_harms_nobody() {
     let (mut home, _) = Home::with_grant();

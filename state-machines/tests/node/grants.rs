@@ -60,6 +60,7 @@ fn a_narrow_grant_hides_no_broad_one_whatever_their_order() {
     assert_eq!(orders, [true; 2]);
 }
 
+//= docs/spec/sessions.md#minting
 #[test]
 fn grants_lend_each_other_nothing() {
     let mut home = Home::new();

@@ -57,6 +57,7 @@ fn a_proof_is_for_one_call_with_one_token_on_one_node_in_one_zone() {
     assert_eq!(refusal(&mut home, other), (Some(GateCheck::Holder), Code::HolderProofInvalid));
 }
 
+//= docs/spec/gate.md#the-gate
 #[test]
 fn a_stolen_token_serves_nobody_who_has_another_key() {
     let (mut home, _) = Home::with_grant();
@@ -75,6 +76,7 @@ fn a_stolen_token_serves_nobody_who_has_another_key() {
     assert!(receipt.is_some(), "whoever shows a stolen token is on record");
 }
 
+//= docs/spec/tokens.md#claims
 #[test]
 fn a_token_of_an_earlier_key_of_the_principal_is_of_no_use() {
     let (mut home, call) = outside(|_| {});
@@ -85,6 +87,7 @@ fn a_token_of_an_earlier_key_of_the_principal_is_of_no_use() {
     assert_eq!(refusal(&mut home, call), (Some(GateCheck::Holder), Code::HolderProofInvalid));
 }
 
+//= docs/spec/tokens.md#claims
 #[test]
 fn each_fault_of_a_token_has_its_code() {
     type Change = fn(&mut Claims);
@@ -136,6 +139,7 @@ fn each_fault_of_a_token_has_its_code() {
     }
 }
 
+//= docs/spec/gate.md#2-token-signature
 #[test]
 fn bytes_that_are_no_token_of_this_home_are_refused_unread() {
     let (mut home, call) = outside(|_| {});
@@ -195,6 +199,7 @@ fn a_token_ends_with_its_time_and_with_whatever_it_rests_on() {
     }
 }
 
+//= docs/spec/sessions.md#minting
 #[test]
 fn tokens_leave_for_the_named_operations_alone() {
     let (mut home, grant) = Home::with_grant();
@@ -245,6 +250,7 @@ fn shown(home: &Home, call: CallRequest, token: &[u8]) -> Result<PartsToProve, (
     home.node.parts_to_prove(&CallRequest { by, ..call }, home.now).map_err(|it| (it.code, it.message))
 }
 
+//= docs/spec/sessions.md#tokens-that-are-shown
 #[test]
 fn a_token_that_is_shown_tells_no_more_than_it_covers() {
     let mut home = Home::new();

@@ -407,6 +407,7 @@ fn wrong_nonce_commitments_name_their_sender() {
     assert_eq!(request, Err(FrostError::Uninvited(4)));
 }
 
+//= docs/spec/sealing.md#stored-key-shares
 #[test]
 fn stored_shares_read_back_and_altered_ones_do_not() {
     let shares = keygen(2, 3, 1);

@@ -124,6 +124,7 @@ fn opens_only_as_sealed<K: OpeningKey>(key: &K, other: &K) {
     }
 }
 
+//= docs/spec/sealing.md#boxes-to-a-device
 #[test]
 fn boxes_open_only_with_their_key_and_context_and_unaltered() {
     let mut entropy = entropy();
@@ -150,6 +151,7 @@ fn a_box_for_one_kind_of_key_is_refused_by_the_other() {
     assert_eq!(renamed.open(&hybrid, context), Err(HpkeError::NotOpened));
 }
 
+//= docs/spec/sealing.md#boxes-to-a-device
 #[test]
 fn one_key_seals_the_same_content_differently_each_time() {
     let (zone, node, mut entropy) = (zone(), node(), entropy());
@@ -158,6 +160,7 @@ fn one_key_seals_the_same_content_differently_each_time() {
     assert_ne!(seal().as_bytes()[..32], seal().as_bytes()[..32]);
 }
 
+//= docs/spec/sealing.md#boxes-to-a-device
 #[test]
 fn sizes_are_bounded_on_both_sides() {
     let (zone, node, mut entropy) = (zone(), node(), entropy());

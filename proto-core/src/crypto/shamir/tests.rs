@@ -42,6 +42,7 @@ fn bent(held: &HeldShare, at: usize, bit: u8) -> HeldShare {
     HeldShare { share: Share::from_bytes(&bytes).expect("a share"), ..*held }
 }
 
+//= docs/spec/sealing.md#shares
 #[test]
 fn the_numbers_are_checked() {
     let entropy = &mut entropy(1);
@@ -74,6 +75,7 @@ fn fewer_shares_than_the_threshold_fit_every_secret() {
     assert!((0..=255).all(|secret| found.contains(&secret)));
 }
 
+//= docs/spec/sealing.md#share-authentication
 #[test]
 fn each_fault_of_a_share_is_named() {
     let (dealing, shares) = deal(b"hunter2", 3);
@@ -122,6 +124,7 @@ fn too_few_right_shares_are_said_to_be_too_few() {
 }
 
 /// A dealer that hashes what it does not deal is caught when the secret comes together.
+//= docs/spec/sealing.md#share-authentication
 #[test]
 fn a_dealer_that_dealt_wrongly_is_found_out() {
     let (mut dealing, shares) = deal(b"s", 6);
@@ -145,6 +148,7 @@ fn equal_secrets_and_coefficients_leave_no_equal_hashes() {
     assert_eq!(bytes_of(&shares[0]).len(), 1 + 1 + 32);
 }
 
+//= docs/spec/sealing.md#share-authentication
 #[test]
 fn a_dealing_reads_back_and_its_numbers_are_checked() {
     let (dealing, _) = deal(b"s", 10);

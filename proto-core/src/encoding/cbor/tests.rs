@@ -51,6 +51,7 @@ proptest! {
     }
 }
 
+//= docs/spec/encoding.md#canonical-cbor
 #[test]
 fn each_departure_from_the_canonical_form_has_its_own_error() {
     for (bytes, error) in [
@@ -87,6 +88,7 @@ fn keys_are_ordered_by_their_encoded_bytes() {
     assert_eq!(encode(&Value::Map(map)), Ok(vec![0xa3, 0x0a, 0xf6, 0x18, 100, 0xf6, 0x20, 0xf6]));
 }
 
+//= docs/spec/encoding.md#canonical-cbor
 #[test]
 fn depth_is_bounded_in_both_directions() {
     let nested = |depth| (0..depth).fold(Value::Null, |inner, _| Value::Array(vec![inner]));

@@ -45,6 +45,7 @@ fn a_package_survives_the_file_and_verifies() {
     assert_eq!(read.verify(&trusted, 0), Err(UntrustedPackage::NoThreshold));
 }
 
+//= docs/spec/package.md#reading
 #[test]
 fn any_changed_byte_is_noticed() {
     let mut package = native();
@@ -59,6 +60,7 @@ fn any_changed_byte_is_noticed() {
     }
 }
 
+//= docs/spec/package.md#reading
 #[test]
 fn every_cut_and_every_surplus_is_refused() {
     let bytes = native().to_bytes().unwrap();
@@ -70,6 +72,7 @@ fn every_cut_and_every_surplus_is_refused() {
     assert_eq!(Package::inspect(&longer), Err(PackageError::TrailingBytes));
 }
 
+//= docs/spec/package.md#reading
 #[test]
 fn a_length_that_promises_too_much_is_refused_before_anything_is_read() {
     let mut bytes = super::MAGIC.to_vec();
@@ -77,6 +80,7 @@ fn a_length_that_promises_too_much_is_refused_before_anything_is_read() {
     assert_eq!(Package::inspect(&bytes), Err(PackageError::HeadTooLarge));
 }
 
+//= docs/spec/package.md#reading
 #[test]
 fn runtime_and_code_agree() {
     let code = || Some(("x86_64-linux", vec![1]));
@@ -128,6 +132,7 @@ fn a_signature_holds_for_no_other_schema() {
 }
 
 proptest::proptest! {
+    //= docs/spec/package.md#reading
     #[test]
     fn no_bytes_make_the_reader_panic(tail in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
         let mut bytes = super::MAGIC.to_vec();

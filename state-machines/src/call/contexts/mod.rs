@@ -115,6 +115,7 @@ mod tests {
     use fcp_proto_core::ids::ObjectId;
     use fcp_proto_core::zone::{Level, Taint};
 
+    //= docs/spec/labels.md#contexts
     #[test]
     fn reading_taints_until_the_owner_opens_another() {
         let (who, fresh) = (PrincipalId::new("a").unwrap(), Label::trusted(Level::WORK));

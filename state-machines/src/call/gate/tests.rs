@@ -375,6 +375,7 @@ fn token_binding() {
     );
 }
 
+//= docs/spec/revocation.md#freshness
 #[test]
 fn revocation() {
     refused(
@@ -559,6 +560,7 @@ fn handle(pointer: &str, integrity: Level, confidentiality: Level) -> HandleFact
     HandleFacts { at: name(pointer), label }
 }
 
+//= docs/spec/labels.md#labels
 #[test]
 fn flow() {
     refused(
@@ -599,6 +601,7 @@ fn flow() {
     assert_eq!(refusal(&facts), None, "control is not published by a read");
 }
 
+//= docs/spec/gate.md#13-approval
 #[test]
 fn approvals() {
     refused(
@@ -623,6 +626,7 @@ fn approvals() {
     );
 }
 
+//= docs/spec/gate.md#13-approval
 #[test]
 fn exactly_the_approvals_that_are_named_are_spent() {
     let other = ApprovalFacts { id: ObjectId::from_bytes([77; 32]), ..approval() };
@@ -815,6 +819,7 @@ fn bounds_and_rates_go_on_under_a_standing_approval() {
     assert_eq!(refusal(&Facts { rates, ..spared() }), Some((GateCheck::Rates, Code::BudgetExceeded)));
 }
 
+//= docs/spec/gate.md#15-rates
 #[test]
 fn lease_and_rates() {
     refused(
@@ -870,6 +875,7 @@ const FAULTS: [(GateCheck, Change); 15] = [
     (GateCheck::Rates, |f| f.rates = RateFacts::BudgetExceeded { budget: "daily".into() }),
 ];
 
+//= docs/spec/gate.md#the-gate
 #[test]
 fn of_two_faults_the_earlier_check_names_its_own() {
     for (n, (earlier, first)) in FAULTS.iter().enumerate() {
@@ -883,6 +889,7 @@ fn of_two_faults_the_earlier_check_names_its_own() {
     }
 }
 
+//= docs/spec/gate.md#the-gate
 #[test]
 fn refusals_are_written_from_the_holder_on() {
     for (check, _) in FAULTS {

@@ -276,6 +276,7 @@ impl Index {
     ///
     /// # Errors
     /// [`Misuse`] unless the call is in progress.
+    //= docs/spec/idempotency.md#states
     pub fn release(&mut self, scope: &Scope, intent: ObjectId) -> Result<(), Misuse> {
         self.in_progress(scope, intent)?;
         self.remove(scope);
@@ -286,6 +287,7 @@ impl Index {
     ///
     /// # Errors
     /// [`Misuse`] unless the outcome is unknown.
+    //= docs/spec/idempotency.md#states
     pub fn settle(
         &mut self,
         scope: &Scope,
@@ -306,6 +308,7 @@ impl Index {
     }
 
     /// Forgets the completed entries whose time is over.
+    //= docs/spec/idempotency.md#expiry
     pub fn expire(&mut self, now: Now) {
         let moment = self.advance(now).unix;
         let of_principal = &mut self.of_principal;

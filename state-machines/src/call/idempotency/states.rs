@@ -72,6 +72,7 @@ impl Entry {
     }
 
     /// Whether the key is free at `at`. Only what is completed expires.
+    //= docs/spec/idempotency.md#expiry
     pub(super) fn has_expired(&self, at: UnixTime) -> bool {
         match self {
             Self::InProgress(_) | Self::Unknown(_) => false,

@@ -70,6 +70,7 @@ impl Bucket {
     }
 
     /// All that is repaid at `at`: never more than was drawn.
+    //= docs/spec/rates.md#buckets
     fn repaid_by(&self, at: Tick) -> u128 {
         let elapsed = at.since(self.anchor);
         let accrued = match self.flow {

@@ -311,6 +311,7 @@ impl Rates {
     /// Draws again what a durable intent reserved at `reserved_at`; with its receipt's usage if that is known.
     ///
     /// Records are replayed in the order of the journal, before the first check. A time in the future counts as now.
+    //= docs/spec/rates.md#replay
     pub fn replay(
         &mut self,
         demands: &[Demand],

@@ -145,6 +145,7 @@ fn a_large_window_is_late_by_less_than_one_cell_and_its_log_stays_small() {
     assert!((window..window + 1_000).contains(&wait), "{wait}");
 }
 
+//= docs/spec/rates.md#decision-and-reservation
 #[test]
 fn several_limits_are_drawn_together_or_not_at_all() {
     let mut rates = rates([limit("api", token_bucket(10, 1, 10)), limit("search", sliding(1, 500))]);
@@ -160,6 +161,7 @@ fn several_limits_are_drawn_together_or_not_at_all() {
     assert_eq!(worst.why, Why::NeverFits, "what waiting cannot help comes before what it can");
 }
 
+//= docs/spec/rates.md#decision-and-reservation
 #[test]
 fn two_demands_on_one_meter_add_up() {
     let mut rates = rates([limit("api", token_bucket(3, 1, 10))]);
@@ -167,6 +169,7 @@ fn two_demands_on_one_meter_add_up() {
     assert!(take(&mut rates, vec![demand("api", 2), demand("api", 1)], 0).is_ok());
 }
 
+//= docs/spec/rates.md#decision-and-reservation
 #[test]
 fn a_proof_that_has_gone_stale_reserves_nothing() {
     let mut rates = rates([limit("api", token_bucket(1, 1, 10))]);

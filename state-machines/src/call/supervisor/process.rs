@@ -19,6 +19,7 @@ impl Supervisor {
     }
 
     /// Makes the next process. Only called without one, and without a block.
+    //= docs/spec/supervisor.md#states
     pub(super) fn spawn(&mut self, why: Why, now: Now, sink: &mut Vec<Output>) {
         self.newest = Process(self.newest.0 + 1);
         let process = self.newest;
@@ -441,6 +442,7 @@ impl Supervisor {
         }
     }
 
+    //= docs/spec/supervisor.md#states
     fn is_current(&self, process: Process) -> bool {
         self.state.process() == Some(process)
     }

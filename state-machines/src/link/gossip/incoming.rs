@@ -129,6 +129,7 @@ impl Gossip {
         }
     }
 
+    //= docs/spec/gossip.md#sources
     fn on_answer(&mut self, peer: &NodeId, zone: ZoneId, answer: GossipAnswer) -> Result<(), Fault> {
         let Some(state) = self.peers.get_mut(peer) else { return Ok(()) };
         let id = answer.exchange.request_id;

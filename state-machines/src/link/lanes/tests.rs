@@ -19,6 +19,7 @@ fn pump(from: &mut Lanes, to: &mut Lanes) -> usize {
     count
 }
 
+//= docs/spec/fcpc.md#lanes
 #[test]
 fn a_reader_that_does_not_take_stops_the_sender_and_bounds_both() {
     let (mut from, mut to) = (Lanes::default(), Lanes::default());
@@ -59,6 +60,7 @@ fn the_lanes_take_turns_and_none_waits_for_ever() {
     assert_eq!([Lane::Control, Lane::Sync, Lane::Bulk].map(count), [16, 8, 4]);
 }
 
+//= docs/spec/fcpc.md#lanes
 #[test]
 fn a_gap_is_asked_for_once_and_pieces_that_come_again_count_once() {
     let (mut from, mut to) = (Lanes::default(), Lanes::default());
@@ -78,6 +80,7 @@ fn a_gap_is_asked_for_once_and_pieces_that_come_again_count_once() {
     assert_eq!(to.receive(Lane::Bulk), None);
 }
 
+//= docs/spec/fcpc.md#lanes
 #[test]
 fn with_another_carrier_a_lane_waits_until_its_reader_says_where_to_go_on() {
     let (mut from, mut to) = (Lanes::default(), Lanes::default());
@@ -93,6 +96,7 @@ fn with_another_carrier_a_lane_waits_until_its_reader_says_where_to_go_on() {
     assert_eq!(to.receive(Lane::Sync).as_deref(), Some(&b"message"[..]));
 }
 
+//= docs/spec/fcpc.md#lanes
 #[test]
 fn a_window_never_moves_back_nor_past_what_was_sent() {
     let mut lanes = Lanes::default();

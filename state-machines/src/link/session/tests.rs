@@ -137,6 +137,7 @@ fn messages_arrive_whole_and_in_order_on_every_lane() {
     assert!(pair.ends[1].is_confirmed());
 }
 
+//= docs/spec/fcpc.md#lanes
 #[test]
 fn an_urgent_message_overtakes_a_bulk_transfer() {
     let mut pair = Pair::new(2, KeyLimits::default());
@@ -365,6 +366,7 @@ fn nothing_is_sealed_or_opened_with_keys_that_are_too_old() {
     assert_eq!(ended.undelivered().collect::<Vec<_>>(), [(Lane::Sync, b"too late".to_vec())]);
 }
 
+//= docs/spec/fcpc.md#content
 #[test]
 fn a_peer_that_breaks_a_rule_of_the_lanes_is_told_and_left() {
     let emitted = |content: Content<'_>| {

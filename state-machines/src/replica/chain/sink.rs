@@ -79,6 +79,7 @@ impl Sink {
 
     /// Takes a state.
     //= docs/spec/replica.md#sinks
+    //= docs/spec/replica.md#one-writer
     pub(super) fn take(&mut self, written: &Written, seat: &Seat<'_>) -> Result<Taken, Refusal> {
         if self.fork.is_some() {
             return Err(Refusal::Paused);

@@ -195,6 +195,7 @@ fn who_is_away_for_a_while_counts() {
     assert_ne!(case.deal_at(Instant::default().saturating_add(AWAY_COUNTS)), Deal::default());
 }
 
+//= docs/spec/storage.md#policies
 #[test]
 fn policies_without_sense_are_refused() {
     let default = PlacementPolicy::default;

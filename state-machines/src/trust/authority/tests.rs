@@ -64,6 +64,8 @@ fn a_root_is_signed_by_itself_and_there_is_one() {
     assert_eq!(authority().check_root(&sign(1, fields, &owner)), Err(Unauthorized::OwnerExists));
 }
 
+//= docs/spec/authority.md#who-signs-what
+//= docs/spec/objects.md#signed-bodies
 #[test]
 fn an_operator_has_its_rights_in_its_time_and_no_others() {
     let (authority, operator, none) = (authority(), key::<role::Operator>(2), Revocations::default());
@@ -90,6 +92,8 @@ fn the_owner_may_sign_what_an_operator_may() {
     assert_eq!(authority().check(&sign(500, role(), &owner), &Revocations::default()), Ok(()));
 }
 
+//= docs/spec/authority.md#who-signs-what
+//= docs/spec/objects.md#signed-bodies
 #[test]
 fn a_changed_object_and_a_revoked_key_have_no_force() {
     let (authority, operator) = (authority(), key::<role::Operator>(2));

@@ -132,6 +132,7 @@ fn at(unix: UnixTime) -> Now {
     Now { mono: Instant::from_nanos(0), unix }
 }
 
+//= docs/spec/authority.md#the-ceremonys-objects
 #[test]
 fn a_node_takes_what_a_ceremony_made_and_no_second_owner() {
     let (disk, begun) = done(1);
@@ -333,6 +334,7 @@ fn a_home_that_is_not_free_gets_no_ceremony() {
     assert_eq!((refused.code(), refused), (Code::OutOfRange, BeginError::PassphraseTooShort));
 }
 
+//= docs/spec/ceremony.md#the-record
 #[test]
 fn a_damaged_record_is_refused_at_every_byte() {
     let mut begun = begun(1);

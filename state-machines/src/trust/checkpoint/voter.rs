@@ -114,6 +114,7 @@ impl Voter {
     }
 
     //= docs/spec/checkpoints.md#voting
+    //= docs/spec/checkpoints.md#what-holds
     fn votes_once(&self, checkpoint: &Checkpoint) -> Result<(), VoteRefusal> {
         let Some(vote) = &self.vote else { return Ok(()) };
         let (voted, this) = (&vote.checkpoint.body.fields, &checkpoint.body.fields);

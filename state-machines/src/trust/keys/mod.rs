@@ -390,6 +390,7 @@ impl GroupKeys {
     /// # Errors
     /// [`Refusal::Outside`], [`Refusal::RemovalDue`], [`Refusal::Failed`], or as [`ZoneKeyRing::sealing_key`].
     //= docs/spec/zone-keys.md#removal
+    //= docs/spec/zone-keys.md#what-holds
     pub fn sealing_key(&self, seat: &Seat<'_>) -> Result<RingKey<'_>, Refusal> {
         if self.failed {
             return Err(Refusal::Failed);

@@ -188,6 +188,7 @@ impl Holder {
 
     /// The lease over `subject`, if it may be used now. Ask before every use, and put the token into the effect.
     //= docs/spec/leases.md#clocks
+    //= docs/spec/leases.md#what-holds
     pub fn tenure(&mut self, subject: &Subject, now: Now) -> Option<&Tenure> {
         self.clock = self.clock.max(now.unix);
         let held = self.wants.get(subject)?.held.as_ref()?;
@@ -195,6 +196,7 @@ impl Holder {
     }
 
     /// Whether it is time to [`want`](Self::want) more of the lease over `subject`.
+    //= docs/spec/leases.md#renewal
     pub fn should_renew(&mut self, subject: &Subject, now: Now) -> bool {
         let clock = self.clock.max(now.unix);
         self.tenure(subject, now).is_some_and(|held| held.until.saturating_since(clock) <= RENEW_SECS)

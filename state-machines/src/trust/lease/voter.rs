@@ -190,6 +190,8 @@ impl Promise {
 }
 
 //= docs/spec/leases.md#voting
+//= docs/spec/leases.md#what-holds
+//= docs/spec/leases.md#renewal
 fn judge_against(promise: &Promise, proposal: &Proposal, now: UnixTime) -> Result<(), VoteRefusal> {
     if proposal.token < promise.token
         || (proposal.token == promise.token && proposal.holder != promise.holder)

@@ -188,6 +188,8 @@ impl Roster {
     /// Whose word counts in which epoch, for what this node decides with them: none while it is not a member whose word
     /// counts, while a newer membership is being stored, or while two contradict each other.
     //= docs/spec/membership.md#eligibility
+    //= docs/spec/membership.md#what-holds
+    //= docs/spec/membership.md#contradictions
     pub fn term(&self, seat: &Seat<'_>, now: UnixTime) -> Option<Term> {
         if self.halted.is_some() || self.storing.is_some() {
             return None;
@@ -204,6 +206,7 @@ impl Roster {
 
     /// A member that may hold, sign and be asked: by the directory in force and by one that is being stored.
     //= docs/spec/membership.md#eligibility
+    //= docs/spec/membership.md#what-holds
     pub fn device(&self, node: &NodeId, revoked: &Revocations, now: UnixTime) -> Option<&Device> {
         let now = now.max(self.clock);
         let stays = self.storing.as_ref().is_none_or(|(_, next)| next.1.devices.contains_key(node));
@@ -333,6 +336,8 @@ impl Roster {
     }
 
     /// What a directory is to the one in force, if it is true.
+    //= docs/spec/membership.md#what-holds
+    //= docs/spec/membership.md#contradictions
     fn place(&self, directory: &Directory) -> Taken {
         let Some((current, _)) = &self.current else { return Taken::Newer };
         let (this, other) = (&directory.membership, &current.membership);

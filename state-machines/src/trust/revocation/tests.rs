@@ -20,6 +20,7 @@ fn at(seconds: u64) -> UnixTime {
     UnixTime::from_secs(seconds)
 }
 
+//= docs/spec/revocation.md#scopes
 #[test]
 fn a_target_is_revoked_within_its_span_and_scope_alone() {
     let mut all = Revocations::default();
@@ -30,6 +31,7 @@ fn a_target_is_revoked_within_its_span_and_scope_alone() {
     assert!(!revoked(RevocationScope::IssuerKey, &[1; 16], 15));
 }
 
+//= docs/spec/revocation.md#scopes
 #[test]
 fn a_shorter_revocation_never_ends_a_longer_one() {
     let mut all = Revocations::default();
@@ -38,6 +40,8 @@ fn a_shorter_revocation_never_ends_a_longer_one() {
     assert!([6, 11, 13, 1_000_000].iter().all(|now| all.is_revoked(SCOPE, &[1; 16], at(*now))));
 }
 
+//= docs/spec/revocation.md#the-chain
+//= docs/spec/revocation.md#freshness
 #[test]
 fn links_must_follow_and_heads_certify_only_what_they_cover() {
     let mut all = Revocations::default();

@@ -81,6 +81,19 @@ pub(crate) fn agent() -> PrincipalId {
     PrincipalId::new("ada").expect("a principal")
 }
 
+/// Asks for a session of `principal`, proved by `key`.
+pub(crate) fn session_request(principal: PrincipalId, key: &SigningKey<role::Agent>) -> Request {
+    let challenge = [5; 32];
+    let proof = SessionProof {
+        principal_id: principal.clone(),
+        node_id: node_id(),
+        channel_binding: BINDING,
+        challenge,
+    };
+    let proof = proof.sign(key).expect("a proof");
+    Request::OpenSession(SessionRequest { principal, challenge, binding: BINDING, proof })
+}
+
 pub(crate) fn operation(name: &str) -> OperationId {
     OperationId::new(name).expect("an operation")
 }
@@ -320,16 +333,7 @@ impl Home {
     }
 
     pub(crate) fn open_session(&mut self) -> SessionId {
-        let challenge = [5; 32];
-        let proof =
-            SessionProof { principal_id: agent(), node_id: node_id(), channel_binding: BINDING, challenge };
-        let request = SessionRequest {
-            principal: agent(),
-            challenge,
-            binding: BINDING,
-            proof: proof.sign(&self.keys.agent).expect("a proof"),
-        };
-        match self.ask(Request::OpenSession(request)) {
+        match self.ask(session_request(agent(), &self.keys.agent)) {
             Ok(Answer::Session { id, .. }) => id,
             other => panic!("{other:?}"),
         }

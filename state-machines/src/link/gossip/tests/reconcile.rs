@@ -1,5 +1,6 @@
 //! Sets become one set: small, large, of many zones, and bit by bit.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use fcp_proto_core::object::gossip::{ObjectNames, SymbolName, SymbolNames};
@@ -71,6 +72,22 @@ fn a_quiet_zone_is_heard_of_for_hours_and_says_little() {
     mesh.make(0, 0, 100..101);
     mesh.run(1_000);
     assert_eq!(mesh.objects(1, 0).len(), 101);
+}
+
+/// Whoever makes names does not know the salt that they are folded under, and none is used for long.
+//= docs/spec/sketches.md#keys
+#[test]
+fn each_node_draws_a_salt_and_draws_again() {
+    let mut mesh = Mesh::new(2, 1);
+    (0..2).for_each(|node| mesh.make(node, 0, 0..10));
+    let mut drawn = BTreeSet::new();
+    for _ in 0..2 {
+        mesh.run(400_000);
+        for node in &mesh.nodes {
+            drawn.insert(*node.gossip.shelves[&zone(0)].current().unwrap().salt.as_bytes());
+        }
+    }
+    assert_eq!(drawn.len(), 4);
 }
 
 /// Two zones of one peer, one of which changes all the time.

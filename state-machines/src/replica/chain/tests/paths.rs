@@ -252,6 +252,31 @@ fn what_is_no_contradiction_pauses_nobody() {
     assert!(!pauses(&one, &changed(&one, 1, |it| it.updated_at = UnixTime::from_secs(7))), "a forgery");
 }
 
+/// Before a quorum has the newest state under this lease, another could be the newest.
+//= docs/spec/replica.md#opening
+#[test]
+fn a_writer_is_ready_once_a_quorum_has_the_newest_state_again() {
+    let (chair, old) = (Chair::new(0, electorate(0..3)), written(1, 1, None, 5));
+    let (mut machine, mut out) = (StateChain::restore(Stored::default(), &ids()), Vec::new());
+    machine.open(lease(0, 2, 0..3), &chair.seat(), &mut out).unwrap();
+    for (from, newest) in [(1, Some(Box::new(old.clone()))), (2, None)] {
+        machine.handle(&node(from), Message::Answer { round: 0, newest }, &chair.seat(), NOW, &mut out);
+    }
+    let again = out.iter().find_map(|output| {
+        let Output::Send { message: Message::State(state), .. } = output else { return None };
+        Some((**state).clone())
+    });
+    let again = again.expect("it writes");
+    let (fields, before) = (&again.state.body.fields, &old.state.body.fields);
+    assert_eq!((&fields.state_cbor, fields.prev), (&before.state_cbor, Some(id(&old))));
+    assert_eq!(again.token(), (EPOCH << 32) + 2);
+    for from in 1..3 {
+        assert!(!out.contains(&Output::Ready), "{from} does not have it yet");
+        machine.handle(&node(from), Message::Stored(id(&again)), &chair.seat(), NOW, &mut out);
+    }
+    assert!(out.contains(&Output::Ready));
+}
+
 //= docs/spec/replica.md#writing
 #[test]
 fn a_writer_writes_one_after_the_other_and_only_when_it_has_opened() {

@@ -147,6 +147,7 @@ fn nothing_is_sealed_for_whom_the_owner_removed() {
     assert!(ring.receiving_key(old, at(START)).is_err(), "it has the old key, so nothing is taken under it");
 }
 
+//= docs/spec/zone-keys.md#candidates
 #[test]
 fn a_commit_that_was_overtaken_by_a_membership_can_still_be_taken_if_it_was_chosen() {
     let mut world = World::settled(3, Without::Nothing);
@@ -161,6 +162,8 @@ fn a_commit_that_was_overtaken_by_a_membership_can_still_be_taken_if_it_was_chos
     assert_eq!(world.newest(0), world.newest(1));
 }
 
+//= docs/spec/zone-keys.md#members
+//= docs/spec/zone-keys.md#candidates
 #[test]
 fn what_no_commit_may_do_is_refused() {
     let mut world = World::settled(3, Without::Nothing);
@@ -180,6 +183,7 @@ fn what_no_commit_may_do_is_refused() {
 }
 
 /// Members whose modes or memberships differ do not take each other's commits.
+//= docs/spec/zone-keys.md#candidates
 #[test]
 fn a_commit_keeps_to_the_mode_and_the_membership() {
     let mut world = World::settled(3, Without::Nothing);
@@ -194,6 +198,8 @@ fn a_commit_keeps_to_the_mode_and_the_membership() {
     assert_eq!(hear(&mut world, 0, &evicts), Err(Refusal::Roster));
 }
 
+//= docs/spec/zone-keys.md#newcomers
+//= docs/spec/zone-keys.md#members
 #[test]
 fn a_package_adds_only_the_member_that_made_it() {
     let mut world = World::settled(2, Without::Nothing);
@@ -278,6 +284,7 @@ fn a_crash_at_any_write_is_resumed() {
     }
 }
 
+//= docs/spec/zone-keys.md#keys-that-are-kept
 #[test]
 fn keys_are_retired_once_they_only_read() {
     let mut world = World::settled(2, Without::Nothing);
