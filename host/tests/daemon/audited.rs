@@ -320,6 +320,21 @@ impl Cast {
         refuse!(self, RemoveException, &[&lowered], Nothing {});
         act!(self, RemoveException, &[&lowered], Nothing {});
 
+        self.keys_of_the_words().await;
+
+        let grant = grant_of(&self.bot, "notes", &["notes.get"]);
+        refuse!(self, AddGrant, &[], grant.clone());
+        let target = act!(self, AddGrant, &[], grant).grant_id.to_string();
+        let scope = RevocationScope::Capability;
+        let revoke =
+            types::Revoke { scope, target, reason: "a test".into(), unknown: false, confirmed: false };
+        refuse!(self, Revoke, &[], revoke.clone());
+        take!(self, Revoke, &[], revoke);
+    }
+
+    /// What was revoked, and only the owner's words bring back.
+    async fn keys_of_the_words(&mut self) {
+        let (words, foreign) = (self.phrase.clone(), other_words());
         let replace = |phrase: &Secret| types::ReplaceNode { phrase: phrase.clone(), lifetime_secs: None };
         refuse!(self, operator, ReplaceNode, &[], replace(&foreign));
         let node = look!(self, GetStatus, &[], Nothing {}).authority.unwrap().node.to_string();
@@ -336,15 +351,6 @@ impl Cast {
             types::Revoke { scope, target, reason: "a test".into(), unknown: false, confirmed: true };
         self.operator.send::<Revoke>(&[], &revoke).await.unwrap();
         act!(self, operator, RekeyZone, &["z:work"], rekey(&words));
-
-        let grant = grant_of(&self.bot, "notes", &["notes.get"]);
-        refuse!(self, AddGrant, &[], grant.clone());
-        let target = act!(self, AddGrant, &[], grant).grant_id.to_string();
-        let scope = RevocationScope::Capability;
-        let revoke =
-            types::Revoke { scope, target, reason: "a test".into(), unknown: false, confirmed: false };
-        refuse!(self, Revoke, &[], revoke.clone());
-        take!(self, Revoke, &[], revoke);
     }
 
     async fn connectors(&mut self) {
