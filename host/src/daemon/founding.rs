@@ -161,7 +161,12 @@ fn replay(app: &App, node: &mut Node) -> Result<(), StartError> {
             replayed.map_err(|error| not_replayed(&app.home, error))?;
             count += 1;
         }
-        records.absorb(&super::records::read_batch(&batch));
+        let objects = super::records::read_batch(&batch);
+        // An act that was durable and not answered for is tried again, maybe in the same second.
+        if let Some(at) = objects.iter().map(|(_, object)| object.header().created_at).max() {
+            app.acts.are_over(at);
+        }
+        records.absorb(&objects);
     }
     tracing::info!(records = count, "the journal was read");
     Ok(())
