@@ -184,7 +184,7 @@ mod tests {
             ("--operator bob enable a", "fwc --home /x enable a", "fwc --operator bob --home /x enable a"),
             ("--home /it's status", "fwc up", "fwc --home '/it'\\''s' up"),
             ("status", "fwc doctor", "fwc doctor"),
-            ("--home /h --agent mail result ID", "fwc result --help", "fwc result --help"),
+            ("--home /h --agent mail invoke a.b", "fwc invoke --help", "fwc invoke --help"),
         ] {
             assert_eq!(said_again(line, command), expected, "{line}");
         }
