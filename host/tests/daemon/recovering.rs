@@ -20,7 +20,7 @@ use fcp_proto_core::object::{OperatorRight, RevocationScope};
 use serde_json::json;
 
 use crate::world::{
-    Daemon, PASSPHRASE, World, call, ceremony, faulty_programs, folder, other_words, passphrase, unlock,
+    Bot, Daemon, PASSPHRASE, World, call, ceremony, faulty_programs, folder, other_words, passphrase, unlock,
     unlock_as,
 };
 
@@ -263,12 +263,10 @@ async fn an_enrolment_that_is_killed_anywhere_is_whole_or_was_never_begun() {
         for step in 1.. {
             assert!(step < MOST_STEPS);
             let (stored, known) = (files(&home), keys(&mut client).await);
-            fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
+            arm(&home, fault, step);
             let answer = add(&mut client, &adding(&phrase, "alice", true)).await;
-            let fired = fs::remove_file(home.with_extension("fired")).is_ok();
-            if !fired {
+            if !disarm(&home) {
                 answer.unwrap();
-                let _unused = fs::remove_file(home.with_extension("fault"));
                 // What was armed is left in memory.
                 daemon.kill();
                 daemon = Daemon::start_program(&program, &home).await;
@@ -358,15 +356,7 @@ async fn the_words_give_a_revoked_node_other_keys_and_its_chains_go_on() {
         assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed, "round {round}");
         assert_eq!(warned(&mut operator, WarningKind::Revoked).await, None);
     }
-    let home = daemon.home.clone();
-    daemon.kill();
-    let daemon = Daemon::start(&home).await;
-    let mut operator = daemon.client();
-    unlock(&mut operator, PASSPHRASE).await.unwrap();
-    assert_verifies(&mut operator).await;
-    let mut agent = daemon.client();
-    bot.open(&mut agent).await.unwrap();
-    assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
+    calls_go_on_after_a_kill(daemon, &bot, &mine).await;
 }
 
 //= docs/spec/authority.md#another-key-of-a-node
@@ -388,10 +378,9 @@ async fn a_replacement_of_a_nodes_keys_that_is_killed_anywhere_is_whole_or_was_n
                 revoke(&mut client, RevocationScope::NodeAttestation, &node, true).await.unwrap();
             }
             let stored = files(&home);
-            fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
+            arm(&home, fault, step);
             let answer = client.send::<ReplaceNode>(&[], &replacing(&phrase)).await;
-            let fired = fs::remove_file(home.with_extension("fired")).is_ok();
-            let _unused = fs::remove_file(home.with_extension("fault"));
+            let fired = disarm(&home);
             daemon.kill();
             daemon = Daemon::start_program(&program, &home).await;
             client = daemon.client();
@@ -413,6 +402,31 @@ async fn a_replacement_of_a_nodes_keys_that_is_killed_anywhere_is_whole_or_was_n
         }
     }
     assert!(whole > 3 && never > 0, "{whole} {never}");
+}
+
+/// The daemon's disk will fail so at its `step`-th step from now on.
+fn arm(home: &Path, fault: &str, step: u32) {
+    fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
+}
+
+/// It fails no more; whether it did.
+fn disarm(home: &Path) -> bool {
+    let fired = fs::remove_file(home.with_extension("fired")).is_ok();
+    let _unused = fs::remove_file(home.with_extension("fault"));
+    fired
+}
+
+/// Everything verifies after a kill and a start, and the agent's call is allowed.
+async fn calls_go_on_after_a_kill(daemon: Daemon, bot: &Bot, call: &types::Invoke) {
+    let home = daemon.home.clone();
+    daemon.kill();
+    let daemon = Daemon::start(&home).await;
+    let mut operator = daemon.client();
+    unlock(&mut operator, PASSPHRASE).await.unwrap();
+    assert_verifies(&mut operator).await;
+    let mut agent = daemon.client();
+    bot.open(&mut agent).await.unwrap();
+    assert!(agent.send::<SimulateCall>(&[], call).await.unwrap().body.allowed);
 }
 
 fn rekeying(phrase: &Secret) -> types::RekeyZone {
@@ -468,15 +482,7 @@ async fn the_words_give_a_zone_whose_key_is_revoked_another() {
     let earlier = before.key_id.unwrap().to_string();
     let known = revoke(&mut operator, RevocationScope::ZoneKey, &earlier, false).await.unwrap();
     assert!(known.known, "an earlier key takes nothing, and needs no yes");
-    let home = daemon.home.clone();
-    daemon.kill();
-    let daemon = Daemon::start(&home).await;
-    let mut operator = daemon.client();
-    unlock(&mut operator, PASSPHRASE).await.unwrap();
-    assert_verifies(&mut operator).await;
-    let mut agent = daemon.client();
-    bot.open(&mut agent).await.unwrap();
-    assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
+    calls_go_on_after_a_kill(daemon, &bot, &mine).await;
 }
 
 //= docs/spec/authority.md#another-key-of-a-zone
@@ -496,10 +502,9 @@ async fn another_key_of_a_zone_that_is_killed_anywhere_is_whole_or_was_never_beg
                 revoke(&mut client, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
             }
             let (stored, before) = (files(&home), work_zone(&mut client).await);
-            fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
+            arm(&home, fault, step);
             let answer = rekey(&mut client, &phrase).await;
-            let fired = fs::remove_file(home.with_extension("fired")).is_ok();
-            let _unused = fs::remove_file(home.with_extension("fault"));
+            let fired = disarm(&home);
             daemon.kill();
             daemon = Daemon::start_program(&program, &home).await;
             client = daemon.client();

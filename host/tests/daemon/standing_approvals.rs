@@ -94,12 +94,8 @@ async fn an_equal_call_is_not_asked_again_and_its_receipt_names_the_grant() {
     );
 }
 
-//= docs/spec/revocation.md#what-goes-with-it
-#[tokio::test]
-async fn the_approval_of_one_call_goes_with_the_grant_beside_it() {
-    let mut world = World::new().await;
-    let approved = agree(&mut world, "k1", None, 3600).await.unwrap();
-    let id = approved.grant_id.unwrap();
+/// Revokes a grant.
+async fn take_back(world: &mut World, id: ObjectId) -> types::Revoked {
     let revoke = types::Revoke {
         scope: RevocationScope::Capability,
         target: id.to_string(),
@@ -107,7 +103,16 @@ async fn the_approval_of_one_call_goes_with_the_grant_beside_it() {
         unknown: false,
         confirmed: false,
     };
-    let revoked = world.operator.send::<Revoke>(&[], &revoke).await.unwrap().body;
+    world.operator.send::<Revoke>(&[], &revoke).await.unwrap().body
+}
+
+//= docs/spec/revocation.md#what-goes-with-it
+#[tokio::test]
+async fn the_approval_of_one_call_goes_with_the_grant_beside_it() {
+    let mut world = World::new().await;
+    let approved = agree(&mut world, "k1", None, 3600).await.unwrap();
+    let id = approved.grant_id.unwrap();
+    let revoked = take_back(&mut world, id).await;
     assert_eq!(revoked.targets, [id, approved.approval_id].map(|it| it.to_string()));
     let asked = gate(&mut world.agent, &write("hello", "k1")).await;
     assert_eq!(asked, Err(Code::ApprovalInvalid), "the very call that was asked about, too");
@@ -154,14 +159,7 @@ async fn after_its_time_its_revocation_or_another_connector_a_person_is_asked_ag
 
     let id = agree(&mut world, "a4", None, 3600).await.unwrap().grant_id.unwrap();
     assert_eq!(gate(&mut world.agent, &write("hello", "k1")).await, Ok(Some(id)));
-    let revoke = types::Revoke {
-        scope: RevocationScope::Capability,
-        target: id.to_string(),
-        reason: "enough".into(),
-        unknown: false,
-        confirmed: false,
-    };
-    world.operator.send::<Revoke>(&[], &revoke).await.unwrap();
+    take_back(&mut world, id).await;
     assert_eq!(gate(&mut world.agent, &write("hello", "k1")).await, Err(Code::ApprovalRequired), "revoked");
 
     let id = agree(&mut world, "a5", None, 3600).await.unwrap().grant_id.unwrap();
