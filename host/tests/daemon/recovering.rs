@@ -8,8 +8,8 @@ use std::process::Command;
 
 use fcp_api::client::Client;
 use fcp_api::routes::{
-    AddOperator, GetHealth, GetStatus, GetZone, ListCredentials, ListOperators, ListZones, RekeyZone,
-    RenewNode, ReplaceNode, RestoreOwner, Revoke, SimulateCall, VerifyAudit,
+    AddOperator, GetHealth, GetStatus, GetZone, ListAgents, ListCredentials, ListOperators, ListZones,
+    RekeyZone, RenewNode, ReplaceNode, RestoreOwner, Revoke, SimulateCall, VerifyAudit,
 };
 use fcp_api::secret::Secret;
 use fcp_api::types::{
@@ -461,6 +461,8 @@ async fn the_words_give_a_zone_whose_key_is_revoked_another() {
         let zones = operator.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
         let revoked: Vec<_> = zones.iter().filter(|it| it.key_revoked).map(|it| it.zone.as_str()).collect();
         assert_eq!(revoked, ["z:work"]);
+        let enrolled = Bot::new(&format!("late{generation}")).enrol(&mut operator).await.unwrap();
+        assert!(enrolled.zone_key_revoked, "whoever enrols an agent there is told");
         let told = warned(&mut operator, WarningKind::Zone).await.unwrap();
         assert!(told.message.contains("z:work") && told.remedy.unwrap().contains("fwc zones rekey z:work"));
 
@@ -472,6 +474,8 @@ async fn the_words_give_a_zone_whose_key_is_revoked_another() {
         assert_eq!(rekeyed.key_generation, generation);
         let after = work_zone(&mut operator).await;
         assert_eq!((after.key_id, after.key_revoked), (Some(rekeyed.key_id), false));
+        let agents = operator.get::<ListAgents>(&[], &Nothing {}).await.unwrap().body.agents;
+        assert!(agents.iter().all(|agent| !agent.zone_key_revoked));
         assert_ne!(after.key_id, before.key_id);
         assert_eq!(warned(&mut operator, WarningKind::Zone).await, None);
         assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
