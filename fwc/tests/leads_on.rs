@@ -254,7 +254,7 @@ fn a_record_that_does_not_hold_leads_on_from_the_command_that_found_it() {
         })),
         _ => status(*is_revoked.lock().unwrap()),
     });
-    let saved = home.private("heads.json", r#"{"chains":[]}"#);
+    let saved = home.private("heads.json", &heads(json!([head("z:owner")])));
     let verify = |more: &[&str]| {
         let (_, answer) = home.json(&[&["--agent", "mail", "audit", "verify"], more].concat());
         answer["error"]["next"].to_string()
@@ -265,6 +265,50 @@ fn a_record_that_does_not_hold_leads_on_from_the_command_that_found_it() {
     assert!(with_head.contains("heads.json") && with_head.contains("by themselves"), "{with_head}");
     *revoked.lock().unwrap() = true;
     assert!(verify(&[]).contains("`fwc node replace`"));
+}
+
+/// What `audit head` says of a chain with three events.
+fn head(zone: &str) -> Value {
+    json!({ "zone": zone, "node": "n1", "head_event": "ab".repeat(32), "events": 3 })
+}
+
+fn heads(chains: Value) -> String {
+    json!({ "chains": chains }).to_string()
+}
+
+//= docs/spec/audit.md#saved-heads
+#[test]
+fn saved_heads_prove_of_a_chain_what_they_hold_of_it_and_the_answer_says_of_which() {
+    let home = home(|_| {
+        let chains =
+            json!([head("z:owner"), head("z:work"), { "zone": "z:public", "node": "n1", "events": 0 }]);
+        ok(json!({ "valid": true, "events": 6, "heads": 2, "chains": chains, "problems": [] }))
+    });
+    let verify = |file: &str, chains: Value| {
+        let saved = home.private(file, &heads(chains));
+        home.json(&["--agent", "mail", "audit", "verify", "--head", saved.to_str().unwrap()])
+    };
+    let (code, answer) =
+        verify("one.json", json!([head("z:work"), { "zone": "z:public", "node": "n1", "events": 0 }]));
+    let notes = answer["notes"].clone();
+    assert_eq!((code, &notes[0]), (0, &json!("held against the saved heads: z:work")), "{answer:#}");
+    assert!(notes[1].as_str().unwrap().ends_with(": z:owner"), "{notes}");
+    assert_eq!(
+        verify("both.json", json!([head("z:work"), head("z:owner")])).1["notes"].as_array().unwrap().len(),
+        1
+    );
+    let mut torn = head("z:work");
+    torn["head_event"].take();
+    let mut empty = head("z:work");
+    empty["events"] = 0.into();
+    for (file, chains) in
+        [("none", json!([])), ("torn", json!([head("z:owner"), torn])), ("empty", json!([empty]))]
+    {
+        let (code, answer) = verify(file, chains);
+        assert_eq!(answer["error"]["code"], "FCP-1003", "{file} {code}: {answer:#}");
+    }
+    let asked = home.seen("POST /v1/audit/verify").len();
+    assert_eq!(asked, 2, "the chains are not verified against such a file");
 }
 
 /// Copies the bundled declarative connector's folder.

@@ -60,7 +60,7 @@ pub struct ZoneView {
     /// The highest tier that may be called.
     #[schema(value_type = schema::SafetyTier)]
     pub max_tier: SafetyTier,
-    /// From this tier on, an operation that leaves approval to the policy needs one.
+    /// From this tier on, an operation needs approval, whatever its author declares.
     #[schema(value_type = schema::SafetyTier)]
     pub approval_from: SafetyTier,
     /// The longest life of a capability token.
@@ -109,7 +109,7 @@ pub struct PolicyChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::SafetyTier>)]
     pub max_tier: Option<SafetyTier>,
-    /// From this tier on, an operation that leaves approval to the policy needs one.
+    /// From this tier on, an operation needs approval, whatever its author declares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::SafetyTier>)]
     pub approval_from: Option<SafetyTier>,

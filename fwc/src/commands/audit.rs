@@ -105,16 +105,19 @@ pub(crate) struct Explain {
 pub(crate) async fn run(command: Audit, context: &mut Context) -> Result<Outcome> {
     match command {
         Audit::Verify(args) => {
-            let heads = args.head.as_deref().map(saved).transpose()?.unwrap_or_default();
-            let request = VerifyAudit { zone: args.zone, heads };
+            let heads = args.head.as_deref().map(saved).transpose()?;
+            let compared = heads.clone();
+            let request = VerifyAudit { zone: args.zone, heads: heads.unwrap_or_default() };
             let reply = context.as_caller().await?.send::<routes::VerifyAudit>(&[], &request).await?;
             let broken = match reply.body.valid {
                 true => None,
                 false => Some(broken(&reply.body.problems, args.head.as_deref(), context).await),
             };
             let problems = [("zone", "ZONE"), ("seq", "SEQ"), ("problem", "PROBLEM…")];
+            let notes = compared.iter().flat_map(|heads| compared_with(heads, &reply.body.chains));
+            let notes: Vec<_> = notes.collect();
             let answer = Answer::of(reply)?.section("chains", &CHAINS).section("problems", &problems);
-            Ok(answer.or_failed(broken))
+            Ok(notes.into_iter().fold(answer, Answer::note).or_failed(broken))
         }
         Audit::Head(args) => {
             let query = AuditHeadQuery { zone: args.zone };
@@ -135,11 +138,39 @@ fn saved(file: &Path) -> Result<Vec<SavedHead>> {
         let failure = Failure::new(Code::InputInvalid).because(format!("{}: {error}", file.display()));
         failure.next("give the file that `fwc audit head --save` wrote")
     })?;
-    let begun = |chain: AuditHeadView| {
-        let AuditHeadView { zone, node, head_event, events, signed_by: _ } = chain;
-        Some(SavedHead { zone, node, head_event: head_event?, events })
+    let broken = |why: String| {
+        let failure = Failure::new(Code::InputInvalid).because(format!("{}: {why}", file.display()));
+        failure.next("give the file as `fwc audit head --save` wrote it")
     };
-    Ok(heads.chains.into_iter().filter_map(begun).collect())
+    let head = |chain: AuditHeadView| {
+        let AuditHeadView { zone, node, head_event, events, signed_by: _ } = chain;
+        match (head_event, events) {
+            (Some(head_event), 1..) => Some(Ok(SavedHead { zone, node, head_event, events })),
+            // A chain that had not begun holds nothing that could be compared.
+            (None, 0) => None,
+            (Some(_), 0) => Some(Err(broken(format!("{zone} has a head and no event")))),
+            (None, 1..) => Some(Err(broken(format!("{zone} has {events} events and no head")))),
+        }
+    };
+    let heads: Vec<SavedHead> = heads.chains.into_iter().filter_map(head).collect::<Result<_>>()?;
+    // A file that compares nothing must not look like a proof.
+    if heads.is_empty() { Err(broken("it holds no head of a chain".into())) } else { Ok(heads) }
+}
+
+/// What saved heads say of these chains, and of which they say nothing.
+fn compared_with(saved: &[SavedHead], chains: &[AuditHeadView]) -> Vec<String> {
+    let is_saved = |chain: &&AuditHeadView| saved.iter().any(|it| it.zone == chain.zone);
+    let (compared, others): (Vec<_>, Vec<_>) =
+        chains.iter().filter(|chain| chain.head_event.is_some()).partition(is_saved);
+    let zones = |chains: Vec<&AuditHeadView>| {
+        chains.iter().map(|chain| chain.zone.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let mut notes = vec![format!("held against the saved heads: {}", zones(compared))];
+    if !others.is_empty() {
+        let without = "without a saved head, so that an earlier end of theirs would not be noticed";
+        notes.push(format!("{without}: {}", zones(others)));
+    }
+    notes
 }
 
 /// The failure of a record that does not hold, with what leads on from the very command that found it.

@@ -110,7 +110,7 @@ pub(crate) struct PolicyArgs {
     /// The highest tier that may be called: safe, risky, dangerous or critical
     #[arg(long, value_name = "TIER", value_parser = one_of(SafetyTier::ALL, SafetyTier::as_str), hide_possible_values = true)]
     pub(crate) max_tier: Option<SafetyTier>,
-    /// From this tier on, an operation that leaves it to the policy needs a person
+    /// From this tier on, an operation needs a person, whatever its author declares
     #[arg(long, value_name = "TIER", value_parser = one_of(SafetyTier::ALL, SafetyTier::as_str), hide_possible_values = true)]
     pub(crate) approval_from: Option<SafetyTier>,
     /// The longest life of a capability token

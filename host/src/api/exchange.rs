@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fcp_api::headers::{ADMISSION, AUTHORIZATION, TRACEPARENT};
+use fcp_api::headers::{ADMISSION, AUTHORIZATION, SESSION, TRACEPARENT};
 use fcp_api::routes::{Access, DOCUMENT_PATH, Endpoint, UnlockOperator};
 use fcp_api::types::ErrorBody;
 use fcp_proto_core::error::Code;
@@ -20,6 +20,9 @@ use super::mount::{Found, Mounted, Received, Table, only_reads};
 use super::places::{Exchange, Share, Standing};
 use super::{access, trace};
 use crate::daemon::App;
+
+/// Headers of which a request has one at most: who calls, and what the body is.
+const SINGLE: [&str; 4] = [AUTHORIZATION, SESSION, ADMISSION, "content-type"];
 
 /// Serves a request.
 pub(super) async fn run(app: Arc<App>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -55,6 +58,9 @@ fn check_head(version: http::Version, headers: &HeaderMap) -> Result<(), &'stati
     }
     if headers.get_all(HOST).iter().count() != 1 {
         return Err("the head has not one `host`");
+    }
+    if SINGLE.iter().any(|name| headers.get_all(*name).iter().count() > 1) {
+        return Err("a header that says who calls, or what the body is, stands twice");
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
@@ -245,13 +251,15 @@ mod tests {
             }
             check_head(http::Version::HTTP_11, &headers).is_ok()
         };
-        let host = (HOST, "localhost");
+        let (host, named) = ((HOST, "localhost"), http::HeaderName::from_static);
         assert!(check(std::slice::from_ref(&host)));
         assert!(check(&[host.clone(), (TRANSFER_ENCODING, "Chunked")]));
         assert!(check(&[host.clone(), (CONTENT_LENGTH, "2")]));
         for wrong in [
             vec![],
             vec![host.clone(), host.clone()],
+            vec![host.clone(), (named(SESSION), "a"), (named(SESSION), "b")],
+            vec![host.clone(), (named(AUTHORIZATION), "a"), (named(AUTHORIZATION), "a")],
             vec![host.clone(), (TRANSFER_ENCODING, "gzip, chunked")],
             vec![host.clone(), (TRANSFER_ENCODING, "gzip"), (TRANSFER_ENCODING, "chunked")],
             vec![host.clone(), (TRANSFER_ENCODING, "identity")],

@@ -45,7 +45,9 @@ pub(super) fn of(code: Code, asked: &Asked) -> String {
         }
         Code::CallInProgress => format!("a call of {operation} under this key has not ended"),
         Code::ApprovalRequired => {
-            format!("nobody has approved this call of {operation} in {zone}, and it asks for that each time")
+            format!(
+                "nobody has approved this call of {operation} in {zone}, and each of its calls needs that"
+            )
         }
         Code::ApprovalInvalid => {
             format!("the approval of this call of {operation} was revoked, or the key that signed it was")

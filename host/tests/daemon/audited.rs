@@ -17,6 +17,7 @@ use fcp_proto_core::manifest::Manifest;
 use fcp_proto_core::manifest::package::Package;
 use fcp_proto_core::object::{AuditEventKind as Kind, Effect, RevocationScope};
 use fcp_proto_core::token::constraints::Constraints;
+use fcp_proto_core::zone::SafetyTier;
 use serde_json::json;
 
 use crate::programs::programs;
@@ -273,13 +274,13 @@ impl Cast {
         };
         refuse!(self, AddZone, &[], zone.clone());
         act!(self, AddZone, &[], zone);
-        let policy = PolicyChange {
-            max_tier: Some(fcp_proto_core::zone::SafetyTier::Safe),
-            ..PolicyChange::default()
-        };
+        let policy = PolicyChange { max_tier: Some(SafetyTier::Safe), ..PolicyChange::default() };
         refuse!(self, ChangePolicy, &["z:project:apollo"], policy.clone());
-        let policy = PolicyChange { max_tier: Some(fcp_proto_core::zone::SafetyTier::Risky), ..policy };
+        let policy = PolicyChange { max_tier: Some(SafetyTier::Risky), ..policy };
         act!(self, ChangePolicy, &["z:project:apollo"], policy);
+        // Calls below are made without a person's word.
+        let policy = PolicyChange { approval_from: Some(SafetyTier::Dangerous), ..PolicyChange::default() };
+        act!(self, ChangePolicy, &["z:work"], policy);
 
         let add = |phrase: &Secret| types::AddOperator {
             phrase: phrase.clone(),

@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fcp_api::client::Client;
-use fcp_api::routes::{AddException, AddGrant, GetHealth, InstallConnector, PutCredential, VerifyAudit};
+use fcp_api::routes::{
+    AddException, AddGrant, ChangePolicy, GetHealth, InstallConnector, PutCredential, VerifyAudit,
+};
 use fcp_api::secret::Secret;
-use fcp_api::types::{self, CredentialMaterial, ErrorBody, ExceptionRule, Nothing};
+use fcp_api::types::{self, CredentialMaterial, ErrorBody, ExceptionRule, Nothing, PolicyChange};
 use fcp_proto_core::crypto::hash;
 use fcp_proto_core::ids::{ConnectorId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::manifest::package::Package;
 use fcp_proto_core::token::constraints::Constraints;
+use fcp_proto_core::zone::SafetyTier;
 use serde_json::json;
 
 use crate::copy::copy;
@@ -74,9 +77,16 @@ impl Place {
         fs::write(&ca_file, &self.service.ca_pem).unwrap();
         fs::set_permissions(&ca_file, fs::Permissions::from_mode(0o600)).unwrap();
         self.bot.enrol(&mut self.operator).await.unwrap();
+        self.ask_about_little().await;
         self.furnish_connector(LEDGER).await;
         fs::write(self.beside("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
         fs::set_permissions(self.beside("passphrase"), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Calls that change something are made without a person's word, unless their operation demands one.
+    async fn ask_about_little(&mut self) {
+        let policy = PolicyChange { approval_from: Some(SafetyTier::Dangerous), ..PolicyChange::default() };
+        self.operator.send::<ChangePolicy>(&["z:work"], &policy).await.unwrap();
     }
 
     /// A connector of the service under this name, with all that the bot needs to call it.

@@ -83,7 +83,7 @@ cbor_map! {
         pub max_risk: Risk,
         /// The highest tier that may be called.
         pub max_tier: SafetyTier,
-        /// From this tier on, an operation that leaves approval to the policy needs one.
+        /// From this tier on, an operation needs approval, whatever its author declares.
         pub approval_from: SafetyTier,
         /// The longest life of a capability token.
         pub max_token_secs: u64,

@@ -47,9 +47,9 @@ cbor_enum! {
 cbor_enum! {
     /// Who must agree before a call.
     pub enum Approval {
-        /// Nobody beyond the grant.
+        /// Nobody beyond the grant, as far as its author sees.
         None = "none",
-        /// Whoever the zone's policy says.
+        /// Whom the zone's policy says. It says so of any operation; here the author does not judge.
         Policy = "policy",
         /// A person, for this very call.
         Interactive = "interactive",

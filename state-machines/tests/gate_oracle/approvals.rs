@@ -39,12 +39,8 @@ pub(crate) fn check(
 }
 
 fn approval(spend: &Spend<'_>, operation: &OperationFacts, policy: &ZonePolicy) -> Step<Option<ObjectId>> {
-    let needed = match operation.approval {
-        Approval::None => false,
-        Approval::Policy => operation.tier >= policy.approval_from,
-        Approval::Interactive | Approval::ElevationToken => true,
-    };
-    if !needed {
+    let declared = matches!(operation.approval, Approval::Interactive | Approval::ElevationToken);
+    if !declared && operation.tier < policy.approval_from {
         return Ok(None);
     }
     match spend.usable(ApprovalKind::Execution) {

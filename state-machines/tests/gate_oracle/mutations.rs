@@ -631,7 +631,7 @@ const APPROVAL: &[Change] = &[
         operation(f, |it| it.approval = *d.pick(&[None, Policy, Policy, Interactive, ElevationToken]));
     }),
     ("the policy asks for approval from another tier on", |f, d| {
-        operation(f, |it| it.approval = Approval::Policy);
+        operation(f, |it| it.approval = *d.pick(&[Approval::None, Approval::Policy]));
         policy(f, |it| it.approval_from = a_tier(d));
     }),
     ("no approvals", |f, _| f.approvals.clear()),

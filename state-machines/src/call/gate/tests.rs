@@ -921,12 +921,12 @@ fn approvals_needed_are_those_that_would_let_the_call_pass() {
         assert!(refusal(&fewer).is_some(), "without {kind}");
     }
     let mut free = allowed();
-    operation(&mut free).approval = Approval::None;
-    assert_eq!(approvals_needed(&free), [].into());
-    operation(&mut free).approval = Approval::Policy;
-    assert_eq!(approvals_needed(&free), [].into());
-    operation(&mut free).tier = SafetyTier::Dangerous;
-    assert_eq!(approvals_needed(&free), [Execution].into(), "the policy asks from this tier on");
+    for author in [Approval::None, Approval::Policy] {
+        (operation(&mut free).approval, operation(&mut free).tier) = (author, SafetyTier::Risky);
+        assert_eq!(approvals_needed(&free), [].into());
+        operation(&mut free).tier = SafetyTier::Dangerous;
+        assert_eq!(approvals_needed(&free), [Execution].into(), "the policy asks from this tier on");
+    }
     assert_eq!(approvals_needed(&Facts { connector: None, ..free }), [].into());
 }
 
@@ -1089,7 +1089,7 @@ fn what_a_grant_could_not_serve_is_found_without_a_token() {
 #[test]
 fn an_approval_that_is_demanded_meanwhile_stops_the_call() {
     let mut free = allowed();
-    operation(&mut free).approval = Approval::Policy;
+    operation(&mut free).approval = Approval::None;
     policy(&mut free).approval_from = SafetyTier::Critical;
     let Decision::Authorized(authorized) = decide(&free, NOW) else { panic!("it is allowed") };
     let mut facts = StandingFacts { zone: free.zone, connector: free.connector, ..standing() };

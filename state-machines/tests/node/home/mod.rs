@@ -577,7 +577,7 @@ pub(crate) fn policy(version: u64) -> ZonePolicy {
         denied_operations: Vec::new(),
         max_risk: Risk::High,
         max_tier: SafetyTier::Dangerous,
-        approval_from: SafetyTier::Risky,
+        approval_from: SafetyTier::Dangerous,
         max_token_secs: 900,
         max_grant_secs: 90 * 86_400,
         budgets: Vec::new(),

@@ -72,13 +72,13 @@ fn named_serve(flowing: &Flowing<'_>) -> Result<(), Denial> {
     Ok(())
 }
 
-/// Whether the call itself needs a person's word.
+/// Whether the call itself needs a person's word. Author and owner may each demand it, and neither takes it from the other.
 pub(super) fn needed(zone: &ZoneFacts, operation: &OperationFacts) -> bool {
-    match operation.approval {
-        Approval::None => false,
-        Approval::Policy => operation.tier >= zone.policy.approval_from,
+    let by_author = match operation.approval {
+        Approval::None | Approval::Policy => false,
         Approval::Interactive | Approval::ElevationToken => true,
-    }
+    };
+    by_author || operation.tier >= zone.policy.approval_from
 }
 
 /// What a search for an approval found.
