@@ -1,5 +1,7 @@
 //! Every vector file under the folders of [`FOLDERS`] is read, and each of its cases must hold.
 
+#[path = "vectors/exchange.rs"]
+mod exchange;
 #[path = "vectors/keys.rs"]
 mod keys;
 #[path = "vectors/link.rs"]
@@ -127,7 +129,7 @@ impl Case<'_> {
 }
 
 fn all_files() -> impl Iterator<Item = (&'static str, Check)> {
-    FILES.into_iter().chain(mesh::FILES).chain(link::FILES).chain(keys::FILES)
+    FILES.into_iter().chain(mesh::FILES).chain(link::FILES).chain(keys::FILES).chain(exchange::FILES)
 }
 
 fn root() -> PathBuf {

@@ -5,9 +5,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from check import link
+from check.handshake import NODE, SKEW, mac, number, prefixed, schedule
 from check.keys import hkdf, sign, verify
 from check.runner import Accept, Reject, demand, equal, raw
-from check.sessions import NODE, SKEW, mac, number, prefixed, schedule
 
 HEADER, RECORD, PREFIX, CONTROL, TAG = 114, 22, 40, 36, 16
 MAX_FRAME, MAX_DATAGRAM, MAX_CONTENT = 2_048, 1_200, 4 * 1024 * 1024

@@ -45,28 +45,28 @@ const LONGEST: usize = 2_048;
 const NOW: Instant = Instant::from_nanos(0);
 
 impl Case<'_> {
-    fn number(&self, name: &str) -> u64 {
+    pub(crate) fn number(&self, name: &str) -> u64 {
         u64::from_le_bytes(self.array(name))
     }
 
-    fn node(&self, name: &str) -> NodeId {
+    pub(crate) fn node(&self, name: &str) -> NodeId {
         self.text(name).parse().expect("a node")
     }
 
-    fn secret(&self, name: &str) -> Zeroizing<[u8; 32]> {
+    pub(crate) fn secret(&self, name: &str) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.array(name))
     }
 
-    fn key(&self, name: &str) -> VerifyingKey<Node> {
+    pub(crate) fn key(&self, name: &str) -> VerifyingKey<Node> {
         VerifyingKey::from_bytes(&self.array(name)).expect("a key")
     }
 
-    fn suite(&self) -> Suite {
+    pub(crate) fn suite(&self) -> Suite {
         let [id] = self.array("suite");
         SuiteId::new(id).suite().expect("a suite")
     }
 
-    fn parties(&self) -> Parties {
+    pub(crate) fn parties(&self) -> Parties {
         Parties { initiator: self.node("initiator"), responder: self.node("responder") }
     }
 
