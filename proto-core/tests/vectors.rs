@@ -14,6 +14,8 @@ mod objects;
 mod sealing;
 #[path = "vectors/symbols.rs"]
 mod symbols;
+#[path = "vectors/zone_keys.rs"]
+mod zone_keys;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,9 +37,9 @@ use fcp_proto_core::object::CallDigestInput;
 use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     "cbor", "frames", "frost", "hpke", "json", "keys", "manifest", "objects", "sessions", "shamir",
-    "sketches", "symbols", "tokens",
+    "sketches", "symbols", "tokens", "zone_keys",
 ];
 
 const LARGEST: usize = 1 << 20;
@@ -45,7 +47,7 @@ const LARGEST: usize = 1 << 20;
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 48] = [
+const FILES: [(&str, Check); 49] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
     ("frost/keygen.json", sealing::frost_keygen),
@@ -56,6 +58,7 @@ const FILES: [(&str, Check); 48] = [
     ("hpke/base.json", sealing::hpke_base),
     ("hpke/boxes.json", sealing::hpke_box),
     ("hpke/boxes_reject.json", sealing::hpke_box_reject),
+    ("hpke/recipients_reject.json", sealing::hpke_recipient_reject),
     ("json/accept.json", json_accept),
     ("json/pointer.json", json_pointer),
     ("json/reject.json", json_reject),
@@ -129,7 +132,7 @@ impl Case<'_> {
 }
 
 fn all_files() -> impl Iterator<Item = (&'static str, Check)> {
-    FILES.into_iter().chain(mesh::FILES).chain(link::FILES).chain(keys::FILES).chain(exchange::FILES)
+    FILES.into_iter().chain(mesh::FILES).chain(link::FILES).chain(keys::FILES).chain(exchange::FILES).chain(zone_keys::FILES)
 }
 
 fn root() -> PathBuf {
@@ -185,9 +188,10 @@ fn every_error_of_a_vector_is_named_in_the_specification() {
         let bytes = fs::read(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let document = parse(&bytes, LARGEST).expect("JSON");
         for case in document.get("cases").and_then(Json::as_array).expect("a list of cases") {
-            let error = case.get("error").and_then(Json::as_str).unwrap_or_default();
+            let errors = case.get("answers").and_then(Json::as_array).unwrap_or_default().iter();
+            let errors = errors.chain(case.get("error")).filter_map(Json::as_str);
             // What an error says besides its name stands in quotation marks.
-            for plain in error.split('"').step_by(2) {
+            for plain in errors.flat_map(|error| error.split('"').step_by(2)) {
                 let words = plain.split(|character: char| !character.is_alphanumeric());
                 for name in words.filter(|word| word.starts_with(char::is_uppercase)) {
                     assert!(named.contains(name), "{file}: {name} stands in no chapter");

@@ -7,7 +7,7 @@ use fcp_proto_core::crypto::frost::{
     FrostError, GroupKey, KeyShare, Received, SigningRequest, begin_keygen, begin_refresh,
 };
 use fcp_proto_core::crypto::hpke::{
-    BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, Purpose, base,
+    BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, PublicEncryptionKey, Purpose, base,
 };
 use fcp_proto_core::crypto::shamir::{CombineError, Dealing, HeldShare, ShamirError, Share, combine};
 use fcp_proto_core::crypto::sign::Signature;
@@ -41,8 +41,18 @@ pub(crate) fn hpke_box(case: &Case<'_>) {
 
 //= docs/spec/sealing.md#boxes-to-a-device
 pub(crate) fn hpke_box_reject(case: &Case<'_>) {
-    let error = open_box(case).map(|_| ()).map_err(|error| format!("{error:?}"));
+    let error = open_box(case).map(|_| ()).map_err(box_error);
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// The error as vectors name it; of which kind the box is stands beside it.
+pub(crate) fn box_error(error: HpkeError) -> String {
+    match error {
+        HpkeError::OtherKem(_) => String::from("OtherKem"),
+        HpkeError::TooLarge | HpkeError::Length(_) | HpkeError::RecipientKey | HpkeError::NotOpened => {
+            format!("{error:?}")
+        }
+    }
 }
 
 fn open_box(case: &Case<'_>) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
@@ -56,10 +66,26 @@ fn open_box(case: &Case<'_>) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
     };
     let secret = Zeroizing::new(case.array("secret"));
     let sealed = HpkeBox::from_packed(kem, case.bytes("sealed"))?;
-    match kem {
+    match case.optional("key_kem").map_or(kem, |kem| kem.parse().expect("a kind")) {
         KemAlgorithm::X25519 => sealed.open(&EncryptionKey::from_secret(secret), context),
         KemAlgorithm::XWing => sealed.open(&HybridEncryptionKey::from_secret(secret), context),
     }
+}
+
+/// A box to the case's key.
+//= docs/spec/sealing.md#boxes-to-a-device
+pub(crate) fn hpke_recipient_reject(case: &Case<'_>) {
+    let kem = case.text("kem").parse().expect("a kind");
+    let context = BoxContext {
+        zone_id: &ZoneId::new("z:work").expect("a zone"),
+        recipient: &NodeId::new("laptop").expect("a node"),
+        purpose: Purpose::ZoneKey,
+        issued_at: UnixTime::from_secs(1),
+    };
+    let entropy = &mut Entropy::from_seed(&Zeroizing::new([1; 32]));
+    let sealed = PublicEncryptionKey::from_bytes(kem, &case.bytes("public"))
+        .and_then(|key| HpkeBox::seal(&key, context, b"content", entropy));
+    assert_eq!(sealed.map(drop).map_err(box_error), Err(case.text("error").into()), "{}", case.place);
 }
 
 fn shares(case: &Case<'_>) -> Result<Vec<Share>, ShamirError> {
