@@ -49,10 +49,11 @@ const LARGEST: usize = 1 << 20;
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 47] = [
+const FILES: [(&str, Check); 48] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
     ("frost/keygen.json", sealing::frost_keygen),
+    ("frost/keygen_reject.json", sealing::frost_keygen_reject),
     ("frost/refresh.json", sealing::frost_refresh),
     ("frost/refresh_reject.json", sealing::frost_refresh_reject),
     ("frost/signing.json", sealing::frost_signing),

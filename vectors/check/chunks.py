@@ -13,11 +13,6 @@ from check.runner import Accept, Reject, equal, raw
 RAW = {"namespace": "fcp.chunk", "name": "RawChunk", "version": "1.0.0"}
 
 
-def whole_of(case):
-    """The bytes of the object that is cut."""
-    return raw(case, "before") + raw(case, "repeat") * int(case["times"]) + raw(case, "after")
-
-
 @functools.lru_cache(4)
 def identity_of(data, key):
     """The identity of an object in bytes, or none if they are no object."""
@@ -36,8 +31,8 @@ def chunk_object(header, piece, **other):
 class Cut:
     """An object, and the chunks that a manifest names."""
 
-    def __init__(self, case):
-        self.key, self.data, size = raw(case, "object_id_key"), whole_of(case), int(case["chunk_size"])
+    def __init__(self, data, key, size):
+        self.key, self.data = key, data
         equal(sizes_fault(len(self.data), size, -(-len(self.data) // size)), None, "sizes")
         self.pieces = [self.data[at : at + size] for at in range(0, len(self.data), size)]
         self.header = decode(self.data)["header"]
@@ -50,9 +45,22 @@ class Cut:
         return [f"{identity.hex()} {digest.hex()}" for identity, digest, _ in self.named]
 
 
-def offered(cut, case):
+@functools.lru_cache(4)
+def cut_of(*described):
+    """The object that these fields of a case describe, cut; the same ones are asked for again and again."""
+    before, repeat, times, after, key, size = described
+    data = bytes.fromhex(before) + bytes.fromhex(repeat) * int(times) + bytes.fromhex(after)
+    return Cut(data, bytes.fromhex(key), int(size))
+
+
+def cut(case):
+    """The case's object, cut."""
+    return cut_of(*(case[name] for name in ("before", "repeat", "times", "after", "object_id_key", "chunk_size")))
+
+
+def offered(whole, case):
     """The bytes that are offered for a chunk."""
-    piece = cut.pieces[int(case["of"])]
+    piece = whole.pieces[int(case["of"])]
     piece = piece[: len(piece) - int(case.get("cut", 0))]
     if "flip" in case:
         at = int(case["flip"])
@@ -60,36 +68,36 @@ def offered(cut, case):
     return piece
 
 
-def bytes_fault(cut, case):
+def bytes_fault(whole, case):
     """Why bytes are not those of a chunk; `digest` is another than its own, if the manifest names one."""
-    if int(case["index"]) >= len(cut.named):
+    if int(case["index"]) >= len(whole.named):
         return "NoSuchChunk"
-    _, digest, length = cut.named[int(case["index"])]
+    _, digest, length = whole.named[int(case["index"])]
     digest = raw(case, "digest") if "digest" in case else digest
-    piece = offered(cut, case)
+    piece = offered(whole, case)
     if len(piece) != length:
         return "WrongLength"
     return None if blake3.blake3(piece).digest() == digest else "WrongDigest"
 
 
-def object_fault(cut, case):
+def object_fault(whole, case):
     """Why an object is not that of a chunk."""
-    if int(case["index"]) >= len(cut.named):
+    if int(case["index"]) >= len(whole.named):
         return "NoSuchChunk"
     other = {"created_at": int(case["created_at"])} if "created_at" in case else {}
-    key = raw(case, "other_key") if "other_key" in case else cut.key
-    identity = object_id(key, *chunk_object(cut.header, offered(cut, case), **other))
-    return "WrongChunkObject" if identity != cut.named[int(case["index"])][0] else bytes_fault(cut, case)
+    key = raw(case, "other_key") if "other_key" in case else whole.key
+    identity = object_id(key, *chunk_object(whole.header, offered(whole, case), **other))
+    return "WrongChunkObject" if identity != whole.named[int(case["index"])][0] else bytes_fault(whole, case)
 
 
-def whole_fault(cut, case):
+def whole_fault(whole, case):
     """Why chunks, each of which is right, do not make the object that the manifest names."""
-    listed = [int(it) for it in case["listed"].split(" ")] if "listed" in case else range(len(cut.pieces))
+    listed = [int(it) for it in case["listed"].split(" ")] if "listed" in case else range(len(whole.pieces))
     order = [int(it) for it in case["order"].split(" ") if it]
-    if order != list(range(len(cut.pieces))):
+    if order != list(range(len(whole.pieces))):
         return "WrongOrder"
-    named = raw(case, "named") if "named" in case else cut.identity
-    identity = identity_of(b"".join(cut.pieces[it] for it in listed), cut.key)
+    named = raw(case, "named") if "named" in case else whole.identity
+    identity = identity_of(b"".join(whole.pieces[it] for it in listed), whole.key)
     if identity is None:
         return "Malformed"
     return None if identity == named else "WrongObject"
@@ -97,14 +105,13 @@ def whole_fault(cut, case):
 
 def chunk_fault(case):
     """The first rule that what is offered breaks."""
-    return {"bytes": bytes_fault, "object": object_fault, "whole": whole_fault}[case["step"]](Cut(case), case)
+    return {"bytes": bytes_fault, "object": object_fault, "whole": whole_fault}[case["step"]](cut(case), case)
 
 
 def check_chunks(case):
     """An object cut, and something that is taken."""
-    cut = Cut(case)
-    equal(cut.identity, raw(case, "object_id"), "identity")
-    equal(cut.told(), case["chunks"], "chunks")
+    equal(cut(case).identity, raw(case, "object_id"), "identity")
+    equal(cut(case).told(), case["chunks"], "chunks")
     equal(chunk_fault(case), None, "fault")
 
 

@@ -69,7 +69,7 @@ impl Case<'_> {
     }
 
     /// The objects of a list.
-    fn list(&self, name: &str) -> impl Iterator<Item = Self> {
+    pub(crate) fn list(&self, name: &str) -> impl Iterator<Item = Self> {
         let items = self.fields.get(name).and_then(Json::as_array).expect("a list");
         items.iter().map(|fields| Case { place: self.place.clone(), fields })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fcp_proto_core::crypto::agree::EncryptionKey;
 use fcp_proto_core::crypto::frost::{
-    FrostError, GroupKey, KeyShare, Received, SigningRequest, begin_keygen, begin_refresh,
+    Committed, FrostError, GroupKey, KeyShare, Received, SigningRequest, begin_keygen, begin_refresh,
 };
 use fcp_proto_core::crypto::hpke::{
     BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, PublicEncryptionKey, Purpose, base,
@@ -135,41 +135,75 @@ pub(crate) fn shamir_dealing_reject(case: &Case<'_>) {
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
 }
 
-/// The first participant is this implementation with its entropy; what the second says is the vector's.
+/// The first participant is this implementation with its entropy; what the others say is the vector's.
 pub(crate) fn frost_keygen(case: &Case<'_>) {
-    let entropy = &mut Entropy::from_seed(&Zeroizing::new(case.array("seed")));
-    let quorum = (case.text("threshold").parse().expect("a number"), 2);
-    let (own, first) = begin_keygen(case.array("ceremony_id"), quorum, 1, entropy).expect("a quorum");
-    assert_eq!(hex::encode(first), case.text("own_first"), "{}", case.place);
-    let (own, second) = own.receive(&Received::from([(2, case.bytes("other_first"))])).expect("honest");
-    assert_eq!(hex::encode(&second[&2][..]), case.text("own_second"), "{}", case.place);
-    let share = own.receive(&Received::from([(2, Zeroizing::new(case.bytes("other_second")))]));
+    keeps(case, keygen(case, |who, name, said| tells(case, who, name, said)));
+}
+
+//= docs/spec/sealing.md#key-generation
+pub(crate) fn frost_keygen_reject(case: &Case<'_>) {
+    let error = keygen(case, |_, _, _| ()).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+pub(crate) fn frost_refresh(case: &Case<'_>) {
+    keeps(case, refresh(case, |who, name, said| tells(case, who, name, said)));
+}
+
+//= docs/spec/sealing.md#refresh
+pub(crate) fn frost_refresh_reject(case: &Case<'_>) {
+    let error = refresh(case, |_, _, _| ()).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// What the first participant keeps.
+fn keeps(case: &Case<'_>, share: Result<KeyShare, FrostError>) {
     let kept = share.expect("honest").to_bytes().expect("small");
     assert_eq!(hex::encode(&kept[..]), case.text("key_share"), "{}", case.place);
 }
 
-pub(crate) fn frost_refresh(case: &Case<'_>) {
-    let refreshed = refresh(case, |name, said| {
-        assert_eq!(hex::encode(said), case.text(name), "{}", case.place);
-    });
-    let kept = refreshed.expect("honest").to_bytes().expect("small");
-    assert_eq!(hex::encode(&kept[..]), case.text("key_share"), "{}", case.place);
+/// What the first participant says: to all, or to `who`.
+fn tells(case: &Case<'_>, who: u8, name: &str, said: &[u8]) {
+    let told = if who == 0 { case.bytes(name) } else { others(case)[&who].bytes(name) };
+    assert_eq!(hex::encode(said), hex::encode(told), "{}: {name} to {who}", case.place);
 }
 
-pub(crate) fn frost_refresh_reject(case: &Case<'_>) {
-    let error = refresh(case, |_, _| ()).map(drop).map_err(|error| format!("{error:?}"));
-    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+/// The other participants.
+fn others<'a>(case: &Case<'a>) -> BTreeMap<u8, Case<'a>> {
+    case.list("others").map(|other| (other.text("participant").parse().expect("a number"), other)).collect()
 }
 
-/// The share that the first of two participants has afterwards; `said` is shown what it says.
-fn refresh(case: &Case<'_>, said: impl Fn(&str, &[u8])) -> Result<KeyShare, FrostError> {
+/// What came of the others under a name.
+fn came<T: From<Vec<u8>>>(case: &Case<'_>, name: &str) -> Received<T> {
+    let came = others(case).into_iter().filter(|(_, other)| other.optional(name).is_some());
+    came.map(|(who, other)| (who, other.bytes(name).into())).collect()
+}
+
+/// The share that the first participant has afterwards; `said` is shown what it says, and to whom.
+fn keygen(case: &Case<'_>, said: impl Fn(u8, &str, &[u8])) -> Result<KeyShare, FrostError> {
+    let entropy = &mut Entropy::from_seed(&Zeroizing::new(case.array("seed")));
+    let [threshold, total] = ["threshold", "total"].map(|name| case.text(name).parse().expect("a number"));
+    let begun = begin_keygen(case.array("ceremony_id"), (threshold, total), 1, entropy)?;
+    ceremony(case, begun, said)
+}
+
+fn refresh(case: &Case<'_>, said: impl Fn(u8, &str, &[u8])) -> Result<KeyShare, FrostError> {
     let entropy = &mut Entropy::from_seed(&Zeroizing::new(case.array("seed")));
     let old = KeyShare::from_bytes(&case.bytes("old_share"))?;
-    let (own, first) = begin_refresh(case.array("ceremony_id"), &old, [1, 2].into(), entropy)?;
-    said("own_first", &first);
-    let (own, second) = own.receive(&Received::from([(2, case.bytes("other_first"))]))?;
-    said("own_second", &second[&2]);
-    own.receive(&Received::from([(2, Zeroizing::new(case.bytes("other_second")))]))
+    let participants = case.text("participants").split(' ').map(|it| it.parse().expect("a number")).collect();
+    let begun = begin_refresh(case.array("ceremony_id"), &old, participants, entropy)?;
+    ceremony(case, begun, said)
+}
+
+fn ceremony(
+    case: &Case<'_>,
+    (own, first): (Committed, Vec<u8>),
+    said: impl Fn(u8, &str, &[u8]),
+) -> Result<KeyShare, FrostError> {
+    said(0, "own_first", &first);
+    let (own, second) = own.receive(&came(case, "first"))?;
+    second.iter().for_each(|(who, share)| said(*who, "own_second", share));
+    own.receive(&came(case, "second"))
 }
 
 pub(crate) fn frost_signing(case: &Case<'_>) {
