@@ -9,7 +9,8 @@ use fcp_proto_core::crypto::frost::{
 use fcp_proto_core::crypto::hpke::{
     BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, PublicEncryptionKey, Purpose, base,
 };
-use fcp_proto_core::crypto::shamir::{CombineError, Dealing, HeldShare, ShamirError, Share, combine};
+use fcp_proto_core::crypto::secret::SecretBytes;
+use fcp_proto_core::crypto::shamir::{CombineError, Dealing, DealingTerms, HeldShare, ShamirError, Share, combine};
 use fcp_proto_core::crypto::sign::Signature;
 use fcp_proto_core::crypto::wrap::WrappableKey;
 use fcp_proto_core::encoding::cbor::{self, FromCbor, MapBuilder, ToCbor, Value};
@@ -133,6 +134,34 @@ pub(crate) fn shamir_dealing_reject(case: &Case<'_>) {
         CombineError::TooFew { .. } | CombineError::DealtWrongly => format!("{error:?}"),
     });
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// The dealer's entropy gives the blind, and then the coefficients.
+pub(crate) fn shamir_splitting(case: &Case<'_>) {
+    let mut entropy = Entropy::from_seed(&Zeroizing::new(case.array("seed")));
+    let rows = case.fields.get("coefficients").and_then(Json::as_array).expect("rows").iter();
+    let rows: String = rows.map(|row| row.as_str().expect("a text")).collect();
+    assert_eq!(entropy.bytes(), case.array::<32>("blind"), "{}", case.place);
+    let mut drawn = vec![0; rows.len() / 2];
+    entropy.fill(&mut drawn);
+    assert_eq!(hex::encode(drawn), rows, "{}", case.place);
+    assert_eq!(deal(case), Ok(dealing(case)), "{}", case.place);
+}
+
+//= docs/spec/sealing.md#shares
+pub(crate) fn shamir_splitting_reject(case: &Case<'_>) {
+    let error = deal(case).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+fn deal(case: &Case<'_>) -> Result<(Dealing, Vec<HeldShare>), ShamirError> {
+    let number = |name| case.text(name).parse().expect("a number");
+    let times = case.optional("times").map_or(1, |times| times.parse().expect("a number"));
+    let secret = SecretBytes::new(case.bytes("secret").repeat(times));
+    let generation = case.text("generation").parse().expect("a number");
+    let (threshold, total) = (number("threshold"), number("total"));
+    let terms = DealingTerms { secret_id: case.array("secret_id"), generation, threshold, total };
+    Dealing::deal(&secret, terms, &mut Entropy::from_seed(&Zeroizing::new(case.array("seed"))))
 }
 
 /// The first participant is this implementation with its entropy; what the others say is the vector's.
