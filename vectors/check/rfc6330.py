@@ -118,16 +118,23 @@ def combined(row, other, factor):
 
 
 def solve(rows, length):
-    """The right-hand sides that make the first `length` columns the identity."""
+    """The right-hand sides that make the first `length` columns the identity: a triangle, then from its end to its begin."""
     for column in range(length):
-        pivot = next(place for place in range(column, len(rows)) if rows[place][column])
+        # Of the rows that could be next the emptiest, which fills the others least.
+        able = (place for place in range(column, len(rows)) if rows[place][column])
+        pivot = max(able, key=lambda place: rows[place].count(0, column, length))
         rows[column], rows[pivot] = rows[pivot], rows[column]
         inverse = POWERS[255 - LOGARITHMS[rows[column][column]]]
         own = rows[column] = rows[column].translate(TIMES[inverse])
-        for place, row in enumerate(rows):
-            if row[column] and place != column:
-                rows[place] = combined(row, own, row[column])
-    return [row[length:] for row in rows]
+        for place in range(column + 1, len(rows)):
+            if rows[place][column]:
+                rows[place] = combined(rows[place], own, rows[place][column])
+    values = [row[length:] for row in rows[:length]]
+    for column in reversed(range(length)):
+        for place in range(column):
+            if rows[place][column]:
+                values[place] = combined(values[place], values[column], rows[place][column])
+    return values
 
 
 @functools.lru_cache
