@@ -2,6 +2,8 @@
 
 #[path = "vectors/chunks.rs"]
 mod chunks;
+#[path = "vectors/decoding.rs"]
+mod decoding;
 #[path = "vectors/exchange.rs"]
 mod exchange;
 #[path = "vectors/keys.rs"]
@@ -40,8 +42,20 @@ use fcp_proto_core::token::Token;
 use zeroize::Zeroizing;
 
 const FOLDERS: [&str; 14] = [
-    "cbor", "frames", "frost", "hpke", "json", "keys", "manifest", "objects", "sessions", "shamir",
-    "sketches", "symbols", "tokens", "zone_keys",
+    "cbor",
+    "frames",
+    "frost",
+    "hpke",
+    "json",
+    "keys",
+    "manifest",
+    "objects",
+    "sessions",
+    "shamir",
+    "sketches",
+    "symbols",
+    "tokens",
+    "zone_keys",
 ];
 
 const LARGEST: usize = 1 << 20;
@@ -49,13 +63,16 @@ const LARGEST: usize = 1 << 20;
 /// Checks one case, described by an object.
 type Check = fn(&Case<'_>);
 
-const FILES: [(&str, Check); 50] = [
+const FILES: [(&str, Check); 53] = [
     ("cbor/accept.json", cbor_accept),
     ("cbor/reject.json", cbor_reject),
+    ("frost/answers.json", sealing::frost_answer),
+    ("frost/answers_reject.json", sealing::frost_answer_reject),
     ("frost/keygen.json", sealing::frost_keygen),
     ("frost/keygen_reject.json", sealing::frost_keygen_reject),
     ("frost/refresh.json", sealing::frost_refresh),
     ("frost/refresh_reject.json", sealing::frost_refresh_reject),
+    ("frost/shares_reject.json", sealing::frost_share_reject),
     ("frost/signing.json", sealing::frost_signing),
     ("frost/signing_reject.json", sealing::frost_signing_reject),
     ("hpke/base.json", sealing::hpke_base),
@@ -135,7 +152,15 @@ impl Case<'_> {
 }
 
 fn all_files() -> impl Iterator<Item = (&'static str, Check)> {
-    FILES.into_iter().chain(mesh::FILES).chain(link::FILES).chain(keys::FILES).chain(exchange::FILES).chain(zone_keys::FILES).chain(chunks::FILES)
+    FILES
+        .into_iter()
+        .chain(mesh::FILES)
+        .chain(link::FILES)
+        .chain(keys::FILES)
+        .chain(exchange::FILES)
+        .chain(zone_keys::FILES)
+        .chain(chunks::FILES)
+        .chain(decoding::FILES)
 }
 
 fn root() -> PathBuf {

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 
-from check import ceremonies
+from check import answers, ceremonies
 from check.edwards import CONTEXT, NEUTRAL, L, add, based, decode, digest, encode, multiply, number
 from check.runner import Accept, Reject, demand, equal, raw
 
@@ -107,7 +107,7 @@ def signing_reject(case):
     equal(fault(case), case["error"], "reason")
 
 
-FILES = ceremonies.FILES | {
+FILES = answers.FILES | ceremonies.FILES | {
     "signing.json": Accept(signing),
     "signing_reject.json": Reject(signing_reject, "signing.json"),
 }

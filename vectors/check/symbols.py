@@ -1,6 +1,6 @@
 """Symbols of objects, and the messages about them (docs/spec/symbols.md)."""
 
-from check import chunks, rfc6330, transcripts
+from check import chunks, decoding, rfc6330, transcripts
 from check.canonical import decode, encode
 from check.cutting import information, partition, transmission_fault
 from check.keys import public_of, sign, verify
@@ -71,7 +71,7 @@ def rejects(fault):
     return lambda case: equal(fault(case), case["error"], "reason")
 
 
-FILES = chunks.FILES | {
+FILES = chunks.FILES | decoding.FILES | {
     "encoding.json": Accept(check_encoding),
     "messages.json": Accept(check_message),
     "messages_reject.json": Reject(rejects(message_fault), sound="messages.json"),

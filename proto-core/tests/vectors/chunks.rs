@@ -45,7 +45,8 @@ fn cut(case: &Case<'_>) -> Cut {
     let repeated = case.bytes("repeat").repeat(index(case, "times"));
     let bytes = [case.bytes("before"), repeated, case.bytes("after")].concat();
     let object = StoredObject::from_bytes(&bytes).expect("an object");
-    let (key, size) = (key(case, "object_id_key"), u32::try_from(decimal(case, "chunk_size")).expect("32 bits"));
+    let (key, size) =
+        (key(case, "object_id_key"), u32::try_from(decimal(case, "chunk_size")).expect("32 bits"));
     let (manifest, objects) = ChunkManifest::cut(&object, size, &key).expect("a large object");
     Cut { key, manifest, objects }
 }
@@ -110,7 +111,8 @@ fn named(case: &Case<'_>, cut: &Cut) -> ChunkManifest {
     if case.optional("listed").is_some() {
         chunks = places(case, "listed").into_iter().map(|place| manifest.chunks()[place]).collect();
     }
-    let object_id = case.optional("named").map_or(manifest.object_id(), |_| ObjectId::from_bytes(case.array("named")));
+    let object_id =
+        case.optional("named").map_or(manifest.object_id(), |_| ObjectId::from_bytes(case.array("named")));
     ChunkManifest::new(object_id, manifest.total_len(), manifest.chunk_size(), chunks).expect("fits together")
 }
 

@@ -14,7 +14,9 @@ use fcp_proto_core::session::error::SessionError;
 use fcp_proto_core::session::handshake::{Context, FreshHello, Initiator, Offer, SessionPolicy};
 use fcp_proto_core::session::keys::{KeyLimits, Session, Side};
 use fcp_proto_core::session::message::{Ack, Hello, HelloRetry, Message};
-use fcp_proto_core::session::rekey::{Lineage, PendingRekey, RekeyAck, RekeyRequest, RekeySecret, VerifiedRequest};
+use fcp_proto_core::session::rekey::{
+    Lineage, PendingRekey, RekeyAck, RekeyRequest, RekeySecret, VerifiedRequest,
+};
 use fcp_proto_core::session::replay::HelloReplay;
 use fcp_proto_core::session::schedule::Secrets;
 use fcp_proto_core::session::suite::{Suite, SuiteId, SuitePolicy};
@@ -156,7 +158,8 @@ fn check_cookie(case: &Case<'_>, hello: &Hello) -> Result<(), SessionError> {
 fn initiator(case: &Case<'_>) -> Initiator {
     let hello = Hello::decode(&case.bytes("hello")).expect("a hello");
     let suites = SuitePolicy { preference: known(&hello.suites), floor: Suite::HmacSha256 };
-    let offer = Offer { from: hello.from, to: hello.to, suites: &suites, transport_limits: hello.transport_limits };
+    let offer =
+        Offer { from: hello.from, to: hello.to, suites: &suites, transport_limits: hello.transport_limits };
     let key = case.signing_key("initiator_seed");
     let made = Initiator::new(offer, &key, hello.timestamp, &mut case.entropy("seed")).expect("a hello");
     case.same(made.hello().encode(), Ok(case.bytes("hello")));

@@ -118,7 +118,7 @@ impl Case<'_> {
 }
 
 /// The key by which the case's symbols are sealed.
-fn zone_key<'a>(case: &Case<'_>, secret: &'a [u8; 32]) -> ZoneKeyRef<'a> {
+pub(crate) fn zone_key<'a>(case: &Case<'_>, secret: &'a [u8; 32]) -> ZoneKeyRef<'a> {
     ZoneKeyRef {
         secret,
         id: KeyId::from_bytes(case.array("zone_key_id")),

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use fcp_proto_core::crypto::agree::EncryptionKey;
 use fcp_proto_core::crypto::frost::{
-    Committed, FrostError, GroupKey, KeyShare, Received, SigningRequest, begin_keygen, begin_refresh,
+    Committed, FrostError, GroupKey, KeyShare, Received, SigningRequest, begin_keygen, begin_refresh, commit,
 };
 use fcp_proto_core::crypto::hpke::{
-    BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, PublicEncryptionKey, Purpose, base,
+    BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, PublicEncryptionKey,
+    Purpose, base,
 };
 use fcp_proto_core::crypto::secret::SecretBytes;
-use fcp_proto_core::crypto::shamir::{CombineError, Dealing, DealingTerms, HeldShare, ShamirError, Share, combine};
+use fcp_proto_core::crypto::shamir::{
+    CombineError, Dealing, DealingTerms, HeldShare, ShamirError, Share, combine,
+};
 use fcp_proto_core::crypto::sign::Signature;
 use fcp_proto_core::crypto::wrap::WrappableKey;
 use fcp_proto_core::encoding::cbor::{self, FromCbor, MapBuilder, ToCbor, Value};
@@ -233,6 +236,40 @@ fn ceremony(
     let (own, second) = own.receive(&came(case, "first"))?;
     second.iter().for_each(|(who, share)| said(*who, "own_second", share));
     own.receive(&came(case, "second"))
+}
+
+//= docs/spec/sealing.md#stored-key-shares
+pub(crate) fn frost_share_reject(case: &Case<'_>) {
+    let error =
+        KeyShare::from_bytes(&case.bytes("key_share")).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// The signer's entropy gives the randomness of its nonces.
+pub(crate) fn frost_answer(case: &Case<'_>) {
+    let mut entropy = Entropy::from_seed(&Zeroizing::new(case.array("seed")));
+    for random in case.fields.get("randomness").and_then(Json::as_array).expect("a list") {
+        assert_eq!(Some(&*hex::encode(entropy.bytes::<32>())), random.as_str(), "{}", case.place);
+    }
+    let answer =
+        answer(case, |said| assert_eq!(hex::encode(said), case.text("commitment"), "{}", case.place));
+    assert_eq!(answer, Ok(case.bytes("answer")), "{}", case.place);
+}
+
+//= docs/spec/sealing.md#signing
+pub(crate) fn frost_answer_reject(case: &Case<'_>) {
+    let error = answer(case, |_| ()).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// The answer to the case's request; `said` is shown the commitment.
+fn answer(case: &Case<'_>, said: impl Fn(&[u8])) -> Result<Vec<u8>, FrostError> {
+    let share = KeyShare::from_bytes(&case.bytes("key_share")).expect("a share");
+    let (nonces, commitment) = commit(&share, &mut Entropy::from_seed(&Zeroizing::new(case.array("seed"))))?;
+    said(&commitment);
+    let request = SigningRequest::from_bytes(&case.bytes("request"))?;
+    assert_eq!(request.to_bytes(), Ok(case.bytes("request")), "{}", case.place);
+    share.sign(&request, nonces)
 }
 
 pub(crate) fn frost_signing(case: &Case<'_>) {

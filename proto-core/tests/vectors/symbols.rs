@@ -5,8 +5,8 @@ use fcp_proto_core::crypto::sign::{SigningKey, VerifyingKey};
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ShapeError};
 use fcp_proto_core::ids::{KeyId, ZoneId};
 use fcp_proto_core::object::{
-    Body, DecodeStatus, Header, Object, ObjectIdKey, SymbolAck, SymbolMessageError,
-    SymbolRequest, Transcribed, TranscriptSigned,
+    Body, DecodeStatus, Header, Object, ObjectIdKey, SymbolAck, SymbolMessageError, SymbolRequest,
+    Transcribed, TranscriptSigned,
 };
 use fcp_proto_core::symbol::{
     Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans, TransmissionInformation,
