@@ -9,6 +9,7 @@ use fcp_proto_core::error::{Code, ExitCode};
 use serde::Serialize;
 
 use crate::cli::Global;
+use crate::output::value::Value;
 use crate::output::{self, Column, Console, Format, TableSpec, TruthSource};
 use crate::remedy::Known;
 use crate::{Failure, Result};
@@ -222,7 +223,16 @@ impl Renderer {
 
     fn named(&self, answer: Answer) -> output::Answer {
         let next = answer.0.next.iter().map(|step| self.known.said_again(step)).collect();
-        output::Answer { command: self.command.clone(), next, ..answer.0 }
+        let tables = answer.0.table.iter().chain(&answer.0.sections);
+        let with_remedies = tables.filter(|it| it.columns.iter().any(|column| column.path == "remedy"));
+        let data = with_remedies.filter_map(|it| it.rows).fold(answer.0.data.clone(), |data, rows| {
+            data.map_member(rows, &|rows| rows.map_member("remedy", &|step| self.said_again(&step)))
+        });
+        output::Answer { command: self.command.clone(), next, data, ..answer.0 }
+    }
+
+    fn said_again(&self, steps: &Value) -> Value {
+        steps.map_text(&|step| self.known.said_again(step))
     }
 
     /// `failure` with a command to go on with, whatever else it says.
@@ -233,6 +243,10 @@ impl Renderer {
         failure.next = about_input.unwrap_or_else(|| self.known.filled(&failure.next));
         let mut told = to_output(&failure);
         told.next = told.next.iter().map(|step| self.known.said_again(step)).collect();
+        if failure.denial().is_some() {
+            told.detail =
+                told.detail.map(|denial| denial.map_member("command", &|step| self.said_again(&step)));
+        }
         match told.next.iter().any(|step| step.contains("fwc ")) {
             true => told,
             false => {

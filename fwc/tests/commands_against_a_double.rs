@@ -81,6 +81,25 @@ fn signature(request: &Request) -> Signature {
 }
 
 #[test]
+fn whoever_adds_an_agent_where_no_call_is_made_is_told() {
+    let home = Home::served(|request| {
+        usual(request).unwrap_or_else(|| match request.line.as_str() {
+            "POST /v1/agents" => {
+                let mut view = agent_view();
+                view["zone_key_revoked"] = true.into();
+                ok(view)
+            }
+            _ => None,
+        })
+    });
+    let pass = home.private("pass", &format!("{PASSPHRASE}\n"));
+    let line = ["agent", "add", "mail", "--zone", "z:work", "--passphrase-file", pass.to_str().unwrap()];
+    let (_, answer) = home.json(&line);
+    assert!(answer["notes"].to_string().contains("the key of z:work is revoked"), "{answer:#}");
+    assert_eq!(answer["next"][0], "fwc zones rekey z:work");
+}
+
+#[test]
 fn an_agents_key_is_made_here_and_only_its_public_half_leaves() {
     let home = home_with_agent(|_| None);
     let request = &home.seen("POST /v1/agents")[0];

@@ -209,6 +209,41 @@ fn the_next_command_is_of_the_home_and_the_speaker_that_were_typed() {
 
 //= docs/spec/output.md#envelope
 #[test]
+fn remedies_in_tables_and_a_denials_command_are_of_the_same_home() {
+    let home = home(|request| match request.line.as_str() {
+        "GET /v1/status" => status(true),
+        _ => bare(Code::GrantMissing, false).map(|(status, mut body)| {
+            body["detail"] = json!({ "check": "grants", "needs": [], "command": "fwc request a.b" });
+            (status, body)
+        }),
+    });
+    let path = home.path().to_str().unwrap().to_owned();
+    let remedy = format!("`fwc --home {path} node replace` attests");
+    let warnings = home.json(&["--home", &path, "status"]).1["data"]["warnings"].clone();
+    assert_eq!(warnings[0]["remedy"], remedy);
+    let examined = home.json(&["--home", &path, "doctor"]).1["data"]["checks"].clone();
+    let examined =
+        examined.as_array().unwrap().iter().find(|look| look["check"] == "revoked").unwrap().clone();
+    assert_eq!(examined["remedy"], remedy);
+    let of_environment = home.json(&["status"]).1["data"]["warnings"].clone();
+    assert_eq!(of_environment[0]["remedy"], "`fwc node replace` attests");
+    let refused = home.json(&["--home", &path, "--agent", "mail", "invoke", "a.b"]).1["error"].clone();
+    assert_eq!(refused["detail"]["command"], format!("fwc --home {path} --agent mail request a.b"));
+}
+
+/// What the daemon says of itself, whose node is revoked or is not.
+fn status(revoked: bool) -> Answer {
+    let warning = json!({ "kind": "revoked", "message": "m", "remedy": "`fwc node replace` attests" });
+    let warnings = if revoked { vec![warning] } else { Vec::new() };
+    ok(json!({
+        "health": { "status": "ready", "version": "1", "api": ["v1"], "pid": 1, "problems": [] },
+        "home": "/h", "started_at": 1, "ceremony": "done", "connectors": [], "pending_approvals": 0,
+        "running_calls": 0, "unknown_outcomes": 0, "revocations": 0, "warnings": warnings,
+    }))
+}
+
+//= docs/spec/output.md#envelope
+#[test]
 fn a_record_that_does_not_hold_leads_on_from_the_command_that_found_it() {
     let revoked = Arc::new(Mutex::new(false));
     let is_revoked = revoked.clone();
@@ -217,16 +252,7 @@ fn a_record_that_does_not_hold_leads_on_from_the_command_that_found_it() {
             "valid": false, "events": 1, "heads": 1, "chains": [],
             "problems": [{ "zone": "z:owner", "seq": 1, "problem": "its head is nobody's" }],
         })),
-        _ => {
-            let warning =
-                json!({ "kind": "revoked", "message": "m", "remedy": "`fwc node replace` attests" });
-            let warnings = if *is_revoked.lock().unwrap() { vec![warning] } else { Vec::new() };
-            ok(json!({
-                "health": { "status": "ready", "version": "1", "api": ["v1"], "pid": 1, "problems": [] },
-                "home": "/h", "started_at": 1, "ceremony": "done", "connectors": [], "pending_approvals": 0,
-                "running_calls": 0, "unknown_outcomes": 0, "revocations": 0, "warnings": warnings,
-            }))
-        }
+        _ => status(*is_revoked.lock().unwrap()),
     });
     let saved = home.private("heads.json", r#"{"chains":[]}"#);
     let verify = |more: &[&str]| {

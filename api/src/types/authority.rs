@@ -60,6 +60,9 @@ pub struct AgentView {
     pub enrolled_at: UnixTime,
     /// Whether its key was revoked.
     pub revoked: bool,
+    /// Whether its zone's key is revoked: it can make no call then.
+    #[serde(default)]
+    pub zone_key_revoked: bool,
     /// Its roles.
     #[schema(value_type = Vec<schema::RoleId>)]
     pub roles: Vec<RoleId>,

@@ -144,12 +144,17 @@ async fn add(args: Add, context: &mut Context) -> Result<Outcome> {
     };
     match context.client()?.send::<AddAgent>(&[], &request).await {
         Ok(reply) => {
-            let next = format!(
-                "fwc grant add {} OPERATION --zone {} --for 30d --allow PATTERN",
-                reply.body.name, reply.body.zone
-            );
-            let note = format!("its key lies in {}", path.display());
-            Ok(Answer::of(reply)?.note(note).next(next).into())
+            let (name, zone) = (&reply.body.name, reply.body.zone.clone());
+            let grant = format!("fwc grant add {name} OPERATION --zone {zone} --for 30d --allow PATTERN");
+            let silenced = reply.body.zone_key_revoked;
+            let answer = Answer::of(reply)?.note(format!("its key lies in {}", path.display()));
+            let answer = match silenced {
+                true => answer
+                    .note(format!("it can make no call yet: the key of {zone} is revoked"))
+                    .next(format!("fwc zones rekey {zone}")),
+                false => answer,
+            };
+            Ok(answer.next(grant).into())
         }
         Err(failure) if failure.code == Code::DaemonUnreachable && !failure.retryable => Err(failure),
         Err(failure) => {

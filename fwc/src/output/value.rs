@@ -53,6 +53,24 @@ impl Value {
             }
         }
     }
+
+    /// The same value with what `change` makes of the member `name` of this object, or of each object of this array.
+    #[must_use]
+    pub(crate) fn map_member(self, name: &str, change: &impl Fn(Self) -> Self) -> Self {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => self,
+            Self::Array(items) => {
+                Self::Array(items.into_iter().map(|item| item.map_member(name, change)).collect())
+            }
+            Self::Object(object) => {
+                let member = |(key, value): (String, Self)| {
+                    let value = if key == name { change(value) } else { value };
+                    (key, value)
+                };
+                Self::Object(Object(object.0.into_iter().map(member).collect()))
+            }
+        }
+    }
 }
 
 impl From<bool> for Value {

@@ -37,6 +37,7 @@ fn view(node: &Node, principal: &Principal, made: Option<Made>, now: Now) -> Age
             principal.key_id.as_bytes(),
             now.unix,
         ),
+        zone_key_revoked: node.is_zone_revoked(&principal.zone, now.unix),
         roles: authority.roles().filter(holds).map(|role| role.role_id.clone()).collect(),
         live_grants: authority.grants().filter(live).count() as u64,
         open_sessions: node.sessions().iter().filter(|session| session.principal == name).count() as u64,

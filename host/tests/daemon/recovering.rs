@@ -1,15 +1,16 @@
 //! What the owner's 24 words bring back: operators whose keys are lost or revoked.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fcp_api::client::Client;
 use fcp_api::routes::{
-    AddOperator, GetHealth, GetStatus, GetZone, ListCredentials, ListOperators, ListZones, RekeyZone,
-    RenewNode, ReplaceNode, RestoreOwner, Revoke, SimulateCall, VerifyAudit,
+    AddOperator, GetHealth, GetStatus, GetZone, ListAgents, ListCredentials, ListOperators, ListZones,
+    RekeyZone, RenewNode, ReplaceNode, RestoreOwner, Revoke, SimulateCall, VerifyAudit,
 };
 use fcp_api::secret::Secret;
 use fcp_api::types::{
@@ -247,51 +248,108 @@ async fn the_words_store_the_owners_key_again_under_a_new_passphrase() {
     client.send::<RenewNode>(&[], &renew(NEW)).await.unwrap();
 }
 
-/// Far more steps of the journal than an enrolment has.
+/// Far more steps than any of these acts has.
 const MOST_STEPS: u32 = 40;
+
+/// A home in which one act is tried again and again, whose daemon is killed before, amid and after the first step that the
+/// act writes, the second and so on, until the act is over without having got to the step.
+struct KilledAnywhere {
+    home: PathBuf,
+    program: PathBuf,
+    daemon: Option<Daemon>,
+    client: Client,
+    phrase: Secret,
+    /// How it is killed, last first.
+    faults: Vec<&'static str>,
+    step: u32,
+    /// How many acts were whole after the kill, and of how many there was nothing.
+    counts: (usize, usize),
+    _folder: tempfile::TempDir,
+}
+
+impl KilledAnywhere {
+    async fn new() -> Self {
+        let (folder, home) = folder();
+        let program = faulty_programs(folder.path()).join("fcp-host");
+        let daemon = Daemon::start_program(&program, &home).await;
+        let mut client = daemon.client();
+        let phrase = ceremony(&mut client).await;
+        let faults = vec!["kill-after", "kill-amid", "kill-before"];
+        Self {
+            home,
+            program,
+            daemon: Some(daemon),
+            client,
+            phrase,
+            faults,
+            step: 1,
+            counts: (0, 0),
+            _folder: folder,
+        }
+    }
+
+    /// Whether there is another place to be killed at.
+    fn goes_on(&self) -> bool {
+        assert!(self.step < MOST_STEPS);
+        let (whole, never) = self.counts;
+        assert!(!self.faults.is_empty() || whole > 3 && never > 0, "{whole} {never}");
+        !self.faults.is_empty()
+    }
+
+    /// The daemon's disk will fail at the step whose turn it is, from now on.
+    fn arm(&self) {
+        let fault = self.faults.last().unwrap();
+        fs::write(self.home.with_extension("fault"), format!("{fault} {}", self.step)).unwrap();
+    }
+
+    /// Has the daemon killed, if it was not, and started again, without faults.
+    async fn come_back(&mut self) {
+        let _unused = fs::remove_file(self.home.with_extension("fault"));
+        self.daemon.take().unwrap().kill();
+        let daemon = Daemon::start_program(&self.program, &self.home).await;
+        self.client = daemon.client();
+        self.daemon = Some(daemon);
+    }
+
+    /// Takes note of what became of an act, and goes on to the next step, or, after the last one, to the next fault.
+    fn became<T: Debug>(&mut self, whole: bool, answer: Result<T, ErrorBody>) {
+        let place = format!("{:?} {}", self.faults.last(), self.step);
+        assert!(whole || answer.is_err(), "{place}: what was answered stands");
+        if whole {
+            self.counts.0 += 1;
+        } else {
+            self.counts.1 += 1;
+        }
+        self.step += 1;
+        if fs::remove_file(self.home.with_extension("fired")).is_err() {
+            answer.unwrap();
+            self.faults.pop();
+            self.step = 1;
+        }
+    }
+}
 
 //= docs/spec/ceremony.md#operators
 #[tokio::test(flavor = "multi_thread")]
 async fn an_enrolment_that_is_killed_anywhere_is_whole_or_was_never_begun() {
-    let (guard, home) = folder();
-    let program = faulty_programs(guard.path()).join("fcp-host");
-    let mut daemon = Daemon::start_program(&program, &home).await;
-    let mut client = daemon.client();
-    let phrase = ceremony(&mut client).await;
-    let (mut whole, mut never) = (0, 0);
-    for fault in ["kill-before", "kill-amid", "kill-after"] {
-        for step in 1.. {
-            assert!(step < MOST_STEPS);
-            let (stored, known) = (files(&home), keys(&mut client).await);
-            arm(&home, fault, step);
-            let answer = add(&mut client, &adding(&phrase, "alice", true)).await;
-            if !disarm(&home) {
-                answer.unwrap();
-                // What was armed is left in memory.
-                daemon.kill();
-                daemon = Daemon::start_program(&program, &home).await;
-                client = daemon.client();
-                break;
-            }
-            daemon.kill();
-            daemon = Daemon::start_program(&program, &home).await;
-            client = daemon.client();
-            let after = keys(&mut client).await;
-            let live = after.iter().filter(|it| it.standing == KeyStanding::Live).count();
-            assert_eq!(live, 1, "{fault} {step}: one key of alice can act: {after:?}");
-            if after.len() == known.len() {
-                assert!(answer.is_err(), "{fault} {step}: what was answered stands");
-                assert_eq!((&after, files(&home)), (&known, stored), "{fault} {step}: nothing is left of it");
-                never += 1;
-            } else {
-                whole += 1;
-            }
-            assert!(after.iter().all(|it| it.stored), "{fault} {step}: {after:?}");
+    let mut killed = KilledAnywhere::new().await;
+    while killed.goes_on() {
+        let (stored, known) = (files(&killed.home), keys(&mut killed.client).await);
+        killed.arm();
+        let answer = add(&mut killed.client, &adding(&killed.phrase, "alice", true)).await;
+        killed.come_back().await;
+        let after = keys(&mut killed.client).await;
+        let live = after.iter().filter(|it| it.standing == KeyStanding::Live).count();
+        assert_eq!(live, 1, "one key of alice can act: {after:?}");
+        assert!(after.iter().all(|it| it.stored), "{after:?}");
+        let whole = after.len() != known.len();
+        if !whole {
+            assert_eq!((after, files(&killed.home)), (known, stored), "nothing is left of it");
         }
+        killed.became(whole, answer);
     }
-    assert!(whole > 0 && never > 0, "{whole} {never}");
-    unlock(&mut client, NEW).await.unwrap();
-    assert_verifies(&mut client).await;
+    unlock(&mut killed.client, NEW).await.unwrap();
+    assert_verifies(&mut killed.client).await;
 }
 
 fn replacing(phrase: &Secret) -> types::ReplaceNode {
@@ -362,58 +420,29 @@ async fn the_words_give_a_revoked_node_other_keys_and_its_chains_go_on() {
 //= docs/spec/authority.md#another-key-of-a-node
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replacement_of_a_nodes_keys_that_is_killed_anywhere_is_whole_or_was_never_begun() {
-    let (guard, home) = folder();
-    let program = faulty_programs(guard.path()).join("fcp-host");
-    let mut daemon = Daemon::start_program(&program, &home).await;
-    let mut client = daemon.client();
-    let phrase = ceremony(&mut client).await;
-    unlock(&mut client, PASSPHRASE).await.unwrap();
-    let (mut whole, mut never) = (0, 0);
-    for fault in ["kill-before", "kill-amid", "kill-after"] {
-        for step in 1.. {
-            assert!(step < MOST_STEPS);
-            let status = client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
-            let node = status.authority.unwrap().node.to_string();
-            if warned(&mut client, WarningKind::Revoked).await.is_none() {
-                revoke(&mut client, RevocationScope::NodeAttestation, &node, true).await.unwrap();
-            }
-            let stored = files(&home);
-            arm(&home, fault, step);
-            let answer = client.send::<ReplaceNode>(&[], &replacing(&phrase)).await;
-            let fired = disarm(&home);
-            daemon.kill();
-            daemon = Daemon::start_program(&program, &home).await;
-            client = daemon.client();
-            unlock(&mut client, PASSPHRASE).await.unwrap();
-            let found = problems(&mut client, None).await;
-            if warned(&mut client, WarningKind::Revoked).await.is_some() {
-                assert!(answer.is_err(), "{fault} {step}: what was answered stands");
-                assert_eq!(files(&home), stored, "{fault} {step}: nothing is left of it");
-                assert!(found[0].contains("was revoked"), "{found:?}");
-                never += 1;
-            } else {
-                assert_eq!(found, [""; 0], "{fault} {step}: every chain goes on");
-                whole += 1;
-            }
-            if !fired {
-                answer.unwrap();
-                break;
-            }
+    let mut killed = KilledAnywhere::new().await;
+    unlock(&mut killed.client, PASSPHRASE).await.unwrap();
+    while killed.goes_on() {
+        let status = killed.client.get::<GetStatus>(&[], &Nothing {}).await.unwrap().body;
+        let node = status.authority.unwrap().node.to_string();
+        if warned(&mut killed.client, WarningKind::Revoked).await.is_none() {
+            revoke(&mut killed.client, RevocationScope::NodeAttestation, &node, true).await.unwrap();
         }
+        let stored = files(&killed.home);
+        killed.arm();
+        let answer = killed.client.send::<ReplaceNode>(&[], &replacing(&killed.phrase)).await;
+        killed.come_back().await;
+        unlock(&mut killed.client, PASSPHRASE).await.unwrap();
+        let found = problems(&mut killed.client, None).await;
+        let whole = warned(&mut killed.client, WarningKind::Revoked).await.is_none();
+        if whole {
+            assert_eq!(found, [""; 0], "every chain goes on");
+        } else {
+            assert_eq!(files(&killed.home), stored, "nothing is left of it");
+            assert!(found[0].contains("was revoked"), "{found:?}");
+        }
+        killed.became(whole, answer);
     }
-    assert!(whole > 3 && never > 0, "{whole} {never}");
-}
-
-/// The daemon's disk will fail so at its `step`-th step from now on.
-fn arm(home: &Path, fault: &str, step: u32) {
-    fs::write(home.with_extension("fault"), format!("{fault} {step}")).unwrap();
-}
-
-/// It fails no more; whether it did.
-fn disarm(home: &Path) -> bool {
-    let fired = fs::remove_file(home.with_extension("fired")).is_ok();
-    let _unused = fs::remove_file(home.with_extension("fault"));
-    fired
 }
 
 /// Everything verifies after a kill and a start, and the agent's call is allowed.
@@ -461,6 +490,8 @@ async fn the_words_give_a_zone_whose_key_is_revoked_another() {
         let zones = operator.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
         let revoked: Vec<_> = zones.iter().filter(|it| it.key_revoked).map(|it| it.zone.as_str()).collect();
         assert_eq!(revoked, ["z:work"]);
+        let enrolled = Bot::new(&format!("late{generation}")).enrol(&mut operator).await.unwrap();
+        assert!(enrolled.zone_key_revoked, "whoever enrols an agent there is told");
         let told = warned(&mut operator, WarningKind::Zone).await.unwrap();
         assert!(told.message.contains("z:work") && told.remedy.unwrap().contains("fwc zones rekey z:work"));
 
@@ -472,6 +503,8 @@ async fn the_words_give_a_zone_whose_key_is_revoked_another() {
         assert_eq!(rekeyed.key_generation, generation);
         let after = work_zone(&mut operator).await;
         assert_eq!((after.key_id, after.key_revoked), (Some(rekeyed.key_id), false));
+        let agents = operator.get::<ListAgents>(&[], &Nothing {}).await.unwrap().body.agents;
+        assert!(agents.iter().all(|agent| !agent.zone_key_revoked));
         assert_ne!(after.key_id, before.key_id);
         assert_eq!(warned(&mut operator, WarningKind::Zone).await, None);
         assert!(agent.send::<SimulateCall>(&[], &mine).await.unwrap().body.allowed);
@@ -488,45 +521,28 @@ async fn the_words_give_a_zone_whose_key_is_revoked_another() {
 //= docs/spec/authority.md#another-key-of-a-zone
 #[tokio::test(flavor = "multi_thread")]
 async fn another_key_of_a_zone_that_is_killed_anywhere_is_whole_or_was_never_begun() {
-    let (guard, home) = folder();
-    let program = faulty_programs(guard.path()).join("fcp-host");
-    let mut daemon = Daemon::start_program(&program, &home).await;
-    let mut client = daemon.client();
-    let phrase = ceremony(&mut client).await;
-    unlock(&mut client, PASSPHRASE).await.unwrap();
-    let (mut whole, mut never) = (0, 0);
-    for fault in ["kill-before", "kill-amid", "kill-after"] {
-        for step in 1.. {
-            assert!(step < MOST_STEPS);
-            if !work_zone(&mut client).await.key_revoked {
-                revoke(&mut client, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
-            }
-            let (stored, before) = (files(&home), work_zone(&mut client).await);
-            arm(&home, fault, step);
-            let answer = rekey(&mut client, &phrase).await;
-            let fired = disarm(&home);
-            daemon.kill();
-            daemon = Daemon::start_program(&program, &home).await;
-            client = daemon.client();
-            unlock(&mut client, PASSPHRASE).await.unwrap();
-            assert_verifies(&mut client).await;
-            let after = work_zone(&mut client).await;
-            if after.key_id == before.key_id {
-                assert!(answer.is_err(), "{fault} {step}: what was answered stands");
-                assert_eq!((after, files(&home)), (before, stored), "{fault} {step}: nothing is left of it");
-                never += 1;
-            } else {
-                assert_eq!(after.key_generation, before.key_generation + 1, "{fault} {step}");
-                assert!(!after.key_revoked, "{fault} {step}");
-                whole += 1;
-            }
-            if !fired {
-                answer.unwrap();
-                break;
-            }
+    let mut killed = KilledAnywhere::new().await;
+    unlock(&mut killed.client, PASSPHRASE).await.unwrap();
+    while killed.goes_on() {
+        if !work_zone(&mut killed.client).await.key_revoked {
+            revoke(&mut killed.client, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
         }
+        let (stored, before) = (files(&killed.home), work_zone(&mut killed.client).await);
+        killed.arm();
+        let answer = rekey(&mut killed.client, &killed.phrase).await;
+        killed.come_back().await;
+        unlock(&mut killed.client, PASSPHRASE).await.unwrap();
+        assert_verifies(&mut killed.client).await;
+        let after = work_zone(&mut killed.client).await;
+        let whole = after.key_id != before.key_id;
+        if whole {
+            let goes_on = (before.key_generation + 1, false);
+            assert_eq!((after.key_generation, after.key_revoked), goes_on);
+        } else {
+            assert_eq!((after, files(&killed.home)), (before, stored), "nothing is left of it");
+        }
+        killed.became(whole, answer);
     }
-    assert!(whole > 3 && never > 0, "{whole} {never}");
 }
 
 //= docs/spec/authority.md#another-key-of-a-zone

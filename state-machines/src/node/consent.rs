@@ -3,11 +3,11 @@
 use alloc::vec::Vec;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{Digest, KeyId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, Digest, KeyId, OperationId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{ApprovalDecision, OperatorRight, RevocationScope};
 use fcp_proto_core::time::UnixTime;
 
-use super::{CallRequest, Node};
+use super::Node;
 use crate::call::gate::{ApprovalFacts, DenialFacts};
 use crate::trust::authority::{Duty, KnownGrant};
 
@@ -47,10 +47,11 @@ impl Node {
         &self,
         principal: &PrincipalId,
         zone: &ZoneId,
-        call: &CallRequest,
+        connector: &ConnectorId,
+        operation: &OperationId,
         now: UnixTime,
     ) -> Vec<DenialFacts> {
-        let denials = self.approvals.denials(principal, zone, &call.connector, &call.operation);
+        let denials = self.approvals.denials(principal, zone, connector, operation);
         denials
             .map(|(id, decided, input_digest)| DenialFacts {
                 id: *id,

@@ -90,7 +90,7 @@ impl Node {
             flow: self.flow_facts(call, caller, &zone_id),
             approvals: self.approval_facts(&digest, now.unix),
             approvals_named: call.approvals.clone(),
-            denials: self.denial_facts(&principal, &zone_id, call, now.unix),
+            denials: self.denial_facts(&principal, &zone_id, &call.connector, &call.operation, now.unix),
             connector_id: call.connector.clone(),
             operation_id: call.operation.clone(),
             lease: LeaseFacts::NotNeeded,
@@ -386,6 +386,7 @@ impl Node {
             zone: self.zone_facts(zone),
             connector: self.connector_facts(connector, operation, zone),
             credentials_stored: authorized.credentials().iter().all(stored),
+            denials: self.denial_facts(principal, zone, connector, operation, now),
         }
     }
 

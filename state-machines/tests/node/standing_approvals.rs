@@ -10,6 +10,7 @@ use fcp_proto_core::object::{
 };
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{Answer, CallRequest, Failure, FiledApproval, Request};
+use fcp_state_machines::persist::Completion;
 
 use crate::authority::delegation;
 use crate::home::{Home, approval, everything, grant_fields, operation, sign, work, zone};
@@ -218,6 +219,28 @@ fn a_denied_input_is_asked_about_under_any_idempotency_key() {
     let asked_again = file_write(&mut home, "k10");
     home.approve(&asked_again);
     home.invoke(put(&home, WRITE, "k10"), "{}").expect("a person agreed to this very call");
+}
+
+//= docs/spec/gate.md#deciding-and-spending
+#[test]
+fn a_denial_that_comes_while_its_call_waits_for_the_disk_stops_it() {
+    let (mut home, _) = Home::with_grant();
+    let filed = file_write(&mut home, "k1");
+    let other = file_write(&mut home, "k2");
+    let fields = given(&home, &other);
+    home.operate(&work(), fields);
+    let no = ApprovalToken { decision: ApprovalDecision::Deny, ..approval(&filed, home.now) };
+    let no = sign(&work(), home.now, no, &home.keys.operator);
+    home.disk_answers = false;
+    home.send(Request::Admit { object: Box::new(no.into()), actor: "op".into() });
+    let call = home.send(Request::Invoke(put(&home, WRITE, "k3")));
+    home.run();
+    while !home.waiting.is_empty() {
+        home.disk(Completion::Durable);
+    }
+    assert!(home.dispatched.is_empty(), "it does not leave");
+    let Ok(Answer::Called(answer)) = home.take(call) else { panic!("a receipt") };
+    assert_eq!(answer.error.expect("a reason").0, Code::ApprovalDenied);
 }
 
 //= docs/spec/gate.md#denials

@@ -92,6 +92,8 @@ pub struct StandingFacts {
     pub connector: Option<ConnectorFacts>,
     /// Whether every credential of the call is still stored for it.
     pub credentials_stored: bool,
+    /// The denials of calls of this operation that this principal asked for in this zone.
+    pub denials: Vec<DenialFacts>,
 }
 
 /// A grant, one whom it is for, and one of its operations.

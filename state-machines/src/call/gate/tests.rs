@@ -714,15 +714,20 @@ fn a_standing_approval_spares_nothing_that_it_was_not_given_for() {
     }
 }
 
-//= docs/spec/gate.md#denials
-#[test]
-fn a_standing_approval_spares_no_input_that_a_person_denied() {
-    let denial = DenialFacts {
+/// A person's no to the allowed call.
+fn denial() -> DenialFacts {
+    DenialFacts {
         id: ObjectId::from_bytes([8; 32]),
         revoked: false,
         input_digest: Some(hash::digest(INPUT.as_bytes())),
         expires_at: at(10_001),
-    };
+    }
+}
+
+//= docs/spec/gate.md#denials
+#[test]
+fn a_standing_approval_spares_no_input_that_a_person_denied() {
+    let denial = denial();
     let with = |denial| refusal(&Facts { denials: vec![denial], ..spared() });
     let asked = Some((GateCheck::Approval, Code::ApprovalRequired));
     assert_eq!(with(denial), asked, "under whatever idempotency key");
@@ -934,6 +939,7 @@ fn standing() -> StandingFacts {
         zone: facts.zone,
         connector: facts.connector,
         credentials_stored: true,
+        denials: Vec::new(),
     }
 }
 
@@ -992,9 +998,20 @@ fn a_standing_approval_is_looked_at_again_before_its_call_leaves() {
     let mut silenced = standing.clone();
     silenced.grants.get_mut(&GRANT).expect("the grant").approver_valid = false;
     assert_eq!(denied(&silenced), Err(Code::ApprovalInvalid), "whoever signed it may not approve any more");
-    let mut elsewhere = standing;
+    let mut elsewhere = standing.clone();
     elsewhere.connector.as_mut().expect("a connector").config_digest = Digest::default();
     assert_eq!(denied(&elsewhere), Err(Code::Conflict), "the connector was configured anew");
+    let denial = denial();
+    let counts = |denial| denied(&StandingFacts { denials: vec![denial], ..standing.clone() });
+    assert_eq!(counts(denial), Err(Code::ApprovalDenied), "a person denied it meanwhile");
+    assert_eq!(counts(DenialFacts { input_digest: None, ..denial }), Err(Code::ApprovalDenied));
+    for other in [
+        DenialFacts { input_digest: Some(Digest::default()), ..denial },
+        DenialFacts { revoked: true, ..denial },
+        DenialFacts { expires_at: NOW, ..denial },
+    ] {
+        assert_eq!(counts(other), Ok(()), "{other:?} is not of this call, or does not count");
+    }
 }
 
 //= docs/spec/gate.md#deciding-and-spending

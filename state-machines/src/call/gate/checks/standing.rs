@@ -9,7 +9,7 @@ use fcp_proto_core::object::{ApprovalKind, GateCheck};
 use fcp_proto_core::time::UnixTime;
 
 use super::zone_policy::Subject;
-use super::{approval, grants, zone_policy};
+use super::{approval, grants, standing_approval, zone_policy};
 use crate::call::gate::{Authorized, ConnectorFacts, Denial, OperationFacts, StandingFacts, ZoneFacts};
 
 //= docs/spec/gate.md#deciding-and-spending
@@ -46,6 +46,10 @@ fn approved(
     }
     if let Some(grant) = authorized.standing_approval() {
         beforehand(facts, grant)?;
+        if let Some(denial) = standing_approval::denied(&facts.denials, authorized.input(), now) {
+            let rule = format!("a person denied this input meanwhile, by {denial}");
+            return Err((Code::ApprovalDenied, rule));
+        }
     }
     match authorized.seal().approvals_end {
         Some(end) if now >= end => Err((Code::ApprovalExpired, format!("the approval ended at {end}"))),

@@ -1,11 +1,12 @@
 //! Check 13, beforehand: the standing approval of a grant, which spares its calls a person's word of their own.
 
 use fcp_proto_core::crypto::hash;
-use fcp_proto_core::ids::{Digest, ObjectId};
+use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::StandingApproval;
+use fcp_proto_core::time::UnixTime;
 
 use super::Flowing;
-use crate::call::gate::{GrantFacts, StandingFault};
+use crate::call::gate::{DenialFacts, GrantFacts, StandingFault};
 
 /// The first of the grants that the call stands on whose standing approval is for it, if one is.
 ///
@@ -38,28 +39,24 @@ fn fault_of_call(flowing: &Flowing<'_>) -> Option<StandingFault> {
     } else if !flowing.kinds.is_empty() {
         Some(StandingFault::Flow)
     } else {
-        denied(flowing).map(StandingFault::Denied)
+        denied(&flowing.facts.denials, &flowing.input.canonical, flowing.now).map(StandingFault::Denied)
     }
 }
 
-/// The denial of a call with this input, under whatever idempotency key, if a person denied one.
+/// The denial of a call with this input, canonical JSON, under whatever idempotency key, if a person denied one.
 //= docs/spec/gate.md#denials
-fn denied(flowing: &Flowing<'_>) -> Option<ObjectId> {
-    let input = input_digest(flowing);
-    let counts = flowing.facts.denials.iter().find(|denial| {
+pub(super) fn denied(denials: &[DenialFacts], input: &str, now: UnixTime) -> Option<ObjectId> {
+    let input = hash::digest(input.as_bytes());
+    let counts = denials.iter().find(|denial| {
         let this = denial.input_digest.is_none_or(|denied| denied == input);
-        this && !denial.revoked && flowing.now < denial.expires_at
+        this && !denial.revoked && now < denial.expires_at
     });
     counts.map(|denial| denial.id)
 }
 
-fn input_digest(flowing: &Flowing<'_>) -> Digest {
-    hash::digest(flowing.input.canonical.as_bytes())
-}
-
 fn fault_of(flowing: &Flowing<'_>, known: &GrantFacts, given: &StandingApproval) -> Option<StandingFault> {
     let connector = flowing.connector;
-    if !given.is_for_input(&input_digest(flowing)) {
+    if !given.is_for_input(&hash::digest(flowing.input.canonical.as_bytes())) {
         Some(StandingFault::Input)
     } else if given.interface_hash != connector.interface_hash || given.code_digest != connector.code_digest {
         Some(StandingFault::Connector)
