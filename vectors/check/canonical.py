@@ -4,6 +4,7 @@
 mode orders keys by length first (RFC 7049).
 """
 
+import functools
 import math
 import struct
 from collections.abc import Mapping
@@ -22,6 +23,10 @@ def encode(item, depth=0):
     """The one canonical encoding of `item`."""
     if depth > MAX_DEPTH:
         raise Refused("too deep")
+    if isinstance(item, str):
+        return _text(item)
+    if isinstance(item, bytes):
+        return cbor2.dumps(item)
     if item is None or isinstance(item, bool):
         return cbor2.dumps(item)
     if isinstance(item, int):
@@ -30,8 +35,6 @@ def encode(item, depth=0):
         return cbor2.dumps(item)
     if isinstance(item, float):
         return _float(item)
-    if isinstance(item, (bytes, str)):
-        return cbor2.dumps(item)
     if isinstance(item, (list, tuple)):
         return _head(4, len(item)) + b"".join(encode(child, depth + 1) for child in item)
     if isinstance(item, Mapping):
@@ -71,6 +74,13 @@ def diagnostic(item):
     return "{" + ", ".join(f"{key}: {value}" for _, key, value in entries) + "}"
 
 
+@functools.lru_cache(1024)
+def _text(text):
+    """A text; names of fields come again and again."""
+    return cbor2.dumps(text)
+
+
+@functools.lru_cache(1024)
 def _head(major, count):
     head = bytearray(cbor2.dumps(count))
     head[0] |= major << 5

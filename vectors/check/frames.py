@@ -5,13 +5,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from check import link
+from check.handshake import NODE, SKEW, mac, number, prefixed, schedule
 from check.keys import hkdf, sign, verify
+from check.objects import zone_id_hash
 from check.runner import Accept, Reject, demand, equal, raw
-from check.sessions import NODE, SKEW, mac, number, prefixed, schedule
 
 HEADER, RECORD, PREFIX, CONTROL, TAG = 114, 22, 40, 36, 16
 MAX_FRAME, MAX_DATAGRAM, MAX_CONTENT = 2_048, 1_200, 4 * 1024 * 1024
-FLAGS, RESPONSE, ERROR, STREAMING, STREAM_END = 0x0FFF, 1 << 3, 1 << 4, 1 << 5, 1 << 6
+FLAGS, ENCRYPTED, RESPONSE, ERROR, STREAMING, STREAM_END = 0x0FFF, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6
 
 
 def at(data, place, size):
@@ -31,9 +32,7 @@ def seal_symbol(case, key, symbol, associated):
 
 def check_symbols(case):
     """The frame made anew."""
-    info = b"FCP2-SENDER-KEY-V1" + prefixed(case["node"].encode()) + raw(case, "instance")
-    key = hkdf(raw(case, "zone_key_id"), raw(case, "zone_key"), info, 32)
-    symbols, records = case["symbols"], b""
+    key, symbols, records = sender_key(case), case["symbols"], b""
     size = len(raw(symbols[0], "bytes"))
     for symbol in symbols:
         demand(len(raw(symbol, "bytes")) == size, "size")
@@ -44,6 +43,52 @@ def check_symbols(case):
     header += raw(case, "object_id") + number(size, 2) + raw(case, "zone_key_id") + raw(case, "zone_id_hash")
     header += raw(case, "epoch") + raw(case, "instance") + raw(case, "frame_seq")
     equal(header + records, raw(case, "frame"), "frame")
+
+
+def sender_key(case):
+    """The key of one start of one node."""
+    info = b"FCP2-SENDER-KEY-V1" + prefixed(case["node"].encode()) + raw(case, "instance")
+    return hkdf(raw(case, "zone_key_id"), raw(case, "zone_key"), info, 32)
+
+
+def open_symbol(case, frame, record):
+    """A symbol's number, K and bytes, or that it is not authentic."""
+    nonce, covered = frame[106:114] + record[:4], frame[16:48] + record[:6] + frame[58:90] + frame[50:58] + frame[90:98]
+    try:
+        if case["algorithm"] == "chacha20-poly1305":
+            opened = ChaCha20Poly1305(sender_key(case)).decrypt(nonce, record[6:], covered)
+        else:
+            demand(case["algorithm"] == "xchacha20-poly1305", "algorithm")
+            nonce = frame[98:106] + nonce + bytes(4)
+            opened = nacl.bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(record[6:], covered, nonce, sender_key(case))
+    except (InvalidTag, nacl.exceptions.CryptoError):
+        return {"error": "DecryptFailed"}
+    return {"esi": record[:4].hex(), "k": record[4:6].hex(), "bytes": opened.hex()}
+
+
+def open_symbols(case):
+    """What is wrong with a frame as one of the case's encoding set, or its symbols."""
+    frame, zone = raw(case, "frame"), zone_id_hash(case["zone"])
+    equal(symbols_fault(frame), None, "a rule that the frame breaks")
+    if not at(frame, 6, 2) & ENCRYPTED:
+        return "NotSealed", []
+    if frame[50:90] != raw(case, "zone_key_id") + raw(case, "zone_id_hash") or frame[98:106] != raw(case, "instance"):
+        return "OtherKey", []
+    if frame[16:48] != raw(case, "object_id") or frame[50:90] != raw(case, "set_zone_key_id") + zone:
+        return "OtherEncoding", []
+    size = RECORD + at(frame, 48, 2)
+    return None, [open_symbol(case, frame, frame[it : it + size]) for it in range(HEADER, len(frame), size)]
+
+
+def check_opening(case):
+    """The symbols of a frame; those that are not authentic are left out, those behind them are not."""
+    equal(open_symbols(case), (None, case["symbols"]), "symbols")
+
+
+def opening_fault(case):
+    """Why a frame gives no symbol."""
+    fault, symbols = open_symbols(case)
+    return fault or (None if any("bytes" in it for it in symbols) else "DecryptFailed")
 
 
 def symbols_fault(frame):
@@ -191,6 +236,8 @@ FILES = link.FILES | {
     "fcpc.json": Accept(check_control),
     "fcpc_reject.json": Reject(rejects(control_fault), sound="fcpc.json"),
     "fcps.json": Accept(check_symbols),
+    "fcps_opening.json": Accept(check_opening),
+    "fcps_opening_reject.json": Reject(rejects(opening_fault), sound="fcps_opening.json"),
     "fcps_reject.json": Reject(rejects(lambda case: symbols_fault(raw(case, "frame"))), sound="fcps.json"),
     "signed.json": Accept(check_signed),
     "signed_reject.json": Reject(rejects(signed_fault), sound="signed.json"),

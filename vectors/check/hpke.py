@@ -4,13 +4,13 @@ import hashlib
 import hmac
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from kyber_py.ml_kem import ML_KEM_768
 
 from check.canonical import encode
-from check.runner import Accept, Reject, equal, raw
+from check.runner import Accept, Reject, demand, equal, raw
 
 SUITES = {"hpke_x25519": b"HPKE\x00\x20\x00\x01\x00\x03", "x_wing": b"HPKE\x64\x7a\x00\x01\x00\x03"}
 KEM = b"KEM\x00\x20"
@@ -134,10 +134,12 @@ def additional(case):
 
 
 def open_box(case):
-    """The content of a box, and what is wrong with it."""
+    """The content of a box, and what is wrong with it; `key_kem` is the kind of the key, if it is not that of the box."""
     sealed = raw(case, "sealed")
     if not ENC_BYTES[case["kem"]] + 16 <= len(sealed) <= 65_536:
         return None, f"Length({len(sealed)})"
+    if case.get("key_kem", case["kem"]) != case["kem"]:
+        return None, "OtherKem"
     content = open_packed(case["kem"], raw(case, "secret"), b"FCP2-HPKE", additional(case), sealed)
     return content, "NotOpened" if content is None else None
 
@@ -162,8 +164,28 @@ def box_reject(case):
     equal(open_box(case)[1], case["error"], "reason")
 
 
+def is_recipient(kem, public):
+    """Whether there is a public key to seal to: of the right length, and one that gives a secret."""
+    if len(public) != {"hpke_x25519": 32, "x_wing": 1216}[kem]:
+        return False
+    try:
+        exchange(bytes(32), public[-32:])
+        if kem == "x_wing":
+            MLKEM768PublicKey.from_public_bytes(public[:1184])
+    except ValueError:
+        return False
+    return True
+
+
+def recipient_reject(case):
+    """Nothing is sealed to a key."""
+    demand(not is_recipient(case["kem"], raw(case, "public")), "a key to seal to")
+    equal(case["error"], "RecipientKey", "reason")
+
+
 FILES = {
     "base.json": Accept(base),
     "boxes.json": Accept(box),
     "boxes_reject.json": Reject(box_reject, "boxes.json"),
+    "recipients_reject.json": Reject(recipient_reject, "base.json"),
 }

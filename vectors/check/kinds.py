@@ -5,7 +5,7 @@ The fields are read by the tables themselves (`shapes`); the rules below a table
 
 import blake3
 
-from check import keys, sketches, symbols
+from check import cutting, keys, sketches
 from check.canonical import Refused, decode
 from check.shapes import KINDS, Broken, need, read_struct
 
@@ -147,7 +147,7 @@ def computation_checkpoint(header, it):
 
 
 def chunk_manifest(header, it):
-    fault = symbols.sizes_fault(it["total_len"], it["chunk_size"], len(it["chunks"]))
+    fault = cutting.sizes_fault(it["total_len"], it["chunk_size"], len(it["chunks"]))
     need(fault is None, "Invalid")
     need(header["refs"] == [chunk["object_id"] for chunk in it["chunks"]], "Invalid")
 

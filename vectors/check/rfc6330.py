@@ -118,31 +118,43 @@ def combined(row, other, factor):
 
 
 def solve(rows, length):
-    """The right-hand sides that make the first `length` columns the identity."""
+    """The right-hand sides that make the first `length` columns the identity: a triangle, then from its end to its begin."""
     for column in range(length):
-        pivot = next(place for place in range(column, len(rows)) if rows[place][column])
+        # Of the rows that could be next the emptiest, which fills the others least.
+        able = (place for place in range(column, len(rows)) if rows[place][column])
+        pivot = max(able, key=lambda place: rows[place].count(0, column, length))
         rows[column], rows[pivot] = rows[pivot], rows[column]
         inverse = POWERS[255 - LOGARITHMS[rows[column][column]]]
         own = rows[column] = rows[column].translate(TIMES[inverse])
-        for place, row in enumerate(rows):
-            if row[column] and place != column:
-                rows[place] = combined(row, own, row[column])
-    return [row[length:] for row in rows]
+        for place in range(column + 1, len(rows)):
+            if rows[place][column]:
+                rows[place] = combined(rows[place], own, rows[place][column])
+    values = [row[length:] for row in rows[:length]]
+    for column in reversed(range(length)):
+        for place in range(column):
+            if rows[place][column]:
+                values[place] = combined(values[place], values[column], rows[place][column])
+    return values
+
+
+def intermediate_of(code, encoded, size):
+    """The intermediate symbols that give these encoding symbols (section 5.3.3.4), and zeros where K is filled up."""
+    zeros = bytes(size)
+    rows = [bytes(row) + zeros for row in code.low()]
+    for x, symbol in [*encoded, *((x, zeros) for x in range(code.k, code.padded))]:
+        row = bytearray(code.length)
+        for place in code.neighbours(x):
+            row[place] ^= 1
+        rows.append(bytes(row) + symbol)
+    # Those whose coefficients are not bits come last, so that they are seldom added to others.
+    rows += [bytes(row) + zeros for row in code.dense()]
+    return solve(rows, code.length)
 
 
 @functools.lru_cache
 def intermediate(code, source):
-    """The intermediate symbols of the source symbols (section 5.3.3.4)."""
-    zeros = bytes(len(source[0]))
-    rows = [bytes(row) + zeros for row in code.low()]
-    for x in range(code.padded):
-        row = bytearray(code.length)
-        for place in code.neighbours(x):
-            row[place] ^= 1
-        rows.append(bytes(row) + (source[x] if x < code.k else zeros))
-    # Those whose coefficients are not bits come last, so that they are seldom added to others.
-    rows += [bytes(row) + zeros for row in code.dense()]
-    return solve(rows, code.length)
+    """The intermediate symbols of the source symbols."""
+    return intermediate_of(code, list(enumerate(source)), len(source[0]))
 
 
 @functools.lru_cache
@@ -151,11 +163,31 @@ def code_of(k):
     return Code(k)
 
 
+def internal(code, esi):
+    """The internal symbol id of an encoding symbol id (section 5.3.1)."""
+    return esi if esi < code.k else esi + code.padded - code.k
+
+
+def encoding(code, symbols, x):
+    """The encoding symbol `x` of intermediate symbols (section 5.3.5.3)."""
+    total = bytes(len(symbols[0]))
+    for place in code.neighbours(x):
+        total = combined(total, symbols[place], 1)
+    return total
+
+
 def symbol(source, esi):
     """The encoding symbol `esi` of a block (section 5.3.2)."""
     code = code_of(len(source))
-    x = esi if esi < code.k else esi + code.padded - code.k
-    total = bytes(len(source[0]))
-    for place in code.neighbours(x):
-        total = combined(total, intermediate(code, source)[place], 1)
-    return total
+    return encoding(code, intermediate(code, source), internal(code, esi))
+
+
+def source_of(k, received):
+    """The source symbols of a block from the symbols by their ids, or none if these do not suffice (section 5.4)."""
+    code = code_of(k)
+    encoded = [(internal(code, esi), symbol) for esi, symbol in received.items()]
+    try:
+        symbols = intermediate_of(code, encoded, len(encoded[0][1]))
+    except ValueError:  # no row is left for a column
+        return None
+    return [encoding(code, symbols, esi) for esi in range(k)]

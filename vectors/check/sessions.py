@@ -1,101 +1,20 @@
-"""Sessions between nodes: messages, transcripts, cookies and keys (docs/spec/mesh-sessions.md)."""
+"""Sessions between nodes (docs/spec/mesh-sessions.md): what is made and what is refused."""
 
-import hashlib
-import hmac
-import re
-
-import blake3
-
-from check.canonical import Refused, decode, encode
-from check.keys import hkdf, verify
+from check import exchange
+from check.canonical import Refused
+from check.handshake import (
+    SKEW,
+    cookie_of,
+    next_keys,
+    read,
+    schedule,
+    signed_ack,
+    signed_hello,
+    signed_rekey,
+    signed_request,
+)
+from check.keys import verify
 from check.runner import Accept, Mismatch, Reject, demand, equal, raw
-
-MAX_BYTES, MAX_SUITES, SKEW = 16 * 1024, 16, 120
-NODE = re.compile(r"[a-z0-9]([a-z0-9._:-]{0,126}[a-z0-9])?")
-HELLO = ("from", "to", "eph_pubkey", "nonce", "cookie", "timestamp", "suites", "transport_limits")
-ACK = ("from", "to", "eph_pubkey", "nonce", "session_id", "suite", "timestamp")
-REKEY_REQUEST = ("from", "to", "session_id", "generation", "eph_pubkey", "nonce", "timestamp")
-REKEY_ACK = ("from", "to", "session_id", "generation", "eph_pubkey", "nonce", "next_session_id", "timestamp")
-OPTIONAL = {"cookie": {"hello"}, "transport_limits": {"hello"}}
-FIELDS = {
-    "hello": (*HELLO, "signature"),
-    "retry": ("from", "to", "cookie", "timestamp"),
-    "ack": (*ACK, "signature"),
-    "rekey_request": (*REKEY_REQUEST, "signature"),
-    "rekey_ack": (*REKEY_ACK, "signature"),
-}
-LENGTHS = {"eph_pubkey": 32, "nonce": 16, "cookie": 32, "session_id": 16, "next_session_id": 16, "signature": 64}
-BITS = {"timestamp": 64, "generation": 32, "transport_limits": 16}
-
-
-def number(value, size):
-    """A number in `size` bytes."""
-    return value.to_bytes(size, "little")
-
-
-def prefixed(text):
-    """Bytes behind their length."""
-    return number(len(text), 4) + text
-
-
-def is_number(value, bits):
-    """Whether a value is an unsigned integer of so many bits."""
-    return type(value) is int and 0 <= value < 1 << bits
-
-
-def is_sound(name, value):
-    """Whether a field has its type and its bounds."""
-    if name in LENGTHS:
-        return isinstance(value, bytes) and len(value) == LENGTHS[name]
-    if name in BITS:
-        return is_number(value, BITS[name])
-    if name == "suite":
-        return value in (1, 2)
-    if name == "suites":
-        return isinstance(value, list) and 0 < len(value) <= MAX_SUITES and all(is_number(it, 8) for it in value)
-    return isinstance(value, str) and NODE.fullmatch(value) is not None
-
-
-def read(kind, message):
-    """A message's fields."""
-    if len(message) > MAX_BYTES:
-        raise Refused("too long")
-    fields = decode(message)
-    if not isinstance(fields, dict) or fields.keys() - set(FIELDS[kind]):
-        raise Refused("no message of the kind")
-    for name in FIELDS[kind]:
-        absent = name not in fields and kind in OPTIONAL.get(name, ())
-        if not absent and (name not in fields or not is_sound(name, fields[name])):
-            raise Refused(name)
-    return fields
-
-
-def transcript(domain, names, fields):
-    """What the fields of these names are signed as; an absent one is null."""
-    return domain + b"".join(encode(fields.get(name)) for name in names)
-
-
-def context(suite, initiator, responder):
-    """The suite and the parties."""
-    return bytes([suite]) + prefixed(initiator.encode()) + prefixed(responder.encode())
-
-
-def schedule(case):
-    """The keys of a handshake, and the chain."""
-    info = context(raw(case, "suite")[0], case["initiator"], case["responder"])
-    info += raw(case, "hello_nonce") + raw(case, "ack_nonce")
-    salt, shared = raw(case, "session_id"), raw(case, "shared")
-    keys = hkdf(salt, shared, b"FCP2-SESSION-V1" + info, 96)
-    return keys + hkdf(salt, shared, b"FCP2-SESSION-CHAIN-V1" + info, 32)
-
-
-def mac(suite, key, message):
-    """What authenticates a datagram."""
-    macs = {
-        1: lambda: hmac.new(key, message, hashlib.sha256).digest(),
-        2: lambda: blake3.blake3(message, key=key).digest(),
-    }
-    return macs[suite]()[:16]
 
 
 def check_keys(case, keys, chain):
@@ -111,18 +30,15 @@ def check_schedule(case):
 
 def check_handshake(case):
     hello, ack = read("hello", raw(case, "hello")), read("ack", raw(case, "ack"))
-    cookie = hmac.new(raw(case, "cookie_key"), digestmod=hashlib.sha256)
-    cookie.update(transcript(b"", [it for it in HELLO if it != "cookie"], hello))
-    equal(cookie.digest(), raw(case, "cookie"), "cookie")
-    demand(hello.get("cookie", cookie.digest()) == cookie.digest(), "the hello's cookie")
+    cookie = cookie_of(raw(case, "cookie_key"), hello)
+    equal(cookie, raw(case, "cookie"), "cookie")
+    demand(hello.get("cookie", cookie) == cookie, "the hello's cookie")
     demand((hello["from"], hello["to"]) == (ack["to"], ack["from"]), "parties")
     demand(ack["suite"] in hello["suites"], "the suite was not offered")
     now = int.from_bytes(raw(case, "now"), "little")
     demand(all(abs(it["timestamp"] - now) <= SKEW for it in (hello, ack)), "time")
-    signed = transcript(b"FCP2-HELLO-V1", HELLO, hello)
-    demand(verify(raw(case, "initiator_key"), signed, hello["signature"]), "the hello's signature")
-    signed = transcript(b"FCP2-ACK-V1", ACK, ack) + encode(hello["eph_pubkey"]) + encode(hello["nonce"])
-    demand(verify(raw(case, "responder_key"), signed, ack["signature"]), "the ack's signature")
+    demand(verify(raw(case, "initiator_key"), signed_hello(hello), hello["signature"]), "the hello's signature")
+    demand(verify(raw(case, "responder_key"), signed_ack(ack, hello), ack["signature"]), "the ack's signature")
 
 
 def check_rekey(case):
@@ -130,15 +46,9 @@ def check_rekey(case):
     for name in ("session_id", "generation"):
         demand(request[name] == ack[name], name)
     demand((request["from"], request["to"]) == (ack["to"], ack["from"]), "parties")
-    signed = transcript(b"FCP2-REKEY-REQUEST-V1", REKEY_REQUEST, request)
-    demand(verify(raw(case, "requester_key"), signed, request["signature"]), "the request's signature")
-    signed = transcript(b"FCP2-REKEY-ACK-V1", REKEY_ACK, ack)
-    signed += transcript(b"", ("eph_pubkey", "nonce", "timestamp"), request)
-    demand(verify(raw(case, "answerer_key"), signed, ack["signature"]), "the ack's signature")
-    hashed = blake3.blake3(b"FCP2-REKEY-TRANSCRIPT-V1" + number(len(signed), 8) + signed).digest()
-    suite, parties = raw(case, "suite"), context(0, case["initiator"], case["responder"])[1:]
-    info = b"FCP2-REKEY-V1" + suite + number(ack["generation"], 4) + parties + hashed
-    check_keys(case, hkdf(raw(case, "chain"), raw(case, "shared"), info, 128), "next_chain")
+    demand(verify(raw(case, "requester_key"), signed_request(request), request["signature"]), "the request's signature")
+    demand(verify(raw(case, "answerer_key"), signed_rekey(ack, request), ack["signature"]), "the ack's signature")
+    check_keys(case, next_keys(case, ack, request, raw(case, "shared")), "next_chain")
 
 
 def reject_message(case):
@@ -151,7 +61,7 @@ def reject_message(case):
     raise Mismatch("it is accepted")
 
 
-FILES = {
+FILES = exchange.FILES | {
     "handshake.json": Accept(check_handshake),
     "key_schedule.json": Accept(check_schedule),
     "messages_reject.json": Reject(reject_message, sound="handshake.json"),

@@ -5,7 +5,7 @@ import blake3
 from check.canonical import decode
 from check.runner import Accept, Mismatch, Reject, demand, equal, raw
 
-BLIND_BYTES = 32
+BLIND_BYTES, MAX_SECRET = 32, 32 * 1024
 
 
 def multiply(a, b):
@@ -135,9 +135,48 @@ def dealing_reject(case):
     equal(Dealing(raw(case, "dealing")).open(case)[1], case["error"], "reason")
 
 
+def split_fault(case):
+    """Why a secret is not dealt."""
+    secret, threshold, total = raw(case, "secret") * int(case.get("times", 1)), int(case["threshold"]), int(case["total"])
+    if not secret:
+        return "EmptySecret"
+    if len(secret) > MAX_SECRET:
+        return "SecretTooLong"
+    if threshold < 1:
+        return "ThresholdTooSmall"
+    return "ThresholdExceedsTotal" if threshold > total else None
+
+
+def split(case):
+    """A secret dealt anew, with the blind and the coefficients that were drawn, those of the first power first."""
+    equal(split_fault(case), None, "fault")
+    blinded, rows = raw(case, "secret") + raw(case, "blind"), [bytes.fromhex(it) for it in case["coefficients"]]
+    demand(len(rows) == int(case["threshold"]) - 1 and all(len(row) == len(blinded) for row in rows), "coefficients")
+    shares = []
+    for index in range(1, int(case["total"]) + 1):
+        values = bytes(len(blinded))
+        for row in [*reversed(rows), blinded]:
+            values = bytes(multiply(a, index) ^ b for a, b in zip(values, row))
+        shares.append(bytes([index]) + values)
+    equal(shares, shares_of(case), "shares")
+    dealt = Dealing(raw(case, "dealing"))
+    named = (dealt.secret_id, dealt.generation, dealt.threshold, dealt.total)
+    told = (raw(case, "secret_id"), *(int(case[name]) for name in ("generation", "threshold", "total")))
+    equal(named, told, "numbers of the dealing")
+    equal(dealt.hashes, [dealt.hash(b"FCP2-SHARE-V1", share) for share in shares], "hashes of the shares")
+    equal(dealt.hash(b"FCP2-SHARED-SECRET-V1", blinded), dealt.secret_hash, "hash of the secret")
+
+
+def split_reject(case):
+    """A secret is not dealt."""
+    equal(split_fault(case), case["error"], "reason")
+
+
 FILES = {
     "combine.json": Accept(combine),
     "reject.json": Reject(combine_reject, "combine.json"),
     "dealing.json": Accept(dealing),
     "dealing_reject.json": Reject(dealing_reject, "dealing.json"),
+    "splitting.json": Accept(split, prose=frozenset({"seed"})),
+    "splitting_reject.json": Reject(split_reject, "splitting.json"),
 }

@@ -6,7 +6,7 @@ The tables are read here as they stand, so that whoever follows the specificatio
 import re
 from pathlib import Path
 
-from check import keys, symbols
+from check import cutting, keys
 
 SPECIFICATION = Path(__file__).resolve().parents[2] / "docs" / "spec"
 FORMS = {
@@ -183,7 +183,7 @@ def read_key(item):
 def read_information(item):
     """Transmission information that is the one form of its object."""
     need(len(item) == 12, "WrongLength")
-    need(symbols.transmission_fault({"bytes": item.hex()}) is None, "Invalid")
+    need(cutting.transmission_fault({"bytes": item.hex()}) is None, "Invalid")
 
 
 def read_sketch(item):

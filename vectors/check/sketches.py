@@ -62,10 +62,11 @@ def estimator(keys):
     """The counters of a set."""
     counters = [0] * 256
     for key in keys:
-        for at in range(256):
-            bit = mix(key ^ ((SIGN + at // 64) & MASK)) >> (at % 64) & 1
-            counters[at] = (counters[at] + (1 if bit else -1)) % 65536
-    return b"".join(it.to_bytes(2, "little") for it in counters)
+        for word in range(4):
+            signs = mix(key ^ ((SIGN + word) & MASK))
+            for bit in range(64):
+                counters[64 * word + bit] += 1 if signs >> bit & 1 else -1
+    return b"".join((it % 65536).to_bytes(2, "little") for it in counters)
 
 
 def difference(one, other):

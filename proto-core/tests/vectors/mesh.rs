@@ -7,7 +7,7 @@ use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::frame::flags::Flags;
 use fcp_proto_core::frame::header::Header;
 use fcp_proto_core::frame::signed::{self, SignedFrame};
-use fcp_proto_core::frame::symbols::{About, Opener, Sealer, Sender, ZoneKeyRef};
+use fcp_proto_core::frame::symbols::{About, Opener, Sealer, Sender, SymbolError, ZoneKeyRef};
 use fcp_proto_core::frame::{control, datagram};
 use fcp_proto_core::ids::{Digest, KeyId, MeshSessionId, NodeId, ObjectId, SessionNonce};
 use fcp_proto_core::limits::{DEFAULT_DATAGRAM_BYTES, MAX_CONTROL_BYTES};
@@ -19,17 +19,20 @@ use fcp_proto_core::session::message::{Ack, Cookie, Hello, HelloRetry, Message};
 use fcp_proto_core::session::rekey::{Lineage, RekeyAck, RekeyRequest};
 use fcp_proto_core::session::schedule::{self, Parties, Secrets};
 use fcp_proto_core::session::suite::{Suite, SuiteId};
+use fcp_proto_core::symbol::EncodingSet;
 use fcp_proto_core::time::{Instant, UnixTime};
 use zeroize::Zeroizing;
 
 use super::{Case, Check};
 
-pub(crate) const FILES: [(&str, Check); 12] = [
+pub(crate) const FILES: [(&str, Check); 14] = [
     ("frames/datagram.json", datagrams),
     ("frames/datagram_reject.json", datagram_reject),
     ("frames/fcpc.json", fcpc),
     ("frames/fcpc_reject.json", fcpc_reject),
     ("frames/fcps.json", fcps),
+    ("frames/fcps_opening.json", fcps_opening),
+    ("frames/fcps_opening_reject.json", fcps_opening_reject),
     ("frames/fcps_reject.json", fcps_reject),
     ("frames/signed.json", signed_frame),
     ("frames/signed_reject.json", signed_reject),
@@ -45,28 +48,28 @@ const LONGEST: usize = 2_048;
 const NOW: Instant = Instant::from_nanos(0);
 
 impl Case<'_> {
-    fn number(&self, name: &str) -> u64 {
+    pub(crate) fn number(&self, name: &str) -> u64 {
         u64::from_le_bytes(self.array(name))
     }
 
-    fn node(&self, name: &str) -> NodeId {
+    pub(crate) fn node(&self, name: &str) -> NodeId {
         self.text(name).parse().expect("a node")
     }
 
-    fn secret(&self, name: &str) -> Zeroizing<[u8; 32]> {
+    pub(crate) fn secret(&self, name: &str) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.array(name))
     }
 
-    fn key(&self, name: &str) -> VerifyingKey<Node> {
+    pub(crate) fn key(&self, name: &str) -> VerifyingKey<Node> {
         VerifyingKey::from_bytes(&self.array(name)).expect("a key")
     }
 
-    fn suite(&self) -> Suite {
+    pub(crate) fn suite(&self) -> Suite {
         let [id] = self.array("suite");
         SuiteId::new(id).suite().expect("a suite")
     }
 
-    fn parties(&self) -> Parties {
+    pub(crate) fn parties(&self) -> Parties {
         Parties { initiator: self.node("initiator"), responder: self.node("responder") }
     }
 
@@ -114,10 +117,10 @@ impl Case<'_> {
     }
 }
 
-fn fcps(case: &Case<'_>) {
-    let secret = case.array("zone_key");
-    let zone_key = ZoneKeyRef {
-        secret: &secret,
+/// The key by which the case's symbols are sealed.
+pub(crate) fn zone_key<'a>(case: &Case<'_>, secret: &'a [u8; 32]) -> ZoneKeyRef<'a> {
+    ZoneKeyRef {
+        secret,
         id: KeyId::from_bytes(case.array("zone_key_id")),
         zone_id_hash: Digest::from_bytes(case.array("zone_id_hash")),
         algorithm: match case.text("algorithm") {
@@ -125,18 +128,31 @@ fn fcps(case: &Case<'_>) {
             "xchacha20-poly1305" => ZoneKeyAlgorithm::XChaCha20Poly1305,
             other => panic!("{}: {other}", case.place),
         },
-    };
-    let node = case.node("node");
+    }
+}
+
+/// A symbol: its number, K and bytes.
+type Opened = (u32, u16, Vec<u8>);
+
+/// The symbols of a case; those that are not authentic have an error instead.
+fn symbols(case: &Case<'_>) -> Vec<Result<Opened, String>> {
+    let listed = case.fields.get("symbols").and_then(Json::as_array).expect("a list of symbols").iter();
+    let symbols = listed.map(|fields| {
+        let symbol = Case { place: case.place.clone(), fields };
+        if let Some(error) = symbol.optional("error") {
+            return Err(error.into());
+        }
+        let (esi, k) = (symbol.array("esi"), symbol.array("k"));
+        Ok((u32::from_le_bytes(esi), u16::from_le_bytes(k), symbol.bytes("bytes")))
+    });
+    symbols.collect()
+}
+
+fn fcps(case: &Case<'_>) {
+    let (secret, node) = (case.array("zone_key"), case.node("node"));
+    let zone_key = zone_key(case, &secret);
     let sender = Sender { node: &node, instance: case.number("instance") };
-    let symbols = case.fields.get("symbols").and_then(Json::as_array).expect("a list of symbols");
-    let symbols: Vec<_> = symbols
-        .iter()
-        .map(|fields| {
-            let symbol = Case { place: case.place.clone(), fields };
-            let (esi, k) = (symbol.array("esi"), symbol.array("k"));
-            (u32::from_le_bytes(esi), u16::from_le_bytes(k), symbol.bytes("bytes"))
-        })
-        .collect();
+    let symbols: Vec<_> = symbols(case).into_iter().map(|symbol| symbol.expect("a symbol")).collect();
     let about = About {
         flags: Flags::from_bits(u16::from_le_bytes(case.array("flags"))).expect("flags"),
         object_id: ObjectId::from_bytes(case.array("object_id")),
@@ -160,6 +176,38 @@ fn fcps(case: &Case<'_>) {
         (symbol.esi, symbol.k, symbol.bytes.to_vec())
     });
     case.same(opened.collect(), symbols);
+}
+
+fn fcps_opening(case: &Case<'_>) {
+    let opened = open_symbols(case).unwrap_or_else(|error| panic!("{}: {error}", case.place));
+    let opened: Vec<_> =
+        opened.into_iter().map(|symbol| symbol.map_err(|error| format!("{error:?}"))).collect();
+    case.same(opened, symbols(case));
+}
+
+//= docs/spec/fcps.md#opening
+fn fcps_opening_reject(case: &Case<'_>) {
+    case.refuses(open_symbols(case).and_then(|opened| opened.into_iter().collect::<Result<Vec<_>, _>>()));
+}
+
+/// The symbols of a frame as those of the case's encoding set.
+fn open_symbols(case: &Case<'_>) -> Result<Vec<Result<Opened, SymbolError>>, SymbolError> {
+    let (secret, node) = (case.array("zone_key"), case.node("node"));
+    let sender = Sender { node: &node, instance: case.number("instance") };
+    let opener = Opener::new(zone_key(case, &secret), sender, &Pure);
+    let set = EncodingSet {
+        object_id: ObjectId::from_bytes(case.array("object_id")),
+        zone_id: case.text("zone").parse().expect("a zone"),
+        zone_key_id: KeyId::from_bytes(case.array("set_zone_key_id")),
+    };
+    let mut frame = case.bytes("frame");
+    let symbols = opener.symbols(&mut frame, LONGEST)?.of(&set)?;
+    let parts = symbols.map(|opened| {
+        let opened = opened?;
+        let symbol = opened.get();
+        Ok((symbol.id.as_u32(), symbol.source_symbols, symbol.bytes.to_vec()))
+    });
+    Ok(parts.collect())
 }
 
 fn fcps_reject(case: &Case<'_>) {

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use fcp_proto_core::crypto::agree::EncryptionKey;
 use fcp_proto_core::crypto::frost::{
-    FrostError, GroupKey, KeyShare, Received, SigningRequest, begin_keygen, begin_refresh,
+    Committed, FrostError, GroupKey, KeyShare, Received, SigningRequest, begin_keygen, begin_refresh, commit,
 };
 use fcp_proto_core::crypto::hpke::{
-    BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, Purpose, base,
+    BoxContext, HpkeBox, HpkeError, HybridEncryptionKey, KemAlgorithm, OpeningKey, PublicEncryptionKey,
+    Purpose, base,
 };
-use fcp_proto_core::crypto::shamir::{CombineError, Dealing, HeldShare, ShamirError, Share, combine};
+use fcp_proto_core::crypto::secret::SecretBytes;
+use fcp_proto_core::crypto::shamir::{
+    CombineError, Dealing, DealingTerms, HeldShare, ShamirError, Share, combine,
+};
 use fcp_proto_core::crypto::sign::Signature;
 use fcp_proto_core::crypto::wrap::WrappableKey;
 use fcp_proto_core::encoding::cbor::{self, FromCbor, MapBuilder, ToCbor, Value};
@@ -41,8 +45,18 @@ pub(crate) fn hpke_box(case: &Case<'_>) {
 
 //= docs/spec/sealing.md#boxes-to-a-device
 pub(crate) fn hpke_box_reject(case: &Case<'_>) {
-    let error = open_box(case).map(|_| ()).map_err(|error| format!("{error:?}"));
+    let error = open_box(case).map(|_| ()).map_err(box_error);
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// The error as vectors name it; of which kind the box is stands beside it.
+pub(crate) fn box_error(error: HpkeError) -> String {
+    match error {
+        HpkeError::OtherKem(_) => String::from("OtherKem"),
+        HpkeError::TooLarge | HpkeError::Length(_) | HpkeError::RecipientKey | HpkeError::NotOpened => {
+            format!("{error:?}")
+        }
+    }
 }
 
 fn open_box(case: &Case<'_>) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
@@ -56,10 +70,26 @@ fn open_box(case: &Case<'_>) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
     };
     let secret = Zeroizing::new(case.array("secret"));
     let sealed = HpkeBox::from_packed(kem, case.bytes("sealed"))?;
-    match kem {
+    match case.optional("key_kem").map_or(kem, |kem| kem.parse().expect("a kind")) {
         KemAlgorithm::X25519 => sealed.open(&EncryptionKey::from_secret(secret), context),
         KemAlgorithm::XWing => sealed.open(&HybridEncryptionKey::from_secret(secret), context),
     }
+}
+
+/// A box to the case's key.
+//= docs/spec/sealing.md#boxes-to-a-device
+pub(crate) fn hpke_recipient_reject(case: &Case<'_>) {
+    let kem = case.text("kem").parse().expect("a kind");
+    let context = BoxContext {
+        zone_id: &ZoneId::new("z:work").expect("a zone"),
+        recipient: &NodeId::new("laptop").expect("a node"),
+        purpose: Purpose::ZoneKey,
+        issued_at: UnixTime::from_secs(1),
+    };
+    let entropy = &mut Entropy::from_seed(&Zeroizing::new([1; 32]));
+    let sealed = PublicEncryptionKey::from_bytes(kem, &case.bytes("public"))
+        .and_then(|key| HpkeBox::seal(&key, context, b"content", entropy));
+    assert_eq!(sealed.map(drop).map_err(box_error), Err(case.text("error").into()), "{}", case.place);
 }
 
 fn shares(case: &Case<'_>) -> Result<Vec<Share>, ShamirError> {
@@ -109,41 +139,137 @@ pub(crate) fn shamir_dealing_reject(case: &Case<'_>) {
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
 }
 
-/// The first participant is this implementation with its entropy; what the second says is the vector's.
+/// The dealer's entropy gives the blind, and then the coefficients.
+pub(crate) fn shamir_splitting(case: &Case<'_>) {
+    let mut entropy = Entropy::from_seed(&Zeroizing::new(case.array("seed")));
+    let rows = case.fields.get("coefficients").and_then(Json::as_array).expect("rows").iter();
+    let rows: String = rows.map(|row| row.as_str().expect("a text")).collect();
+    assert_eq!(entropy.bytes(), case.array::<32>("blind"), "{}", case.place);
+    let mut drawn = vec![0; rows.len() / 2];
+    entropy.fill(&mut drawn);
+    assert_eq!(hex::encode(drawn), rows, "{}", case.place);
+    assert_eq!(deal(case), Ok(dealing(case)), "{}", case.place);
+}
+
+//= docs/spec/sealing.md#shares
+pub(crate) fn shamir_splitting_reject(case: &Case<'_>) {
+    let error = deal(case).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+fn deal(case: &Case<'_>) -> Result<(Dealing, Vec<HeldShare>), ShamirError> {
+    let number = |name| case.text(name).parse().expect("a number");
+    let times = case.optional("times").map_or(1, |times| times.parse().expect("a number"));
+    let secret = SecretBytes::new(case.bytes("secret").repeat(times));
+    let generation = case.text("generation").parse().expect("a number");
+    let (threshold, total) = (number("threshold"), number("total"));
+    let terms = DealingTerms { secret_id: case.array("secret_id"), generation, threshold, total };
+    Dealing::deal(&secret, terms, &mut Entropy::from_seed(&Zeroizing::new(case.array("seed"))))
+}
+
+/// The first participant is this implementation with its entropy; what the others say is the vector's.
 pub(crate) fn frost_keygen(case: &Case<'_>) {
-    let entropy = &mut Entropy::from_seed(&Zeroizing::new(case.array("seed")));
-    let quorum = (case.text("threshold").parse().expect("a number"), 2);
-    let (own, first) = begin_keygen(case.array("ceremony_id"), quorum, 1, entropy).expect("a quorum");
-    assert_eq!(hex::encode(first), case.text("own_first"), "{}", case.place);
-    let (own, second) = own.receive(&Received::from([(2, case.bytes("other_first"))])).expect("honest");
-    assert_eq!(hex::encode(&second[&2][..]), case.text("own_second"), "{}", case.place);
-    let share = own.receive(&Received::from([(2, Zeroizing::new(case.bytes("other_second")))]));
+    keeps(case, keygen(case, |who, name, said| tells(case, who, name, said)));
+}
+
+//= docs/spec/sealing.md#key-generation
+pub(crate) fn frost_keygen_reject(case: &Case<'_>) {
+    let error = keygen(case, |_, _, _| ()).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+pub(crate) fn frost_refresh(case: &Case<'_>) {
+    keeps(case, refresh(case, |who, name, said| tells(case, who, name, said)));
+}
+
+//= docs/spec/sealing.md#refresh
+pub(crate) fn frost_refresh_reject(case: &Case<'_>) {
+    let error = refresh(case, |_, _, _| ()).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// What the first participant keeps.
+fn keeps(case: &Case<'_>, share: Result<KeyShare, FrostError>) {
     let kept = share.expect("honest").to_bytes().expect("small");
     assert_eq!(hex::encode(&kept[..]), case.text("key_share"), "{}", case.place);
 }
 
-pub(crate) fn frost_refresh(case: &Case<'_>) {
-    let refreshed = refresh(case, |name, said| {
-        assert_eq!(hex::encode(said), case.text(name), "{}", case.place);
-    });
-    let kept = refreshed.expect("honest").to_bytes().expect("small");
-    assert_eq!(hex::encode(&kept[..]), case.text("key_share"), "{}", case.place);
+/// What the first participant says: to all, or to `who`.
+fn tells(case: &Case<'_>, who: u8, name: &str, said: &[u8]) {
+    let told = if who == 0 { case.bytes(name) } else { others(case)[&who].bytes(name) };
+    assert_eq!(hex::encode(said), hex::encode(told), "{}: {name} to {who}", case.place);
 }
 
-pub(crate) fn frost_refresh_reject(case: &Case<'_>) {
-    let error = refresh(case, |_, _| ()).map(drop).map_err(|error| format!("{error:?}"));
+/// The other participants.
+fn others<'a>(case: &Case<'a>) -> BTreeMap<u8, Case<'a>> {
+    case.list("others").map(|other| (other.text("participant").parse().expect("a number"), other)).collect()
+}
+
+/// What came of the others under a name.
+fn came<T: From<Vec<u8>>>(case: &Case<'_>, name: &str) -> Received<T> {
+    let came = others(case).into_iter().filter(|(_, other)| other.optional(name).is_some());
+    came.map(|(who, other)| (who, other.bytes(name).into())).collect()
+}
+
+/// The share that the first participant has afterwards; `said` is shown what it says, and to whom.
+fn keygen(case: &Case<'_>, said: impl Fn(u8, &str, &[u8])) -> Result<KeyShare, FrostError> {
+    let entropy = &mut Entropy::from_seed(&Zeroizing::new(case.array("seed")));
+    let [threshold, total] = ["threshold", "total"].map(|name| case.text(name).parse().expect("a number"));
+    let begun = begin_keygen(case.array("ceremony_id"), (threshold, total), 1, entropy)?;
+    ceremony(case, begun, said)
+}
+
+fn refresh(case: &Case<'_>, said: impl Fn(u8, &str, &[u8])) -> Result<KeyShare, FrostError> {
+    let entropy = &mut Entropy::from_seed(&Zeroizing::new(case.array("seed")));
+    let old = KeyShare::from_bytes(&case.bytes("old_share"))?;
+    let participants = case.text("participants").split(' ').map(|it| it.parse().expect("a number")).collect();
+    let begun = begin_refresh(case.array("ceremony_id"), &old, participants, entropy)?;
+    ceremony(case, begun, said)
+}
+
+fn ceremony(
+    case: &Case<'_>,
+    (own, first): (Committed, Vec<u8>),
+    said: impl Fn(u8, &str, &[u8]),
+) -> Result<KeyShare, FrostError> {
+    said(0, "own_first", &first);
+    let (own, second) = own.receive(&came(case, "first"))?;
+    second.iter().for_each(|(who, share)| said(*who, "own_second", share));
+    own.receive(&came(case, "second"))
+}
+
+//= docs/spec/sealing.md#stored-key-shares
+pub(crate) fn frost_share_reject(case: &Case<'_>) {
+    let error =
+        KeyShare::from_bytes(&case.bytes("key_share")).map(drop).map_err(|error| format!("{error:?}"));
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
 }
 
-/// The share that the first of two participants has afterwards; `said` is shown what it says.
-fn refresh(case: &Case<'_>, said: impl Fn(&str, &[u8])) -> Result<KeyShare, FrostError> {
-    let entropy = &mut Entropy::from_seed(&Zeroizing::new(case.array("seed")));
-    let old = KeyShare::from_bytes(&case.bytes("old_share"))?;
-    let (own, first) = begin_refresh(case.array("ceremony_id"), &old, [1, 2].into(), entropy)?;
-    said("own_first", &first);
-    let (own, second) = own.receive(&Received::from([(2, case.bytes("other_first"))]))?;
-    said("own_second", &second[&2]);
-    own.receive(&Received::from([(2, Zeroizing::new(case.bytes("other_second")))]))
+/// The signer's entropy gives the randomness of its nonces.
+pub(crate) fn frost_answer(case: &Case<'_>) {
+    let mut entropy = Entropy::from_seed(&Zeroizing::new(case.array("seed")));
+    for random in case.fields.get("randomness").and_then(Json::as_array).expect("a list") {
+        assert_eq!(Some(&*hex::encode(entropy.bytes::<32>())), random.as_str(), "{}", case.place);
+    }
+    let answer =
+        answer(case, |said| assert_eq!(hex::encode(said), case.text("commitment"), "{}", case.place));
+    assert_eq!(answer, Ok(case.bytes("answer")), "{}", case.place);
+}
+
+//= docs/spec/sealing.md#signing
+pub(crate) fn frost_answer_reject(case: &Case<'_>) {
+    let error = answer(case, |_| ()).map(drop).map_err(|error| format!("{error:?}"));
+    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
+}
+
+/// The answer to the case's request; `said` is shown the commitment.
+fn answer(case: &Case<'_>, said: impl Fn(&[u8])) -> Result<Vec<u8>, FrostError> {
+    let share = KeyShare::from_bytes(&case.bytes("key_share")).expect("a share");
+    let (nonces, commitment) = commit(&share, &mut Entropy::from_seed(&Zeroizing::new(case.array("seed"))))?;
+    said(&commitment);
+    let request = SigningRequest::from_bytes(&case.bytes("request"))?;
+    assert_eq!(request.to_bytes(), Ok(case.bytes("request")), "{}", case.place);
+    share.sign(&request, nonces)
 }
 
 pub(crate) fn frost_signing(case: &Case<'_>) {

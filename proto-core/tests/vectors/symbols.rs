@@ -3,10 +3,10 @@
 use fcp_proto_core::crypto::role::Node;
 use fcp_proto_core::crypto::sign::{SigningKey, VerifyingKey};
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ShapeError};
-use fcp_proto_core::ids::{Digest, KeyId, ObjectId, ZoneId};
+use fcp_proto_core::ids::{KeyId, ZoneId};
 use fcp_proto_core::object::{
-    Body, Chunk, ChunkManifest, DecodeStatus, Header, Object, ObjectIdKey, SymbolAck, SymbolMessageError,
-    SymbolRequest, Transcribed, TranscriptSigned,
+    Body, DecodeStatus, Header, Object, ObjectIdKey, SymbolAck, SymbolMessageError, SymbolRequest,
+    Transcribed, TranscriptSigned,
 };
 use fcp_proto_core::symbol::{
     Encoder, EncodingSet, IdentifiedObject, PayloadId, Plans, TransmissionInformation,
@@ -117,23 +117,5 @@ pub(crate) fn message_reject(case: &Case<'_>) {
         _ => read::<SymbolAck>(case).map(|it| told(it.verify(&public).map(|_| ()))),
     };
     let error = judged.map_err(|error| format!("{error:?}")).and_then(|judged| judged);
-    assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
-}
-
-pub(crate) fn range(case: &Case<'_>) {
-    let (total, size) = (number(case, "total_len"), number(case, "chunk_size"));
-    let chunk = Chunk { object_id: ObjectId::default(), digest: Digest::default() };
-    let chunks = vec![chunk; usize::try_from(total.div_ceil(size)).expect("few")];
-    let size = u32::try_from(size).expect("32 bits");
-    let manifest = ChunkManifest::new(ObjectId::default(), total, size, chunks).expect("fits together");
-    let pieces = manifest.pieces(number(case, "start")..number(case, "end")).expect("within the object");
-    let pieces: Vec<_> = pieces.map(|piece| format!("{}:{:?}", piece.index, piece.within)).collect();
-    assert_eq!(pieces.join(" "), case.text("pieces"), "{}", case.place);
-}
-
-pub(crate) fn manifest_reject(case: &Case<'_>) {
-    let manifest = case.bytes("manifest");
-    let item = cbor::decode(&manifest).expect("canonical");
-    let error = ChunkManifest::from_cbor(item).map_err(|error| format!("{error:?}"));
     assert_eq!(error, Err(case.text("error").into()), "{}", case.place);
 }

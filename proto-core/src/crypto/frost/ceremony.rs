@@ -235,13 +235,11 @@ impl Dealt {
         }
         let (own, public) = match &self.plan.old {
             None => dkg::part3(&self.secret, &self.packages, &shares),
-            Some(old) => refresh::refresh_dkg_shares(
-                &self.secret,
-                &self.packages,
-                &shares,
-                old.group().to_package()?,
-                old.to_package()?,
-            ),
+            Some(old) => {
+                self.check_refreshed(&shares)?;
+                let (group, own) = (old.group().to_package()?, old.to_package()?);
+                refresh::refresh_dkg_shares(&self.secret, &self.packages, &shares, group, own)
+            }
         }
         .map_err(|error| blame(&error, FrostError::Unusable))?;
         let Plan { generation, threshold, participants, own: index, .. } = self.plan;
@@ -261,14 +259,20 @@ impl Dealt {
         if message.heard != self.heard {
             return Err(FrostError::HeardOtherwise(sender));
         }
-        let committed = self.commitments.get(&sender).ok_or(FrostError::Missing(sender))?;
-        if self.plan.old.is_some()
-            && !lies_on_zero_polynomial(&message.share, self.plan.own, &committed.coefficients)
-        {
-            return Err(blame(FrostFault::DealtShare));
-        }
         let share = SigningShare::deserialize(&*message.share).map_err(|_| blame(FrostFault::Malformed))?;
         Ok(round2::Package::new(share))
+    }
+
+    /// The library checks the shares of a refresh, too, but does not say who dealt a wrong one.
+    fn check_refreshed(&self, shares: &BTreeMap<Identifier, round2::Package>) -> Result<(), FrostError> {
+        for (sender, committed) in &self.commitments {
+            let dealt = shares.get(&identifier(*sender)?).ok_or(FrostError::Missing(*sender))?;
+            let share = secret32(dealt.signing_share())?;
+            if !lies_on_zero_polynomial(&share, self.plan.own, &committed.coefficients) {
+                return Err(FrostError::misbehaved(*sender, FrostFault::DealtShare));
+            }
+        }
+        Ok(())
     }
 }
 
