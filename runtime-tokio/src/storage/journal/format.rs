@@ -467,10 +467,8 @@ mod tests {
     #[test]
     fn the_home_id_is_not_printed() {
         let home = HomeId([0xa7; 32]);
-        let header = Header { home, number: 1, first: 1, revision: 1 };
-        for text in [format!("{home:?}"), format!("{header:?}"), format!("{:?}", SegmentKey::new(home, 1))] {
-            assert!(!text.contains("167") && !text.contains("a7"), "{text}");
-        }
+        assert_eq!(format!("{home:?}"), "HomeId(..)");
+        assert_eq!(format!("{:?}", SegmentKey::new(home, 1)), "SegmentKey(..)");
     }
 
     /// Another implementation writes the same segments.
