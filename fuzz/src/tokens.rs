@@ -55,8 +55,9 @@ fn signed(payload: &[u8], issuer: &SigningKey<Issuance>) -> Vec<u8> {
     let header = [(Value::Unsigned(1), Value::Negative(7)), (Value::Unsigned(4), kid)];
     let protected = encode(&Value::Map(Map::new(header.into()).expect("two labels")));
     let [protected, payload] = [&protected, payload].map(|bytes| Value::Bytes(bytes.into()));
-    let context = [Value::Text("Signature1".into()), protected.clone(), Value::Bytes((&[]).into())];
-    let message = encode(&Value::Array([&context[..], &[payload.clone()]].concat()));
+    let context = Value::Text("Signature1".into());
+    let message =
+        encode(&Value::Array(vec![context, protected.clone(), Value::Bytes((&[]).into()), payload.clone()]));
     let signature = issuer.sign(&message);
     let signature = Value::Bytes(signature.as_bytes().into());
     encode(&Value::Array(vec![protected, Value::Map(Map::default()), payload, signature]))

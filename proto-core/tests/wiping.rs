@@ -3,8 +3,9 @@
 //!
 //! The heap is read as the kernel shows it, so that blocks that were freed are seen as well. A block that is freed gets 16
 //! bytes of the allocator's own at its beginning; so only the last 16 bytes of a secret of 32 are looked for. The stack is
-//! not looked at: a value that is moved stays where it was until something else is written there. There is one thread, and
-//! no test harness beside it, so that nothing is allocated between the drop and the look.
+//! not looked at: a value that is moved stays where it was until something else is written there. Nor is a block seen that
+//! was freed on the way and taken again for something else before the end. There is one thread, and no test harness beside
+//! it, so that nothing is allocated between the drop and the look.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -173,8 +173,8 @@ fn flags_keep_their_rules_in_every_combination() {
     assert_eq!(Flags::default().bits(), 0x0404);
     for bits in 0..=u16::MAX {
         let has = |bit: u32| bits >> bit & 1 == 1;
-        let unknown = (12..16).any(has);
-        let right = !unknown && !(has(3) && has(4)) && (has(5) || !has(6));
+        let (unknown, both, ends_nothing) = ((12..16).any(has), has(3) && has(4), has(6) && !has(5));
+        let right = [unknown, both, ends_nothing] == [false; 3];
         assert_eq!(Flags::from_bits(bits).map(Flags::bits).ok(), right.then_some(bits), "{bits:#06x}");
     }
 }
