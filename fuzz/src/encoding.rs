@@ -1,9 +1,8 @@
-//! Canonical CBOR, strict JSON, tokens, and every type that is read from one item.
+//! Canonical CBOR, strict JSON, and every type that is read from one item.
 
 use fcp_proto_core::encoding::cbor::{self, FromCbor, ToCbor};
 use fcp_proto_core::encoding::json::{self, Json, MAX_VALUES};
 use fcp_proto_core::limits::MAX_INPUT_BYTES;
-use fcp_proto_core::token::Token;
 
 /// What is accepted has exactly one encoding.
 pub(crate) fn cbor(input: &[u8]) {
@@ -28,15 +27,6 @@ pub(crate) fn json(input: &[u8]) {
             assert_eq!(Json::from_cbor(item), Ok(value));
         }
         Err(error) => assert!(error.offset <= input.len() && error.line >= 1 && error.column >= 1),
-    }
-}
-
-/// What decodes is kept byte for byte and survives base64.
-pub(crate) fn token(input: &[u8]) {
-    if let Ok(token) = Token::decode(input) {
-        assert!(input.ends_with(token.as_bytes()));
-        let again = Token::from_text(&token.to_text()).expect("its own text");
-        assert_eq!(again.as_bytes(), token.as_bytes());
     }
 }
 

@@ -9,6 +9,7 @@ mod delivery;
 mod encoding;
 mod frames;
 mod gossip;
+mod key_ring;
 mod membership;
 mod mesh;
 mod migration;
@@ -19,6 +20,7 @@ mod sealing;
 mod session;
 mod storage;
 mod symbols;
+mod tokens;
 mod zone_keys;
 
 use fcp_proto_core::crypto::frost::GroupKey;
@@ -40,12 +42,16 @@ impl Target {
     pub const ALL: &'static [Self] = &[
         Self { name: "cbor", run: encoding::cbor },
         Self { name: "json", run: encoding::json },
-        Self { name: "token", run: encoding::token },
+        Self { name: "token", run: tokens::token },
+        Self { name: "claims", run: tokens::claims },
+        Self { name: "resource", run: tokens::resource },
         Self { name: "constraints", run: encoding::typed::<Constraints> },
         // A stored key is read, and nothing is stretched.
         Self { name: "wrapped_key", run: encoding::typed::<WrappedKey> },
         Self { name: "manifest", run: connectors::manifest },
         Self { name: "package", run: connectors::package },
+        Self { name: "recovery_phrase", run: sealing::recovery_phrase },
+        Self { name: "public_encryption_key", run: sealing::public_encryption_key },
         Self { name: "hpke_box", run: encoding::typed::<HpkeBox> },
         Self { name: "share", run: sealing::share },
         Self { name: "dealing", run: encoding::typed::<Dealing> },
@@ -54,6 +60,7 @@ impl Target {
         Self { name: "signing_request", run: sealing::signing_request },
         Self { name: "frost_message", run: sealing::frost_message },
         Self { name: "key_manifest", run: sealing::key_manifest },
+        Self { name: "key_ring", run: key_ring::schedule },
         Self { name: "symbol_message", run: symbols::message },
         Self { name: "symbols", run: symbols::transfer },
         Self { name: "object", run: objects::stored },

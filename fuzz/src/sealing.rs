@@ -1,13 +1,46 @@
-//! Boxes to a device, shares, zone key manifests and the messages of threshold signatures.
+//! The recovery phrase, boxes to a device, shares, zone key manifests and the messages of threshold signatures.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use fcp_proto_core::crypto::frost::{Committed, KeyShare, SigningRequest, begin_keygen, commit};
+use fcp_proto_core::crypto::hpke::{
+    BoxContext, HpkeBox, HpkeError, KemAlgorithm, PublicEncryptionKey, Purpose,
+};
+use fcp_proto_core::crypto::phrase::RecoveryPhrase;
 use fcp_proto_core::crypto::shamir::Share;
+use fcp_proto_core::encoding::cbor::{FromCbor, ToCbor};
+use fcp_proto_core::ids::{NodeId, ZoneId};
 use fcp_proto_core::object::{Object, Signed, StoredObject, ZoneKeyManifest};
 use fcp_proto_core::random::Entropy;
+use fcp_proto_core::time::UnixTime;
 use zeroize::Zeroizing;
+
+/// What is read as a phrase is written as its words, in small letters and with one space between them.
+pub(crate) fn recovery_phrase(input: &[u8]) {
+    let Ok(text) = core::str::from_utf8(input) else { return };
+    if let Ok(phrase) = RecoveryPhrase::parse(text) {
+        let words: Vec<_> = text.split_whitespace().map(str::to_ascii_lowercase).collect();
+        assert_eq!(*phrase.words(), words.join(" "));
+    }
+}
+
+/// What is read as a device's key is that key, and either a box is sealed to it or it is known to be of small order.
+pub(crate) fn public_encryption_key(input: &[u8]) {
+    for kem in [KemAlgorithm::X25519, KemAlgorithm::XWing] {
+        let Ok(key) = PublicEncryptionKey::from_bytes(kem, input) else { continue };
+        assert_eq!((key.kem(), key.as_bytes()), (kem, input));
+        let (zone_id, recipient) =
+            (&ZoneId::new("z:work").expect("a zone"), &NodeId::new("desk").expect("a node"));
+        let context =
+            BoxContext { zone_id, recipient, purpose: Purpose::ZoneKey, issued_at: UnixTime::from_secs(1) };
+        let entropy = &mut Entropy::from_seed(&Zeroizing::new([6; 32]));
+        match HpkeBox::seal(&key, context, &[1; 32], entropy) {
+            Ok(sealed) => assert_eq!(HpkeBox::from_cbor(sealed.to_cbor()).as_ref(), Ok(&sealed)),
+            Err(error) => assert_eq!(error, HpkeError::RecipientKey),
+        }
+    }
+}
 
 /// A share's bytes read back.
 pub(crate) fn share(input: &[u8]) {

@@ -34,7 +34,8 @@ const PLACES: usize = 256;
 /// The same where each change is paid for with public-key cryptography or a code's solver.
 const PLACES_OF_SOLVERS: usize = 32;
 
-/// The same where an entry is a schedule for a world of several nodes, and each change a whole history of it.
+/// The same where an entry is a schedule for a world of several nodes, and each change a whole history of it, or where
+/// boxes are sealed to devices.
 const PLACES_OF_WORLDS: usize = 8;
 
 /// The same where every step of the schedule is public-key cryptography of several nodes.
@@ -42,8 +43,9 @@ const PLACES_OF_GROUPS: usize = 1;
 
 fn places(target: Target) -> usize {
     match target.name {
-        "delivery" | "frost_message" | "session" | "symbols" => PLACES_OF_SOLVERS,
+        "claims" | "delivery" | "frost_message" | "session" | "symbols" => PLACES_OF_SOLVERS,
         "checkpoints" | "gossip" | "membership" | "migration" | "replica" | "storage" => PLACES_OF_WORLDS,
+        "key_ring" | "public_encryption_key" => PLACES_OF_WORLDS,
         "zone_keys" => PLACES_OF_GROUPS,
         _ => PLACES,
     }

@@ -40,9 +40,14 @@ pub const MAX_WHOLE_BYTES: usize = 1024 * 1024;
 /// first block size of RFC 6330 (table 2) that holds 1 MiB in symbols of 1,024 bytes.
 pub const MAX_BLOCK_SYMBOLS: u16 = 1_032;
 
-/// Most symbols beyond its source symbols that a decoder keeps of a block, and most attempts to solve it. Chosen: with
-/// this many more than it needs, a block fails once in 256^16 times.
+/// Most symbols beyond its source symbols that a decoder keeps of a block. Chosen: with this many more than it needs, a
+/// block fails once in 256^16 times.
 pub const MAX_SURPLUS_SYMBOLS: u32 = 16;
+
+/// Most attempts of a decode that may fail, whichever blocks they are made at. Chosen: a block that never solves has one
+/// with each number of symbols that it may keep; and where one in a hundred fails, the 255 of the largest number of
+/// blocks have so many once in a hundred million times.
+pub const MAX_FAILED_ATTEMPTS: u32 = MAX_SURPLUS_SYMBOLS + 1;
 
 /// Most decodes at once.
 pub const MAX_DECODES: usize = 16;

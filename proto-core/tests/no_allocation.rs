@@ -1,11 +1,14 @@
-//! Sealing, opening and checking allocate nothing for a symbol, a datagram or a control frame.
+//! Sealing, opening and checking allocate nothing for a symbol, a datagram, a control frame or a signed frame.
 
 use allocation_counter::measure;
 use fcp_proto_core::crypto::provider::Pure;
+use fcp_proto_core::crypto::role::Node;
+use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::frame::control;
 use fcp_proto_core::frame::datagram::{self, PREFIX_BYTES};
 use fcp_proto_core::frame::flags::Flags;
 use fcp_proto_core::frame::header::{HEADER_BYTES, RECORD_OVERHEAD};
+use fcp_proto_core::frame::signed::{self, SignedFrame};
 use fcp_proto_core::frame::symbols::{About, Opener, Sealer, Sender, ZoneKeyRef};
 use fcp_proto_core::ids::{Digest, KeyId, MeshSessionId, NodeId, ObjectId, SessionNonce};
 use fcp_proto_core::limits::{MAX_CONTROL_BYTES, MAX_FRAME_BYTES};
@@ -14,7 +17,7 @@ use fcp_proto_core::session::keys::{KeyLimits, Session, Side};
 use fcp_proto_core::session::rekey::Lineage;
 use fcp_proto_core::session::schedule::{self, Parties};
 use fcp_proto_core::session::suite::Suite;
-use fcp_proto_core::time::Instant;
+use fcp_proto_core::time::{Instant, UnixTime};
 use zeroize::Zeroizing;
 
 const NOW: Instant = Instant::from_nanos(0);
@@ -71,6 +74,22 @@ fn symbols_are_sealed_and_opened_without_allocation() {
         });
         assert_eq!(count, 0, "{algorithm:?}");
     }
+}
+
+/// A signed frame may be 4 MiB long, and whoever sends it is not known to be honest before its signature is checked.
+//= docs/spec/fcps.md#signed-frames
+#[test]
+fn a_signed_frame_is_signed_and_verified_where_it_lies() {
+    let (source, now) = (node("alice"), UnixTime::from_secs(1_000));
+    let key = SigningKey::<Node>::from_seed(&Zeroizing::new([4; 32]));
+    let verifying = key.verifying_key();
+    let frame = vec![7; 1 << 20];
+    let mut out = vec![0; frame.len() + 200];
+    let mut length = 0;
+    let emitted = || length = signed::emit(&source, &key, now, &frame, &mut out).expect("room").len();
+    assert_eq!(allocations(emitted), 0);
+    let signed = SignedFrame::parse(&out[..length], MAX_FRAME_BYTES).expect("a signed frame");
+    assert_eq!(allocations(|| assert_eq!(signed.verify(&verifying, now), Ok(&frame[..]))), 0);
 }
 
 #[test]

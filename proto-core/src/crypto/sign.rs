@@ -8,7 +8,7 @@ use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 use core::str::FromStr;
 
-use ed25519_dalek::{Signer, Verifier};
+use ed25519_dalek::ed25519::signature::{MultipartSigner, MultipartVerifier};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -101,7 +101,12 @@ impl<R: SigningRole> SigningKey<R> {
 
     /// Signs `message`, which must begin with a domain of its own.
     pub fn sign(&self, message: &[u8]) -> Signature {
-        Signature(self.inner.sign(message).to_bytes())
+        self.sign_parts(&[message])
+    }
+
+    /// Signs the message whose parts, one after the other, are `parts`: a long one is not copied to be signed.
+    pub fn sign_parts(&self, parts: &[&[u8]]) -> Signature {
+        Signature(self.inner.multipart_sign(parts).to_bytes())
     }
 
     /// Signs `value` as an object of `schema`.
@@ -166,13 +171,22 @@ impl<R: SigningRole> VerifyingKey<R> {
     /// [`SignatureInvalid`].
     //= docs/spec/keys.md#signatures
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), SignatureInvalid> {
+        self.verify_parts(&[message], signature)
+    }
+
+    /// As [`verify`](Self::verify), over the message whose parts, one after the other, are `parts`.
+    ///
+    /// # Errors
+    /// [`SignatureInvalid`].
+    //= docs/spec/keys.md#signatures
+    pub fn verify_parts(&self, parts: &[&[u8]], signature: &Signature) -> Result<(), SignatureInvalid> {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         // R is compared as bytes with the one that is computed, so that it needs neither to be decoded nor to be checked
         // for another encoding.
         if is_small_order(signature.r_bytes()) {
             return Err(SignatureInvalid);
         }
-        self.inner.verify(message, &signature).map_err(|_| SignatureInvalid)
+        self.inner.multipart_verify(parts, &signature).map_err(|_| SignatureInvalid)
     }
 
     /// Checks `signature` over `value` as an object of `schema`.

@@ -1,6 +1,5 @@
 //! Signed frames: one FCPS frame under a node's signature, while there is no session to authenticate it.
 
-use alloc::vec::Vec;
 use core::fmt;
 
 use super::error::FrameError;
@@ -110,9 +109,9 @@ impl<'a> SignedFrame<'a> {
         if delta > SESSION_SKEW_SECS {
             return Err(SignedFrameError::TimestampSkew { delta, max: SESSION_SKEW_SECS });
         }
-        let message = transcript(&self.source, self.timestamp, self.frame);
-        key.verify(&message, &self.signature).map_err(|_| SignedFrameError::InvalidSignature)?;
-        Ok(self.frame)
+        let verified =
+            transcript(&self.source, self.timestamp, self.frame, |it| key.verify_parts(it, &self.signature));
+        verified.map(|()| self.frame).map_err(|_| SignedFrameError::InvalidSignature)
     }
 }
 
@@ -130,7 +129,7 @@ pub fn emit<'a>(
     let name = source.as_str().as_bytes();
     let (len, needed) = (out.len(), OVERHEAD + name.len() + check_size(frame)?.len());
     let out = out.get_mut(..needed).ok_or(FrameError::BufferTooSmall { len, needed })?;
-    let signature = key.sign(&transcript(source, timestamp, frame));
+    let signature = transcript(source, timestamp, frame, |it| key.sign_parts(it));
     // An identifier has at most 128 bytes.
     put(out, 0, &(name.len() as u16).to_le_bytes());
     put(out, 2, name);
@@ -146,10 +145,12 @@ fn check_size(frame: &[u8]) -> Result<&[u8], FrameError> {
     if len > MAX_FRAME_BYTES { Err(FrameError::ExceedsMtu { len, max: MAX_FRAME_BYTES }) } else { Ok(frame) }
 }
 
-fn transcript(source: &NodeId, timestamp: UnixTime, frame: &[u8]) -> Vec<u8> {
+/// Gives the parts of what is signed to `act`. The frame is not copied: whoever sends one makes its receiver hash it, and
+/// reserve nothing.
+fn transcript<T>(source: &NodeId, timestamp: UnixTime, frame: &[u8], act: impl FnOnce(&[&[u8]]) -> T) -> T {
     // An identifier has at most 128 bytes, and a frame's length was checked.
     let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
     let name = source.as_str().as_bytes();
     let time = timestamp.as_secs().to_le_bytes();
-    [b"FCP2-FRAME-SIG-V1", &length(name)[..], name, &time, &length(frame), frame].concat()
+    act(&[b"FCP2-FRAME-SIG-V1", &length(name), name, &time, &length(frame), frame])
 }

@@ -167,6 +167,47 @@ fn every_rule_of_the_header_has_its_error() {
     assert_eq!(Header::parse(&longer, MAX_FRAME_BYTES), Err(mismatch));
 }
 
+//= docs/spec/fcps.md#flags
+#[test]
+fn flags_keep_their_rules_in_every_combination() {
+    assert_eq!(Flags::default().bits(), 0x0404);
+    for bits in 0..=u16::MAX {
+        let has = |bit: u32| bits >> bit & 1 == 1;
+        let (unknown, both, ends_nothing) = ((12..16).any(has), has(3) && has(4), has(6) && !has(5));
+        let right = [unknown, both, ends_nothing] == [false; 3];
+        assert_eq!(Flags::from_bits(bits).map(Flags::bits).ok(), right.then_some(bits), "{bits:#06x}");
+    }
+}
+
+/// The tags cover neither flags nor the number of symbols: what opens has them as whoever carried it wished.
+//= docs/spec/fcps.md#flags
+#[test]
+fn flags_and_count_are_those_of_the_sender_only_in_a_datagram_or_under_a_signature() {
+    let (bytes, opener) = sample(ZoneKeyAlgorithm::ChaCha20Poly1305);
+    let mut flagged = bytes.clone();
+    flagged[6..8].copy_from_slice(&(Flags::default() | Flags::PRIORITY).bits().to_le_bytes());
+    let mut fewer = bytes[..bytes.len() - 16 - RECORD_OVERHEAD].to_vec();
+    fewer[8..12].copy_from_slice(&1_u32.to_le_bytes());
+    fewer[12..16].copy_from_slice(&(16 + RECORD_OVERHEAD as u32).to_le_bytes());
+    let (mut sender, mut bob) = pair();
+    let sent = datagram(&mut sender, &bytes);
+    let key = SigningKey::from_seed(&Zeroizing::new([4; 32]));
+    let (now, mut out) = (UnixTime::from_secs(1_000), vec![0; 500]);
+    let signed = signed::emit(&alice(), &key, now, &bytes, &mut out).unwrap().to_vec();
+    let head = signed.len() - bytes.len();
+    for bent in [flagged, fewer] {
+        assert!(all_open(&opener, &bent));
+        let mut carried = [&sent[..PREFIX_BYTES], &bent].concat();
+        let refused = datagram::open(&mut bob.receive, &mut carried, DEFAULT_DATAGRAM_BYTES).map(|_| ());
+        assert_eq!(refused, Err(DatagramError::NotAuthentic));
+        let shown = [&signed[..head], &bent].concat();
+        let frame = SignedFrame::parse(&shown, 500).unwrap();
+        assert_eq!(frame.verify(&key.verifying_key(), now), Err(SignedFrameError::InvalidSignature));
+    }
+    let mut sent = sent;
+    assert_eq!(&*datagram::open(&mut bob.receive, &mut sent, DEFAULT_DATAGRAM_BYTES).unwrap(), &bytes[..]);
+}
+
 #[test]
 fn a_symbol_opens_only_in_its_place_and_for_its_sender() {
     let (mut sealer, opener) = ends(ZoneKeyAlgorithm::ChaCha20Poly1305, 5);

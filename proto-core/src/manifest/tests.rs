@@ -129,6 +129,29 @@ fn unknown_and_missing_fields_name_their_line() {
     assert!(matches!(error.problem, Problem::Syntax(_)));
     let error = refused("risk = \"low\"", "risk = \"tiny\"");
     assert_eq!(error.line, line_of("risk"));
+    let error = refused("[sandbox]", "[extra]\na = 1\n[sandbox]");
+    assert_eq!((error.line, error.path.as_str()), (line_of("[sandbox]"), "extra"));
+    assert!(matches!(error.problem, Problem::Syntax(_)));
+    let error = refused("memory_mb = 64", "memory_mb = \"64\"");
+    assert_eq!((error.line, error.path.as_str()), (line_of("memory_mb"), "sandbox.memory_mb"));
+    assert!(matches!(error.problem, Problem::Syntax(_)));
+}
+
+/// JSON has no date-times, and a schema and a body are JSON.
+//= docs/spec/manifest.md#format
+#[test]
+fn a_date_time_is_refused_in_schemas_and_bodies() {
+    for (from, to) in [
+        ("note = { type = \"integer\" }", "note = { type = \"integer\", default = 1979-05-27 }"),
+        ("note = { type = \"integer\" }", "note = { type = \"integer\", enum = [07:32:00] }"),
+        ("schema = { type = \"object\" }", "schema = { type = \"object\", const = 1979-05-27T07:32:00Z }"),
+        ("method = \"GET\"", "method = \"POST\"\nbody = { a = 1979-05-27 }"),
+        ("method = \"GET\"", "method = \"POST\"\nbody = { a = [{ b = 07:32:00 }] }"),
+    ] {
+        let error = refused(from, to);
+        assert!(error.to_string().contains("date"), "{from} → {to}: {error}");
+        assert!(error.line > 0 && !error.path.is_empty(), "{from} → {to}: {error}");
+    }
 }
 
 //= docs/spec/manifest.md#format

@@ -75,9 +75,9 @@ pub enum AdmissionError {
     TooManyDuplicates,
     /// The decode took too long and is ended.
     TimedOut,
-    /// Too few symbols; the decode goes on.
+    /// Too few symbols, or other blocks wait to be solved; the decode goes on.
     Incomplete {
-        /// How many more are needed.
+        /// How many more symbols are needed. If none are, more can be done at once.
         needed: u32,
     },
     /// What the decoder said.
@@ -143,10 +143,10 @@ impl Decodes {
         }
     }
 
-    /// Solves a decode that has enough symbols, ends it, and gives the object.
+    /// Tries to solve one block of a decode. If that was the last one, ends the decode and gives the object.
     ///
     /// # Errors
-    /// [`AdmissionError::Incomplete`] leaves the decode as it was; all others mean that there is none any more.
+    /// [`AdmissionError::Incomplete`] lets the decode go on; all others mean that there is none any more.
     pub fn finish(
         &mut self,
         set: &EncodingSet,
@@ -154,7 +154,7 @@ impl Decodes {
         now: Instant,
     ) -> Result<IdentifiedObject, AdmissionError> {
         let solved = self.running(set, now)?.decoder.solve();
-        if let Ok(Progress { needed: needed @ 1.., .. }) = solved {
+        if let Ok(Progress { needed, complete: false, .. }) = solved {
             return Err(AdmissionError::Incomplete { needed });
         }
         let ended = self.active.remove(set).ok_or(AdmissionError::NotDecoding)?;
@@ -229,6 +229,7 @@ impl fmt::Display for AdmissionError {
             Self::NotDecoding => f.write_str("nothing of this encoding is being decoded"),
             Self::TooManyDuplicates => f.write_str("too many symbols came twice"),
             Self::TimedOut => f.write_str("the decode took too long"),
+            Self::Incomplete { needed: 0 } => f.write_str("other blocks wait to be solved"),
             Self::Incomplete { needed } => write!(f, "{needed} more symbols are needed"),
             Self::Decode(error) => error.fmt(f),
         }

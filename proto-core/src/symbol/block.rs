@@ -23,6 +23,10 @@ pub(super) struct BlockDecoder {
     complete: bool,
 }
 
+/// The symbols at hand do not determine those that are missing.
+#[derive(Debug)]
+pub(super) struct Undetermined;
+
 impl BlockDecoder {
     pub(super) fn new(block: Block) -> Self {
         Self {
@@ -53,6 +57,16 @@ impl BlockDecoder {
         self.complete
     }
 
+    /// Whether an attempt to solve it is worth it.
+    pub(super) fn is_worth_solving(&self) -> bool {
+        !self.complete && self.needed() == 0
+    }
+
+    /// Whether it has as many symbols as it may keep.
+    pub(super) fn is_full(&self) -> bool {
+        self.received() >= u32::from(self.block.source_symbols) + MAX_SURPLUS_SYMBOLS
+    }
+
     /// The source symbols that are not there, in order.
     pub(super) fn missing(&self) -> impl Iterator<Item = u32> {
         let absent = self.has_source.iter().zip(0..).filter(|(has, _)| !**has).map(|(_, esi)| esi);
@@ -65,8 +79,7 @@ impl BlockDecoder {
         if self.has(esi) {
             return Err(DecodeError::Duplicate);
         }
-        let most = u32::from(self.block.source_symbols) + MAX_SURPLUS_SYMBOLS;
-        if self.complete || self.received() >= most {
+        if self.complete || self.is_full() {
             return Err(DecodeError::Surplus);
         }
         match self.has_source.get_mut(esi as usize) {
@@ -87,24 +100,18 @@ impl BlockDecoder {
         self.has_source.get(esi as usize).copied().unwrap_or_else(|| self.repair.contains_key(&esi))
     }
 
-    /// Fills in the source symbols that are missing, if the symbols at hand determine them.
-    ///
-    /// Each attempt needs one symbol more than the last, and a block takes a bounded number of them, so that a sender who
-    /// chooses symbols that depend on each other buys a bounded number of attempts.
+    /// Fills in the source symbols that are missing, if the symbols at hand determine them. If they do not, the next
+    /// attempt is worth it with one symbol more.
     pub(super) fn solve(
         &mut self,
         information: TransmissionInformation,
         buffer: &mut [u8],
-    ) -> Result<(), DecodeError> {
-        if self.complete || self.needed() > 0 {
-            return Ok(());
-        }
+    ) -> Result<(), Undetermined> {
         let block_length = buffer.len() as u64;
         let mut solver = SourceBlockDecoder::new(self.block.number, &information.codec(), block_length);
         let Some(solved) = solver.decode(self.packets(information.symbol_size(), buffer)) else {
             self.unsolvable_with = Some(self.received());
-            let most = u32::from(self.block.source_symbols) + MAX_SURPLUS_SYMBOLS;
-            return if self.received() < most { Ok(()) } else { Err(DecodeError::Unsolvable) };
+            return Err(Undetermined);
         };
         for (esi, has) in (0..).zip(&self.has_source) {
             if !has {

@@ -9,6 +9,7 @@ use super::{Authenticated, EncodingSet, IdentifiedObject, PayloadId, Symbol, Tra
 use crate::encoding::cbor::ShapeError;
 use crate::error::Code;
 use crate::ids::ObjectId;
+use crate::limits::MAX_FAILED_ATTEMPTS;
 use crate::object::ObjectIdKey;
 
 /// Rebuilds one object from its symbols, in any order, over any time.
@@ -19,6 +20,8 @@ pub struct Decoder {
     /// All source symbols; those that have not come are zeros.
     buffer: Vec<u8>,
     blocks: Vec<BlockDecoder>,
+    /// How many more attempts may fail; with none left, the decode has failed.
+    attempts_left: u32,
 }
 
 /// How far a decode is.
@@ -67,7 +70,8 @@ pub enum DecodeError {
     Duplicate,
     /// The block needs no more symbols, or has as many as it may keep.
     Surplus,
-    /// A block with all the symbols it may keep cannot be solved; they depend on each other.
+    /// As many attempts failed as may, or a block with all the symbols it may keep cannot be solved: its symbols depend on
+    /// each other.
     Unsolvable,
     /// Source symbols are still missing.
     Incomplete,
@@ -97,7 +101,8 @@ impl Decoder {
         }
         let bytes = information.source_symbols() as usize * information.symbol_size();
         let blocks = information.blocks().map(BlockDecoder::new).collect();
-        Ok(Self { set, information, buffer: vec![0; bytes], blocks })
+        let (buffer, attempts_left) = (vec![0; bytes], MAX_FAILED_ATTEMPTS);
+        Ok(Self { set, information, buffer, blocks, attempts_left })
     }
 
     /// The encoding whose symbols it takes.
@@ -152,17 +157,24 @@ impl Decoder {
         Ok(self.progress())
     }
 
-    /// Solves the blocks that have enough symbols. It is a step of its own because it may take as long as a thousand
-    /// symbols.
+    /// Tries to solve one block, the first that has enough symbols. It is a step of its own because it may take as long as
+    /// a thousand symbols. While nothing is needed and the object is not complete, other blocks wait to be solved.
     ///
     /// # Errors
-    /// [`DecodeError::Unsolvable`], which ends the decode.
+    /// [`DecodeError::Unsolvable`], which ends the decode: it is said again, and nothing more is tried.
+    //= docs/spec/symbols.md#bounds
     pub fn solve(&mut self) -> Result<Progress, DecodeError> {
-        for (block, decoder) in self.information.blocks().zip(&mut self.blocks) {
+        let mut waiting = self.information.blocks().zip(&mut self.blocks);
+        if self.attempts_left > 0
+            && let Some((block, decoder)) = waiting.find(|(_, decoder)| decoder.is_worth_solving())
+        {
             let range = block.source_range(self.information.symbol_size());
-            decoder.solve(self.information, &mut self.buffer[range])?;
+            let solved = decoder.solve(self.information, &mut self.buffer[range]);
+            if solved.is_err() {
+                self.attempts_left = if decoder.is_full() { 0 } else { self.attempts_left - 1 };
+            }
         }
-        Ok(self.progress())
+        if self.attempts_left > 0 { Ok(self.progress()) } else { Err(DecodeError::Unsolvable) }
     }
 
     /// The object, if it is complete and its identity under the zone's `key` is the one asked for.
@@ -174,7 +186,7 @@ impl Decoder {
         if !self.progress().complete {
             return Err(DecodeError::Incomplete);
         }
-        let Self { set, information, buffer: mut bytes, blocks: _ } = self;
+        let Self { set, information, buffer: mut bytes, blocks: _, attempts_left: _ } = self;
         bytes.truncate(information.transfer_length());
         let rebuilt = IdentifiedObject::from_bytes(bytes, key).map_err(DecodeError::Malformed)?;
         if rebuilt.id() == set.object_id && rebuilt.header().zone_id == set.zone_id {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::encoding::cbor::{ByteString, FromCbor, ToCbor};
 use crate::ids::{KeyId, ObjectId, ZoneId};
-use crate::limits::{MAX_BLOCK_SYMBOLS, MAX_SURPLUS_SYMBOLS, MAX_WHOLE_BYTES};
+use crate::limits::{MAX_BLOCK_SYMBOLS, MAX_FAILED_ATTEMPTS, MAX_SURPLUS_SYMBOLS, MAX_WHOLE_BYTES};
 use crate::object::{Body, Header, Object, ObjectIdKey, RawChunk, StoredObject};
 use crate::random::Entropy;
 use crate::time::{Instant, UnixTime};
@@ -71,6 +71,16 @@ fn id(block: u8, esi: u32) -> PayloadId {
     PayloadId::new(block, esi).unwrap()
 }
 
+/// Solves one block after the other until symbols are needed, or none.
+fn solve(decoder: &mut Decoder) -> Progress {
+    loop {
+        let progress = decoder.solve().unwrap();
+        if progress.complete || progress.needed > 0 {
+            return progress;
+        }
+    }
+}
+
 /// `count` distinct symbols of `block`: each source symbol with the probability `keep` of 100, repair symbols anywhere.
 fn draw(block: Block, count: u32, keep: u64, entropy: &mut Entropy) -> BTreeSet<PayloadId> {
     let source = 0..u32::from(block.source_symbols);
@@ -104,7 +114,7 @@ proptest! {
             let refused = sent.deliver(ids, &mut decoder);
             prop_assert!(refused.iter().all(|error| *error == DecodeError::Surplus));
         }
-        prop_assert!(decoder.solve().unwrap().complete);
+        prop_assert!(solve(&mut decoder).complete);
         let rebuilt = decoder.finish(&key()).unwrap();
         prop_assert_eq!(rebuilt.bytes(), &sent.bytes);
         prop_assert_eq!(rebuilt.id(), sent.set.object_id);
@@ -170,7 +180,7 @@ fn whole_objects_survive_every_loss() {
                 let ids = draw(block, u32::from(block.source_symbols) + 2, keep, &mut entropy);
                 sent.deliver(ids, &mut decoder);
             }
-            decoder.solve().unwrap();
+            solve(&mut decoder);
             assert_eq!(decoder.finish(&key()).unwrap().bytes(), sent.bytes, "{size} {symbol_size} {keep}");
         }
     }
@@ -347,8 +357,75 @@ fn symbols_that_depend_on_each_other_end_the_decode() {
             Err(error) => assert_eq!((error, count), (DecodeError::Unsolvable, 1 + MAX_SURPLUS_SYMBOLS)),
         }
     }
-    assert_eq!(decoder.solve(), Ok(decoder.progress()), "no attempt without a symbol more");
+    assert_eq!(decoder.solve(), Err(DecodeError::Unsolvable), "it is over");
     assert!(!decoder.progress().complete);
+}
+
+/// Bytes of two blocks, and for each block as many repair symbols as it keeps beyond its source symbols, and one, that
+/// say nothing of its first source symbol if all others are known: symbols of an object in which that one alone is not
+/// zero, and that are zero.
+fn blocks_with_useless_symbols() -> (Sent, [Vec<PayloadId>; 2]) {
+    let mut sent = Sent::new(10, 400, &mut entropy(6));
+    sent.information = TransmissionInformation::new(u64::from(MAX_BLOCK_SYMBOLS) + 1, 1).unwrap();
+    sent.bytes = vec![0; usize::from(MAX_BLOCK_SYMBOLS) + 1];
+    let blocks = [0, 1].map(|number| sent.information.block(number).unwrap());
+    blocks.iter().for_each(|block| sent.bytes[block.first_symbol as usize] = 1);
+    let (mut plans, mut out) = (Plans::default(), [0]);
+    let mut encoder = Encoder::over(&sent.set, sent.information, &sent.bytes);
+    let useless = blocks.map(|block| {
+        let repair = u32::from(block.source_symbols)..1 << 24;
+        let ids = repair.map(|esi| id(block.number, esi)).filter(|id| {
+            let symbol = encoder.symbol(*id, &mut plans, &mut out).unwrap();
+            symbol.get().bytes == [0]
+        });
+        ids.take(1 + MAX_SURPLUS_SYMBOLS as usize).collect()
+    });
+    (sent, useless)
+}
+
+/// Each block has all but one of its source symbols, and symbols that say nothing of it.
+//= docs/spec/symbols.md#bounds
+#[test]
+fn attempts_that_fail_are_bounded_for_all_blocks_together() {
+    let (sent, useless) = blocks_with_useless_symbols();
+    let mut decoder = sent.decoder();
+    for block in sent.information.blocks() {
+        let source = 1..u32::from(block.source_symbols);
+        sent.deliver(source.map(|esi| id(block.number, esi)), &mut decoder);
+    }
+    let mut failed = 0;
+    let mut turns = useless[0].iter().zip(&useless[1]).flat_map(|(one, other)| [one, other]);
+    let error = loop {
+        sent.deliver([*turns.next().expect("it ends before the blocks are full")], &mut decoder);
+        match decoder.solve() {
+            Ok(progress) => assert!(!progress.complete),
+            Err(error) => break error,
+        }
+        failed += 1;
+    };
+    assert_eq!((failed + 1, error), (MAX_FAILED_ATTEMPTS, DecodeError::Unsolvable));
+    let useful = (u32::from(MAX_BLOCK_SYMBOLS)..).map(|esi| id(0, esi)).find(|id| !useless[0].contains(id));
+    assert_eq!(sent.deliver(useful, &mut decoder), [], "with this one it could be solved");
+    assert_eq!(decoder.solve(), Err(DecodeError::Unsolvable), "but nothing is tried any more");
+}
+
+//= docs/spec/symbols.md#bounds
+#[test]
+fn one_call_solves_one_block() {
+    let sent = Sent::new(3 * usize::from(MAX_BLOCK_SYMBOLS), 1, &mut entropy(9));
+    let mut decoder = sent.decoder();
+    let blocks: Vec<_> = sent.information.blocks().collect();
+    for block in &blocks {
+        let ids = draw(*block, u32::from(block.source_symbols) + 2, 50, &mut entropy(9));
+        sent.deliver(ids, &mut decoder);
+    }
+    for solved in 1..=blocks.len() {
+        let progress = decoder.solve().unwrap();
+        assert_eq!((progress.needed, progress.complete), (0, solved == blocks.len()));
+        let waiting: BTreeSet<_> = decoder.missing().map(PayloadId::block).collect();
+        assert_eq!(waiting.len(), blocks.len() - solved);
+    }
+    assert_eq!(decoder.finish(&key()).unwrap().bytes(), sent.bytes);
 }
 
 #[test]
@@ -420,9 +497,13 @@ impl Pool {
     }
 
     fn add(&mut self, esi: u32) -> Result<Progress, AdmissionError> {
+        self.add_to(0, esi)
+    }
+
+    fn add_to(&mut self, block: u8, esi: u32) -> Result<Progress, AdmissionError> {
         let mut out = vec![0; self.sent.information.symbol_size()];
         let mut encoder = Encoder::over(&self.sent.set, self.sent.information, &self.sent.bytes);
-        let symbol = encoder.symbol(id(0, esi), &mut Plans::default(), &mut out).unwrap();
+        let symbol = encoder.symbol(id(block, esi), &mut Plans::default(), &mut out).unwrap();
         self.decodes.add(symbol, self.now)
     }
 
@@ -480,6 +561,31 @@ fn a_decode_ends_with_its_time() {
     assert_eq!(late.decodes.expire(Instant::from_nanos(14)), []);
     assert_eq!(late.decodes.expire(Instant::from_nanos(15)), [late.sent.set.clone()]);
     assert_eq!(late.decodes.deadline(), Some(Instant::from_nanos(20)));
+}
+
+/// The time is looked at before each block.
+//= docs/spec/symbols.md#bounds
+#[test]
+fn a_decode_is_finished_block_by_block() {
+    let mut blocks = pool(DecodeLimits { time: Duration::from_nanos(10), ..DecodeLimits::default() });
+    blocks.sent = Sent::new(usize::from(MAX_BLOCK_SYMBOLS), 1, &mut entropy(8));
+    for late in [false, true] {
+        blocks.now = Instant::from_nanos(5);
+        blocks.begin(3).unwrap();
+        for block in blocks.sent.information.blocks() {
+            // All but the first source symbol, and two repair symbols.
+            for esi in 1..u32::from(block.source_symbols) + 2 {
+                blocks.add_to(block.number, esi).unwrap();
+            }
+        }
+        assert_eq!(blocks.finish(), Err(AdmissionError::Incomplete { needed: 0 }));
+        if late {
+            blocks.now = Instant::from_nanos(15);
+            assert_eq!(blocks.finish(), Err(AdmissionError::TimedOut));
+        } else {
+            assert_eq!(blocks.finish().unwrap().bytes(), blocks.sent.bytes);
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod approvals;
 mod authority;
 mod bounds;
 mod calls;
+mod contexts;
 mod endings;
 mod grants;
 mod home;

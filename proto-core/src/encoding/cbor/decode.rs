@@ -9,7 +9,8 @@ use crate::limits::{MAX_DEPTH, MAX_OBJECT_BYTES};
 
 /// The value whose canonical encoding is exactly `input`, in which its strings lie.
 ///
-/// Memory is bounded by a small multiple of `input`, since little is reserved on the word of a length.
+/// Memory is bounded by one [`Value`] (32 bytes on a machine of 64 bits) for each byte of `input`: what is reserved on the
+/// word of a length is never more in all than could still come.
 ///
 /// # Errors
 /// The first rule that `input` breaks.
@@ -18,33 +19,24 @@ pub fn decode(input: &[u8]) -> Result<Value<'_>, CborError> {
     if input.len() > MAX_OBJECT_BYTES {
         return Err(CborError::TooLarge);
     }
-    let mut reader = Reader { rest: input };
+    let mut reader = Reader { rest: input, unreserved: input.len() };
     let value = reader.value(0)?;
     if reader.rest.is_empty() { Ok(value) } else { Err(CborError::TrailingBytes) }
 }
 
 /// The byte string that `input` begins with, where it lies, and what follows; none if it does not begin with one.
 pub(crate) fn split_bytes(input: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut reader = Reader { rest: input };
+    let mut reader = Reader { rest: input, unreserved: 0 };
     let initial = reader.byte().ok()?;
     let bytes = if initial >> 5 == 2 { reader.string(initial & 0x1f).ok()? } else { return None };
     Some((bytes, reader.rest))
 }
 
-/// Items reserved at once. A list or map rarely has more.
-const MOST_RESERVED: usize = 16;
-
-/// Levels at which something is reserved: objects and tokens are not much deeper, and whoever promises items on every
-/// level, and sends none, must gain nothing by it.
-const RESERVING_LEVELS: usize = 6;
-
-/// How many of `length` items to make room for before they are read.
-fn room(length: usize, depth: usize) -> usize {
-    if depth < RESERVING_LEVELS { length.min(MOST_RESERVED) } else { 0 }
-}
-
 struct Reader<'a> {
     rest: &'a [u8],
+    /// Items for which no room was made yet. Every item takes a byte, so an input has no more of them than bytes, and whoever
+    /// promises items on every level and sends none gains nothing by it.
+    unreserved: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -109,7 +101,7 @@ impl<'a> Reader<'a> {
     fn array(&mut self, info: u8, depth: usize) -> Result<Value<'a>, CborError> {
         let length = self.length(info)?;
         self.promise(length, 1)?;
-        let mut items = Vec::with_capacity(room(length, depth));
+        let mut items = Vec::with_capacity(self.room(length));
         for _ in 0..length {
             items.push(self.value(depth + 1)?);
         }
@@ -119,7 +111,7 @@ impl<'a> Reader<'a> {
     fn map(&mut self, info: u8, depth: usize) -> Result<Value<'a>, CborError> {
         let length = self.length(info)?;
         self.promise(length, 2)?;
-        let mut entries = Vec::with_capacity(room(length, depth));
+        let mut entries = Vec::with_capacity(self.room(2 * length) / 2);
         let mut previous: Option<&[u8]> = None;
         for _ in 0..length {
             let before = self.rest;
@@ -130,6 +122,13 @@ impl<'a> Reader<'a> {
             entries.push((key, self.value(depth + 1)?));
         }
         Ok(Value::Map(Map::from_ordered(entries)))
+    }
+
+    /// For how many of `items` to make room before they are read; for all of them, unless some were promised in vain.
+    fn room(&mut self, items: usize) -> usize {
+        let room = items.min(self.unreserved);
+        self.unreserved -= room;
+        room
     }
 
     /// Every item takes a byte, so a count beyond the rest of the input is refused before the first item is read.

@@ -135,5 +135,10 @@ mod tests {
         assert_eq!(contexts.of(&who, &fresh), Context { number: 1, label: fresh.clone() });
         contexts.apply_entry(&entry);
         assert_eq!(contexts.of(&who, &fresh).label, fresh, "an entry of the old context is history");
+        for context in [1, 7] {
+            let mut contexts = contexts.clone();
+            contexts.apply_entry(&ContextEntry { context, ..entry.clone() });
+            assert_eq!(contexts.of(&who, &fresh).label, read, "any other joins the present one: {context}");
+        }
     }
 }

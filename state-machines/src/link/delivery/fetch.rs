@@ -141,13 +141,15 @@ impl Fetch {
     }
 
     /// How to cut it, by what most of those say who have not lied; `None` while nobody says anything. Those who say
-    /// otherwise get their turn when those who were believed bring nothing.
+    /// otherwise get their turn when those who were believed bring nothing. Nobody is believed who cuts it into several
+    /// blocks: each would have to be solved in every attempt.
+    //= docs/spec/delivery.md#offers
     pub(super) fn choose(&self, now: Instant) -> Option<TransmissionInformation> {
         let current = self.received.as_ref().map(Received::information);
         let mut says: BTreeMap<TransmissionInformation, usize> = BTreeMap::new();
         for (name, source) in &self.sources {
             let lied = self.received.as_ref().is_some_and(|received| received.lied(name));
-            if let Some(information) = source.information.filter(|_| !lied) {
+            if let Some(information) = source.information.filter(|it| !lied && it.source_blocks() == 1) {
                 *says.entry(information).or_default() += 1;
             }
         }

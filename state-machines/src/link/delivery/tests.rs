@@ -499,6 +499,24 @@ fn a_false_length_is_given_up() {
     assert!(net.has(0, &object));
 }
 
+/// Each block would be solved in every attempt, and an object cut as it must be has one.
+//= docs/spec/delivery.md#offers
+#[test]
+fn whoever_cuts_an_object_into_several_blocks_is_not_followed() {
+    let (mut net, object) = (Net::new(3), object(13, 3_000));
+    let information = TransmissionInformation::new(object.bytes().len() as u64, 1).unwrap();
+    assert!(information.source_blocks() > 1);
+    let symbols = (0..2_000).map(|esi| (id(esi), vec![0])).collect();
+    net.peers[1].shelf.parts.insert(object.id(), Part { information, symbols });
+    net.want(0, &object);
+    net.run(2, |_, _, _| true);
+    assert_eq!(net.peers[0].delivery.admission().reserved(), 0);
+    net.peers[2].shelf.whole.push(object.clone());
+    net.run(60, |_, _, _| true);
+    assert!(net.has(0, &object));
+    assert_eq!(net.peers[0].fetched[0].1, []);
+}
+
 /// Bent symbols count as failures, and honest ones of others make the object.
 //= docs/spec/delivery.md#messages
 #[test]

@@ -2,6 +2,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use fcp_proto_core::frame::content::{Content, Lane, MAX_PIECE_BYTES, Piece, Window};
+use fcp_proto_core::random::Entropy;
+use zeroize::Zeroizing;
 
 use super::{Backlog, Lanes, Violation, room};
 
@@ -44,6 +46,71 @@ fn a_reader_that_does_not_take_stops_the_sender_and_bounds_both() {
     assert_eq!(from.send(Lane::Urgent, &message), Err(Backlog::Full));
 }
 
+//= docs/spec/fcpc.md#lanes
+#[test]
+fn a_piece_beyond_the_limit_is_a_violation_and_no_part_of_it_is_taken() {
+    let mut lanes = Lanes::default();
+    let end = room(Lane::Urgent);
+    let piece = |position| Piece { lane: Lane::Urgent, position, last: true, bytes: b"ab" };
+    assert_eq!(lanes.piece(piece(end - 1)), Err(Violation::BeyondLimit));
+    assert_eq!(lanes.piece(piece(u64::MAX - 1)), Err(Violation::BeyondLimit));
+    assert_eq!(lanes.next_content(), None, "nor is it a gap");
+    assert_eq!(lanes.piece(piece(0)), Ok(()));
+    assert_eq!(lanes.piece(piece(end)), Err(Violation::BeyondLimit), "room is told before it is there");
+}
+
+/// Whatever comes, overlaps or is missing, and however much of it is taken.
+//= docs/spec/fcpc.md#lanes
+#[test]
+fn what_a_receiver_says_never_falls_and_what_it_takes_is_what_was_sent() {
+    let mut random = Entropy::from_seed(&Zeroizing::new([1; 32]));
+    let (mut to, mut said) = (Lanes::default(), (0, room(Lane::Urgent)));
+    let all: Vec<u8> = (0..800_000_u32).map(|at| (at / 251) as u8).collect();
+    let (mut taken, mut reached) = (Vec::new(), 0_u64);
+    while reached < 700_000 {
+        let around = (reached + 200).saturating_sub(random.below(600));
+        let (position, length) = (around.min(said.1 - 1), 1 + random.below(1_000));
+        let end = (position + length).min(said.1).min(all.len() as u64);
+        let bytes = &all[position as usize..end as usize];
+        to.piece(Piece { lane: Lane::Urgent, position, last: true, bytes }).unwrap();
+        if position <= reached {
+            reached = reached.max(end);
+        }
+        if random.below(2) == 0 {
+            taken.extend(to.receive(Lane::Urgent).unwrap_or_default());
+        }
+        let says = to.standing();
+        assert!(says.received >= said.0 && says.limit >= said.1, "{says:?} after {said:?}");
+        assert_eq!(says.received, reached);
+        said = (says.received, says.limit);
+    }
+    assert!(taken.len() > 400_000 && all.starts_with(&taken));
+}
+
+//= docs/spec/fcpc.md#lanes
+#[test]
+fn windows_go_before_the_urgent_lane_and_that_before_all_others() {
+    let mut lanes = Lanes::default();
+    lanes.send(Lane::Bulk, b"bulk").unwrap();
+    lanes.send(Lane::Control, b"control").unwrap();
+    lanes.send(Lane::Urgent, b"urgent").unwrap();
+    lanes.carrier_changed();
+    for lane in Lane::ALL {
+        let Some(Content::Window(window)) = lanes.next_content() else { panic!("a window of {lane:?}") };
+        assert_eq!((window.lane, window.again), (lane, true));
+        lanes.window(Window { lane, received: 0, limit: room(lane), again: true }).unwrap();
+    }
+    for (lane, bytes) in
+        [(Lane::Urgent, &b"urgent"[..]), (Lane::Control, &b"control"[..]), (Lane::Bulk, &b"bulk"[..])]
+    {
+        assert_eq!(
+            lanes.next_content(),
+            Some(Content::Piece(Piece { lane, position: 0, last: true, bytes }))
+        );
+    }
+}
+
+//= docs/spec/fcpc.md#lanes
 #[test]
 fn the_lanes_take_turns_and_none_waits_for_ever() {
     let mut lanes = Lanes::default();

@@ -153,6 +153,7 @@ impl Place {
         let members = group.roster().members();
         let description = match own {
             Some(secrets) => group.apply_detached_commit(CommitSecrets::from_bytes(secrets.expose())?)?,
+            None if !renews_path(&commit.message.0)? => return Err(Refused),
             None => match group.process_incoming_message(MlsMessage::from_bytes(&commit.message.0)?)? {
                 ReceivedMessage::Commit(description) => description,
                 ReceivedMessage::ApplicationMessage(_)
@@ -218,6 +219,28 @@ pub(super) fn owner_of(package: &[u8], roll: &Roll) -> Option<NodeId> {
 /// The epoch that a commit ends.
 pub(super) fn epoch_of(commit: &Commit) -> Option<u64> {
     MlsMessage::from_bytes(&commit.message.0).ok()?.epoch()
+}
+
+/// Whether it is a member's public commit that renews the member's path. One that only adds need not by RFC 9420 (section
+/// 12.4), and the library does not tell; so the fields before the path are read here (sections 6 and 12.4).
+//= docs/spec/zone-keys.md#commits
+fn renews_path(message: &[u8]) -> Result<bool, Refused> {
+    const PUBLIC_MESSAGE: u16 = 1;
+    const MEMBER: u8 = 1;
+    const COMMIT: u8 = 3;
+    const PRESENT: u8 = 1;
+    let rest = &mut &*message;
+    let _version = u16::mls_decode(rest)?;
+    let is_public = u16::mls_decode(rest)? == PUBLIC_MESSAGE;
+    let _group_id = Vec::<u8>::mls_decode(rest)?;
+    let _epoch = u64::mls_decode(rest)?;
+    let is_members = u8::mls_decode(rest)? == MEMBER;
+    let _leaf = u32::mls_decode(rest)?;
+    let _authenticated_data = Vec::<u8>::mls_decode(rest)?;
+    let is_commit = u8::mls_decode(rest)? == COMMIT;
+    let _proposals = Vec::<u8>::mls_decode(rest)?;
+    let has_path = u8::mls_decode(rest)? == PRESENT;
+    Ok(is_public && is_members && is_commit && has_path)
 }
 
 /// The seat that a welcome gives to whom the secrets of its package belong, and what is handed over with it.

@@ -4,6 +4,7 @@ mod manifests;
 mod model;
 mod paths;
 mod thieves;
+mod unruled;
 mod world;
 
 use alloc::format;

@@ -221,6 +221,29 @@ fn a_package_adds_only_the_member_that_made_it() {
     assert_eq!(seat_of(&world, 0, |it, seat| it.due(seat)), Some(Due::Newcomer));
 }
 
+//= docs/spec/zone-keys.md#newcomers
+#[test]
+fn a_newcomer_gives_its_package_once_durable_and_joins_by_a_chosen_commit_alone() {
+    let mut world = World::settled(2, Without::Nothing);
+    world.set_members([node(0), node(1), node(2)].into());
+    world.ask(2).unwrap();
+    assert!(world.wire.is_empty(), "the secrets of its package are not durable");
+    world.refuse(2);
+    assert!(world.wire.is_empty(), "nor are they now");
+    world.ask(2).unwrap();
+    world.write(2);
+    let Some((_, _, Message::Package(package))) = world.wire.pop() else { panic!("a package") };
+    world.act(0, |it, seat, entropy, _| it.handle_package(&node(2), package, seat, entropy)).unwrap();
+    let commit = offer(&mut world, 0);
+    assert!(commit.welcome.is_some());
+    assert_eq!(hear(&mut world, 2, &commit), Err(Refusal::Outside), "it is offered and not chosen");
+    assert_eq!(world.devices[2].machine.group(), None);
+    assert_eq!(decided(&mut world, 2, &commit), Ok(()));
+    assert_eq!(decided(&mut world, 0, &commit), Ok(()));
+    assert_eq!(world.newest(2), world.newest(0));
+    assert_eq!(world.act(2, GroupKeys::ask), Err(Refusal::Inside), "whoever is in asks for nothing");
+}
+
 #[test]
 fn a_member_that_lost_its_place_is_taken_in_again() {
     let mut world = World::settled(3, Without::Nothing);
