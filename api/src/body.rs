@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use fcp_proto_core::encoding::json::{self, ReadError};
+use fcp_proto_core::encoding::named;
 use fcp_proto_core::error::Code;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Deserializer, Track};
 use zeroize::Zeroizing;
 
 use crate::types::ErrorBody;
@@ -23,12 +25,19 @@ pub fn read_request<T: DeserializeOwned>(body: &[u8], max_bytes: usize) -> Resul
 /// # Errors
 /// The failure: its code, and the place or field at fault.
 pub fn read<T: DeserializeOwned>(body: &[u8], max_bytes: usize) -> Result<T, ErrorBody> {
-    json::parse_as(body, max_bytes).map_err(|error| match &error {
-        ReadError::Json(_) => ErrorBody::new(error.code()).because(error.to_string()),
-        ReadError::Shape(shape) => {
-            let why = shape.to_string();
-            ErrorBody::new(shape_code(&why)).because(why)
-        }
+    let json = json::parse(body, max_bytes).map_err(|error| {
+        let error = ReadError::Json(error);
+        ErrorBody::new(error.code()).because(error.to_string())
+    })?;
+    let mut track = Track::new();
+    let value = serde_json::Value::from(json);
+    named::read(Deserializer::new(value, &mut track)).map_err(|shape| {
+        let (why, place) = (shape.to_string(), track.path().to_string());
+        let code = shape_code(&why);
+        // These name the field themselves; the place is what they miss it in.
+        let named = matches!(code, Code::UnknownField | Code::MissingField | Code::DuplicateKey);
+        let whole = place == "." || place == "?";
+        ErrorBody::new(code).because(if named || whole { why } else { format!("{place}: {why}") })
     })
 }
 
@@ -52,5 +61,38 @@ pub(crate) fn shape_code(message: &str) -> Code {
         Code::DuplicateKey
     } else {
         Code::InputInvalid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{AddGrant, Invoke};
+
+    fn refused<T: DeserializeOwned>(body: &str) -> (Code, String) {
+        let refused = read_request::<T>(body.as_bytes(), 1 << 20).map(|_| ()).unwrap_err();
+        (refused.code, refused.why.unwrap_or_default().into())
+    }
+
+    //= docs/spec/api.md#bodies
+    #[test]
+    fn a_value_that_does_not_fit_is_refused_with_the_place_of_its_field() {
+        let name = "holds a character that is not allowed";
+        let (code, why) = refused::<AddGrant>(r#"{"zone":"z work"}"#);
+        assert_eq!((code, why), (Code::InputInvalid, format!("zone: {name}")));
+        let (code, why) = refused::<AddGrant>(r#"{"operations":["notes.get","no tes"]}"#);
+        assert_eq!((code, why), (Code::InputInvalid, format!("operations[1]: {name}")));
+        let (code, why) = refused::<Invoke>(r#"{"call":{"connector":"a b"}}"#);
+        assert_eq!((code, why), (Code::InputInvalid, format!("call.connector: {name}")));
+        let (code, why) = refused::<Invoke>("[]");
+        assert!(code == Code::InputInvalid && why.starts_with("invalid type: sequence"), "{why}");
+    }
+
+    #[test]
+    fn what_names_its_field_itself_says_it_once() {
+        let (code, why) = refused::<Invoke>(r#"{"call":{}}"#);
+        assert_eq!((code, why.as_str()), (Code::MissingField, "missing field `connector`"));
+        let (code, why) = refused::<Invoke>(r#"{"speed":1}"#);
+        assert!(code == Code::UnknownField && why.starts_with("unknown field `speed`"), "{why}");
     }
 }

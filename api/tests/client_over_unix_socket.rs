@@ -156,8 +156,12 @@ async fn sessions_bearers_paths_queries_and_bodies_are_sent_as_the_contract_says
     client.set_session(Some(Secret::new("5e".repeat(32))));
     client.set_operator(Some(Secret::new("0b".repeat(32))));
     client.get::<GetOperation>(&["a/b", "c d"], &Nothing {}).await.unwrap_err();
-    let query =
-        ApprovalQuery { status: Some(ApprovalStatus::Pending), after: Some("x&y".into()), limit: Some(2) };
+    let query = ApprovalQuery {
+        agent: None,
+        status: Some(ApprovalStatus::Pending),
+        after: Some("x&y".into()),
+        limit: Some(2),
+    };
     client.get::<ListApprovals>(&[], &query).await.unwrap_err();
     client.send::<InvokeOperation>(&[], &invoke()).await.unwrap_err();
     let first = double.request(0);

@@ -35,7 +35,7 @@ const LINES: &[&str] = &[
     "settle ID --happened --note n",
     "settle ID --did-not --note n",
     "settle ID --probe",
-    "approvals list --status pending --limit 3 --after x",
+    "approvals list --by bob --status pending --limit 3 --after x",
     "approvals show ID",
     "approvals approve ID --yes --kind elevation --for 5m --grant 8h --allow * --max-calls 3",
     "approvals approve ID --only a.b --for 5m",

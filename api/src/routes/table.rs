@@ -172,7 +172,7 @@ endpoints! {
     FileRequest Post "/v1/requests" Access::Holder, Nothing, types::FileRequest => types::ApprovalView, USUAL, told(&[K::ApprovalRequested]),
         "Files a request for a person to decide.";
     ListApprovals Get "/v1/approvals" Access::Caller, types::ApprovalQuery, Nothing => types::ApprovalList, USUAL, READS,
-        "Requests, newest first.";
+        "Requests: what waits first, the agents by turn, then the rest, newest first.";
     WatchApprovals Get "/v1/approvals/watch" Access::Caller, types::ApprovalWatchQuery, Nothing => types::ApprovalWatch, USUAL, READS,
         "Waits for requests that changed.";
     GetApproval Get "/v1/approvals/{request_id}" Access::Caller, Nothing, Nothing => types::ApprovalView, USUAL, READS,

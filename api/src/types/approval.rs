@@ -42,6 +42,8 @@ pub enum ApprovalStatus {
     Expired,
     /// The approval was used.
     Used,
+    /// It waits in vain: whoever asked has another key, or that is revoked.
+    Void,
 }
 
 /// A request with all its arguments in full.
@@ -133,10 +135,14 @@ pub struct ApprovalView {
     pub grant_id: Option<ObjectId>,
 }
 
-/// Which requests are wanted, newest first.
+/// Which requests are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalQuery {
+    /// Those of this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::PrincipalId>)]
+    pub agent: Option<PrincipalId>,
     /// Those that stand so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<ApprovalStatus>,
@@ -149,7 +155,7 @@ pub struct ApprovalQuery {
     pub limit: Option<u32>,
 }
 
-/// Requests, newest first.
+/// Requests: what waits first, the agents by turn, then the rest, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalList {
     /// The calls that ask to be approved.

@@ -12,7 +12,7 @@ use fcp_api::types::{
     StandingGrant, StandingScope,
 };
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ObjectId, OperationId};
+use fcp_proto_core::ids::{ObjectId, OperationId, PrincipalId};
 use fcp_proto_core::object::ApprovalKind;
 use serde::Serialize;
 
@@ -59,7 +59,7 @@ pub(crate) struct Request {
 /// Requests.
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Approvals {
-    /// Lists requests, newest first
+    /// Lists requests: what waits first, the agents by turn, then the rest
     List(List),
     /// Shows a request with all its arguments in full
     Show(Show),
@@ -84,6 +84,8 @@ pub(crate) enum StatusArg {
     Expired,
     /// The approval was used
     Used,
+    /// It waits in vain: whoever asked has another key, or that is revoked
+    Void,
 }
 
 impl From<StatusArg> for ApprovalStatus {
@@ -94,14 +96,21 @@ impl From<StatusArg> for ApprovalStatus {
             StatusArg::Denied => Self::Denied,
             StatusArg::Expired => Self::Expired,
             StatusArg::Used => Self::Used,
+            StatusArg::Void => Self::Void,
         }
     }
 }
 
 /// Lists requests.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  fwc approvals list\n  fwc approvals list --status denied")]
+#[command(
+    after_help = "Examples:\n  fwc approvals list\n  fwc approvals list --by mail --status pending\n  \
+    fwc approvals list --status denied"
+)]
 pub(crate) struct List {
+    /// Only those of this agent
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) by: Option<PrincipalId>,
     /// Only those that stand so
     #[arg(long)]
     pub(crate) status: Option<StatusArg>,
@@ -111,6 +120,21 @@ pub(crate) struct List {
     /// Continues where another list ended, as its `next` says
     #[arg(long, value_name = "NEXT")]
     pub(crate) after: Option<String>,
+}
+
+impl List {
+    /// The command for the page after the mark.
+    fn page_after(&self, mark: &str) -> String {
+        let status = self.status.and_then(|status| status.to_possible_value());
+        let options = [
+            ("by", self.by.as_ref().map(ToString::to_string)),
+            ("status", status.map(|status| status.get_name().to_owned())),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("after", Some(mark.to_owned())),
+        ];
+        let given = options.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value?)));
+        format!("fwc approvals list{}", given.collect::<String>())
+    }
 }
 
 /// Shows a request.
@@ -203,11 +227,17 @@ pub(crate) async fn request(args: Request, context: &mut Context) -> Result<Outc
 pub(crate) async fn run(command: Approvals, context: &mut Context) -> Result<Outcome> {
     match command {
         Approvals::List(args) => {
-            let query =
-                ApprovalQuery { status: args.status.map(Into::into), after: args.after, limit: args.limit };
+            let query = ApprovalQuery {
+                agent: args.by.clone(),
+                status: args.status.map(Into::into),
+                after: args.after.clone(),
+                limit: args.limit,
+            };
             let for_people = context.renderer.is_for_people();
             let reply = context.as_caller().await?.get::<ListApprovals>(&[], &query).await?;
-            if for_people { wishes::table(&reply) } else { Ok(Answer::of(reply)?.into()) }
+            let more = reply.body.next.as_ref().map(|mark| args.page_after(mark));
+            let list = if for_people { wishes::table(&reply)? } else { Answer::of(reply)? };
+            Ok(more.into_iter().fold(list, Answer::next).into())
         }
         Approvals::Show(args) => {
             let path = args.request_id.to_string();

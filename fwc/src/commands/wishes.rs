@@ -1,9 +1,13 @@
 //! Grants that agents ask for: filing, showing and deciding them. They stand in the list of `approvals`, for a person
 //! decides them in one place.
 
+use std::cmp::Reverse;
+
 use fcp_api::client::Client;
 use fcp_api::routes::{ApproveGrantRequest, DenyGrantRequest, FileGrantRequest, GetGrantRequest};
-use fcp_api::types::{self, ApprovalList, ApproveGrant, Deny, Nothing, Reply, WishedOperation};
+use fcp_api::types::{
+    self, ApprovalList, ApprovalStatus, ApproveGrant, Deny, Nothing, Reply, WishedOperation,
+};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::token::constraints::Constraints;
 use serde_json::{Value, json};
@@ -111,18 +115,18 @@ fn tier(operations: &[WishedOperation]) -> Value {
     tiers.map_or_else(|| json!("not installed"), |tiers| json!(tiers.into_iter().max()))
 }
 
-/// Requests of both kinds in one table, newest first.
+/// Requests of both kinds in one table: what waits first, the newest of it first.
 ///
 /// # Errors
 /// [`Code::Internal`] for an answer without a JSON form, which is a defect.
-pub(super) fn table(reply: &Reply<ApprovalList>) -> Result<Outcome> {
+pub(super) fn table(reply: &Reply<ApprovalList>) -> Result<Answer> {
     let list = &reply.body;
     let calls = list.approvals.iter().map(|it| {
         let row = json!({
             "request_id": it.request_id, "for": "a call", "status": it.status, "agent": it.agent,
             "operations": it.operation, "tier": it.tier, "requested_at": it.requested_at,
         });
-        (it.requested_at, row)
+        ((it.status != ApprovalStatus::Pending, Reverse(it.requested_at)), row)
     });
     let grants = list.grant_requests.iter().map(|it| {
         let operations: Vec<_> = it.operations.iter().map(|wished| &wished.operation).collect();
@@ -131,10 +135,10 @@ pub(super) fn table(reply: &Reply<ApprovalList>) -> Result<Outcome> {
             "operations": operations, "tier": tier(&it.operations),
             "requested_at": it.requested_at,
         });
-        (it.requested_at, row)
+        ((it.status != ApprovalStatus::Pending, Reverse(it.requested_at)), row)
     });
     let mut rows: Vec<_> = calls.chain(grants).collect();
-    rows.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    rows.sort_by_key(|(place, _)| *place);
     let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
     let columns = [
         ("request_id", "REQUEST"),
@@ -145,5 +149,5 @@ pub(super) fn table(reply: &Reply<ApprovalList>) -> Result<Outcome> {
         ("tier", "TIER"),
     ];
     let body = json!({ "requests": rows, "next": list.next });
-    Ok(Answer::local(&body, reply.meta.source)?.table("requests", &columns).into())
+    Ok(Answer::local(&body, reply.meta.source)?.table("requests", &columns))
 }

@@ -77,18 +77,21 @@ impl Caller {
         })?;
         let session = SessionId::from_bytes(session.0);
         let entry = app.sessions().get(&public_name(&session)).cloned();
-        if entry.is_none_or(|entry| now.unix >= entry.expires_at) {
-            return Err(unauthenticated("there is no such session, or it has ended"));
-        }
+        let entry = entry.filter(|entry| now.unix < entry.expires_at);
+        let entry = entry.ok_or_else(|| unauthenticated("there is no such session, or it has ended"))?;
         let binding = app.binding(peer.uid);
         let found = app
             .query(move |node, now| {
-                let session = node.sessions().get(session, &binding, now.unix)?;
-                Some((session.principal.clone(), session.zone.clone()))
+                let open = node.sessions().get(session, &binding, now.unix);
+                let open = open.map(|session| (session.principal.clone(), session.zone.clone()));
+                open.ok_or_else(|| node.principal_revoked(&entry.principal, now.unix))
             })
             .await?;
-        let (principal, zone) =
-            found.ok_or_else(|| unauthenticated("there is no such session on this connection"))?;
+        let (principal, zone) = found.map_err(|revoked| match revoked {
+            Some(told) => unauthenticated(&format!("{told}, which ended its sessions"))
+                .next(Code::IssuerKeyRevoked.next_step()),
+            None => unauthenticated("there is no such session on this connection"),
+        })?;
         Ok(Self::Agent(Agent { session, principal, zone }))
     }
 

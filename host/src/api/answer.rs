@@ -69,7 +69,7 @@ pub(super) fn write<T: Serialize>(
     };
     let digest = hash::digest(&fcp_api::body::write(&body)?);
     let etag = tag(digest);
-    let modified = app.versions.since(&condition.place, digest, app.started_at, now.unix);
+    let modified = app.versions.since(&condition.place, digest, now.unix);
     let status = if condition.holds(&etag, modified) { MetaStatus::NotModified } else { MetaStatus::Fresh };
     meta.status = Some(status);
     meta.etag = Some(etag.clone());

@@ -2,25 +2,25 @@
 
 use fcp_api::routes::{ApproveRequest, DenyRequest, FileRequest, GetApproval, ListApprovals};
 use fcp_api::types::{
-    ApprovalList, ApprovalStatus, ApprovalView, Approve, Approved, CallOptions, Denied, ErrorBody,
-    GrantRequestView,
+    ApprovalList, ApprovalView, Approve, Approved, CallOptions, Denied, ErrorBody, GrantRequestView,
 };
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, PrincipalId};
 use fcp_proto_core::object::{
     AnyObject, ApprovalDecision, ApprovalRequest, ApprovalToken, CallRecord, Object, Signed,
 };
-use fcp_proto_core::time::{Now, UnixTime};
+use fcp_proto_core::time::UnixTime;
 use fcp_state_machines::node::{Answer, Request};
 
 use super::access::Calling;
 use super::beforehand::Given;
 use super::denial;
 use super::grant_requests;
-use super::history::{cut, page};
+use super::history::limit;
 use super::inputs;
 use super::mount::{Ask, Serve};
 use super::sign::{admit, admit_together, signed, unexpected};
+use super::waiting::{Place, check_void, stands, status};
 use crate::daemon::{App, ApprovalEntry, AsksFor};
 
 /// How long a request waits for a person, in seconds. Chosen: a day.
@@ -33,17 +33,6 @@ pub(super) fn none(id: ObjectId) -> ErrorBody {
     ErrorBody::new(Code::NotFound)
         .because(format!("there is no request {id}"))
         .next("`fwc approvals list` lists the requests")
-}
-
-/// Where a request stands.
-pub(super) fn status(entry: &ApprovalEntry, now: Now) -> ApprovalStatus {
-    match entry.decision {
-        Some(_) if entry.spent_by.is_some() => ApprovalStatus::Used,
-        Some(it) if it.decision == ApprovalDecision::Deny => ApprovalStatus::Denied,
-        Some(it) if now.unix < it.expires_at => ApprovalStatus::Approved,
-        None if now.unix < entry.expires_at => ApprovalStatus::Pending,
-        Some(_) | None => ApprovalStatus::Expired,
-    }
 }
 
 /// A request and the call that it asks for.
@@ -80,7 +69,7 @@ async fn decision(
 /// [`Code::NotFound`], or what of it cannot be read.
 pub(super) async fn view(app: &App, entry: &ApprovalEntry) -> Result<ApprovalView, ErrorBody> {
     let (request, call) = load(app, entry.id).await?;
-    let decided = decision(app, entry).await?;
+    let (decided, status) = (decision(app, entry).await?, stands(app, entry).await?);
     let label = call.header.provenance.label();
     let (asked, call) = (request.body.fields, call.body);
     let (connector, operation) = (call.connector.clone(), call.operation.clone());
@@ -100,7 +89,7 @@ pub(super) async fn view(app: &App, entry: &ApprovalEntry) -> Result<ApprovalVie
     let approved = entry.decision.filter(|it| it.decision == ApprovalDecision::Approve);
     Ok(ApprovalView {
         request_id: entry.id,
-        status: status(entry, app.now()),
+        status,
         agent: entry.principal.clone(),
         zone: entry.zone.clone(),
         connector: call.connector,
@@ -179,16 +168,29 @@ pub(super) async fn views(
 
 impl Serve for ListApprovals {
     async fn serve(ask: Ask<Self>) -> Result<ApprovalList, ErrorBody> {
-        let (before, limit) = page(ask.query.after.as_deref(), ask.query.limit)?;
-        let (entries, next) = {
-            let records = ask.app.records();
-            let seen = |(_, entry): &(u64, &ApprovalEntry)| {
-                ask.caller.sees(&entry.principal)
-                    && ask.query.status.is_none_or(|wanted| status(entry, ask.now) == wanted)
-            };
-            cut(records.approvals.newest(before).filter(seen), limit, Clone::clone)
+        let Ask { app, caller, query, now, .. } = ask;
+        let (after, limit) = (query.after.as_deref().map(Place::read).transpose()?, limit(query.limit)?);
+        caller.names(&app, query.agent.as_ref(), None).await?;
+        let void = app.query(|node, now| node.void_requests(now.unix)).await?;
+        let mut found: Vec<(Place, ApprovalEntry)> = {
+            let records = app.records();
+            let own = records.approvals.newest(None).filter(|(_, entry)| {
+                caller.sees(&entry.principal) && query.agent.as_ref().is_none_or(|it| entry.principal == *it)
+            });
+            let placed = own.filter_map(|(number, entry)| {
+                let status = status(entry, void.contains(&entry.id), now);
+                let place = Place::of(number, entry, status);
+                let wanted = query.status.is_none_or(|wanted| status == wanted) && after < Some(place);
+                wanted.then(|| (place, entry.clone()))
+            });
+            placed.collect()
         };
-        let (approvals, grant_requests) = views(&ask.app, &entries).await?;
+        found.sort_by_key(|(place, _)| *place);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|(place, _)| place.mark());
+        let entries: Vec<_> = found.into_iter().map(|(_, entry)| entry).collect();
+        let (approvals, grant_requests) = views(&app, &entries).await?;
         Ok(ApprovalList { approvals, grant_requests, next })
     }
 }
@@ -231,6 +233,7 @@ impl Serve for ApproveRequest {
             let why = format!("the request is for the call {}, not {call_digest}", asked.call_digest);
             return Err(ErrorBody::new(Code::ApprovalMismatch).because(why));
         }
+        check_void(&ask.app, id, &call.body.principal).await?;
         let mut token = token(id, &asked, ApprovalDecision::Approve, ask.now.unix);
         if let Some(kinds) = kinds {
             token.kinds = kinds.into_iter().collect();

@@ -385,6 +385,11 @@ async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         let note = view.decision_note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
         told.push(format!("{who} decided it at {at}{note}."));
     }
+    told.extend(
+        app.query(move |node, now| node.why_void(&id, now.unix))
+            .await?
+            .filter(|_| view.status == ApprovalStatus::Void),
+    );
     let mut evidence: Vec<_> = view.approval_id.into_iter().chain(view.grant_id).collect();
     let used = used_by(app, &entry);
     let revoked = match view.approval_id {
@@ -396,6 +401,7 @@ async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
         ApprovalStatus::Used => Some(Code::ApprovalUsed),
         ApprovalStatus::Denied => Some(Code::ApprovalDenied),
         ApprovalStatus::Expired => Some(Code::ApprovalExpired),
+        ApprovalStatus::Void => Some(Code::IssuerKeyRevoked),
         ApprovalStatus::Pending => Some(Code::ApprovalRequired),
         ApprovalStatus::Approved => None,
     };
@@ -412,6 +418,7 @@ async fn approval(app: &App, id: ObjectId) -> Result<Story, ErrorBody> {
     };
     let next = code.map(|code| match view.status {
         ApprovalStatus::Pending => format!("fwc approvals approve {id}"),
+        ApprovalStatus::Void => format!("fwc approvals deny {id}"),
         ApprovalStatus::Approved
         | ApprovalStatus::Denied
         | ApprovalStatus::Expired

@@ -9,11 +9,12 @@ use fcp_proto_core::ids::{ObjectId, OperationId};
 use fcp_proto_core::object::{AnyObject, Grant, GrantDenial, GrantRequest, Grantee, Object, Signed};
 use fcp_state_machines::node::{Answer, Catalog, GrantWish, Request};
 
-use super::approvals::{entry, none, status};
+use super::approvals::{entry, none};
 use super::denial::failed;
 use super::grants::{capabilities, view_of};
 use super::mount::{Ask, Serve};
 use super::sign::{admit, unexpected};
+use super::waiting::{check_void, stands};
 use crate::daemon::{App, ApprovalEntry};
 
 /// How long a request waits for a person, in seconds. Chosen: a day.
@@ -42,7 +43,7 @@ pub(super) async fn view(app: &App, entry: &ApprovalEntry) -> Result<GrantReques
         (None, Some(denied)) => denial_note(app, denied.id).await?,
         (Some(_), _) | (None, None) => None,
     };
-    let (filed, status) = (asked.clone(), status(entry, app.now()));
+    let (filed, status) = (asked.clone(), stands(app, entry).await?);
     let looked = app.query(move |node, _| {
         let manifest = node.catalog().get(&filed.connector).map(|installed| &installed.manifest);
         let described = |operation: &OperationId| {
@@ -130,6 +131,7 @@ impl Serve for ApproveGrantRequest {
         let operator = caller.as_operator()?;
         let request = load(&app, id).await?;
         let (zone, asked) = (request.header.zone_id, request.body.fields);
+        check_void(&app, id, &asked.principal).await?;
         let ApproveGrant { operations, constraints, lifetime_secs } = body;
         let operations = operations.unwrap_or_else(|| asked.operations.into_iter().collect());
         let grant = Grant {

@@ -84,14 +84,29 @@ fn obstacle(node: &Node, id: &ObjectId, known: &KnownGrant, now: Now) -> Option<
         operation: grant.operations.first()?.clone(),
         call: None,
     };
-    // Whoever looks after grants gives a role; whoever only calls has to ask.
+    // Whoever looks after grants gives a role or stores a credential; whoever only calls has to ask.
     let next = match (&grant.grantee, refusal.code) {
         (Grantee::Role(role), Code::GrantPrincipalMismatch) => {
             format!("`fwc role give {role} AGENT` gives the role")
         }
+        (_, Code::CredentialMissing | Code::CredentialNotAllowed) => stores_credential(node, known),
         (Grantee::Role(_) | Grantee::Principal(_), code) => named(code.next_step(), &asked),
     };
     Some(Obstacle { code: refusal.code, why: refusal.rule, next })
+}
+
+/// The command that stores a credential which calls on the grant can be made with.
+fn stores_credential(node: &Node, known: &KnownGrant) -> String {
+    let KnownGrant { grant, zone, .. } = known;
+    let Some(name) = grant.constraints.credential_allow.first() else {
+        return format!("the grant takes no credential: `fwc grant add --help` says how one does");
+    };
+    let manifest = node.catalog().get(&grant.connector).map(|installed| &installed.manifest);
+    let slots = manifest.into_iter().flat_map(|manifest| {
+        grant.operations.iter().filter_map(|operation| manifest.operation(operation)?.auth.as_deref())
+    });
+    let slot = slots.into_iter().next().unwrap_or("SLOT");
+    format!("`fwc auth set {name} --connector {} --slot {slot} --zone {zone}` stores it", grant.connector)
 }
 
 /// What a grant's standing approval spares, and whether it does.

@@ -15,21 +15,30 @@ use super::mount::{Ask, Serve};
 use super::sign::unexpected;
 use crate::daemon::CallEntry;
 
-/// Where a page begins, and how much of it is wanted.
+/// How much of a list is wanted at once.
 ///
 /// # Errors
-/// [`Code::OutOfRange`], or [`Code::InputInvalid`] for a mark that no answer gave.
-pub(super) fn page(after: Option<&str>, limit: Option<u32>) -> Result<(Option<u64>, usize), ErrorBody> {
-    let limit = limit.unwrap_or(DEFAULT_PAGE);
+/// [`Code::OutOfRange`].
+pub(super) fn limit(wanted: Option<u32>) -> Result<usize, ErrorBody> {
+    let limit = wanted.unwrap_or(DEFAULT_PAGE);
     if limit == 0 || limit > MAX_PAGE {
         return Err(
             ErrorBody::new(Code::OutOfRange).because(format!("`limit` is 1 to {MAX_PAGE}, not {limit}"))
         );
     }
+    Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// Where a page begins, and how much of it is wanted.
+///
+/// # Errors
+/// [`Code::OutOfRange`], or [`Code::InputInvalid`] for a mark that no answer gave.
+pub(super) fn page(after: Option<&str>, wanted: Option<u32>) -> Result<(Option<u64>, usize), ErrorBody> {
+    let limit = limit(wanted)?;
     let before = after.map(str::parse).transpose();
     let before =
         before.map_err(|_| ErrorBody::new(Code::InputInvalid).because("`after` is no mark of a page"))?;
-    Ok((before, usize::try_from(limit).unwrap_or(usize::MAX)))
+    Ok((before, limit))
 }
 
 /// One page of what fits, and the mark of the next.

@@ -53,6 +53,7 @@ mod tests;
 mod tokens;
 mod trace;
 mod versions;
+mod waiting;
 mod watch;
 mod withdrawn;
 mod zones;

@@ -61,12 +61,20 @@ impl Serve for AddRole {
     }
 }
 
+/// A failure of who has which role leads to who has.
+fn leading(failure: ErrorBody) -> ErrorBody {
+    if failure.code != Code::NotFound {
+        return failure;
+    }
+    failure.next("`fwc role list` lists the roles and who has them, `fwc agent list` the agents")
+}
+
 impl Serve for AssignRole {
     async fn serve(ask: Ask<Self>) -> Result<RoleChanged, ErrorBody> {
         let (role, agent): (RoleId, PrincipalId) = (ask.path(0)?, ask.path(1)?);
         let operator = ask.caller.as_operator()?;
         let assignment = RoleAssignment { role_id: role.clone(), principal: agent.clone() };
-        let record_id = admit(&ask.app, operator, &owner_zone(), assignment).await?;
+        let record_id = admit(&ask.app, operator, &owner_zone(), assignment).await.map_err(leading)?;
         Ok(RoleChanged { role, agent: Some(agent), record_id })
     }
 }
@@ -77,7 +85,7 @@ impl Serve for WithdrawRole {
         let operator = ask.caller.as_operator()?;
         let withdrawal =
             RoleWithdrawal { role_id: role.clone(), principal: Some(agent.clone()), reason: ask.body.note };
-        let record_id = admit(&ask.app, operator, &owner_zone(), withdrawal).await?;
+        let record_id = admit(&ask.app, operator, &owner_zone(), withdrawal).await.map_err(leading)?;
         Ok(RoleChanged { role, agent: Some(agent), record_id })
     }
 }
@@ -87,7 +95,7 @@ impl Serve for RemoveRole {
         let role: RoleId = ask.path(0)?;
         let operator = ask.caller.as_operator()?;
         let withdrawal = RoleWithdrawal { role_id: role.clone(), principal: None, reason: ask.body.note };
-        let record_id = admit(&ask.app, operator, &owner_zone(), withdrawal).await?;
+        let record_id = admit(&ask.app, operator, &owner_zone(), withdrawal).await.map_err(leading)?;
         Ok(RoleChanged { role, agent: None, record_id })
     }
 }

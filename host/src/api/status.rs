@@ -207,12 +207,16 @@ fn authority(node: &Node, now: Now) -> Option<AuthorityView> {
     })
 }
 
-/// How many requests wait for a person.
+/// How many requests a person can decide.
+//= docs/spec/calls.md#void-requests
 fn pending(node: &Node, now: Now) -> u64 {
+    let void = node.void_requests(now.unix);
     let of_calls = node.approvals().requests();
-    let of_calls = of_calls.filter(|(_, it)| it.decision.is_none() && now.unix < it.request.expires_at);
+    let of_calls = of_calls
+        .filter(|(id, it)| it.decision.is_none() && now.unix < it.request.expires_at && !void.contains(id));
     let of_grants = node.grant_requests().iter();
-    let of_grants = of_grants.filter(|(id, _)| node.grant_requests().waiting(id, now.unix).is_ok());
+    let of_grants =
+        of_grants.filter(|(id, _)| node.grant_requests().waiting(id, now.unix).is_ok() && !void.contains(id));
     (of_calls.count() + of_grants.count()) as u64
 }
 

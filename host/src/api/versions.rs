@@ -15,21 +15,14 @@ const MOST: usize = 4096;
 pub struct Versions(Mutex<BTreeMap<String, (Digest, UnixTime)>>);
 
 impl Versions {
-    /// Since when the answer at `place` has this digest, as far as this daemon knows: from its start if it never gave
-    /// another one. Absent within the second of a change, which may not be the second's last.
+    /// Since when the answer at `place` is known to have this digest: since it was given first, or first again after it was
+    /// forgotten. What it was before that, nobody knows. Absent within that second, which may see another change.
     //= docs/spec/api.md#bodies
-    pub(super) fn since(
-        &self,
-        place: &str,
-        digest: Digest,
-        started_at: UnixTime,
-        now: UnixTime,
-    ) -> Option<UnixTime> {
+    pub(super) fn since(&self, place: &str, digest: Digest, now: UnixTime) -> Option<UnixTime> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = match known.get(place) {
             Some((last, since)) if *last == digest => *since,
-            Some(_) => now,
-            None => started_at,
+            Some(_) | None => now,
         };
         if known.len() >= MOST && !known.contains_key(place) {
             let first = known.iter().min_by_key(|(_, (_, since))| *since).map(|(place, _)| place.clone());
@@ -51,7 +44,8 @@ mod tests {
     fn an_answer_is_as_old_as_its_last_change() {
         let versions = Versions::default();
         let at = UnixTime::from_secs;
-        let since = |text: &str, now| versions.since("/v1/zones", digest(text.as_bytes()), at(10), at(now));
+        let since = |text: &str, now| versions.since("/v1/zones", digest(text.as_bytes()), at(now));
+        assert_eq!(since("a", 10), None, "nobody knows what it was before");
         assert_eq!(since("a", 20), Some(at(10)));
         assert_eq!(since("b", 21), None, "it may change again within the second");
         assert_eq!(since("c", 21), None);
@@ -60,12 +54,23 @@ mod tests {
         assert_eq!(since("a", 40), Some(at(30)));
     }
 
+    //= docs/spec/api.md#bodies
     #[test]
-    fn no_more_are_remembered_than_there_is_room_for() {
+    fn an_answer_that_was_forgotten_is_not_taken_for_an_old_one() {
         let versions = Versions::default();
+        let at = UnixTime::from_secs;
+        let since = |place: &str, text: &[u8], now| versions.since(place, digest(text), at(now));
+        since("/v1/zones", b"before", 1);
+        let known = since("/v1/zones", b"before", 2);
+        assert_eq!(known, Some(at(1)));
         for place in 0..2 * MOST {
-            versions.since(&place.to_string(), digest(b""), UnixTime::from_secs(1), UnixTime::from_secs(2));
+            since(&place.to_string(), b"", 3);
         }
-        assert_eq!(versions.0.lock().unwrap().len(), MOST);
+        assert_eq!(versions.0.lock().unwrap().len(), MOST, "there is room for no more");
+        since("/v1/zones", b"after", 4);
+        assert!(
+            since("/v1/zones", b"after", 5) > known,
+            "a date from before the change holds for it no more"
+        );
     }
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use fcp_api::limits::MAX_WAIT_MS;
 use fcp_api::routes::WatchApprovals;
-use fcp_api::types::{ApprovalWatch, ErrorBody};
+use fcp_api::types::{ApprovalStatus, ApprovalWatch, ErrorBody};
 use fcp_proto_core::error::Code;
 
 use super::approvals::views;
 use super::mount::{Ask, Serve};
+use super::waiting::status;
 use crate::daemon::{App, ApprovalEntry};
 
 /// How long to wait, within the contract's bound.
@@ -60,13 +61,14 @@ impl Serve for WatchApprovals {
         let cursor = ask.query.cursor.as_deref().map(str::parse::<u64>).transpose();
         let cursor = cursor
             .map_err(|_| ErrorBody::new(Code::InputInvalid).because("`cursor` is none that was given"))?;
+        let void = ask.app.query(|node, now| node.void_requests(now.unix)).await?;
         let look = || {
             let records = ask.app.records();
             let changed = |entry: &&ApprovalEntry| {
                 ask.caller.sees(&entry.principal)
                     && match cursor {
                         Some(cursor) => entry.changed > cursor,
-                        None => entry.decision.is_none() && ask.now.unix < entry.expires_at,
+                        None => status(entry, void.contains(&entry.id), ask.now) == ApprovalStatus::Pending,
                     }
             };
             let mut found: Vec<_> = records.approvals.iter().filter(changed).cloned().collect();

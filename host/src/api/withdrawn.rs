@@ -64,7 +64,8 @@ pub(super) fn of_call(node: &Node, intent: &OperationIntent) -> Vec<Target> {
         .collect()
 }
 
-fn keys(node: &Node, principal: &PrincipalId) -> Vec<Target> {
+/// The keys of a principal.
+pub(super) fn keys(node: &Node, principal: &PrincipalId) -> Vec<Target> {
     node.authority().keys_of(principal).map(|key| Target::key(&format!("of {principal}"), key)).collect()
 }
 

@@ -37,4 +37,5 @@ mod stopping;
 mod surviving;
 mod tampered;
 mod trial;
+mod waiting;
 mod world;

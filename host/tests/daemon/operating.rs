@@ -222,8 +222,12 @@ async fn a_role_gives_its_grants_until_it_is_taken_or_removed() {
     assert!(!world.agent.send::<SimulateCall>(&[], &shared).await.unwrap().body.allowed);
     world.operator.send::<RemoveRole>(&["tidy"], &types::Deny::default()).await.unwrap();
     assert!(world.operator.get::<ListRoles>(&[], &Nothing {}).await.unwrap().body.roles.is_empty());
-    let refused = world.operator.send::<AssignRole>(&["tidy", "bot"], &Nothing {}).await.unwrap_err();
-    assert_eq!(refused.code, Code::NotFound);
+    let given = world.operator.send::<AssignRole>(&["tidy", "bot"], &Nothing {}).await.unwrap_err();
+    let again = world.operator.send::<RemoveRole>(&["tidy"], &types::Deny::default()).await.unwrap_err();
+    for refused in [given, again] {
+        assert_eq!((refused.code, refused.why.as_deref()), (Code::NotFound, Some("there is no role tidy")));
+        assert!(refused.next.contains("`fwc role list`"), "{}", refused.next);
+    }
 }
 
 #[tokio::test]

@@ -24,8 +24,9 @@ impl Node {
             AnyObject::ApprovalRequest(it) => {
                 let principal = it.header.provenance.origin_principal.clone();
                 if let Some(principal) = principal {
-                    let fields = it.body.fields.clone();
-                    self.approvals.apply_request(id, it.header.zone_id.clone(), principal, fields);
+                    let key = self.authority.principal(&principal).map(|known| known.key_id);
+                    let (zone, fields) = (it.header.zone_id.clone(), it.body.fields.clone());
+                    self.approvals.apply_request(id, zone, (principal, key), fields);
                 }
             }
             AnyObject::ApprovalToken(it) => {

@@ -4,11 +4,12 @@ use alloc::string::ToString;
 
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId, RoleId, ZoneId};
 use fcp_proto_core::limits::MAX_ID_BYTES;
 use fcp_proto_core::object::{
-    AnyObject, ApprovalToken, ConnectorInstall, ConnectorState, Grant, Grantee, Header, NodeAttestation,
-    RevocationObject, RevocationScope, RoleAssignment, RoleWithdrawal, ZoneDefinition, ZonePolicy,
+    AnyObject, ApprovalDecision, ApprovalToken, ConnectorInstall, ConnectorState, Grant, Grantee, Header,
+    NodeAttestation, RevocationObject, RevocationScope, RoleAssignment, RoleWithdrawal, ZoneDefinition,
+    ZonePolicy,
 };
 use fcp_proto_core::time::{Now, UnixTime};
 use fcp_proto_core::zone::{Level, WELL_KNOWN};
@@ -119,11 +120,14 @@ impl Content<'_> {
     //= docs/spec/authority.md#roles
     fn check_assignment(&self, assigned: &RoleAssignment) -> Result<(), Failure> {
         if self.authority.role(&assigned.role_id).is_none() {
-            return Err(Failure::new(Code::NotFound, "there is no such role"));
+            return Err(no_role(&assigned.role_id));
         }
         match self.authority.principal(&assigned.principal) {
             Some(_) => Ok(()),
-            None => Err(Failure::new(Code::NotFound, "there is no such principal")),
+            None => {
+                let why = alloc::format!("there is no agent {}", assigned.principal);
+                Err(Failure::new(Code::NotFound, why))
+            }
         }
     }
 
@@ -131,11 +135,12 @@ impl Content<'_> {
     fn check_withdrawal(&self, withdrawn: &RoleWithdrawal) -> Result<(), Failure> {
         let RoleWithdrawal { role_id, principal, .. } = withdrawn;
         if self.authority.role(role_id).is_none() {
-            return Err(Failure::new(Code::NotFound, "there is no such role"));
+            return Err(no_role(role_id));
         }
         match principal {
             Some(principal) if !self.authority.names(&Grantee::Role(role_id.clone()), principal) => {
-                Err(Failure::new(Code::NotFound, "the principal does not have this role"))
+                let why = alloc::format!("{principal} does not have the role {role_id}");
+                Err(Failure::new(Code::NotFound, why))
             }
             Some(_) | None => Ok(()),
         }
@@ -255,16 +260,17 @@ impl Content<'_> {
             let rule = alloc::format!("a grant of this zone lives 1 to {most} s, not {life} s");
             return Err(Failure::new(Code::OutOfRange, rule));
         }
-        self.check_answer(zone, grant)
+        self.check_answer(zone, grant)?;
+        grant.request.as_ref().map_or(Ok(()), |request| self.check_asker(request))
     }
 
     /// Whoever gets a grant exists and calls in its zone: an agent does in no other than its own. A role's members may be of
     /// any zone, and others may come.
     fn check_grantee(&self, zone: &ZoneId, grantee: &Grantee) -> Result<(), Failure> {
-        let absent = || Failure::new(Code::NotFound, "the grantee does not exist");
         match grantee {
-            Grantee::Role(role) => self.authority.role(role).map(|_| ()).ok_or_else(absent),
+            Grantee::Role(role) => self.authority.role(role).map(|_| ()).ok_or_else(|| no_role(role)),
             Grantee::Principal(principal) => {
+                let absent = || Failure::new(Code::NotFound, alloc::format!("there is no agent {principal}"));
                 let enrolled = &self.authority.principal(principal).ok_or_else(absent)?.zone;
                 if enrolled == zone {
                     return Ok(());
@@ -317,8 +323,23 @@ impl Content<'_> {
     }
 
     fn check_decision(&self, token: &ApprovalToken) -> Result<(), Failure> {
-        self.node.approvals.check_decision(token, self.now).map(|_| ()).map_err(undecidable)
+        self.node.approvals.check_decision(token, self.now).map_err(undecidable)?;
+        match token.decision {
+            ApprovalDecision::Approve => self.check_asker(&token.approval_request),
+            ApprovalDecision::Deny => Ok(()),
+        }
     }
+
+    /// Whoever asked is still who asked.
+    //= docs/spec/calls.md#void-requests
+    fn check_asker(&self, request: &ObjectId) -> Result<(), Failure> {
+        let void = self.node.why_void(request, self.now);
+        void.map_or(Ok(()), |why| Err(Failure::new(Code::Conflict, why)))
+    }
+}
+
+fn no_role(role: &RoleId) -> Failure {
+    Failure::new(Code::NotFound, alloc::format!("there is no role {role}"))
 }
 
 fn undecidable(why: Undecidable) -> Failure {

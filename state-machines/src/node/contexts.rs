@@ -72,9 +72,7 @@ impl Node {
         if principal != read.principal || zone != read.zone {
             return Err(Failure::new(Code::NotFound, "there is no such result"));
         }
-        if let Some(code) = self.reader_revoked(&principal, &zone, now.unix) {
-            return Err(Failure::new(code, code.meaning()));
-        }
+        self.check_reader(&principal, &zone, now.unix)?;
         let mut unit = Unit::new(Class::Normal);
         let entry = self.join(&principal, &zone, &read.label, read.result);
         unit.then(Then::Seen(principal.clone()));

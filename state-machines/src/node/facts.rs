@@ -83,7 +83,7 @@ impl Node {
         let digest = input.as_ref().map_or_else(|_| Digest::default(), |input| input.call_digest);
         let (key, fresh) = self.key_facts(call, &principal, &zone_id, digest, now);
         let facts = Facts {
-            revocation: self.revocation_facts(call, &zone_id, &principal, now.unix),
+            revocation: self.revocation_facts(&call.connector, &zone_id, &principal, now.unix),
             holder: self.holder_facts(call, caller, &zone_id, digest),
             zone: self.zone_facts(&zone_id),
             connector: self.connector_facts(&call.connector, &call.operation, &zone_id),
@@ -330,9 +330,9 @@ impl Node {
     }
 
     /// What is revoked of all that does not depend on the token.
-    fn revocation_facts(
+    pub(super) fn revocation_facts(
         &self,
-        call: &CallRequest,
+        connector: &ConnectorId,
         zone: &ZoneId,
         principal: &PrincipalId,
         now: UnixTime,
@@ -344,7 +344,7 @@ impl Node {
             issuer_key: false,
             holder_key: holder.is_some_and(|key| revoked(RevocationScope::IssuerKey, key.as_bytes())),
             node: false,
-            connector: self.connector_revoked(&call.connector, now),
+            connector: self.connector_revoked(connector, now),
             zone_key: self.is_zone_revoked(zone, now),
             head_age_secs: if self.is_alone() { 0 } else { self.revocations.head_age_secs(now) },
             head_seq: self.revocations.head_seq(),

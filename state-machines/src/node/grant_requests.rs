@@ -10,6 +10,7 @@ use fcp_proto_core::time::Now;
 use super::calls::unstorable;
 use super::ledger::{self, Unit};
 use super::request::GrantWish;
+use super::waiting::MAX_REQUEST_SECS;
 use super::{Answer, Failure, Installed, Node, RequestId, Then};
 use crate::persist::Class;
 use crate::trust::audit::Entry;
@@ -27,9 +28,7 @@ impl Node {
         let session =
             session.ok_or_else(|| Failure::new(Code::Unauthenticated, Code::Unauthenticated.meaning()))?;
         let (principal, zone) = (session.principal.clone(), session.zone.clone());
-        if let Some(code) = self.reader_revoked(&principal, &zone, now.unix) {
-            return Err(Failure::new(code, code.meaning()));
-        }
+        self.check_reader(&principal, &zone, now.unix)?;
         let ConnectorInstall { interface_hash, code_digest, .. } =
             self.check_wish(&wish, &principal, &zone)?.install;
         let fields = GrantRequest {
@@ -60,7 +59,9 @@ impl Node {
     pub(super) fn apply_leave(&mut self, id: ObjectId, object: &AnyObject) {
         match object {
             AnyObject::GrantRequest(it) => {
-                self.grant_requests.apply_request(id, it.header.zone_id.clone(), it.body.fields.clone());
+                let (zone, fields) = (it.header.zone_id.clone(), it.body.fields.clone());
+                let key = self.authority.principal(&fields.principal).map(|known| known.key_id);
+                self.grant_requests.apply_request(id, zone, key, fields);
             }
             AnyObject::Grant(it) => {
                 if let Some(request) = &it.body.fields.request {
@@ -103,18 +104,7 @@ impl Node {
                 alloc::format!("a grant of this zone lives 1 to {most} s, not {} s", wish.lifetime_secs);
             return Err(Failure::new(Code::OutOfRange, rule));
         }
-        if self.grant_requests.waiting_of(principal) >= MAX_WAITING {
-            return Err(Failure::new(
-                Code::Exhausted,
-                "too many requests of this principal wait for a decision",
-            ));
-        }
+        self.check_waiting(principal)?;
         Ok(installed)
     }
 }
-
-/// Requests of one principal that may wait for a decision. Chosen: more than a person reads.
-const MAX_WAITING: usize = 100;
-
-/// The longest that a request can wait: a week, as a request for approval. Chosen.
-const MAX_REQUEST_SECS: u64 = 7 * 86_400;

@@ -16,6 +16,7 @@ use fcp_proto_core::time::{Now, UnixTime};
 
 use super::caller::{Caller, How};
 use super::facts::Prepared;
+use super::revoked::Rests;
 use super::tokens::ReadToken;
 use super::word::Word;
 use super::{CallRequest, Failure, Node, SchemaCheck, SessionId};
@@ -54,11 +55,14 @@ impl Node {
         schema: &dyn SchemaCheck,
     ) -> Result<(Prepared, Decision), Failure> {
         let mut prepared = self.prepare(call, &caller, now, schema)?;
-        let decision = match caller.how {
+        let mut decision = match caller.how {
             How::Session(session) => self.judge_each(session, &mut prepared, now),
             How::Token(token) => self.judge_on(&mut prepared, token, now),
             How::Word(token, word) => self.judge_on_word(&mut prepared, token, *word, now),
         };
+        if let Decision::Denied(denial) = &mut decision {
+            self.say_what_is_revoked(denial, &Rests::of(&prepared.facts), now.unix);
+        }
         Ok((prepared, decision))
     }
 

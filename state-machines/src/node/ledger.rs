@@ -75,6 +75,19 @@ impl<Then> Unit<Then> {
         Ok(id)
     }
 
+    /// Adds an object unless it is longer than `most` bytes, and gives its identity if it is not.
+    pub(super) fn store_within<T: Body>(
+        &mut self,
+        object: &Object<T>,
+        keys: &NodeKeys,
+        most: usize,
+    ) -> Result<Option<ObjectId>, Unstorable> {
+        let record = record(object, keys)?;
+        let id = (record.bytes.len() <= most).then_some(record.id);
+        self.records.extend(id.map(|_| record));
+        Ok(id)
+    }
+
     /// Adds an object that is encoded already.
     pub(super) fn store_encoded(
         &mut self,

@@ -45,6 +45,7 @@ mod room;
 pub mod routing;
 mod sessions;
 mod tokens;
+mod waiting;
 mod word;
 
 pub use calls::probing::DoubtfulCall;

@@ -5,16 +5,17 @@ use alloc::vec::Vec;
 
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, OperationId, PrincipalId};
-use fcp_proto_core::object::{GateCheck, Grantee};
+use fcp_proto_core::object::{GateCheck, Grantee, RevocationScope};
 use fcp_proto_core::time::UnixTime;
 
+use super::revoked::Rests;
 use super::{Node, Refusal};
-use crate::call::gate::{self, ProspectFacts};
+use crate::call::gate::{self, ProspectFacts, RevocationFacts, SlotFacts};
 use crate::trust::authority::KnownGrant;
 
 impl Node {
     /// Why no call at all could be made on a grant now, whatever its token and input, if none could: of all whom it is for
-    /// and all that it gives, the refusal that comes latest.
+    /// and all that it gives, the refusal that comes latest. How fresh the knowledge of revocations is, is not asked.
     //= docs/spec/authority.md#grants
     pub fn grant_obstacle(&self, id: &ObjectId, known: &KnownGrant, now: UnixTime) -> Option<Refusal> {
         let callers = self.callers(known);
@@ -50,6 +51,13 @@ impl Node {
         let grant = self.known_facts(id, known, principal, now);
         let zone = self.zone_facts(&known.zone);
         let connector = self.connector_facts(&known.grant.connector, operation, &known.zone);
+        let key = self.keys.issuance.key_id();
+        let issuer_key = self.revocations.is_revoked(RevocationScope::IssuerKey, key.as_bytes(), now);
+        let revocation = RevocationFacts {
+            issuer_key,
+            node: self.is_revoked(now),
+            ..self.revocation_facts(&known.grant.connector, &known.zone, principal, now)
+        };
         let facts = ProspectFacts {
             grant_id: id,
             grant: &grant,
@@ -58,9 +66,31 @@ impl Node {
             operation_id: operation,
             zone: zone.as_ref(),
             connector: connector.as_ref(),
-            zone_key_revoked: self.is_zone_revoked(&known.zone, now),
+            revocation: &revocation,
+            slot: &self.slot_on(known, operation),
         };
-        gate::could_serve(&facts, now).err().map(Refusal::from)
+        let mut denial = gate::could_serve(&facts, now).err()?;
+        let connector = Some(&known.grant.connector);
+        let rests = Rests { connector, zone: &known.zone, principal, token: None };
+        self.say_what_is_revoked(&mut denial, &rests, now);
+        Some(Refusal::from(denial))
+    }
+
+    /// Whether calls of an operation that are made on the grant can have the credential that it needs.
+    fn slot_on(&self, known: &KnownGrant, operation: &OperationId) -> SlotFacts {
+        let connector = &known.grant.connector;
+        let manifest = self.catalog.get(connector).map(|installed| &installed.manifest);
+        let slot = manifest.and_then(|it| it.operation(operation)?.auth.as_deref());
+        let Some(slot) = slot else { return SlotFacts::Filled };
+        let stored = self.catalog.credentials_for(connector, &known.zone, slot);
+        let allowed = &known.grant.constraints.credential_allow;
+        if stored.iter().any(|it| allowed.contains(&it.record.credential)) {
+            SlotFacts::Filled
+        } else if stored.is_empty() {
+            SlotFacts::Empty(slot.into())
+        } else {
+            SlotFacts::NotAllowed(slot.into())
+        }
     }
 }
 

@@ -16,7 +16,32 @@ use crate::trust::audit::Entry;
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     uncounted: u64,
-    receipted: BTreeMap<PrincipalId, (UnixTime, u64)>,
+    receipted: BTreeMap<PrincipalId, Written>,
+}
+
+/// How many refusals of one principal were written, in the present window and in the present day.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    in_window: Count,
+    in_day: Count,
+}
+
+/// How many there were since a time.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    since: UnixTime,
+    number: u64,
+}
+
+impl Count {
+    /// Whether one more is among the first `most` within `secs`.
+    fn admit(&mut self, most: u64, secs: u64, now: UnixTime) -> bool {
+        if now.saturating_since(self.since) >= secs {
+            *self = Self { since: now, number: 0 };
+        }
+        self.number = self.number.saturating_add(1);
+        self.number <= most
+    }
 }
 
 impl Refusals {
@@ -25,14 +50,14 @@ impl Refusals {
         self.uncounted = self.uncounted.saturating_add(1);
     }
 
-    /// Whether a refusal of this principal, of about `bytes`, is still written by itself.
-    pub(super) fn admit(&mut self, principal: &PrincipalId, bytes: usize, now: UnixTime) -> bool {
-        let (since, written) = self.receipted.entry(principal.clone()).or_insert((now, 0));
-        if now.saturating_since(*since) >= REFUSAL_WINDOW_SECS {
-            (*since, *written) = (now, 0);
-        }
-        *written = written.saturating_add(1 + bytes as u64 / REFUSAL_BYTES);
-        *written <= MAX_REFUSALS
+    /// Whether a refusal of this principal is still written by itself.
+    //= docs/spec/calls.md#bounds
+    pub(super) fn admit(&mut self, principal: &PrincipalId, now: UnixTime) -> bool {
+        let none = Count { since: now, number: 0 };
+        let first = Written { in_window: none, in_day: none };
+        let written = self.receipted.entry(principal.clone()).or_insert(first);
+        written.in_window.admit(MAX_REFUSALS, REFUSAL_WINDOW_SECS, now)
+            && written.in_day.admit(MAX_REFUSALS_A_DAY, DAY_SECS, now)
     }
 
     pub(super) fn take(&mut self) -> u64 {
@@ -54,7 +79,9 @@ impl Node {
 
 /// Signed refusals of one principal in [`REFUSAL_WINDOW_SECS`]; the rest is counted. Chosen.
 const MAX_REFUSALS: u64 = 100;
-/// A refusal counts once more for each so many bytes of its input. Chosen.
-const REFUSAL_BYTES: u64 = 32 * 1024;
 /// See [`MAX_REFUSALS`].
 const REFUSAL_WINDOW_SECS: u64 = 10;
+/// Signed refusals of one principal in [`DAY_SECS`]. Chosen: more than anybody reads, and at most 16 MiB.
+const MAX_REFUSALS_A_DAY: u64 = 2_000;
+/// See [`MAX_REFUSALS_A_DAY`].
+const DAY_SECS: u64 = 86_400;

@@ -1,16 +1,41 @@
-//! Revocations that bite: what rests on something revoked ends.
+//! Revocations that bite: what rests on something revoked ends, and is told what that was.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ConnectorId, KeyId, ObjectId, PrincipalId, ZoneId};
-use fcp_proto_core::object::{ConnectorInstall, RevocationObject, RevocationScope};
+use fcp_proto_core::ids::{ConnectorId, KeyId, ObjectId, PrincipalId, TokenId, ZoneId};
+use fcp_proto_core::object::{ConnectorInstall, GateCheck, RevocationObject, RevocationScope};
 use fcp_proto_core::time::UnixTime;
 
 use super::calls::Call;
 use super::catalog::binary_parts;
-use super::{Installed, Node, Output, ZoneKeys};
+use super::{Failure, Installed, Node, Output, ZoneKeys};
+use crate::call::gate::{Denial, Facts, TokenFacts};
+
+/// Something that can be revoked, and what it is called.
+type Target = (RevocationScope, Vec<u8>, String);
+
+/// What a call, or one that could be made, rests on besides its grants and approvals.
+pub(super) struct Rests<'a> {
+    /// Absent of what concerns none.
+    pub connector: Option<&'a ConnectorId>,
+    pub zone: &'a ZoneId,
+    pub principal: &'a PrincipalId,
+    /// Absent before one is chosen.
+    pub token: Option<&'a TokenId>,
+}
+
+impl<'a> Rests<'a> {
+    pub(super) fn of(facts: &'a Facts) -> Self {
+        let token = match &facts.token {
+            TokenFacts::Decoded { claims, .. } => Some(&claims.token_id),
+            TokenFacts::Absent | TokenFacts::Malformed(_) | TokenFacts::UnknownKey => None,
+        };
+        let Facts { connector_id, zone_id, principal, .. } = facts;
+        Self { connector: Some(connector_id), zone: zone_id, principal, token }
+    }
+}
 
 impl Node {
     /// Whether a connector's code, package or interface is revoked.
@@ -123,6 +148,90 @@ impl Node {
     pub fn is_revoked(&self, now: UnixTime) -> bool {
         let word = self.authority.issuer(self.keys.issuance.key_id());
         word.is_some_and(|word| self.authority.is_attestation_revoked(word, &self.revocations, now))
+    }
+
+    /// Refuses a principal that may no longer see anything here.
+    pub(super) fn check_reader(
+        &self,
+        reader: &PrincipalId,
+        zone: &ZoneId,
+        now: UnixTime,
+    ) -> Result<(), Failure> {
+        let Some(code) = self.reader_revoked(reader, zone, now) else { return Ok(()) };
+        let rests = Rests { connector: None, zone, principal: reader, token: None };
+        let told = self.what_is_revoked(code, &rests, now);
+        Err(Failure::new(code, told.unwrap_or_else(|| code.meaning().into())))
+    }
+
+    /// That the key of a principal is revoked, if it is: in which scope and since when.
+    pub fn principal_revoked(&self, principal: &PrincipalId, now: UnixTime) -> Option<String> {
+        let key = self.authority.principal(principal)?.key_id;
+        let called = alloc::format!("the key of {principal}");
+        self.told_revoked(&(RevocationScope::IssuerKey, key.as_bytes().to_vec(), called), now)
+    }
+
+    /// Has a denial for something revoked say what that is, in which scope and since when. Why, only operators are told: the
+    /// reason is one's own words.
+    //= docs/spec/revocation.md#what-is-told
+    pub(super) fn say_what_is_revoked(&self, denial: &mut Denial, rests: &Rests<'_>, now: UnixTime) {
+        if denial.check == GateCheck::Revocation
+            && let Some(told) = self.what_is_revoked(denial.code, rests, now)
+        {
+            denial.rule = told;
+        }
+    }
+
+    /// What a refusal with this code is about.
+    fn what_is_revoked(&self, code: Code, rests: &Rests<'_>, now: UnixTime) -> Option<String> {
+        self.revocable(code, rests).iter().find_map(|target| self.told_revoked(target, now))
+    }
+
+    fn told_revoked(&self, (scope, target, called): &Target, now: UnixTime) -> Option<String> {
+        let since = self.revocations.since(*scope, target, now)?;
+        Some(alloc::format!("{called} is revoked in the scope {scope} since {since}"))
+    }
+
+    /// All that a refusal with this code can be about.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "no other code is about what a revocation names")]
+    fn revocable(&self, code: Code, rests: &Rests<'_>) -> Vec<Target> {
+        let key = |key: KeyId, called: String| (RevocationScope::IssuerKey, key.as_bytes().to_vec(), called);
+        match code {
+            Code::TokenRevoked => {
+                let named = |id: &TokenId| {
+                    (RevocationScope::Capability, id.as_bytes().to_vec(), alloc::format!("the token {id}"))
+                };
+                rests.token.map(named).into_iter().collect()
+            }
+            Code::IssuerKeyRevoked => {
+                let own = self.authority.keys_of(rests.principal);
+                let own = own.map(|it| key(it, alloc::format!("the key of {}", rests.principal)));
+                own.chain([key(self.keys.issuance.key_id(), "the key that issues tokens here".into())])
+                    .collect()
+            }
+            Code::NodeRevoked => {
+                let (name, called) = (self.node_id.as_str(), alloc::format!("the node {}", self.node_id));
+                Vec::from([(RevocationScope::NodeAttestation, name.as_bytes().to_vec(), called)])
+            }
+            Code::ConnectorRevoked => {
+                let installed = rests.connector.and_then(|connector| self.catalog.get(connector));
+                let named = |installed: &Installed| {
+                    let ConnectorInstall { connector, version, .. } = &installed.install;
+                    binary_parts(&installed.install).map(|(part, digest)| {
+                        let called = alloc::format!("the {part} {digest} of {connector} {version}");
+                        (RevocationScope::ConnectorBinary, digest.as_bytes().to_vec(), called)
+                    })
+                };
+                installed.into_iter().flat_map(named).collect()
+            }
+            Code::ZoneKeyRevoked => {
+                let called = alloc::format!("the key of {}", rests.zone);
+                let key = self.zone_key(rests.zone).map(|key| key.key_id());
+                key.map(|key| (RevocationScope::ZoneKey, key.as_bytes().to_vec(), called))
+                    .into_iter()
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Why a principal may no longer see anything here, if it may not.

@@ -12,7 +12,7 @@ use core::fmt;
 use fcp_proto_core::crypto::proof::{ChannelBinding, SessionProof};
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ConnectorId, KeyId, ObjectId, OperationId, PrincipalId, TokenId, ZoneId};
-use fcp_proto_core::object::{AuditEventKind, RevocationScope};
+use fcp_proto_core::object::AuditEventKind;
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::time::{Now, UnixTime};
 
@@ -186,9 +186,9 @@ impl Node {
             self.refusals.count();
             return Err(refused(Code::Unauthenticated));
         };
-        if self.revocations.is_revoked(RevocationScope::IssuerKey, known.key_id.as_bytes(), now.unix) {
+        if let Some(told) = self.principal_revoked(&request.principal, now.unix) {
             self.refusals.count();
-            return Err(refused(Code::IssuerKeyRevoked));
+            return Err(Failure::new(Code::IssuerKeyRevoked, told));
         }
         let proof = SessionProof {
             principal_id: request.principal.clone(),

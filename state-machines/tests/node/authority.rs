@@ -9,9 +9,9 @@ use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::ObjectId;
 use fcp_proto_core::object::{
-    AnyObject, AuditEventKind, Budget, ConnectorState, CredentialTest, Enrolment, Grant, GrantDenial,
-    Grantee, NodeAttestation, OperatorDelegation, OperatorRight, RevocationObject, RevocationScope, Role,
-    RoleAssignment, RoleWithdrawal, StoredObject, ZoneDefinition,
+    AnyObject, ApprovalDecision, ApprovalToken, AuditEventKind, Budget, ConnectorState, CredentialTest,
+    Enrolment, Grant, GrantDenial, Grantee, NodeAttestation, OperatorDelegation, OperatorRight,
+    RevocationObject, RevocationScope, Role, RoleAssignment, RoleWithdrawal, StoredObject, ZoneDefinition,
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::constraints::Constraints;
@@ -465,6 +465,70 @@ fn nobody_asks_for_nothing_or_for_what_does_not_exist() {
         home.ask(request).err()
     });
     assert_eq!(refused.map(|it| it.code), Some(Code::Exhausted));
+}
+
+//= docs/spec/calls.md#bounds
+#[test]
+fn requests_for_approvals_and_for_grants_that_wait_have_one_bound() {
+    let (mut home, _) = Home::with_grant();
+    let write = |home: &Home, place: u32| {
+        let call = home.call("notes.put", r#"{"note":"a","text":"hello"}"#, Some(&format!("k{place}")));
+        Request::FileApproval { call, note: None, valid_secs: 600 }
+    };
+    for place in 0..50 {
+        let request = write(&home, place);
+        home.ask(request).expect("there is room");
+        home.pass(1);
+        filed(&mut home);
+    }
+    let wish = Request::FileGrantRequest(Box::new(wish(&home, reads())));
+    for request in [wish, write(&home, 50)] {
+        let refused = home.ask(request).expect_err("as many wait as may");
+        assert_eq!(refused.code, Code::Exhausted);
+        assert!(refused.message.starts_with("100 requests of ada"), "{}", refused.message);
+    }
+    home.pass(600);
+    home.node.handle_timeout(home.now);
+    filed(&mut home);
+}
+
+//= docs/spec/calls.md#void-requests
+#[test]
+fn what_was_asked_with_a_key_that_is_revoked_or_replaced_is_void() {
+    let (mut home, _) = Home::with_grant();
+    let call = home.call("notes.put", r#"{"note":"a","text":"hello"}"#, Some("k"));
+    let Ok(Answer::Filed(asked)) = home.ask(Request::FileApproval { call, note: None, valid_secs: 600 })
+    else {
+        panic!("a request")
+    };
+    let wished = filed(&mut home);
+    assert_eq!(home.node.void_requests(home.now.unix), BTreeSet::new());
+    let key = home.keys.agent.verifying_key().key_id();
+    home.revoke(RevocationScope::IssuerKey, key.as_bytes());
+    let void = |home: &mut Home, why: &str| {
+        assert_eq!(home.node.void_requests(home.now.unix), [asked.id, wished].into());
+        let (token, grant) = (home::approval(&asked, home.now), granted(home, wished));
+        for refused in [home.try_operate(&work(), token), home.try_operate(&work(), grant)] {
+            let refused = refused.expect_err("nobody approves it");
+            assert_eq!(refused.code, Code::Conflict);
+            assert!(refused.message.contains(why), "{}", refused.message);
+        }
+    };
+    void(&mut home, "revoked in the scope IssuerKey since");
+
+    // Another key of the same name has asked for nothing, also to a node that starts again.
+    let other = SigningKey::generate(&mut Entropy::from_seed(&[77; 32].into()));
+    let fields =
+        Enrolment { principal: agent(), public_key: other.verifying_key(), key_source: "file".into() };
+    home.operate(&work(), fields);
+    void(&mut home, "with another key");
+    home.keys.agent = other;
+    home.restart();
+    void(&mut home, "with another key");
+    let denied = home::approval(&asked, home.now);
+    home.operate(&work(), ApprovalToken { decision: ApprovalDecision::Deny, ..denied });
+    home.operate(&work(), GrantDenial { request: wished, note: None });
+    assert_eq!(home.node.void_requests(home.now.unix), BTreeSet::new());
 }
 
 fn role(name: &str) -> Role {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::home::{self, Home, agent, everything, succeeded, usage, work};
+use fcp_proto_core::crypto::hash;
 use fcp_proto_core::encoding::cbor::ByteString;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::CallId;
 use fcp_proto_core::object::{
-    AnyObject, AuditEventKind, CallOutcome, ConnectorState, Effect, StoredObject, Usage,
+    AnyObject, AuditEventKind, CallOutcome, ConnectorState, DecisionReceipt, Effect, StoredObject, Usage,
 };
 use fcp_proto_core::token::constraints::Constraints;
 use fcp_state_machines::node::{
@@ -441,17 +442,51 @@ fn a_reservation_that_cannot_be_read_is_not_forgotten() {
     assert!(matches!(home.replays(&journal), Err(ReplayError::Unreadable { .. })));
 }
 
+//= docs/spec/calls.md#refusals
+#[test]
+fn of_a_long_refused_input_the_digest_is_kept() {
+    let mut home = Home::new();
+    let (long, before) = (format!(r#"{{"note":"{}"}}"#, "x".repeat(900 << 10)), written(&home));
+    let failure = home.invoke(home.call("notes.get", &long, None), "{}").expect_err("a refusal");
+    assert!(written(&home) - before < 8 << 10, "{} bytes", written(&home) - before);
+    let digest = hash::digest(long.as_bytes()).to_string();
+    assert!(!failure.message.contains(&digest), "whoever asked knows the input");
+    let id = failure.receipt.expect("a signed refusal");
+    let record = home.journal.iter().find(|record| record.id == id).expect("it is stored");
+    let object = StoredObject::from_bytes(&record.bytes).and_then(|it| AnyObject::open(&it));
+    let Ok(AnyObject::DecisionReceipt(receipt)) = object else { panic!("a decision") };
+    let DecisionReceipt { request, rule, .. } = receipt.body.fields;
+    assert_eq!(request, None);
+    assert!(rule.is_some_and(|rule| rule.contains(&digest)));
+}
+
+/// The bytes of all that is durable.
+fn written(home: &Home) -> usize {
+    home.journal.iter().map(|record| record.bytes.len()).sum()
+}
+
+/// The worst that one agent can do: inputs that are just kept, as fast as they are written, all day.
+//= docs/spec/calls.md#refusals
 #[test]
 fn refusals_cannot_fill_the_disk() {
     let mut home = Home::new();
-    let large = format!(r#"{{"note":"{}"}}"#, "x".repeat(900 << 10));
-    let before: usize = home.journal.iter().map(|record| record.bytes.len()).sum();
-    for _ in 0..50 {
-        let call = home.call("notes.get", &large, None);
-        assert_eq!(code(home.invoke(call, "{}")), Code::OperationNotGranted);
+    let input = format!(r#"{{"note":"{}"}}"#, "x".repeat(3_500));
+    let refused = |home: &mut Home| home.invoke(home.call("notes.get", &input, None), "{}");
+    let (before, mut signed) = (written(&home), 0);
+    for _ in 0..21 {
+        for _ in 0..101 {
+            let failure = refused(&mut home).expect_err("a refusal");
+            assert_eq!(failure.code, Code::OperationNotGranted);
+            signed += u32::from(failure.receipt.is_some());
+        }
+        home.pass(10);
     }
-    let after: usize = home.journal.iter().map(|record| record.bytes.len()).sum();
-    assert!(after - before < 8 << 20, "{} bytes for refused calls", after - before);
+    assert_eq!(signed, 2_000, "the rest is counted");
+    let bytes = written(&home) - before;
+    assert!((8 << 20..16 << 20).contains(&bytes), "{bytes} bytes for refused calls");
+    home.pass(86_400);
+    home.session = home.open_session();
+    assert!(refused(&mut home).expect_err("a refusal").receipt.is_some(), "another day begins");
 }
 
 /// A failed read of what strangers wrote, of which egress counted nothing.

@@ -5,8 +5,8 @@ use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, RoleId};
 use fcp_proto_core::object::{
-    AnyObject, ConnectorState, Enrolment, GateCheck, Grant, Grantee, RevocationScope, Role, RoleAssignment,
-    StoredObject,
+    AnyObject, ConnectorState, CredentialRecord, Enrolment, GateCheck, Grant, Grantee, RevocationScope, Role,
+    RoleAssignment, StoredObject,
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::constraints::Constraints;
@@ -136,6 +136,66 @@ fn a_grant_that_no_call_can_be_made_on_says_why() {
     let connector = "notes".parse().expect("a connector");
     home.operate(&work(), ConnectorState { connector, enabled: false, removed: false, reason: None });
     assert_eq!(obstacle(&home, &own), Some(Code::ConnectorDisabled));
+}
+
+//= docs/spec/authority.md#grants
+#[test]
+fn a_grant_whose_holder_connector_or_device_is_revoked_says_so() {
+    let agent = |home: &Home| home.keys.agent.verifying_key().key_id().as_bytes().to_vec();
+    type Target = fn(&Home) -> Vec<u8>;
+    let cases: [(RevocationScope, Target, Code, &str); 5] = [
+        (RevocationScope::IssuerKey, agent, Code::IssuerKeyRevoked, "the key of ada"),
+        (RevocationScope::ConnectorBinary, |_| vec![2; 32], Code::ConnectorRevoked, "the code 0202"),
+        (RevocationScope::ConnectorBinary, |_| vec![1; 32], Code::ConnectorRevoked, "the package 0101"),
+        (RevocationScope::NodeAttestation, |_| b"node-1".to_vec(), Code::NodeRevoked, "the node node-1"),
+        (
+            RevocationScope::ZoneKey,
+            |home| home.node.zone_key(&work()).expect("a key").key_id().as_bytes().to_vec(),
+            Code::ZoneKeyRevoked,
+            "the key of z:work",
+        ),
+    ];
+    for (scope, target, code, called) in cases {
+        let (mut home, grant) = Home::with_grant();
+        let obstacle = |home: &Home| {
+            let known = home.node.authority().grant_by_id(&grant).expect("a grant");
+            home.node.grant_obstacle(&grant, known, home.now.unix)
+        };
+        assert_eq!(obstacle(&home), None);
+        let target = target(&home);
+        home.revoke(scope, &target);
+        let refusal = obstacle(&home).expect("it serves no more");
+        assert_eq!((refusal.check, refusal.code), (GateCheck::Revocation, code));
+        let since = format!("is revoked in the scope {scope} since {}", home.now.unix);
+        assert!(refusal.rule.starts_with(called) && refusal.rule.ends_with(&since), "{}", refusal.rule);
+    }
+}
+
+//= docs/spec/authority.md#grants
+#[test]
+fn a_grant_whose_credentials_are_not_stored_says_so() {
+    let (mut home, grant) = Home::with_grant();
+    let obstacle = |home: &Home| {
+        let known = home.node.authority().grant_by_id(&grant).expect("a grant");
+        home.node.grant_obstacle(&grant, known, home.now.unix).map(|it| it.code)
+    };
+    let stored = |name: &str, removed| CredentialRecord {
+        credential: name.parse().expect("a credential"),
+        connector: "notes".parse().expect("a connector"),
+        slot: "token".into(),
+        kind: "bearer".into(),
+        hosts: vec!["api.notes.example".into()],
+        version: 2,
+        removed,
+    };
+    assert_eq!(obstacle(&home), None);
+    home.operate(&work(), stored("main", true));
+    assert_eq!(obstacle(&home), Some(Code::CredentialMissing), "nothing fills the slot");
+    home.operate(&work(), stored("other", false));
+    assert_eq!(obstacle(&home), Some(Code::CredentialNotAllowed), "the grant takes another alone");
+    home.pass(1);
+    home.operate(&work(), stored("main", false));
+    assert_eq!(obstacle(&home), None);
 }
 
 #[test]

@@ -240,12 +240,17 @@ impl Records {
         expires_at: UnixTime,
     ) {
         self.approval_changes += 1;
+        let waiting = self.waiting.entry(principal.clone()).or_default();
+        waiting.retain(|_, end| header.created_at < *end);
+        let turn = waiting.len() as u64;
+        waiting.insert(id, expires_at);
         let entry = ApprovalEntry {
             id,
             asks_for,
             principal: principal.clone(),
             zone: header.zone_id.clone(),
             expires_at,
+            turn,
             decision: None,
             spent_by: None,
             grant: None,
@@ -285,5 +290,8 @@ impl Records {
         change(entry);
         self.approval_changes += 1;
         entry.changed = self.approval_changes;
+        if entry.decision.is_some() {
+            self.waiting.get_mut(&entry.principal).and_then(|waiting| waiting.remove(request));
+        }
     }
 }

@@ -92,6 +92,8 @@ pub struct ApprovalEntry {
     pub zone: ZoneId,
     /// Until when it can be decided.
     pub expires_at: UnixTime,
+    /// How many requests of whoever asks waited when it was filed.
+    pub turn: u64,
     /// The decision.
     pub decision: Option<DecisionEntry>,
     /// The intent that spent it.
@@ -166,6 +168,8 @@ pub struct Records {
     pub(crate) approvals: Shares<ApprovalEntry>,
     pub(crate) approval_numbers: BTreeMap<ObjectId, u64>,
     pub(crate) approval_changes: u64,
+    /// Requests without a decision and until when each waits, by who asks.
+    waiting: BTreeMap<PrincipalId, BTreeMap<ObjectId, UnixTime>>,
     pub(crate) decisions: BTreeMap<ObjectId, ObjectId>,
     pub(crate) revocations: Vec<RevocationEntry>,
     /// How many calls a revocation ended, by its number.
@@ -199,6 +203,7 @@ impl Default for Records {
             approvals: Shares::new(MAX_APPROVALS),
             approval_numbers: BTreeMap::new(),
             approval_changes: 0,
+            waiting: BTreeMap::new(),
             decisions: BTreeMap::new(),
             revocations: Vec::new(),
             calls_ended: BTreeMap::new(),

@@ -3,7 +3,7 @@
 
 use alloc::collections::BTreeMap;
 
-use fcp_proto_core::ids::{ObjectId, PrincipalId, ZoneId};
+use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId, ZoneId};
 use fcp_proto_core::object::{Grant, GrantRequest, Grantee};
 use fcp_proto_core::time::UnixTime;
 
@@ -14,6 +14,8 @@ use super::Undecidable;
 pub struct FiledGrant {
     /// The request.
     pub request: GrantRequest,
+    /// The key that whoever asks had then.
+    pub asked_with: Option<KeyId>,
     /// Where.
     pub zone: ZoneId,
     /// The grant or denial that answers it, by its object id.
@@ -27,9 +29,15 @@ pub struct GrantRequests {
 }
 
 impl GrantRequests {
-    /// Takes a request.
-    pub fn apply_request(&mut self, id: ObjectId, zone: ZoneId, request: GrantRequest) {
-        self.filed.insert(id, FiledGrant { request, zone, decision: None });
+    /// Takes a request of a principal that has this key.
+    pub fn apply_request(
+        &mut self,
+        id: ObjectId,
+        zone: ZoneId,
+        asked_with: Option<KeyId>,
+        request: GrantRequest,
+    ) {
+        self.filed.insert(id, FiledGrant { request, asked_with, zone, decision: None });
     }
 
     /// The request, if it waits for a decision.
@@ -84,10 +92,17 @@ impl GrantRequests {
         }
     }
 
-    /// How many requests of `principal` wait for a decision.
-    pub fn waiting_of(&self, principal: &PrincipalId) -> usize {
-        let waits = |filed: &&FiledGrant| filed.decision.is_none() && filed.request.principal == *principal;
+    /// How many requests of `principal`, made with this key, wait for a decision.
+    pub fn waiting_of(&self, principal: &PrincipalId, key: Option<KeyId>) -> usize {
+        let waits = |it: &&FiledGrant| {
+            it.decision.is_none() && it.request.principal == *principal && it.asked_with == key
+        };
         self.filed.values().filter(waits).count()
+    }
+
+    /// One request.
+    pub fn get(&self, id: &ObjectId) -> Option<&FiledGrant> {
+        self.filed.get(id)
     }
 
     /// Whether this names a request.

@@ -50,6 +50,8 @@ pub struct Filed {
     pub deed: Option<Deed>,
     /// Who asks.
     pub principal: PrincipalId,
+    /// The key that it had then.
+    pub asked_with: Option<KeyId>,
     /// Where.
     pub zone: ZoneId,
     /// The decision, by its object id.
@@ -89,17 +91,17 @@ impl Approvals {
         self.recorded = Some((id, deed));
     }
 
-    /// Takes a request.
+    /// Takes a request of a principal that has this key.
     pub fn apply_request(
         &mut self,
         id: ObjectId,
         zone: ZoneId,
-        principal: PrincipalId,
+        (principal, asked_with): (PrincipalId, Option<KeyId>),
         request: ApprovalRequest,
     ) {
         let recorded = self.recorded.take().filter(|(record, _)| *record == request.request);
         let deed = recorded.map(|(_, deed)| deed);
-        self.requests.insert(id, Filed { request, deed, principal, zone, decision: None });
+        self.requests.insert(id, Filed { request, deed, principal, asked_with, zone, decision: None });
     }
 
     /// The request, if it waits for a decision.
@@ -167,12 +169,10 @@ impl Approvals {
         }
     }
 
-    /// How many requests of `principal` wait for a decision.
-    pub fn waiting_of(&self, principal: &PrincipalId) -> usize {
-        self.requests
-            .values()
-            .filter(|filed| filed.decision.is_none() && filed.principal == *principal)
-            .count()
+    /// How many requests of `principal`, made with this key, wait for a decision.
+    pub fn waiting_of(&self, principal: &PrincipalId, key: Option<KeyId>) -> usize {
+        let waits = |it: &&Filed| it.decision.is_none() && it.principal == *principal && it.asked_with == key;
+        self.requests.values().filter(waits).count()
     }
 
     /// Takes a decision.

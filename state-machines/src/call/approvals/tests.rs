@@ -13,6 +13,7 @@ const REQUEST: ObjectId = ObjectId::from_bytes([1; 32]);
 const DECISION: ObjectId = ObjectId::from_bytes([2; 32]);
 const OTHER: ObjectId = ObjectId::from_bytes([3; 32]);
 const SIGNER: KeyId = KeyId::from_bytes([4; 8]);
+const KEY: KeyId = KeyId::from_bytes([5; 8]);
 
 fn at(secs: u64) -> UnixTime {
     UnixTime::from_secs(secs)
@@ -59,7 +60,7 @@ fn given() -> ApprovalToken {
 
 fn filed() -> Approvals {
     let mut approvals = Approvals::default();
-    approvals.apply_request(REQUEST, work(), ada(), asked());
+    approvals.apply_request(REQUEST, work(), (ada(), Some(KEY)), asked());
     approvals
 }
 
@@ -90,11 +91,14 @@ fn a_decision_binds_every_part_of_what_its_request_names() {
 fn a_request_is_decided_once_and_waits_again_only_if_its_own_decision_was_not_stored() {
     let mut approvals = filed();
     assert_eq!(
-        (approvals.waiting_of(&ada()), approvals.waiting_of(&PrincipalId::new("eve").unwrap())),
+        (
+            approvals.waiting_of(&ada(), Some(KEY)),
+            approvals.waiting_of(&PrincipalId::new("eve").unwrap(), Some(KEY))
+        ),
         (1, 0)
     );
     approvals.hold(&REQUEST, DECISION);
-    assert_eq!(approvals.waiting_of(&ada()), 0);
+    assert_eq!(approvals.waiting_of(&ada(), Some(KEY)), 0);
     approvals.release(&REQUEST, &OTHER);
     assert_eq!(
         approvals.check_decision(&given(), at(20)),
@@ -179,7 +183,7 @@ fn answer() -> Grant {
 
 fn wished() -> GrantRequests {
     let mut requests = GrantRequests::default();
-    requests.apply_request(REQUEST, work(), wish());
+    requests.apply_request(REQUEST, work(), Some(KEY), wish());
     requests
 }
 
@@ -211,8 +215,9 @@ fn a_grant_answers_for_whoever_asked_and_no_more_than_was_asked() {
 fn a_request_for_a_grant_is_decided_once_and_forgotten_in_time() {
     let mut requests = wished();
     assert!(requests.knows(&REQUEST) && !requests.knows(&OTHER));
-    let waiting =
-        |requests: &GrantRequests, name: &str| requests.waiting_of(&PrincipalId::new(name).unwrap());
+    let waiting = |requests: &GrantRequests, name: &str| {
+        requests.waiting_of(&PrincipalId::new(name).unwrap(), Some(KEY))
+    };
     assert_eq!((waiting(&requests, "ada"), waiting(&requests, "eve")), (1, 0));
     requests.decide(&REQUEST, DECISION);
     assert_eq!(waiting(&requests, "ada"), 0);
@@ -247,7 +252,7 @@ fn a_denial_is_of_what_its_principal_asked_for_or_of_anything_if_nobody_knows() 
     for (record, known) in [(OTHER, Some(hash::digest(b"{}"))), (REQUEST, None)] {
         let mut approvals = Approvals::default();
         approvals.apply_record(record, &call);
-        approvals.apply_request(REQUEST, work(), ada(), asked());
+        approvals.apply_request(REQUEST, work(), (ada(), Some(KEY)), asked());
         approvals.apply_decision(DECISION, SIGNER, given());
         let of =
             |approvals: &Approvals, who: &PrincipalId, zone: &ZoneId, connector: &ConnectorId, operation| {

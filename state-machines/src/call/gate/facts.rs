@@ -113,8 +113,10 @@ pub struct ProspectFacts<'a> {
     pub zone: Option<&'a ZoneFacts>,
     /// The grant's connector; absent if there is no such connector.
     pub connector: Option<&'a ConnectorFacts>,
-    /// Whether the key of the grant's zone is revoked.
-    pub zone_key_revoked: bool,
+    /// What is revoked, whatever its token.
+    pub revocation: &'a RevocationFacts,
+    /// Whether a stored credential that the grant allows fills the operation's slot.
+    pub slot: &'a SlotFacts,
 }
 
 /// Whether the credential that an operation needs is there, and which it is.

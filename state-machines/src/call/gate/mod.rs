@@ -69,7 +69,7 @@ pub fn recheck(authorized: &Authorized, facts: &StandingFacts, now: UnixTime) ->
 /// Whether a grant could serve a call of one of its operations, as far as neither token nor input decide.
 ///
 /// # Errors
-/// The first test of checks 4, 6 to 8 and 11 that would refuse every such call.
+/// The first test of checks 4 (but for freshness), 6 to 8 and 11 that would refuse every such call.
 pub fn could_serve(facts: &ProspectFacts<'_>, now: UnixTime) -> Result<(), Denial> {
     checks::prospect::check(facts, now)
 }

@@ -1052,8 +1052,14 @@ fn a_standing_approval_whose_signer_may_not_approve_any_more_stops_the_call() {
 fn what_a_grant_could_not_serve_is_found_without_a_token() {
     type Prospect = (GrantFacts, Facts);
     type Amiss = fn(&mut Prospect);
-    let cases: [(Code, Amiss); 11] = [
+    let cases: [(Code, Amiss); 17] = [
+        (Code::IssuerKeyRevoked, |it| it.1.revocation.issuer_key = true),
+        (Code::IssuerKeyRevoked, |it| it.1.revocation.holder_key = true),
+        (Code::NodeRevoked, |it| it.1.revocation.node = true),
+        (Code::ConnectorRevoked, |it| it.1.revocation.connector = true),
         (Code::ZoneKeyRevoked, |it| it.1.revocation.zone_key = true),
+        (Code::CredentialMissing, |it| input(&mut it.1).slot = SlotFacts::Empty("token".into())),
+        (Code::CredentialNotAllowed, |it| input(&mut it.1).slot = SlotFacts::NotAllowed("token".into())),
         (Code::CallLimitReached, |it| it.0.calls_used = 10),
         (Code::GrantIssuerInvalid, |it| it.0.signer_valid = false),
         (Code::GrantExpired, |it| it.0.grant.expires_at = NOW),
@@ -1074,7 +1080,8 @@ fn what_a_grant_could_not_serve_is_found_without_a_token() {
             operation_id: &facts.operation_id,
             zone: facts.zone.as_ref(),
             connector: facts.connector.as_ref(),
-            zone_key_revoked: facts.revocation.zone_key,
+            revocation: &facts.revocation,
+            slot: &facts.input.as_ref().expect("an input").slot,
         };
         could_serve(&prospect, NOW).map_err(|denial| denial.code)
     };

@@ -11,6 +11,7 @@ use fcp_proto_core::object::{
 use fcp_proto_core::time::{Now, UnixTime};
 
 use super::super::ledger::{self, Unit, Unstorable};
+use super::super::waiting::MAX_REQUEST_SECS;
 use super::super::{Answer, CallRequest, Failure, FiledApproval, Node, RequestId, SchemaCheck, Then};
 use crate::call::gate::{self, Decision, Facts};
 use crate::persist::Class;
@@ -46,12 +47,7 @@ impl Node {
         let (Ok(input), Some(connector), false) = (&facts.input, &facts.connector, kinds.is_empty()) else {
             return Err(Failure::new(Code::Conflict, "no approval would permit this call"));
         };
-        if self.approvals.waiting_of(&facts.principal) >= MAX_WAITING {
-            return Err(Failure::new(
-                Code::Exhausted,
-                "too many requests of this principal wait for a decision",
-            ));
-        }
+        self.check_waiting(&facts.principal)?;
         let call_id = CallId::from_bytes(self.entropy.bytes());
         let fields = |record| ApprovalRequest {
             request: record,
@@ -101,9 +97,3 @@ impl Node {
         Ok((id, object))
     }
 }
-
-/// Requests of one principal that may wait for a decision. Chosen: more than a person reads.
-const MAX_WAITING: usize = 1_000;
-
-/// The longest that a request for approval can wait: a week. Chosen.
-const MAX_REQUEST_SECS: u64 = 7 * 86_400;

@@ -1,7 +1,11 @@
 //! Calls that are refused, and calls that were made before.
 
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 
+use fcp_proto_core::crypto::hash;
 use fcp_proto_core::ids::{CallId, ObjectId, ZoneId};
 use fcp_proto_core::object::{
     AuditEventKind, Body, CallRecord, DecisionReceipt, Header, Object, TraceContext, Verdict,
@@ -35,8 +39,7 @@ impl Node {
             retry_after_ms: denial.retry_after_ms,
             ..Failure::new(denial.code, denial.rule.clone())
         };
-        let bytes = facts.input.as_ref().map_or(0, |input| input.canonical.len());
-        if !denial.is_receipted() || !self.refusals.admit(&facts.principal, bytes, now.unix) {
+        if !denial.is_receipted() || !self.refusals.admit(&facts.principal, now.unix) {
             self.refusals.count();
             return Err(failure);
         }
@@ -64,19 +67,15 @@ impl Node {
         trace: Option<&TraceContext>,
         now: UnixTime,
     ) -> Result<ObjectId, Unstorable> {
-        let record = match call_record(call_id, facts, trace) {
+        let (record, left_out) = match call_record(call_id, facts, trace) {
             Some(body) => {
-                let label = facts.flow.context.clone();
-                let header = Header::new(
-                    &<CallRecord as Body>::SCHEMA,
-                    zone,
-                    now,
-                    label,
-                    Some(facts.principal.clone()),
-                );
-                Some(unit.store(&Object { header, body }, &self.keys)?)
+                let (label, principal) = (facts.flow.context.clone(), Some(facts.principal.clone()));
+                let header = Header::new(&<CallRecord as Body>::SCHEMA, zone, now, label, principal);
+                let called = Object { header, body };
+                let record = unit.store_within(&called, &self.keys, MAX_RECORD_BYTES)?;
+                (record, if record.is_none() { digest_of(&called.body.input) } else { String::new() })
             }
-            None => None,
+            None => (None, String::new()),
         };
         let fields = DecisionReceipt {
             call_id,
@@ -84,7 +83,7 @@ impl Node {
             verdict: Verdict::Deny,
             check: Some(denial.check),
             code: Some(denial.code),
-            rule: Some(denial.rule.clone()),
+            rule: Some(cut(&denial.rule).to_owned() + &left_out),
             evidence: facts.grants.keys().copied().collect(),
             principal: facts.principal.clone(),
             connector: facts.connector_id.clone(),
@@ -125,3 +124,22 @@ impl Node {
         Ok(())
     }
 }
+
+/// What is kept of an input that is too long to be kept with its refusal.
+//= docs/spec/calls.md#refusals
+fn digest_of(input: &str) -> String {
+    let digest = hash::digest(input.as_bytes());
+    format!(" (the input of {} bytes is not kept; its BLAKE3 is {digest})", input.len())
+}
+
+/// What is kept of a rule: it may quote the input.
+fn cut(rule: &str) -> &str {
+    let end = (0..=MAX_RULE_BYTES.min(rule.len())).rev().find(|end| rule.is_char_boundary(*end));
+    rule.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
+/// The longest record of a refused call that is kept. Chosen: what a person would look at.
+const MAX_RECORD_BYTES: usize = 4 * 1024;
+
+/// The longest rule of a refusal that is kept. Chosen.
+const MAX_RULE_BYTES: usize = 1024;

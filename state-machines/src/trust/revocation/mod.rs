@@ -105,9 +105,17 @@ impl Revocations {
     /// The revocation that forbids `target` now, if one does.
     //= docs/spec/revocation.md#scopes
     pub fn find(&self, scope: RevocationScope, target: &[u8], now: UnixTime) -> Option<ObjectId> {
+        self.span(scope, target, now).map(|span| span.revocation)
+    }
+
+    /// Since when the revocation forbids `target` that does so now, if one does.
+    pub fn since(&self, scope: RevocationScope, target: &[u8], now: UnixTime) -> Option<UnixTime> {
+        self.span(scope, target, now).map(|span| span.from)
+    }
+
+    fn span(&self, scope: RevocationScope, target: &[u8], now: UnixTime) -> Option<&Span> {
         let spans = self.spans.get(&(scope, target.to_vec()))?;
-        let hit = spans.iter().find(|span| span.from <= now && span.until.is_none_or(|until| now < until))?;
-        Some(hit.revocation)
+        spans.iter().find(|span| span.from <= now && span.until.is_none_or(|until| now < until))
     }
 
     /// Whether the owner's word for the node `name`, given at `issued_at`, is revoked now: a revocation of a node's name does

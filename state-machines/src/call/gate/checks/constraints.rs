@@ -52,7 +52,7 @@ pub(super) fn covered(installed: &Installed<'_>) -> Result<(), Denial> {
 
 /// The credential that the operation needs is there. It comes after the constraints, so that nobody learns which
 /// credentials exist beyond those that the grant allows.
-fn slot_filled(slot: &SlotFacts) -> Result<(), Denial> {
+pub(super) fn slot_filled(slot: &SlotFacts) -> Result<(), Denial> {
     let denied = |code, rule| Err(Denial::new(GateCheck::Constraints, code, rule));
     match slot {
         SlotFacts::Filled => Ok(()),

@@ -1,5 +1,5 @@
-//! Whether a grant could serve any call at all: what check 4 says of its zone, checks 6 to 8 without a token, and check 11 of
-//! the calls made on it.
+//! Whether a grant could serve any call at all: check 4 but for freshness, checks 6 to 8 without a token, and check 11 of the
+//! calls made on it and of the credentials that it takes.
 
 use alloc::format;
 
@@ -8,17 +8,14 @@ use fcp_proto_core::object::GateCheck;
 use fcp_proto_core::time::UnixTime;
 
 use super::zone_policy::{self, Subject};
-use super::{binding, grants};
+use super::{binding, constraints, grants, revocation};
 use crate::call::gate::{Denial, ProspectFacts};
 
 //= docs/spec/authority.md#grants
 pub(crate) fn check(facts: &ProspectFacts<'_>, now: UnixTime) -> Result<(), Denial> {
     let ProspectFacts { grant_id, grant, principal, principal_zone, operation_id, zone, connector, .. } =
         *facts;
-    if facts.zone_key_revoked {
-        let rule = format!("the key of {} is revoked", grant.zone_id);
-        return Err(Denial::new(GateCheck::Revocation, Code::ZoneKeyRevoked, rule));
-    }
+    revocation::stands(facts.revocation, principal)?;
     grants::live(&grant.zone_id, grant_id, grant, now)?;
     let operation = connector.and_then(|it| it.operation.as_ref());
     let subject = Subject {
@@ -40,6 +37,6 @@ pub(crate) fn check(facts: &ProspectFacts<'_>, now: UnixTime) -> Result<(), Deni
             let rule = format!("its {most} calls are used up");
             Err(Denial::new(GateCheck::Constraints, Code::CallLimitReached, rule))
         }
-        Some(_) | None => Ok(()),
+        Some(_) | None => constraints::slot_filled(facts.slot),
     }
 }
