@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_is_refused_with_the_place_of_its_field() {
         let name = "holds a character that is not allowed";
-        let (code, why) = refused::<AddGrant>(r#"{"zone":"z work"}"#);
+        let (code, why) = refused::<AddGrant>(r#"{"zone":"z:wo rk"}"#);
         assert_eq!((code, why), (Code::InputInvalid, format!("zone: {name}")));
         let (code, why) = refused::<AddGrant>(r#"{"operations":["notes.get","no tes"]}"#);
         assert_eq!((code, why), (Code::InputInvalid, format!("operations[1]: {name}")));

@@ -132,8 +132,8 @@ impl List {
             ("limit", self.limit.map(|limit| limit.to_string())),
             ("after", Some(mark.to_owned())),
         ];
-        let given = options.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value?)));
-        format!("fwc approvals list{}", given.collect::<String>())
+        let given = options.into_iter().filter_map(|(name, value)| Some(format!("--{name} {}", value?)));
+        format!("fwc approvals list {}", given.collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -390,4 +390,24 @@ async fn watch(args: Watch, context: &mut Context) -> Result<Outcome> {
 
 fn change<T: Serialize>(body: T, meta: &types::Meta) -> Result<Answer> {
     Answer::of(types::Reply { body, meta: meta.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    //= docs/spec/api.md#lists
+    #[test]
+    fn the_next_page_is_of_the_same_list() {
+        let list = |by: Option<&str>, status, limit| List {
+            by: by.map(|name| name.parse().unwrap()),
+            status,
+            limit,
+            after: Some("before".into()),
+        };
+        let whole = list(None, None, None).page_after("0-7");
+        assert_eq!(whole, "fwc approvals list --after 0-7");
+        let some = list(Some("mail"), Some(StatusArg::Pending), Some(2)).page_after("7");
+        assert_eq!(some, "fwc approvals list --by mail --status pending --limit 2 --after 7");
+    }
 }
