@@ -238,10 +238,13 @@ pub(super) fn cells(rows: &[&Value], table: Option<&TableSpec>) -> (Vec<Layout>,
 //= docs/spec/output.md#formats
 fn room(column: Column, is_first: bool) -> Room {
     let member = column.path.rsplit('.').next().unwrap_or_default();
-    match column.room {
-        Room::Cut if is_first => Room::Fixed,
-        Room::Cut | Room::Wrapped if NAMES.contains(&member) => Room::Names,
-        other => other,
+    let gives_way = matches!(column.room, Room::Cut | Room::Wrapped);
+    if is_first && column.room == Room::Cut {
+        Room::Fixed
+    } else if gives_way && NAMES.contains(&member) {
+        Room::Names
+    } else {
+        column.room
     }
 }
 
