@@ -36,7 +36,7 @@ where
 #[derive(Parser, Clone, Debug)]
 #[command(name = "fwc", version, arg_required_else_help = true, subcommand_required = true)]
 #[command(
-    after_help = "Examples:\n  fwc up\n  fwc list\n  fwc agent run mail -- fwc invoke github.issues.list --set owner=me\n\n\
+    after_help = "Examples:\n  fwc up\n  fwc list\n  fwc agent run mail -- fwc invoke github.issues.list --set owner=me --set repo=site\n\n\
     Exit codes: 0 done, 1 defect, 2 usage, 3 no such command, 4 ambiguous, 5 invalid input, 6 denied,\n\
     7 service or connector failed, 8 daemon unreachable, 9 approval required, 10 outcome unknown"
 )]

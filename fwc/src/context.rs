@@ -19,12 +19,19 @@ use crate::cli::Global;
 use crate::home::Home;
 use crate::listener::{Listener, PROBE};
 use crate::output::progress::Steps;
+use crate::remedy::WAIT;
 use crate::render::Renderer;
 use crate::session_file::{self, SessionFile};
 use crate::{Failure, Result, internal, key_file, passphrase, usage};
 
-/// How to say who speaks, where nobody does.
+/// How to say who speaks, where nobody does and an agent may too.
 const SPEAK: &str = "run it inside `fwc agent run NAME -- COMMAND`, or add --agent NAME, or --passphrase-file FILE as an operator";
+
+/// How an operator speaks, where nobody does.
+const SPEAK_AS_OPERATOR: &str = "this is an operator's to do: run it on a terminal, or add --passphrase-file FILE; `fwc operator list` shows the operators";
+
+/// What an agent may do instead of what is an operator's to do.
+const ASK_A_PERSON: &str = "this is an operator's to do, and an agent speaks here: `fwc request --help` shows what an agent may ask a person for";
 
 /// So long nothing is said of waiting. Chosen: answers, and stops without open calls, take less.
 pub(crate) const BRIEF: Duration = Duration::from_millis(700);
@@ -133,7 +140,7 @@ impl Context {
         if self.global.agent.is_some() || self.session.is_some() {
             self.as_agent().await
         } else {
-            self.as_operator().await
+            self.unlock(SPEAK).await
         }
     }
 
@@ -148,6 +155,12 @@ impl Context {
             return Err(usage(format!("this is an operator's to do, and --agent {agent} was given"))
                 .next("leave out --agent; what agents may ask a person for: `fwc request --help`"));
         }
+        let instead = if self.session.is_some() { ASK_A_PERSON } else { SPEAK_AS_OPERATOR };
+        self.unlock(instead).await
+    }
+
+    /// Has the operator's key opened, if it is not; `instead` is what to do where nobody can be asked for its passphrase.
+    async fn unlock(&mut self, instead: &str) -> Result<&mut Client> {
         if self.client()?.is_operator() {
             return Ok(&mut self.client);
         }
@@ -155,10 +168,13 @@ impl Context {
             // Ask for a passphrase only where a daemon can use it.
             self.client.daemon_pid().await?;
         }
-        let passphrase = self.passphrase()?;
+        let passphrase = self.passphrase_or(instead)?;
         let operator = self.global.operator.clone();
         let request = UnlockRequest { operator, key_source: KeySourceRequest::Passphrase { passphrase } };
-        let unlocked = self.client.send::<UnlockOperator>(&[], &request).await?;
+        let unlocked = self.client.send::<UnlockOperator>(&[], &request).await.map_err(|failure| {
+            // What is used up are the tries at a passphrase, and no pool of what the command line names.
+            if failure.code == Code::RateLimited { failure.next(WAIT) } else { failure }
+        })?;
         self.client.set_operator(Some(unlocked.body.bearer));
         Ok(&mut self.client)
     }
@@ -168,9 +184,13 @@ impl Context {
     /// # Errors
     /// [`Code::Unauthenticated`] if there is neither.
     pub(crate) fn passphrase(&self) -> Result<fcp_api::secret::Secret> {
+        self.passphrase_or(SPEAK_AS_OPERATOR)
+    }
+
+    fn passphrase_or(&self, instead: &str) -> Result<fcp_api::secret::Secret> {
         match &self.global.passphrase_file {
             Some(path) => passphrase::from_file(path),
-            None => passphrase::ask("Operator passphrase: ", SPEAK),
+            None => passphrase::ask("Operator passphrase: ", instead),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The input of a call, from the command line, a file or standard input; read strictly before anything is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::PathBuf;
 
@@ -52,21 +52,21 @@ impl InputArgs {
     /// # Errors
     /// What is wrong with the input, and where.
     pub(crate) fn read(&self) -> Result<(Value, BTreeMap<String, HandleInput>)> {
-        let mut input = self.base()?;
+        let (mut input, mut places) = (self.base()?, Places::default());
         for assignment in &self.set {
             let (path, text) = split(assignment)?;
+            places.take(path)?;
             set(&mut input, path, guess(text)?)?;
         }
         for assignment in &self.set_text {
             let (path, text) = split(assignment)?;
+            places.take(path)?;
             set(&mut input, path, Value::from(text))?;
         }
         let mut handles = BTreeMap::new();
         for assignment in &self.set_handle {
             let (path, handle) = split(assignment)?;
-            if handles.insert(pointer(path), read_handle(handle)?).is_some() {
-                return Err(usage(format!("--set-handle fills {path:?} twice")));
-            }
+            handles.insert(places.take(path)?, read_handle(handle)?);
         }
         Ok((input, handles))
     }
@@ -86,6 +86,32 @@ impl InputArgs {
         input
             .map(Value::from)
             .map_err(|error| Failure::new(error.code()).because(format!("the input: {error}")))
+    }
+}
+
+/// The places of the input that the command line says something of, as pointers.
+#[derive(Default)]
+struct Places(BTreeSet<String>);
+
+impl Places {
+    /// The pointer of `path`.
+    ///
+    /// # Errors
+    /// [`Code::DuplicateKey`] if something was said of the place already, or of one within it: the last word would win in
+    /// silence, and the reader of the line, who may be the person who approves it, sees the first.
+    //= docs/spec/output.md#input-of-a-call
+    fn take(&mut self, path: &str) -> Result<String> {
+        let pointer = pointer(path);
+        let within = format!("{pointer}/");
+        let is_taken = self.0.contains(&pointer)
+            || self.0.range(within.clone()..).next().is_some_and(|place| place.starts_with(&within));
+        if is_taken {
+            return Err(Failure::new(Code::DuplicateKey)
+                .because(format!("the options set {path:?} twice, or something within it before"))
+                .next(format!("set {path:?} once")));
+        }
+        self.0.insert(pointer.clone());
+        Ok(pointer)
     }
 }
 
@@ -135,7 +161,8 @@ fn step_into<'a>(place: &'a mut Value, step: &str) -> Option<&'a mut Value> {
     match place {
         Value::Object(object) => Some(object.entry(step).or_insert(Value::Null)),
         Value::Array(items) => {
-            let index: usize = step.parse().ok()?;
+            // Written in one way alone, as in a pointer, so that two paths are never one place.
+            let index = step.parse::<usize>().ok().filter(|index| index.to_string() == *step)?;
             if index == items.len() {
                 items.push(Value::Null);
             }
@@ -207,6 +234,41 @@ mod tests {
         ] {
             assert_eq!(read(input, &[set], &[]).unwrap_err().code, code, "{input:?} {set}");
         }
+    }
+
+    //= docs/spec/output.md#input-of-a-call
+    #[test]
+    fn a_place_is_set_once() {
+        let handle = "ab".repeat(32);
+        let args = |set: &[&str], set_text: &[&str], set_handle: &[&str]| {
+            let texts = |list: &[&str]| list.iter().map(|&text| text.replace("HANDLE", &handle)).collect();
+            let args = InputArgs {
+                set: texts(set),
+                set_text: texts(set_text),
+                set_handle: texts(set_handle),
+                ..InputArgs::default()
+            };
+            args.read()
+        };
+        for (set, set_text, set_handle, named) in [
+            (&["a=1", "a=2"][..], &[][..], &[][..], "\"a\""),
+            (&["a=1"], &["a=2"], &[], "\"a\""),
+            (&["a.b=1", "a={\"c\":2}"], &[], &[], "\"a\""),
+            (&["a=1"], &[], &["a=HANDLE"], "\"a\""),
+            (&[], &[], &["b.c=HANDLE", "b.c=HANDLE"], "\"b.c\""),
+        ] {
+            let failure = args(set, set_text, set_handle).unwrap_err();
+            assert_eq!(failure.code, Code::DuplicateKey, "{set:?} {set_text:?} {set_handle:?}");
+            assert!(failure.why.unwrap().contains(named) && failure.next.contains(named), "{set:?}");
+        }
+        assert_eq!(
+            args(&["a=[1]", "a.00=2"], &[], &[]).unwrap_err().code,
+            Code::UsageError,
+            "`a.0` otherwise"
+        );
+        let built = args(&["a={\"b\":1}", "a.c=2", "a!=3"], &["a.d=x"], &["a.e=HANDLE"]).unwrap();
+        assert_eq!(built.0, json!({"a": {"b": 1, "c": 2, "d": "x"}, "a!": 3}), "what was set is added to");
+        assert_eq!(read(Some(r#"{"a":1}"#), &["a=2"], &[]).unwrap(), json!({"a": 2}), "one word for each");
     }
 
     #[test]

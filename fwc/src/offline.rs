@@ -11,7 +11,7 @@ use fcp_proto_core::manifest::{MAX_MANIFEST_BYTES, Manifest, Operation};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::commands::discover;
+use crate::commands::search::Searched;
 use crate::home::Home;
 use crate::render::Answer;
 use crate::{Failure, Result, file_failure, internal};
@@ -50,27 +50,25 @@ impl Manifests {
         Ok(Self { read: found, damaged })
     }
 
-    /// The installed connectors that may be bound to `zone` and have all `words` in their texts.
+    /// The installed connectors that may be bound to `zone`.
     ///
     /// # Errors
     /// [`Code::NotFound`] if the home has no such zone.
-    pub(crate) fn list(&self, home: &Home, zone: Option<&ZoneId>, words: &[String]) -> Result<Vec<Value>> {
+    pub(crate) fn list(&self, home: &Home, zone: Option<&ZoneId>) -> Result<Vec<Value>> {
         if let Some(zone) = zone {
             check_zone(home, zone)?;
         }
-        let fits = |manifest: &&Manifest| {
-            zone.is_none_or(|zone| manifest.zones.allows(zone)) && fits_words(manifest, words)
-        };
+        let fits = |manifest: &&Manifest| zone.is_none_or(|zone| manifest.zones.allows(zone));
         Ok(self.read.iter().filter(fits).map(summary).collect())
     }
 
-    /// The operations of the installed connectors that `words` name.
-    pub(crate) fn matching(&self, words: &[String]) -> Vec<OperationSummary> {
-        let of = |manifest: &Manifest| {
-            let operations = manifest.operations.iter().map(|(id, it)| operation_summary(id, it)).collect();
-            discover::matching(&name_of(manifest), operations, words)
-        };
-        self.read.iter().flat_map(of).collect()
+    /// The installed connectors, to be searched.
+    pub(crate) fn searched(&self) -> impl Iterator<Item = Searched<Value>> {
+        self.read.iter().map(|manifest| Searched {
+            connector: summary(manifest),
+            text: name_of(manifest),
+            operations: manifest.operations.iter().map(|(id, it)| operation_summary(id, it)).collect(),
+        })
     }
 
     /// Those that cannot be read.
@@ -195,15 +193,6 @@ fn operation_summary(id: &OperationId, operation: &Operation) -> OperationSummar
 fn name_of(manifest: &Manifest) -> String {
     let connector = &manifest.connector;
     format!("{} {} {}", connector.id, connector.name, connector.description)
-}
-
-fn fits_words(manifest: &Manifest, words: &[String]) -> bool {
-    let mut text = name_of(manifest);
-    for (id, operation) in &manifest.operations {
-        text.push_str(&format!(" {id} {}", operation.description));
-    }
-    let text = text.to_lowercase();
-    words.iter().all(|word| text.contains(&word.to_lowercase()))
 }
 
 fn find(home: &Home, connector: &ConnectorId) -> Result<Manifest> {

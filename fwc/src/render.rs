@@ -239,8 +239,8 @@ impl Renderer {
     //= docs/spec/output.md#envelope
     fn told(&self, failure: &Failure) -> output::Failure {
         let mut failure = failure.clone();
-        let about_input = self.known.about_input(failure.code, &failure.next, &self.command);
-        failure.next = about_input.unwrap_or_else(|| self.known.filled(&failure.next));
+        let in_particular = self.known.in_particular(&failure, &self.command);
+        failure.next = in_particular.unwrap_or_else(|| self.known.filled(&failure));
         let mut told = to_output(&failure);
         told.next = told.next.iter().map(|step| self.known.said_again(step)).collect();
         if failure.denial().is_some() {

@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use fcp_proto_core::error::{Code, ExitCode};
+use fcp_proto_core::manifest::Manifest;
+use fcp_proto_core::zone::Idempotency;
 
 use crate::cli::{self, Stop};
+use crate::commands::Command;
+use crate::commands::approvals::Request;
+use crate::commands::call::{Invoke, Simulate};
 use crate::output::Format;
 
 const ID: &str = "abababababababababababababababababababababababababababababababab";
@@ -185,6 +190,48 @@ fn shell_words(line: &str) -> Vec<String> {
     words
 }
 
+/// What the call of a bundled connector's operation that a line makes, itself or by a shell or an agent that it starts, lacks.
+fn lacks(line: &[String]) -> Option<String> {
+    let within = |word: &String| if word.contains("fwc ") { shell_words(word) } else { vec![word.clone()] };
+    let words: Vec<String> = line.iter().flat_map(within).collect();
+    let own = words.get(words.iter().rposition(|word| word == "fwc")?..)?;
+    let command = cli::parse(own.iter().map(OsString::from)).ok()?.command;
+    let call = if let Command::Invoke(Invoke { attempt }) | Command::Simulate(Simulate { attempt }) = &command
+    {
+        &attempt.call
+    } else if let Command::Request(Request { call, grant: None, .. }) = &command {
+        call
+    } else {
+        return None;
+    };
+    let (connector, operation) = call.operation.resolve().ok()?;
+    let folder = root().join("connectors").join(connector.as_str());
+    let manifest = Manifest::parse(&std::fs::read(folder.join("manifest.toml")).ok()?).unwrap();
+    let operation = manifest.operation(&operation).unwrap();
+    if operation.idempotency == Idempotency::Strict && call.idempotency_key.is_none() {
+        return Some(format!("{words:?} lacks an idempotency key"));
+    }
+    if call.input.file.is_some() || call.input.stdin {
+        return None;
+    }
+    let (call, schema) = (call.read().ok()?, &operation.input.schema);
+    let needed = schema["required"].as_array().into_iter().flatten().filter_map(|name| name.as_str());
+    let given = |name: &str| call.input.get(name).is_some() || call.handles.contains_key(&format!("/{name}"));
+    let missing: Vec<&str> = needed.filter(|name| !given(name)).collect();
+    (!missing.is_empty()).then(|| format!("{words:?} lacks {missing:?}"))
+}
+
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The pages of the guide, and the first one of all.
+fn pages() -> Vec<(std::path::PathBuf, String)> {
+    let guide = std::fs::read_dir(root().join("docs/guide")).unwrap().map(|page| page.unwrap().path());
+    let all = guide.chain([root().join("README.md")]);
+    all.map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
 /// Every command that holds others, by its words.
 fn groups() -> Vec<(String, clap::Command)> {
     let all = cli::command();
@@ -205,7 +252,9 @@ fn every_command_shows_examples_that_parse() {
             let words = shell_words(line).into_iter().map(|word| {
                 word.replace("GRANT", ID).replace("DIGEST", ID).replace("HANDLE", ID).replace("ID", ID)
             });
-            match cli::parse(words.map(OsString::from)) {
+            let words: Vec<String> = words.collect();
+            assert_eq!(lacks(&words), None, "`{name}`: {example}");
+            match cli::parse(words.into_iter().map(OsString::from)) {
                 Ok(cli) => own += usize::from(cli.name == name || cli.name.starts_with(&format!("{name} "))),
                 Err(Stop::Refused(failure, _)) => panic!("`{name}`: {example}: {failure}"),
                 Err(Stop::Shown(_)) => panic!("`{name}`: {example} shows help"),
@@ -226,11 +275,9 @@ fn typed_lines(page: &str) -> Vec<String> {
 
 #[test]
 fn what_the_guide_says_to_type_is_understood() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let guide = std::fs::read_dir(root.join("docs/guide")).unwrap().map(|page| page.unwrap().path());
     let (mut read, mut wrong) = (0, Vec::new());
-    for page in guide.chain([root.join("README.md")]) {
-        for line in typed_lines(&std::fs::read_to_string(&page).unwrap()) {
+    for (page, text) in pages() {
+        for line in typed_lines(&text) {
             let piped = line.split(" | ").filter(|part| part.starts_with("fwc "));
             for part in piped.filter(|part| !part.contains("fwc COMMAND") && !part.contains('…')) {
                 let words = shell_words(part).into_iter().map(|word| match word.as_str() {
@@ -239,6 +286,7 @@ fn what_the_guide_says_to_type_is_understood() {
                     _ => OsString::from(word),
                 });
                 read += 1;
+                wrong.extend(lacks(&shell_words(part)));
                 if let Err(Stop::Refused(failure, _)) = cli::parse(words) {
                     wrong.push(format!("{}: {part}: {failure} {:?}", page.display(), failure.why));
                 }
@@ -246,6 +294,24 @@ fn what_the_guide_says_to_type_is_understood() {
         }
     }
     assert!(read > 60 && wrong.is_empty(), "{read} lines; not understood: {wrong:#?}");
+}
+
+/// What the guide says to put into `config.toml` can be put there: it holds the same line already, behind a mark, and a second
+/// one of it or of its table would be refused.
+#[test]
+fn settings_that_the_guide_shows_stand_in_the_file_behind_a_mark() {
+    let file = std::fs::read_to_string(root().join("host/src/home/config.default.toml")).unwrap();
+    let mut shown = 0;
+    for (page, text) in pages() {
+        for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            for line in block.lines() {
+                shown += 1;
+                let marked = format!("# {} =", line.split(" =").next().unwrap());
+                assert!(file.lines().any(|it| it.starts_with(&marked)), "{}: {line:?}", page.display());
+            }
+        }
+    }
+    assert!(shown > 1);
 }
 
 /// The first words of a line that name a command, or what in it names none.

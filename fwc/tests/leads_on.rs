@@ -71,6 +71,80 @@ fn no_step_leaves_open_what_the_command_line_names_and_no_reason_is_the_message_
 
 //= docs/spec/output.md#envelope
 #[test]
+fn a_step_after_a_refused_token_names_the_operation_that_was_refused() {
+    let home = home(|_| {
+        bare(Code::OperationNotGranted, false).map(|(status, mut body)| {
+            body["why"] = json!("no grant in force gives mail the operation a.c");
+            (status, body)
+        })
+    });
+    let mint = |operations: &[&str]| {
+        let line = [&AGENT[..], &["token", "mint", "--to", "f"], operations].concat();
+        home.json(&line).1["error"]["next"].to_string()
+    };
+    assert!(mint(&["a.c"]).contains("request a.c --grant"), "{}", mint(&["a.c"]));
+    assert!(mint(&["a.b", "a.c"]).contains("request a.c --grant"), "of several, the one of the reason");
+}
+
+/// What the daemon does for an operator with any passphrase.
+fn unlocked() -> Answer {
+    ok(json!({ "bearer": "0b".repeat(32), "operator": "owner", "rights": ["auth"], "expires_at": 9 }))
+}
+
+//= docs/spec/output.md#envelope
+#[test]
+fn a_credential_that_cannot_be_tried_leads_to_the_operation_that_was_called() {
+    let receipt = "ab".repeat(32);
+    let why =
+        format!("the credential could not be tried: no answer; the receipt {receipt} tells of the call");
+    let home = home(move |request| match request.line.as_str() {
+        "POST /v1/operator/unlock" => unlocked(),
+        "POST /v1/credentials/me/test" => bare(Code::EgressResolveFailed, true).map(|(status, mut body)| {
+            body["why"] = json!(why);
+            (status, body)
+        }),
+        line if line == format!("GET /v1/receipts/{receipt}") => ok(json!({
+            "kind": "decision", "receipt_id": receipt, "call_id": CALL, "agent": "owner", "zone": "z:work",
+            "connector": "a", "operation": "a.user", "verdict": "allow", "evidence": [], "decided_at": 1,
+            "node": "n1", "signed_by": "00".repeat(8),
+        })),
+        _ => ok(json!({})),
+    });
+    let pass = home.private("pass", "a passphrase");
+    let line = ["--passphrase-file", pass.to_str().unwrap(), "auth", "test", "me"];
+    let next = home.json(&line).1["error"]["next"].to_string();
+    assert!(next.contains("`fwc schema a.user`"), "{next}");
+}
+
+//= docs/spec/output.md#envelope
+#[test]
+fn tries_at_a_passphrase_that_are_used_up_are_no_rate_pool() {
+    let home = home(|_| bare(Code::RateLimited, true));
+    let pass = home.private("pass", "a passphrase");
+    let bounds = ["--zone", "z:work", "--for", "1h", "--allow", "*"];
+    let line = ["--passphrase-file", pass.to_str().unwrap(), "grant", "add", "mail", "a.b"];
+    let next = home.json(&[&line[..], &bounds].concat()).1["error"]["next"].to_string();
+    assert!(!next.contains("rate pools") && next.contains("wait for the time named"), "{next}");
+    let called = home.json(&["--agent", "mail", "invoke", "a.b"]).1["error"]["next"].to_string();
+    assert!(called.contains("`fwc schema a.b` names its rate pools"), "{called}");
+}
+
+//= docs/spec/output.md#envelope
+#[test]
+fn an_agent_is_not_told_to_become_the_one_that_it_cannot_make() {
+    let home = home(|_| None);
+    let add = ["agent", "add", "evil", "--zone", "z:owner", "--json"];
+    let inside = [&["agent", "run", "mail", "--", env!("CARGO_BIN_EXE_fwc")][..], &add].concat();
+    let (_, refused) = home.json(&inside);
+    let next = refused["error"]["next"].to_string();
+    assert!(!next.contains("agent run") && next.contains("`fwc request --help`"), "{refused:#}");
+    let (_, outside) = home.json(&add);
+    let next = outside["error"]["next"].to_string();
+    assert!(!next.contains("agent run") && next.contains("--passphrase-file"), "{outside:#}");
+}
+
+//= docs/spec/output.md#envelope
+#[test]
 fn what_helps_with_a_wrong_input_is_about_the_command_that_got_it() {
     let home = home(|_| bare(Code::InputInvalid, false));
     let shows = |line: &[&str]| home.json(line).1["error"]["next"].to_string();

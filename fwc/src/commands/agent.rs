@@ -69,7 +69,7 @@ pub(crate) struct Show {
 /// Runs a command.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  fwc agent run mail -- my-agent --task inbox\n  fwc agent run mail --for 1h -- sh -c 'fwc invoke github.issues.list --set owner=me'"
+    after_help = "Examples:\n  fwc agent run mail -- my-agent --task inbox\n  fwc agent run mail --for 1h -- sh -c 'fwc invoke github.issues.list --set owner=me --set repo=site'"
 )]
 pub(crate) struct Run {
     /// The agent

@@ -32,7 +32,7 @@ const WATCH_WAIT: Duration = Duration::from_secs(30);
 /// Files a request.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  fwc request github.issues.create --file issue.json --note 'as we said on Monday'\n  \
+    after_help = "Examples:\n  fwc request github.issues.create --file issue.json --idempotency-key 2026-11-a --note 'as we said on Monday'\n  \
     fwc request github.issues.list --grant 1h --allow github:repo/me/site --credential me"
 )]
 pub(crate) struct Request {

@@ -1,11 +1,14 @@
 //! `auth`: credentials of outside services. Secrets are typed or piped, never arguments, and never come out again.
 
 use clap::{Args, Subcommand, ValueEnum};
-use fcp_api::routes::{GetConnector, ListCredentials, PutCredential, RemoveCredential, TestCredential};
+use fcp_api::client::Client;
+use fcp_api::routes::{
+    GetConnector, GetReceipt, ListCredentials, PutCredential, RemoveCredential, TestCredential,
+};
 use fcp_api::secret::Secret;
-use fcp_api::types::{self, CredentialMaterial, Nothing};
+use fcp_api::types::{self, CredentialMaterial, Nothing, ReceiptView, Reply};
 use fcp_proto_core::error::Code;
-use fcp_proto_core::ids::{ConnectorId, CredentialId, ZoneId};
+use fcp_proto_core::ids::{ConnectorId, CredentialId, ObjectId, ZoneId};
 use fcp_proto_core::manifest::AuthKind;
 
 use crate::context::Context;
@@ -115,18 +118,43 @@ pub(crate) async fn run(command: Auth, context: &mut Context) -> Result<Outcome>
             let reply = context.as_operator().await?.get::<ListCredentials>(&[], &Nothing {}).await?;
             Ok(Answer::of(reply)?.table("credentials", &COLUMNS).into())
         }
-        Auth::Test(args) => {
-            let path = [args.name.as_str()];
-            let reply = context.as_operator().await?.send::<TestCredential>(&path, &Nothing {}).await?;
-            let refused = (!reply.body.accepted).then(|| refused_by_service(&reply.body));
-            Ok(Answer::of(reply)?.or_failed(refused))
-        }
+        Auth::Test(args) => test(&args, context).await,
         Auth::Remove(args) => {
             let path = [args.name.as_str()];
             Ok(Answer::of(context.as_operator().await?.send::<RemoveCredential>(&path, &Nothing {}).await?)?
                 .into())
         }
     }
+}
+
+async fn test(args: &Named, context: &mut Context) -> Result<Outcome> {
+    let client = context.as_operator().await?;
+    match client.send::<TestCredential>(&[args.name.as_str()], &Nothing {}).await {
+        Ok(reply) => {
+            let refused = (!reply.body.accepted).then(|| refused_by_service(&reply.body));
+            Ok(Answer::of(reply)?.or_failed(refused))
+        }
+        Err(failure) => Err(about_its_operation(client, failure).await),
+    }
+}
+
+/// `failure`, whose step names the operation that was called: the command line names the credential alone, and the receipt,
+/// which the reason names, knows both.
+//= docs/spec/output.md#envelope
+async fn about_its_operation(client: &mut Client, failure: Failure) -> Failure {
+    let words = failure.why.as_deref().unwrap_or_default().split([' ', ',', ';']);
+    let receipt = words.filter_map(|word| word.parse::<ObjectId>().ok()).next();
+    let Some(receipt) = receipt.filter(|_| failure.next.contains("OPERATION")) else { return failure };
+    let called = match client.get::<GetReceipt>(&[&receipt.to_string()], &Nothing {}).await {
+        Ok(Reply {
+            body: ReceiptView::Operation { operation, .. } | ReceiptView::Decision { operation, .. },
+            ..
+        }) => operation,
+        // What failed is told in any case.
+        Err(_) => return failure,
+    };
+    let next = failure.next.replace("OPERATION", called.as_str());
+    failure.next(next)
 }
 
 fn refused_by_service(test: &types::CredentialTest) -> Failure {

@@ -103,7 +103,7 @@ impl Attempt {
 #[command(after_help = "Examples:\n  fwc invoke github.issues.list --set owner=me --set repo=site\n  \
     fwc invoke github issues.create --file issue.json --idempotency-key 2026-11-a\n  \
     echo '{\"sql\":\"select 1\"}' | fwc invoke sqlite.query --stdin --keep\n  \
-    fwc invoke github.issues.list --set owner=me --token tokens/ID.token")]
+    fwc invoke github.issues.list --set owner=me --set repo=site --token tokens/ID.token")]
 pub(crate) struct Invoke {
     /// The call
     #[command(flatten)]
@@ -112,7 +112,9 @@ pub(crate) struct Invoke {
 
 /// Tries a call out.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  fwc simulate github.issues.create --file issue.json")]
+#[command(
+    after_help = "Examples:\n  fwc simulate github.issues.create --file issue.json --idempotency-key 2026-11-a"
+)]
 pub(crate) struct Simulate {
     /// The call
     #[command(flatten)]

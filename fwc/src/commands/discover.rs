@@ -1,4 +1,4 @@
-//! `list`, `show`, `ops`, `schema`, `search`: what connectors there are and what they do.
+//! `list`, `show`, `ops`, `schema`: what connectors there are and what they do.
 
 use clap::Args;
 use fcp_api::routes::{GetConnector, GetOperation, ListConnectors, ListOperations};
@@ -48,15 +48,6 @@ pub(crate) struct Schema {
     pub(crate) operation: OperationName,
 }
 
-/// Finds connectors.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  fwc search issue create\n  fwc search mail --offline")]
-pub(crate) struct Search {
-    /// Words that all must occur in a connector's or an operation's name or description
-    #[arg(required = true)]
-    pub(crate) words: Vec<String>,
-}
-
 /// `fwc list`.
 ///
 /// # Errors
@@ -64,7 +55,7 @@ pub(crate) struct Search {
 pub(crate) async fn list(args: List, context: &mut Context) -> Result<Outcome> {
     if context.is_offline() {
         let manifests = offline::Manifests::read(&context.home)?;
-        let connectors = manifests.list(&context.home, args.zone.as_ref(), &[])?;
+        let connectors = manifests.list(&context.home, args.zone.as_ref())?;
         return offline_connectors(&connectors, &manifests);
     }
     let query = ConnectorQuery { zone: args.zone, search: None };
@@ -196,70 +187,6 @@ fn example_call(operation: &OperationDetail) -> String {
     call
 }
 
-/// `fwc search`.
-///
-/// # Errors
-/// What failed, why, and what to do next.
-pub(crate) async fn search(args: Search, context: &mut Context) -> Result<Outcome> {
-    if context.is_offline() {
-        let manifests = offline::Manifests::read(&context.home)?;
-        let connectors = manifests.list(&context.home, None, &args.words)?;
-        let answer =
-            found(&connectors, manifests.matching(&args.words), manifests.damaged(), Source::Offline)?;
-        return Ok(answer.note(OFFLINE).or_failed(manifests.failure()));
-    }
-    let client = context.client()?;
-    let query = ConnectorQuery { zone: None, search: Some(args.words.join(" ")) };
-    let reply = client.get::<ListConnectors>(&[], &query).await?;
-    let mut operations = Vec::new();
-    for it in &reply.body.connectors {
-        let text = format!("{} {} {}", it.id, it.name, it.description);
-        let listed = client.get::<ListOperations>(&[it.id.as_str()], &Nothing {}).await?;
-        operations.extend(matching(&text, listed.body.operations, &args.words));
-    }
-    found(&reply.body.connectors, operations, &[], reply.meta.source).map(Outcome::from)
-}
-
-/// Those operations of a connector of which all words are said, by `connector`'s text or their own, and at least one by
-/// their own.
-pub(crate) fn matching(
-    connector: &str,
-    operations: Vec<OperationSummary>,
-    words: &[String],
-) -> Vec<OperationSummary> {
-    let connector = connector.to_lowercase();
-    let words: Vec<String> =
-        words.iter().flat_map(|it| it.split_whitespace()).map(str::to_lowercase).collect();
-    let fits = |operation: &OperationSummary| {
-        let own = format!("{} {}", operation.id, operation.description).to_lowercase();
-        words.iter().any(|word| !connector.contains(word) && own.contains(word))
-            && words.iter().all(|word| connector.contains(word) || own.contains(word))
-    };
-    operations.into_iter().filter(fits).collect()
-}
-
-/// What a search found.
-#[derive(Serialize)]
-struct Found<'a, C: Serialize> {
-    connectors: &'a C,
-    operations: Vec<OperationSummary>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    damaged: &'a [offline::Damaged],
-}
-
-fn found<C: Serialize>(
-    connectors: &C,
-    operations: Vec<OperationSummary>,
-    damaged: &[offline::Damaged],
-    source: Source,
-) -> Result<Answer> {
-    let next = about_first(&operations);
-    let answer = Answer::local(&Found { connectors, operations, damaged }, source)?;
-    let answer = answer.section("connectors", &CONNECTORS).section("operations", &OPERATIONS);
-    let answer = answer.section("damaged", &DAMAGED);
-    Ok(next.into_iter().fold(answer, Answer::next))
-}
-
 fn connectors(answer: Answer) -> Answer {
     let columns = [
         ("id", "CONNECTOR"),
@@ -293,10 +220,10 @@ fn connector(answer: Answer) -> Answer {
 }
 
 /// What an answer without the daemon cannot tell.
-const OFFLINE: &str = "read from the manifests in the home; whether a connector is enabled, bound and healthy only the daemon knows";
+pub(super) const OFFLINE: &str = "read from the manifests in the home; whether a connector is enabled, bound and healthy only the daemon knows";
 
 /// What people see of a connector that its manifest tells.
-const CONNECTORS: [(&str, &str); 5] = [
+pub(super) const CONNECTORS: [(&str, &str); 5] = [
     ("id", "CONNECTOR"),
     ("version", "VERSION"),
     ("operations", "OPERATIONS"),
@@ -305,10 +232,10 @@ const CONNECTORS: [(&str, &str); 5] = [
 ];
 
 /// What people see of a manifest that cannot be read.
-const DAMAGED: [(&str, &str); 3] = [("file", "DAMAGED"), ("code", "CODE"), ("why", "WHY…")];
+pub(super) const DAMAGED: [(&str, &str); 3] = [("file", "DAMAGED"), ("code", "CODE"), ("why", "WHY…")];
 
 /// What people see of an operation in a list.
-const OPERATIONS: [(&str, &str); 6] = [
+pub(super) const OPERATIONS: [(&str, &str); 6] = [
     ("id", "OPERATION"),
     ("tier", "TIER"),
     ("risk", "RISK"),
@@ -343,6 +270,6 @@ fn operations(list: &OperationList, source: Source) -> Result<Answer> {
 }
 
 /// The command that shows the first of the operations.
-fn about_first(operations: &[OperationSummary]) -> Option<String> {
+pub(super) fn about_first(operations: &[OperationSummary]) -> Option<String> {
     operations.first().map(|first| format!("fwc schema {}", first.id))
 }

@@ -90,7 +90,7 @@ pub(crate) struct ShowArgs {
 /// Reads a kept result.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  fwc result HANDLE\n  fwc invoke slack.chat.post --set-handle text=HANDLE   # uses it unread"
+    after_help = "Examples:\n  fwc result HANDLE\n  fwc invoke slack.chat.post --set channel=C1 --set-handle text=HANDLE --idempotency-key post-1   # uses it unread"
 )]
 pub(crate) struct ReadResult {
     /// The handle that the call returned

@@ -19,6 +19,7 @@ pub(crate) mod operator;
 pub(crate) mod package;
 pub(crate) mod role;
 pub(crate) mod scaffold;
+pub(crate) mod search;
 pub(crate) mod settle;
 pub(crate) mod token;
 pub(crate) mod up;
@@ -54,7 +55,7 @@ pub(crate) enum Command {
     /// Shows an operation with its schemas
     Schema(discover::Schema),
     /// Finds connectors and operations by words
-    Search(discover::Search),
+    Search(search::Search),
     /// Makes a call
     Invoke(call::Invoke),
     /// Shows what the gate would say to a call, spending nothing
@@ -201,7 +202,7 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<Outco
         Command::Show(args) => discover::show(args, context).await,
         Command::Ops(args) => discover::ops(args, context).await,
         Command::Schema(args) => discover::schema(args, context).await,
-        Command::Search(args) => discover::search(args, context).await,
+        Command::Search(args) => search::run(args, context).await,
         Command::Invoke(args) => call::invoke(args, context).await,
         Command::Simulate(args) => call::simulate(args, context).await,
         Command::Preflight(args) => call::preflight(args, context).await,

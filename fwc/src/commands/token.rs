@@ -29,7 +29,7 @@ pub(crate) enum Token {
 /// Mints tokens.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  fwc --agent mail token mint github.issues.list --to tokens\n  \
-    fwc invoke github.issues.list --set owner=me --token tokens/ID.token")]
+    fwc invoke github.issues.list --set owner=me --set repo=site --token tokens/ID.token")]
 pub(crate) struct Mint {
     /// What the tokens are for
     #[arg(required = true, value_name = "OPERATION")]

@@ -290,11 +290,17 @@ fn last_words(output: &[u8]) -> Option<Failure> {
     let lines = shown.lines().rev().take_while(|line| *line != STARTED);
     let LastWords { code, message, next } = lines.filter_map(LastWords::read).next()?;
     let failure = Failure::new(code).because(message);
-    Some(match next {
+    Some(match next.filter(|next| next != code.next_step()) {
         Some(next) => failure.next(next),
+        // The daemon says more of its socket; all else that it listens on is what its settings name.
+        None if code == Code::AddressInUse => failure.next(ANOTHER_PORT),
         None => failure,
     })
 }
+
+/// What helps where the address that the settings name is taken.
+const ANOTHER_PORT: &str =
+    "name another one in the home's config.toml, `[listen] tcp`, or stop what listens there; then `fwc up`";
 
 /// What a daemon that does not start writes last.
 #[derive(Deserialize)]
@@ -420,6 +426,16 @@ mod tests {
         assert_eq!(failure.message, Code::ConfigInvalid.meaning());
         assert_eq!(failure.why.as_deref(), Some("config.toml, line 2: unknown"));
         assert_eq!(failure.next, "correct it");
+        let taken = |next: &str| {
+            let line = serde_json::json!({"message": "taken", "code": "FCP-8006", "next": next});
+            std::fs::write(&log, format!("{line}\n")).unwrap();
+            not_started(&log, "exit status: 5").next
+        };
+        assert!(
+            taken(Code::AddressInUse.next_step()).contains("config.toml, `[listen] tcp`"),
+            "where it is chosen"
+        );
+        assert_eq!(taken("end what listens there"), "end what listens there", "the daemon knows more");
         std::fs::write(&log, format!("{line}\n{STARTED}\nKilled\n")).unwrap();
         let failure = not_started(&log, "signal: 9");
         assert_eq!(failure.code, Code::DaemonUnreachable);

@@ -31,7 +31,8 @@ pub(crate) fn write_csv(columns: &[String], records: &[&Object]) -> String {
     let header = columns.iter().map(|key| quoted_if(key, needs_quotes(key) || key.is_empty()));
     let mut out = header.collect::<Vec<_>>().join(",") + RECORD_END;
     for record in records {
-        let cells = columns.iter().map(|key| record.get(key).map(csv_cell).unwrap_or_default());
+        let members = record.index();
+        let cells = columns.iter().map(|key| members.get(key).map(csv_cell).unwrap_or_default());
         out.push_str(&cells.collect::<Vec<_>>().join(","));
         out.push_str(RECORD_END);
     }
@@ -46,8 +47,9 @@ pub(crate) fn write_tsv(columns: &[String], records: &[&Object]) -> String {
     let header = columns.iter().map(|key| tsv_text(key));
     let mut out = header.collect::<Vec<_>>().join("\t") + "\n";
     for record in records {
+        let members = record.index();
         let cells =
-            columns.iter().map(|key| record.get(key).map(|cell| tsv_text(&plain(cell))).unwrap_or_default());
+            columns.iter().map(|key| members.get(key).map(|it| tsv_text(&plain(it))).unwrap_or_default());
         out.push_str(&cells.collect::<Vec<_>>().join("\t"));
         out.push('\n');
     }

@@ -116,7 +116,7 @@ fn place<'a>(
     }
 }
 
-/// The items of a list of records that columns show whole.
+/// The items of a list of records that columns show whole: few enough to stand beside one another.
 fn flat_records(value: &Value) -> Option<Vec<&Value>> {
     let is_flat = |value: &Value| match value {
         Value::Array(items) => items.iter().all(is_word),
@@ -128,7 +128,8 @@ fn flat_records(value: &Value) -> Option<Vec<&Value>> {
         record.is_some_and(|record| !record.is_empty() && record.iter().all(|(_, value)| is_flat(value)))
     };
     let items = value.as_array().filter(|items| !items.is_empty() && items.iter().all(is_record))?;
-    Some(items.iter().collect())
+    let records: Vec<&Object> = items.iter().filter_map(Value::as_object).collect();
+    (csv::columns(&records).len() <= MOST_COLUMNS).then(|| items.iter().collect())
 }
 
 /// The texts of a list that is more than words.
@@ -189,9 +190,11 @@ impl Cells {
         }
     }
 
-    fn layout(self, right: bool) -> Layout {
+    fn layout(self, is_first: bool, right: bool) -> Layout {
         match self {
-            Self::At(column) => Layout { title: column.title.to_owned(), right, room: column.room },
+            Self::At(column) => {
+                Layout { title: column.title.to_owned(), right, room: room(column, is_first) }
+            }
             // Nobody chose these, so nothing of them may be lost, and no part of a text begins a line.
             Self::Member(title) => Layout { title, right, room: Room::Fixed },
             Self::Row => Layout { title: "value".to_owned(), right, room: Room::Fixed },
@@ -217,8 +220,9 @@ pub(super) fn cells(rows: &[&Value], table: Option<&TableSpec>) -> (Vec<Layout>,
         !filled.is_empty() && filled.iter().all(|cell| matches!(cell, Value::Number(_)))
     };
     let right: Vec<bool> = columns.iter().map(is_number).collect();
+    let layouts = columns.into_iter().zip(right).enumerate();
     let mut layouts: Vec<Layout> =
-        columns.into_iter().zip(right).map(|(column, right)| column.layout(right)).collect();
+        layouts.map(|(at, (column, right))| column.layout(at == 0, right)).collect();
     for (at, layout) in layouts.iter_mut().enumerate() {
         let mut column = texts.iter().map(|row| row[at].as_str());
         if column.clone().any(is_identifier) {
@@ -229,6 +233,44 @@ pub(super) fn cells(rows: &[&Value], table: Option<&TableSpec>) -> (Vec<Layout>,
     }
     (layouts, texts)
 }
+
+/// What becomes of the long cells of a chosen column: one that says which row it is stays whole, and so does every name.
+//= docs/spec/output.md#formats
+fn room(column: Column, is_first: bool) -> Room {
+    let member = column.path.rsplit('.').next().unwrap_or_default();
+    let gives_way = matches!(column.room, Room::Cut | Room::Wrapped);
+    if is_first && column.room == Room::Cut {
+        Room::Fixed
+    } else if gives_way && NAMES.contains(&member) {
+        Room::Names
+    } else {
+        column.room
+    }
+}
+
+/// Members that hold names which another command takes.
+const NAMES: [&str; 20] = [
+    "actor",
+    "agent",
+    "agents",
+    "connector",
+    "connectors",
+    "credentials",
+    "file",
+    "grant",
+    "host",
+    "members",
+    "network",
+    "node",
+    "operation",
+    "operations",
+    "property",
+    "role",
+    "slot",
+    "targets",
+    "zone",
+    "zones",
+];
 
 /// Whether `cell` is a point in time, as people are shown it.
 fn is_time(cell: &str) -> bool {
@@ -260,9 +302,13 @@ fn name_of(key: &str) -> String {
     if plain { key.to_owned() } else { json::to_line(&Value::from(key)) }
 }
 
-/// Every value below `value` with its path, nothing left out.
+/// Every value below `value` with its path, nothing left out. What lies below a long path is shown as JSON: a path is said
+/// again for each value below it.
 fn flatten(path: String, value: &Value, out: &mut Vec<(String, String)>) {
     match value {
+        Value::Array(_) | Value::Object(_) if path.len() > MOST_PATH => {
+            out.push((path, json::to_line(value)))
+        }
         Value::Object(object) if !object.is_empty() => {
             for (key, member) in object.iter() {
                 let key = name_of(key);
@@ -292,3 +338,10 @@ fn is_word(item: &Value) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
     }
 }
+
+/// The most columns of a table that nobody chose columns for; records of more members are shown a value a line. Chosen: more
+/// than a terminal has room for, and few enough that the cells of a list without common members stay few.
+const MOST_COLUMNS: usize = 32;
+
+/// The longest path, in bytes, that is gone on from. Chosen: no schema that ships leads to one.
+const MOST_PATH: usize = 200;

@@ -14,6 +14,10 @@ pub(super) const ABSENT: &str = "-";
 /// No column becomes narrower than this, unless its content is. Chosen: an identifier stays recognisable.
 const MIN_WIDTH: usize = 8;
 
+/// No place is wider where nothing limits a line, so that one long cell does not fill every other line with spaces. Chosen:
+/// more than any name takes.
+const ALIGNED: usize = 128;
+
 /// Terminal styling, or none of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Style {
@@ -60,6 +64,8 @@ pub(crate) enum Room {
     Cut,
     /// They are wrapped.
     Wrapped,
+    /// They are names, there to be typed: they are wrapped between two of them and never within one.
+    Names,
     /// They stay as they are: what is left of a point in time says nothing.
     Fixed,
     /// They stay as they are, for they are there to be copied; below their row, if need be.
@@ -69,8 +75,16 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    const fn shrinks(self) -> bool {
-        matches!(self, Self::Cut | Self::Wrapped)
+    /// The least width of a column of `cells`, the widest of which takes `natural`.
+    fn least<'a>(self, natural: usize, cells: impl Iterator<Item = &'a str>) -> usize {
+        match self {
+            Self::Cut | Self::Wrapped => natural.min(MIN_WIDTH),
+            Self::Names => {
+                let names = cells.flat_map(|cell| cell.split(' ')).map(width);
+                names.chain([natural.min(MIN_WIDTH)]).max().unwrap_or(natural)
+            }
+            Self::Fixed | Self::Identifier | Self::Below => natural,
+        }
     }
 }
 
@@ -99,18 +113,19 @@ pub(super) fn table(
     style: Style,
 ) -> String {
     let widths = widths(columns, rows, lifted, limit);
+    let places = places(&widths, limit);
     let kept: Vec<usize> = (0..columns.len()).filter(|at| !lifted.contains(at)).collect();
     let columns_kept: Vec<&Layout> = kept.iter().map(|at| &columns[*at]).collect();
     let titles: Vec<Vec<String>> =
         columns_kept.iter().zip(&widths).map(|(c, w)| vec![truncate(&c.title, *w).into_owned()]).collect();
-    let mut out = style.bold(&join(&columns_kept, &titles, &widths, 0)) + "\n";
-    let line = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+    let mut out = style.bold(&join(&columns_kept, &titles, &places, 0)) + "\n";
+    let line = places.iter().sum::<usize>() + GAP * places.len().saturating_sub(1);
     out.push_str(&(style.dim(&"─".repeat(line)) + "\n"));
     for row in rows {
         let cells: Vec<Vec<String>> =
             kept.iter().zip(&widths).map(|(at, width)| lines_of(&columns[*at], &row[*at], *width)).collect();
         for at in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
-            out.push_str(&(join(&columns_kept, &cells, &widths, at) + "\n"));
+            out.push_str(&(join(&columns_kept, &cells, &places, at) + "\n"));
         }
         for at in lifted.iter().filter(|at| row[**at] != ABSENT) {
             out.push_str(&format!("  {} {}\n", style.dim(&columns[*at].title), row[*at]));
@@ -122,7 +137,7 @@ pub(super) fn table(
 /// A cell as lines of at most `width`.
 fn lines_of(column: &Layout, cell: &str, width: usize) -> Vec<String> {
     match column.room {
-        Room::Wrapped => wrap(cell, width),
+        Room::Wrapped | Room::Names => wrap(cell, width),
         Room::Cut | Room::Fixed | Room::Identifier | Room::Below => vec![truncate(cell, width).into_owned()],
     }
 }
@@ -135,7 +150,7 @@ pub(super) fn is_identifier(cell: &str) -> bool {
 /// Names and their values, one below the other, each value whole; an identifier without room stands below its name.
 pub(super) fn pairs(pairs: &[(String, String)], limit: Option<usize>, style: Style) -> String {
     let natural = pairs.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-    let names = limit.map_or(natural, |limit| natural.min((limit / 2).max(MIN_WIDTH)));
+    let names = natural.min(limit.map_or(ALIGNED, |limit| (limit / 2).max(MIN_WIDTH)));
     let values = limit.map(|limit| limit.saturating_sub(names + GAP).max(MIN_WIDTH));
     let mut out = String::new();
     for (name, value) in pairs {
@@ -143,7 +158,7 @@ pub(super) fn pairs(pairs: &[(String, String)], limit: Option<usize>, style: Sty
             out.push_str(&format!("{}\n  {value}\n", style.bold(name)));
             continue;
         }
-        let name_lines = wrap(name, names);
+        let name_lines = if limit.is_some() { wrap(name, names) } else { vec![name.clone()] };
         let value_lines = values.map_or_else(|| vec![value.clone()], |cells| wrap(value, cells));
         for at in 0..name_lines.len().max(value_lines.len()) {
             let name = name_lines.get(at).map_or("", String::as_str);
@@ -157,11 +172,11 @@ pub(super) fn pairs(pairs: &[(String, String)], limit: Option<usize>, style: Sty
 }
 
 /// Line `at` of a row whose cells may have several.
-fn join(columns: &[&Layout], cells: &[Vec<String>], widths: &[usize], at: usize) -> String {
+fn join(columns: &[&Layout], cells: &[Vec<String>], places: &[usize], at: usize) -> String {
     let mut out = String::new();
-    for ((column, lines), cells) in columns.iter().zip(cells).zip(widths) {
+    for ((column, lines), place) in columns.iter().zip(cells).zip(places) {
         let text = lines.get(at).map_or("", String::as_str);
-        let padding = " ".repeat(cells.saturating_sub(width(text)));
+        let padding = " ".repeat(place.saturating_sub(width(text)));
         match column.right {
             true => out.extend([padding.as_str(), text]),
             false => out.extend([text, padding.as_str()]),
@@ -171,29 +186,32 @@ fn join(columns: &[&Layout], cells: &[Vec<String>], widths: &[usize], at: usize)
     out.trim_end_matches(' ').to_owned()
 }
 
-/// The width of each column but those `lifted`: what it needs, the widest ones cut until all fit into `limit`.
+/// The place that each line leaves to its columns: their widths, and where none is too wide, not that of one long cell.
+fn places(widths: &[usize], limit: Option<usize>) -> Vec<usize> {
+    widths.iter().map(|width| if limit.is_some() { *width } else { (*width).min(ALIGNED) }).collect()
+}
+
+/// The width of each column but those `lifted`: what it needs, the widest ones narrowed until all fit into `limit` or none
+/// gives way any more.
 fn widths(columns: &[Layout], rows: &[Vec<String>], lifted: &[usize], limit: Option<usize>) -> Vec<usize> {
-    let needed = |at: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell));
-        cells.chain([width(&columns[at].title)]).max().unwrap_or(0)
-    };
+    let cells = |at: usize| rows.iter().filter_map(move |row| row.get(at)).map(String::as_str);
+    let needed = |at: usize| cells(at).chain([columns[at].title.as_str()]).map(width).max().unwrap_or(0);
     let kept: Vec<usize> = (0..columns.len()).filter(|at| !lifted.contains(at)).collect();
     let mut widths: Vec<usize> = kept.iter().map(|at| needed(*at)).collect();
     let Some(limit) = limit else { return widths };
     let room = limit.saturating_sub(GAP * kept.len().saturating_sub(1));
     let mut excess = widths.iter().sum::<usize>().saturating_sub(room);
-    let shrinks = |at: usize| columns[kept[at]].room.shrinks();
+    let least: Vec<usize> =
+        kept.iter().zip(&widths).map(|(at, width)| columns[*at].room.least(*width, cells(*at))).collect();
     while excess > 0 {
-        let free = || widths.iter().enumerate().filter(|(at, _)| shrinks(*at)).map(|(_, width)| *width);
-        let widest = free().max().unwrap_or(0);
-        if widest <= MIN_WIDTH {
-            break;
-        }
-        let second = free().filter(|w| *w < widest).max().unwrap_or(0).max(MIN_WIDTH);
-        let sharers = free().filter(|w| *w == widest).count();
-        let step = (widest - second).min(excess.div_ceil(sharers));
-        for (at, width) in widths.iter_mut().enumerate() {
-            if shrinks(at) && *width == widest {
+        let free = || widths.iter().zip(&least).filter(|(width, least)| width > least);
+        let Some(widest) = free().map(|(width, _)| *width).max() else { break };
+        let sharers = free().filter(|(width, _)| **width == widest).count();
+        // As far as the next one is wide, or one of these can go.
+        let ends = free().map(|(width, least)| if *width == widest { *least } else { *width });
+        let step = (widest - ends.max().unwrap_or(0)).min(excess.div_ceil(sharers));
+        for (width, least) in widths.iter_mut().zip(&least) {
+            if *width > *least && *width == widest {
                 *width -= step;
             }
         }

@@ -418,3 +418,89 @@ fn no_part_of_a_service_text_begins_a_line() {
         assert_eq!(begins, 1, "{cells}: {shown}");
     }
 }
+
+/// A text as long as an argument may well be.
+const MEGABYTE: usize = 1 << 20;
+
+/// Arguments that an agent may choose so that whoever looks at them waits, or has no memory left.
+fn burdens() -> [(&'static str, String); 9] {
+    let joined = |item: &dyn Fn(usize) -> String| (0..30_000).map(item).collect::<Vec<_>>().join(",");
+    let long = "k".repeat(MEGABYTE / 2);
+    let members = joined(&|n| format!("\"k{n}\":1"));
+    let reversed = joined(&|n| format!("\"k{}\":1", 29_999 - n));
+    [
+        ("one word", format!("{:?}", "x".repeat(MEGABYTE))),
+        ("many words", format!("{:?}", "ab ".repeat(MEGABYTE / 3))),
+        ("marks that take no room", format!("\"e{}\"", "\u{301}".repeat(MEGABYTE / 2))),
+        ("many members", format!("{{{members}}}")),
+        ("wide records", format!("[{{{members}}},{{{reversed}}}]")),
+        ("records without common members", format!("[{}]", joined(&|n| format!("{{\"k{n}\":1}}")))),
+        ("much below a long name", format!("{{\"{long}\":[{}]}}", joined(&|_| "[1]".into()))),
+        ("many names beside a long one", format!("{{\"{long}\":1,{members}}}")),
+        (
+            "a long cell above many",
+            format!("[{{\"a\":\"{long}\",\"b\":1}},{}]", joined(&|_| "{\"a\":\"\",\"b\":1}".into())),
+        ),
+    ]
+}
+
+/// Where the work grows with the square of an argument, this takes minutes or gigabytes.
+//= docs/spec/output.md#formats
+#[test]
+fn no_argument_decides_how_long_its_reader_waits() {
+    for (name, burden) in burdens() {
+        let whole = format!(r#"{{"operation":"a.b","input":{{"list":{burden}}},"output":{burden}}}"#);
+        let answer = Answer::new(
+            "approvals show",
+            TruthSource::Host,
+            json::read(whole.as_bytes(), whole.len()).unwrap(),
+        );
+        for (format, surface) in
+            [(Format::Table, TERMINAL), (Format::Table, PIPE), (Format::Toon, PIPE), (Format::Csv, PIPE)]
+        {
+            let shown = shown(&answer, format, &surface).stdout;
+            assert!(shown.len() > whole.len() / 4, "{name}: nothing is left out");
+            assert!(shown.len() < 40 * whole.len(), "{name}: {} bytes of {}", shown.len(), whole.len());
+            let wide = shown.lines().find(|line| surface.width.is_some_and(|cells| width(line) > cells));
+            assert_eq!(wide, None, "{name}");
+        }
+    }
+}
+
+//= docs/spec/output.md#formats
+#[test]
+fn a_name_that_is_typed_is_never_cut() {
+    let names = [
+        "z:project:apollo",
+        "z:project:apollinaris",
+        "filesystem",
+        "github.issues.comments",
+        "mail-and-more",
+    ];
+    let rows = r#"[{"zone": "z:project:apollo", "tier": "dangerous", "operations": ["github.issues.comments", "a.b"],
+            "connectors": ["github", "filesystem"], "why": "one two three four five", "agents": ["mail-and-more"]},
+            {"zone": "z:project:apollinaris", "tier": "dangerous", "operations": ["a.b", "a.c", "a.d"],
+            "connectors": [], "why": "one two three four five", "agents": ["mail", "more"]}]"#;
+    let columns = [
+        Column::new("zone", "ZONE"),
+        Column::new("tier", "TIER"),
+        Column::new("operations", "OPERATIONS"),
+        Column::new("connectors", "CONNECTORS").whole(),
+        Column::new("why", "WHY"),
+        Column::new("agents", "AGENTS"),
+    ];
+    let answer = answer(rows).table(TableSpec::root(&columns));
+    for cells in 20..200 {
+        let text = shown(&answer, Format::Table, &Surface { width: Some(cells), ..TERMINAL }).stdout;
+        assert!(text.lines().all(|line| width(line) <= cells), "{cells}: {text}");
+        let squeezed: String = text.split_whitespace().collect();
+        for name in names {
+            assert!(
+                text.contains(name) || (cells < 46 && squeezed.contains(name)),
+                "{cells}: {name}: {text}"
+            );
+        }
+    }
+    let narrow = shown(&answer, Format::Table, &Surface { width: Some(100), ..TERMINAL }).stdout;
+    assert!(narrow.starts_with("ZONE ") && narrow.contains('…'), "other columns give way: {narrow}");
+}

@@ -67,17 +67,20 @@ pub(crate) fn wrap(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(2);
     let mut lines = Vec::new();
     let mut rest = text;
-    while width(rest) > cells {
-        let (head, _) = split_at_width(rest, cells);
+    // What is left is never measured: whoever writes a text of a megabyte must not decide how long its reader waits.
+    loop {
+        let (head, tail) = split_at_width(rest, cells);
+        if tail.is_empty() {
+            lines.push(head.to_owned());
+            return lines;
+        }
         let end = match head.rfind(' ').filter(|at| *at > 0) {
-            Some(space) if !rest[head.len()..].starts_with(' ') => space,
+            Some(space) if !tail.starts_with(' ') => space,
             Some(_) | None => head.len(),
         };
         lines.push(rest[..end].to_owned());
         rest = rest[end..].strip_prefix(' ').unwrap_or(&rest[end..]);
     }
-    lines.push(rest.to_owned());
-    lines
 }
 
 /// The longest beginning of `text` within `cells` (at least one character), and the rest.

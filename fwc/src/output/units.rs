@@ -2,7 +2,7 @@
 
 use fcp_proto_core::time::UnixTime;
 
-use super::value::{Object, Value};
+use super::value::Value;
 
 /// Members that hold a point in time besides those whose names end in `_at` or `_until`.
 const NAMES: [&str; 5] = ["as_of", "at", "not_before", "since", "until"];
@@ -26,10 +26,7 @@ pub(super) fn for_people(value: &Value) -> Value {
         Value::Null | Value::Number(_) | Value::String(_) => value.clone(),
         Value::Bool(truth) => Value::from(if *truth { "yes" } else { "no" }),
         Value::Array(items) => Value::Array(items.iter().map(for_people).collect()),
-        Value::Object(object) => object
-            .iter()
-            .fold(Object::default(), |made, (key, member)| made.with(key, shown(key, member)))
-            .into(),
+        Value::Object(object) => object.map_values(shown).into(),
     }
 }
 

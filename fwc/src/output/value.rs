@@ -177,6 +177,19 @@ impl Object {
         self.0.iter().find(|(own, _)| own == key).map(|(_, value)| value)
     }
 
+    /// The members by their keys, for whoever looks for many of them.
+    pub(crate) fn index(&self) -> Index<'_> {
+        let mut members: Vec<(&str, &Value)> = self.iter().collect();
+        members.sort_unstable_by_key(|(key, _)| *key);
+        Index(members)
+    }
+
+    /// The same members with what `change` makes of their values.
+    #[must_use]
+    pub(crate) fn map_values(&self, change: impl Fn(&str, &Value) -> Value) -> Self {
+        Self(self.0.iter().map(|(key, value)| (key.clone(), change(key, value))).collect())
+    }
+
     /// The members in order.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
@@ -190,5 +203,18 @@ impl Object {
     /// Whether there is no member.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The members of an object in the order of their keys. Looking for each of a hundred thousand members one after the other
+/// takes a program as long as a person would not wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Index<'a>(Vec<(&'a str, &'a Value)>);
+
+impl<'a> Index<'a> {
+    /// The value under `key`.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Value> {
+        let at = self.0.binary_search_by_key(&key, |(own, _)| own).ok()?;
+        self.0.get(at).map(|(_, value)| *value)
     }
 }

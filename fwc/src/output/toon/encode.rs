@@ -2,7 +2,7 @@
 
 use super::scalar::{write, write_key};
 use super::{Delimiter, Layout};
-use crate::output::value::{Object, Value};
+use crate::output::value::{Index, Object, Value};
 
 /// The document of `value`, without a line break at its end.
 pub(crate) fn encode(value: &Value, layout: Layout) -> String {
@@ -49,9 +49,10 @@ fn uniform_fields<'a>(rows: &[&'a Object]) -> Option<Vec<Field<'a>>> {
     if rows.iter().any(|row| row.len() != first.len()) {
         return None;
     }
+    let members: Vec<Index<'_>> = rows.iter().map(|row| row.index()).collect();
     let mut fields = Vec::with_capacity(first.len());
     for (key, sample) in first.iter() {
-        let column: Vec<&Value> = rows.iter().map(|row| row.get(key)).collect::<Option<_>>()?;
+        let column: Vec<&Value> = members.iter().map(|row| row.get(key)).collect::<Option<_>>()?;
         let group = if sample.is_scalar() {
             if !column.iter().all(|cell| cell.is_scalar()) {
                 return None;
@@ -174,8 +175,9 @@ impl Writer {
 
     /// The cells of `row`, depth first.
     fn cells(&mut self, row: &Object, fields: &[Field<'_>], mut first: bool) {
+        let members = row.index();
         for field in fields {
-            match row.get(field.key) {
+            match members.get(field.key) {
                 Some(Value::Object(nested)) => self.cells(nested, &field.group, first),
                 Some(scalar) => {
                     if !first {
