@@ -99,7 +99,7 @@ fn obstacle(node: &Node, id: &ObjectId, known: &KnownGrant, now: Now) -> Option<
 fn stores_credential(node: &Node, known: &KnownGrant) -> String {
     let KnownGrant { grant, zone, .. } = known;
     let Some(name) = grant.constraints.credential_allow.first() else {
-        return format!("the grant takes no credential: `fwc grant add --help` says how one does");
+        return "the grant takes no credential: `fwc grant add --help` says how one does".to_owned();
     };
     let manifest = node.catalog().get(&grant.connector).map(|installed| &installed.manifest);
     let slots = manifest.into_iter().flat_map(|manifest| {
