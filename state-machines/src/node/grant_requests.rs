@@ -47,6 +47,7 @@ impl Node {
         let header = ledger::own_header::<GrantRequest>(&zone, now.unix);
         let object = ledger::sign(header, fields, &self.keys.signing).map_err(unstorable)?;
         let id = unit.store(&object, &self.keys).map_err(unstorable)?;
+        self.filings.admit(&principal, &unit, now.unix)?;
         unit.audit(&zone, Entry::new(AuditEventKind::ApprovalRequested, principal.as_str()).about(id));
         unit.then(Then::Apply(id, Box::new(object.into())));
         unit.then(Then::Answer(request, Ok(Box::new(Answer::Admitted(id)))));

@@ -63,6 +63,11 @@ impl<Then> Unit<Then> {
         self
     }
 
+    /// How many bytes the objects have that were added.
+    pub(super) fn bytes(&self) -> u64 {
+        self.records.iter().map(|record| record.bytes.len() as u64).sum()
+    }
+
     /// Adds an object and gives its identity.
     pub(super) fn store<T: Body>(
         &mut self,

@@ -24,6 +24,7 @@ mod completion;
 mod consent;
 mod content;
 mod contexts;
+mod counted;
 mod credential_test;
 mod facts;
 mod grant_requests;
@@ -146,6 +147,7 @@ pub struct Node {
     calls: BTreeMap<CallId, Call>,
     unsettled: calls::UnsettledCalls,
     refusals: refusals::Refusals,
+    filings: waiting::Filings,
     ledger: Ledger<Then>,
     outputs: VecDeque<Output>,
     clock: clock::Clock,
@@ -205,6 +207,7 @@ impl Node {
             calls: BTreeMap::new(),
             unsettled: calls::UnsettledCalls::default(),
             refusals: refusals::Refusals::default(),
+            filings: waiting::Filings::default(),
             outputs: VecDeque::new(),
             clock: clock::Clock::new(config.clock_confirmed),
             failed: false,

@@ -7,6 +7,7 @@ use fcp_proto_core::object::AuditEventKind;
 use fcp_proto_core::time::UnixTime;
 
 use super::Node;
+use super::counted::{Counted, DAY_SECS};
 use super::ledger::Unit;
 use super::lifecycle::owner_zone;
 use crate::persist::Class;
@@ -22,26 +23,8 @@ pub(super) struct Refusals {
 /// How many refusals of one principal were written, in the present window and in the present day.
 #[derive(Clone, Copy, Debug)]
 struct Written {
-    in_window: Count,
-    in_day: Count,
-}
-
-/// How many there were since a time.
-#[derive(Clone, Copy, Debug)]
-struct Count {
-    since: UnixTime,
-    number: u64,
-}
-
-impl Count {
-    /// Whether one more is among the first `most` within `secs`.
-    fn admit(&mut self, most: u64, secs: u64, now: UnixTime) -> bool {
-        if now.saturating_since(self.since) >= secs {
-            *self = Self { since: now, number: 0 };
-        }
-        self.number = self.number.saturating_add(1);
-        self.number <= most
-    }
+    in_window: Counted,
+    in_day: Counted,
 }
 
 impl Refusals {
@@ -53,11 +36,11 @@ impl Refusals {
     /// Whether a refusal of this principal is still written by itself.
     //= docs/spec/calls.md#bounds
     pub(super) fn admit(&mut self, principal: &PrincipalId, now: UnixTime) -> bool {
-        let none = Count { since: now, number: 0 };
+        let none = Counted::since(now);
         let first = Written { in_window: none, in_day: none };
         let written = self.receipted.entry(principal.clone()).or_insert(first);
-        written.in_window.admit(MAX_REFUSALS, REFUSAL_WINDOW_SECS, now)
-            && written.in_day.admit(MAX_REFUSALS_A_DAY, DAY_SECS, now)
+        written.in_window.admit(1, MAX_REFUSALS, REFUSAL_WINDOW_SECS, now)
+            && written.in_day.admit(1, MAX_REFUSALS_A_DAY, DAY_SECS, now)
     }
 
     pub(super) fn take(&mut self) -> u64 {
@@ -83,5 +66,3 @@ const MAX_REFUSALS: u64 = 100;
 const REFUSAL_WINDOW_SECS: u64 = 10;
 /// Signed refusals of one principal in [`DAY_SECS`]. Chosen: more than anybody reads, and at most 16 MiB.
 const MAX_REFUSALS_A_DAY: u64 = 2_000;
-/// See [`MAX_REFUSALS_A_DAY`].
-const DAY_SECS: u64 = 86_400;

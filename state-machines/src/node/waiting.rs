@@ -1,6 +1,6 @@
 //! Requests that wait for a person: how many, and whether whoever asked is still who asked.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 
@@ -9,7 +9,43 @@ use fcp_proto_core::ids::{KeyId, ObjectId, PrincipalId};
 use fcp_proto_core::object::RevocationScope;
 use fcp_proto_core::time::UnixTime;
 
-use super::{Failure, Node};
+use super::counted::{Counted, DAY_SECS};
+use super::ledger::Unit;
+use super::{Failure, Node, Then};
+
+/// What each principal has filed in the present day.
+#[derive(Debug, Default)]
+pub(super) struct Filings(BTreeMap<PrincipalId, Filing>);
+
+/// How many requests of one principal were filed in the present day, and how many bytes they have.
+#[derive(Clone, Copy, Debug)]
+struct Filing {
+    requests: Counted,
+    bytes: Counted,
+}
+
+impl Filings {
+    /// Counts a request of `principal` that is about to be written, or refuses it. One that ends at once gives its place to
+    /// the next, so that the number of those that wait bounds no disk.
+    //= docs/spec/calls.md#bounds
+    pub(super) fn admit(
+        &mut self,
+        principal: &PrincipalId,
+        unit: &Unit<Then>,
+        now: UnixTime,
+    ) -> Result<(), Failure> {
+        let none = Counted::since(now);
+        let first = Filing { requests: none, bytes: none };
+        let filed = self.0.entry(principal.clone()).or_insert(first);
+        if filed.requests.admit(1, MAX_REQUESTS_A_DAY, DAY_SECS, now)
+            && filed.bytes.admit(unit.bytes(), MAX_REQUEST_BYTES_A_DAY, DAY_SECS, now)
+        {
+            return Ok(());
+        }
+        let rule = format!("{principal} has filed as many requests, or as long ones, as one may in a day");
+        Err(Failure::new(Code::Exhausted, rule))
+    }
+}
 
 impl Node {
     /// Why nobody approves any more what was asked for by a request, if that is so: whoever asked has not the key that it
@@ -63,6 +99,12 @@ impl Node {
 /// Requests of one principal, for approvals and for grants together, that may wait for a decision. Chosen: more than a
 /// person reads.
 const MAX_WAITING: usize = 100;
+
+/// Requests of one principal in [`DAY_SECS`]. Chosen: ten times as many as may wait.
+const MAX_REQUESTS_A_DAY: u64 = 1_000;
+
+/// Bytes of what these leave on the disk in [`DAY_SECS`]. Chosen: several of the largest.
+const MAX_REQUEST_BYTES_A_DAY: u64 = 64 * 1024 * 1024;
 
 /// The longest that a request waits: a week. Chosen.
 pub(super) const MAX_REQUEST_SECS: u64 = 7 * 86_400;

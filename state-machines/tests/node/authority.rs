@@ -492,6 +492,33 @@ fn requests_for_approvals_and_for_grants_that_wait_have_one_bound() {
     filed(&mut home);
 }
 
+/// Requests that end at once make room for others, so what is written in a day is bounded too.
+//= docs/spec/calls.md#bounds
+#[test]
+fn requests_that_end_at_once_cannot_fill_the_disk() {
+    let longest = "x".repeat(200_000);
+    for (text, most) in [("hello", 1_000), (longest.as_str(), 64 * 1024 * 1024 / 200_000)] {
+        let (mut home, _) = Home::with_grant();
+        let mut place = 0;
+        let mut file = |home: &mut Home| {
+            place += 1;
+            let input = format!(r#"{{"note":"a","text":"{text}"}}"#);
+            let call = home.call("notes.put", &input, Some(&format!("k{place}")));
+            let filed = home.ask(Request::FileApproval { call, note: None, valid_secs: 1 });
+            home.pass(1);
+            home.node.handle_timeout(home.now);
+            filed.map(|_| ()).map_err(|refused| refused.code)
+        };
+        let filed = (0..=most).take_while(|_| file(&mut home) == Ok(())).count();
+        assert!(filed <= most && filed > most * 9 / 10, "{filed} of {most}");
+        assert_eq!(file(&mut home), Err(Code::Exhausted));
+        home.pass(86_400);
+        home.grant(everything());
+        home.session = home.open_session();
+        assert_eq!(file(&mut home), Ok(()), "the next day");
+    }
+}
+
 //= docs/spec/calls.md#void-requests
 #[test]
 fn what_was_asked_with_a_key_that_is_revoked_or_replaced_is_void() {

@@ -64,6 +64,7 @@ impl Node {
         let mut unit = Unit::new(Class::Normal);
         let filed = self.write_request(&mut unit, call_id, facts, call.trace.as_ref(), fields, now.unix);
         let (id, object) = filed.map_err(unstorable)?;
+        self.filings.admit(&facts.principal, &unit, now.unix)?;
         let answer = Answer::Filed(FiledApproval { id, request: object.body.fields.clone() });
         unit.then(Then::Apply(id, Box::new(object.into())));
         unit.then(Then::Answer(request, Ok(Box::new(answer))));
