@@ -147,6 +147,27 @@ async fn a_cancelled_call_is_told_to_the_connector() {
     world.end().await;
 }
 
+//= docs/spec/connectors.md#keeper
+#[tokio::test]
+async fn a_call_is_handed_only_to_what_it_was_decided_for() {
+    let world = World::new();
+    let (decided, other) = (unruly("", None), assuring("unruly.act", &[]));
+    for (dispatched_for, delivered) in [(&decided, false), (&other, true)] {
+        let input = r#"{"do":"answer"}"#;
+        let dispatch = authority::dispatch(1, dispatched_for, "unruly.act", input, Vec::new(), 30_000);
+        let outcome = soon(world.runner.dispatch(dispatch, world.launch(&other))).await;
+        if delivered {
+            assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
+        } else {
+            let Outcome::NotDelivered { code, .. } = outcome else { panic!("{outcome:?}") };
+            assert_eq!(code, Code::ConnectorUnavailable);
+            assert!(world.runner.status().await.is_empty(), "no process was made for it");
+        }
+    }
+    world.end().await;
+}
+
+//= docs/spec/connectors.md#keeper
 #[tokio::test]
 async fn a_reconfigured_connector_finishes_its_calls_and_is_replaced() {
     let world = World::new();
