@@ -39,6 +39,15 @@ fn blocks(home: &Path, agents: &Path, address: &str) -> [String; 3] {
     found.try_into().unwrap()
 }
 
+/// The settings of a new home, with the lines of the guide in the place of those that begin with `#` and name the same.
+fn without_the_hash(settings: &str, lines: &str) -> String {
+    lines.lines().fold(settings.to_owned(), |settings, line| {
+        let name = line.split(" = ").next().unwrap();
+        let commented = settings.lines().find(|it| it.starts_with(&format!("# {name} = "))).unwrap();
+        settings.replacen(commented, line, 1)
+    })
+}
+
 /// Runs lines in a shell, as the owner or as the agent's user, who knows where `fwc` lies.
 fn shell(lines: &str, folder: &Path, as_other: bool, environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new("setsid");
@@ -72,7 +81,9 @@ fn an_agent_with_a_user_of_its_own_calls_over_tcp_and_sees_nothing_of_the_home()
 
     home.ok("up", &["--phrase-file", &home.beside("phrase")]);
     home.ok("agent add", &["mail", "--zone", "z:work"]);
-    std::fs::write(home.path().join("config.toml"), config).unwrap();
+    let file = home.path().join("config.toml");
+    let set = without_the_hash(&std::fs::read_to_string(&file).unwrap(), &config);
+    std::fs::write(file, set).unwrap();
     let owner = [
         ("FCP_HOME", home.path().to_str().unwrap().to_owned()),
         ("FCP_PASSPHRASE_FILE", home.passphrase().to_owned()),
