@@ -358,6 +358,22 @@ fn what_a_killed_run_left_is_of_no_use_and_goes_with_the_next() {
     assert!(!left.exists(), "what nobody holds is removed");
 }
 
+/// A signal needs no key, so the command itself looks at who speaks.
+//= docs/spec/api.md#stopping
+#[test]
+fn an_agents_session_stops_no_daemon() {
+    let home = home_with_agent(|_| None);
+    let down = format!("{} --json down", env!("CARGO_BIN_EXE_fwc"));
+    for line in [
+        &["agent", "run", "mail", "--", "sh", "-c", down.as_str()][..],
+        &["--agent", "mail", "--json", "down"],
+    ] {
+        let output = home.fwc(line).output().unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["error"]["code"], "FCP-2009", "{answer:#}");
+    }
+}
+
 #[test]
 fn a_watch_ends_when_nobody_reads_any_more() {
     let home =

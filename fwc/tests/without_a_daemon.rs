@@ -76,22 +76,6 @@ fn a_development_key_is_refused_in_an_agents_session() {
     assert_eq!(home.json(&["package", "keygen", "--dev"]).0, 0, "its owner may");
 }
 
-/// A signal needs no key, so the command itself looks at who speaks.
-//= docs/spec/api.md#stopping
-#[test]
-fn an_agents_session_stops_no_daemon() {
-    let home = Home::new();
-    let mut in_session = home.fwc(&["down", "--json"]);
-    in_session.env("FCP_SESSION", home.beside("session.json"));
-    let mut as_agent = home.fwc(&["--agent", "demo", "down", "--json"]);
-    for command in [&mut in_session, &mut as_agent] {
-        let output = command.output().unwrap();
-        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(answer["error"]["code"], "FCP-2009", "{answer:#}");
-    }
-    assert_eq!(home.json(&["down"]).1["error"]["code"], "FCP-8001", "its owner may, were there one");
-}
-
 /// A file of the system's is not closed to its readers because it was named in the place of a key.
 #[test]
 fn only_a_file_of_ones_own_is_to_be_closed_to_others() {
