@@ -283,6 +283,10 @@ pub struct Revoked {
     /// What it took of the installed connectors: the code, package or interface of which.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub binaries: Vec<String>,
+    /// Since when all of what it takes was revoked already; absent if any of it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::UnixTime>)]
+    pub revoked_since: Option<UnixTime>,
 }
 
 /// A revocation.

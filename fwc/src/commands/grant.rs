@@ -1,9 +1,6 @@
 //! `grant`, `revoke`, `revocations`: what agents may call, and what is no longer honoured.
 
-use std::collections::BTreeSet;
-
 use clap::{Args, Subcommand};
-use fcp_api::client::Client;
 use fcp_api::routes::{self, GetGrant, ListGrants, ListRevocations};
 use fcp_api::shell::quoted;
 use fcp_api::types::{self, AddGrant, GrantQuery, GrantView, Nothing, Page, Reply};
@@ -292,36 +289,9 @@ pub(crate) async fn revoke(args: Revoke, context: &mut Context) -> Result<Outcom
         }
         answer => answer?,
     };
-    let before = revoked_before(client, request.scope, &reply.body).await;
+    let before = reply.body.revoked_since.map(|since| format!("it was revoked already, since {since}"));
     Ok(before.into_iter().fold(Answer::of(reply)?, Answer::note).into())
 }
-
-/// That all of what `revoked` takes was taken before, if so.
-async fn revoked_before(
-    client: &mut Client,
-    scope: RevocationScope,
-    revoked: &types::Revoked,
-) -> Option<String> {
-    let mut targets: BTreeSet<&str> = revoked.targets.iter().map(String::as_str).collect();
-    let mut after = None;
-    loop {
-        let query = Page { after, limit: Some(LARGEST_PAGE) };
-        // It is revoked in any case, and that is what was asked for.
-        let list = client.get::<ListRevocations>(&[], &query).await.ok()?.body;
-        let for_ever = |it: &&types::RevocationView| it.scope == scope && it.expires_at.is_none();
-        for earlier in list.revocations.iter().filter(for_ever).filter(|it| it.seq < revoked.seq) {
-            targets.retain(|target| !earlier.targets.iter().any(|it| it == target));
-            if targets.is_empty() {
-                let (seq, at) = (earlier.seq, earlier.effective_at);
-                return Some(format!("it was revoked already, by {seq} of `fwc revocations`, from {at} on"));
-            }
-        }
-        after = Some(list.next?);
-    }
-}
-
-/// The most entries of a list that the daemon gives at once.
-const LARGEST_PAGE: u32 = 1000;
 
 /// Says what would be taken, and asks for a yes.
 ///

@@ -10,7 +10,7 @@ use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{Digest, KeyId, NodeId, ObjectId, PrincipalId, TokenId, ZoneId};
 use fcp_proto_core::manifest::Runtime;
 use fcp_proto_core::object::{AnyObject, RevocationObject, RevocationScope};
-use fcp_proto_core::time::Now;
+use fcp_proto_core::time::{Now, UnixTime};
 use fcp_state_machines::node::{Installed, Node};
 
 use super::history::{cut, page};
@@ -200,6 +200,12 @@ fn sessions_hit(node: &Node, scope: RevocationScope, target: &[u8]) -> u64 {
     node.sessions().iter().filter(hit).count() as u64
 }
 
+/// Since when all of these are revoked, if they are.
+fn revoked_since(node: &Node, scope: RevocationScope, targets: &[Vec<u8>], now: Now) -> Option<UnixTime> {
+    let since = targets.iter().map(|target| node.revocations().since(scope, target, now.unix));
+    since.collect::<Option<Vec<_>>>()?.into_iter().max()
+}
+
 impl Serve for Revoke {
     async fn serve(ask: Ask<Self>) -> Result<Revoked, ErrorBody> {
         let Ask { app, body, caller, now, .. } = ask;
@@ -212,9 +218,11 @@ impl Serve for Revoke {
             let targets = taken::all(node, scope, &text, target.clone(), now);
             let resting = taken::resting(node, scope, &targets, now);
             let binaries = binaries(node, scope, &target);
-            Ok::<_, ErrorBody>((target, targets, sessions, known, resting, binaries))
+            let since = revoked_since(node, scope, &targets, now);
+            Ok::<_, ErrorBody>((target, targets, sessions, known, resting, binaries, since))
         });
-        let (target, targets, sessions_ended, known, (grants_ended, roles), binaries) = found.await??;
+        let (target, targets, sessions_ended, known, (grants_ended, roles), binaries, revoked_since) =
+            found.await??;
         let known = known || stored(&app, scope, &target).await?;
         if !known && !body.unknown {
             let why = format!("nothing here is called {:?} in the scope {scope}", body.target);
@@ -266,6 +274,7 @@ impl Serve for Revoke {
             grants_ended,
             roles,
             binaries,
+            revoked_since,
         })
     }
 }

@@ -484,7 +484,8 @@ async fn the_words_give_a_zone_whose_key_is_revoked_another() {
         let refused = revoke(&mut operator, RevocationScope::ZoneKey, "z:work", false).await.unwrap_err();
         assert_eq!(refused.code, Code::ConfirmationNeeded);
         assert!(refused.why.unwrap().contains("fwc zones rekey z:work"));
-        revoke(&mut operator, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+        let revoked = revoke(&mut operator, RevocationScope::ZoneKey, "z:work", true).await.unwrap();
+        assert_eq!(revoked.revoked_since, None, "nothing did before");
         let simulated = agent.send::<SimulateCall>(&[], &mine).await.unwrap().body;
         assert_eq!(simulated.code, Some(Code::ZoneKeyRevoked), "{simulated:?}");
         let zones = operator.get::<ListZones>(&[], &Nothing {}).await.unwrap().body.zones;
@@ -514,7 +515,7 @@ async fn the_words_give_a_zone_whose_key_is_revoked_another() {
     }
     let earlier = before.key_id.unwrap().to_string();
     let known = revoke(&mut operator, RevocationScope::ZoneKey, &earlier, false).await.unwrap();
-    assert!(known.known, "an earlier key takes nothing, and needs no yes");
+    assert!(known.known && known.revoked_since.is_some(), "an earlier key takes nothing, and needs no yes");
     calls_go_on_after_a_kill(daemon, &bot, &mine).await;
 }
 
