@@ -3,12 +3,11 @@
 use fcp_proto_core::crypto::provider::Pure;
 use fcp_proto_core::encoding::json::Json;
 use fcp_proto_core::frame::symbols::{Opener, Sender};
-use fcp_proto_core::ids::{KeyId, ObjectId};
 use fcp_proto_core::object::ObjectIdKey;
-use fcp_proto_core::symbol::{DecodeError, Decoder, EncodingSet, IdentifiedObject, TransmissionInformation};
+use fcp_proto_core::symbol::{DecodeError, Decoder, IdentifiedObject, TransmissionInformation};
 use zeroize::Zeroizing;
 
-use super::mesh::zone_key;
+use super::mesh::{encoding_set, zone_key};
 use super::{Case, Check};
 
 pub(crate) const FILES: [(&str, Check); 2] =
@@ -43,11 +42,7 @@ fn rebuild(case: &Case<'_>) -> Result<IdentifiedObject, DecodeError> {
     let (secret, node) = (case.array("zone_key"), case.node("node"));
     let sender = Sender { node: &node, instance: case.number("instance") };
     let opener = Opener::new(zone_key(case, &secret), sender, &Pure);
-    let set = EncodingSet {
-        object_id: ObjectId::from_bytes(case.array("object_id")),
-        zone_id: case.text("zone").parse().expect("a zone"),
-        zone_key_id: KeyId::from_bytes(case.array("set_zone_key_id")),
-    };
+    let set = encoding_set(case);
     let information = TransmissionInformation::from_bytes(&case.array("information")).expect("an encoding");
     let mut decoder = Decoder::new(set.clone(), information, BUDGET)?;
     let mut answers = Vec::new();

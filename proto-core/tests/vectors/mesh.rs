@@ -190,16 +190,21 @@ fn fcps_opening_reject(case: &Case<'_>) {
     case.refuses(open_symbols(case).and_then(|opened| opened.into_iter().collect::<Result<Vec<_>, _>>()));
 }
 
+/// The encoding of which a case's symbols are to be.
+pub(crate) fn encoding_set(case: &Case<'_>) -> EncodingSet {
+    EncodingSet {
+        object_id: ObjectId::from_bytes(case.array("object_id")),
+        zone_id: case.text("zone").parse().expect("a zone"),
+        zone_key_id: KeyId::from_bytes(case.array("set_zone_key_id")),
+    }
+}
+
 /// The symbols of a frame as those of the case's encoding set.
 fn open_symbols(case: &Case<'_>) -> Result<Vec<Result<Opened, SymbolError>>, SymbolError> {
     let (secret, node) = (case.array("zone_key"), case.node("node"));
     let sender = Sender { node: &node, instance: case.number("instance") };
     let opener = Opener::new(zone_key(case, &secret), sender, &Pure);
-    let set = EncodingSet {
-        object_id: ObjectId::from_bytes(case.array("object_id")),
-        zone_id: case.text("zone").parse().expect("a zone"),
-        zone_key_id: KeyId::from_bytes(case.array("set_zone_key_id")),
-    };
+    let set = encoding_set(case);
     let mut frame = case.bytes("frame");
     let symbols = opener.symbols(&mut frame, LONGEST)?.of(&set)?;
     let parts = symbols.map(|opened| {

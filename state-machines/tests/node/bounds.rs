@@ -18,7 +18,8 @@ fn refusal(result: Result<impl std::fmt::Debug, Failure>) -> Failure {
     result.expect_err("a refusal")
 }
 
-fn credential(name: &str, removed: bool) -> CredentialRecord {
+/// A credential for the notes, stored or removed.
+pub(crate) fn credential(name: &str, removed: bool) -> CredentialRecord {
     CredentialRecord {
         credential: name.parse().expect("a credential"),
         connector: "notes".parse().expect("a connector"),

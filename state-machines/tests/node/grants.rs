@@ -1,12 +1,13 @@
 //! Which grant a call stands on, and what is said when none permits it.
 
+use crate::bounds::credential;
 use crate::home::{self, Home, everything, grant_fields, operation, work, zone};
 use fcp_proto_core::crypto::sign::SigningKey;
 use fcp_proto_core::error::Code;
 use fcp_proto_core::ids::{ObjectId, RoleId};
 use fcp_proto_core::object::{
-    AnyObject, ConnectorState, CredentialRecord, Enrolment, GateCheck, Grant, Grantee, RevocationScope, Role,
-    RoleAssignment, StoredObject,
+    AnyObject, ConnectorState, Enrolment, GateCheck, Grant, Grantee, RevocationScope, Role, RoleAssignment,
+    StoredObject,
 };
 use fcp_proto_core::random::Entropy;
 use fcp_proto_core::token::constraints::Constraints;
@@ -179,22 +180,13 @@ fn a_grant_whose_credentials_are_not_stored_says_so() {
         let known = home.node.authority().grant_by_id(&grant).expect("a grant");
         home.node.grant_obstacle(&grant, known, home.now.unix).map(|it| it.code)
     };
-    let stored = |name: &str, removed| CredentialRecord {
-        credential: name.parse().expect("a credential"),
-        connector: "notes".parse().expect("a connector"),
-        slot: "token".into(),
-        kind: "bearer".into(),
-        hosts: vec!["api.notes.example".into()],
-        version: 2,
-        removed,
-    };
     assert_eq!(obstacle(&home), None);
-    home.operate(&work(), stored("main", true));
+    home.operate(&work(), credential("main", true));
     assert_eq!(obstacle(&home), Some(Code::CredentialMissing), "nothing fills the slot");
-    home.operate(&work(), stored("other", false));
+    home.operate(&work(), credential("other", false));
     assert_eq!(obstacle(&home), Some(Code::CredentialNotAllowed), "the grant takes another alone");
     home.pass(1);
-    home.operate(&work(), stored("main", false));
+    home.operate(&work(), credential("main", false));
     assert_eq!(obstacle(&home), None);
 }
 
